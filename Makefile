@@ -1,0 +1,75 @@
+# Few verbs; each does all its own set-up. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+# Never fetch an interpreter: Python 3.11 or later is the one thing that must be there.
+export UV_PYTHON_DOWNLOADS := never
+LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
+
+.PHONY: help
+help: ## What each verb does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## Run the whole job against the local sandbox, into data/demo, and show a first answer
+	@$(BIN)/milestones demo
+
+.PHONY: test
+test: $(VENV)/.dev ## Run every test
+	$(BIN)/pytest
+
+.PHONY: check
+check: $(VENV)/.dev ## Lint, format and types; do the Dagster definitions load
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/dg check defs
+
+.PHONY: ui
+ui: $(VENV)/.runtime ## Dagster's web server and daemon on loopback
+	$(BIN)/milestones ui
+
+.PHONY: docs
+docs: $(VENV)/.runtime ## Generate the data dictionary again
+	$(BIN)/python -m schemas.dictionary docs/data-dictionary.md
+
+.PHONY: bench
+bench: $(VENV)/.runtime ## Measure a full sweep: time, memory
+	$(BIN)/python -m bench.full_sweep
+
+.PHONY: lock
+lock: .uv-ready ## Resolve the dependencies anew into requirements/, with hashes
+	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+
+.PHONY: clean
+clean: ## Remove environments, caches and the demo's data (never another home)
+	rm -rf $(VENV) .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis data/demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv, into a private folder where it is missing: with venv, or with pip alone where Debian left venv out.
+.PHONY: .uv-ready
+.uv-ready:
+	@command -v $(UV) >/dev/null || { \
+	  echo "installing uv into .uv"; \
+	  { python3 -m venv .uv 2>/dev/null && .uv/bin/pip install --quiet --require-hashes -r requirements/uv.txt; } \
+	  || { rm -rf .uv && python3 -m pip install --quiet --target .uv --require-hashes -r requirements/uv.txt; } \
+	  || { echo "make: needs python3 (3.11 or later) with venv or pip, and a package index" >&2; exit 1; }; }
+
+# --clear: an environment that another lock or interpreter left behind is not worth mending.
+$(VENV)/bin/python: | .uv-ready
+	@$(UV) venv --quiet --clear --python '>=3.11' $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
+	@echo "installing the locked environment into $(VENV)"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/runtime.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@

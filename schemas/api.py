@@ -1,0 +1,82 @@
+"""What the Kalshi API sends: typed messages, every field with its documented standing.
+
+Source: the published API description and recordings of the live API. A field that the description calls
+required must be there; one that it calls nullable may be null or absent. Fields that it does not name are
+never dropped: records keep the whole object as it came, these types only say what it must hold at least.
+"""
+
+from __future__ import annotations
+
+import decimal
+import math
+from typing import Any
+
+import msgspec
+
+PAGE_LIMIT = 500
+"""Most milestones the API puts in one page (`limit`, 1 to 500)."""
+
+ZERO_TIME_YEAR = 1
+"""Go's zero time, 0001-01-01T00:00:00Z, stands for "never": the API sends it in `last_updated_ts`."""
+
+JsonObject = dict[str, Any]
+
+
+class Milestone(msgspec.Struct, frozen=True, kw_only=True):
+    """One milestone, `GET /milestones/{milestone_id}`. Times are RFC 3339 text, parsed later and strictly.
+
+    The two ticker arrays are required, yet sibling endpoints send null for empty arrays: null is read as [].
+    """
+
+    id: str
+    category: str
+    type: str
+    start_date: str
+    title: str
+    notification_message: str
+    last_updated_ts: str
+    details: JsonObject
+    related_event_tickers: list[str] | None
+    primary_event_tickers: list[str] | None
+    end_date: str | None = None
+    source_id: str | None = None
+    source_ids: dict[str, str] | None = None
+
+
+KNOWN_FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(Milestone))
+
+
+class Page(msgspec.Struct, frozen=True):
+    """`GET /milestones`: milestones as whole objects, and the cursor of the next page ("", null or absent: the end)."""
+
+    milestones: list[JsonObject]
+    cursor: str | None = None
+
+
+class RawPage(msgspec.Struct, frozen=True):
+    """The same page with every milestone left as bytes, so that one that cannot be decoded costs only itself."""
+
+    milestones: list[msgspec.Raw]
+    cursor: str | None = None
+
+
+class SingleAnswer(msgspec.Struct, frozen=True):
+    """`GET /milestones/{milestone_id}`, the milestone left as bytes."""
+
+    milestone: msgspec.Raw
+
+
+def exact_number(text: str) -> decimal.Decimal:
+    """A JSON number with a fraction or an exponent, digits kept as sent (a double would round them).
+
+    Raises ValueError for a number beyond a double's range: no reader of the tables could hold it.
+    """
+    if math.isinf(float(text)):
+        raise ValueError(f"number out of range: {text[:40]}")
+    return decimal.Decimal(text)
+
+
+page_decoder = msgspec.json.Decoder(Page, float_hook=exact_number)
+raw_page_decoder = msgspec.json.Decoder(RawPage)
+single_decoder = msgspec.json.Decoder(SingleAnswer)
+object_decoder = msgspec.json.Decoder(JsonObject, float_hook=exact_number)
