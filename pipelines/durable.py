@@ -1,0 +1,50 @@
+"""Files that are there whole or not at all: temporary path, fsync, rename, fsync of the folder.
+
+Neither pyarrow nor DuckDB syncs what it writes; killed in mid-write in place, every file would be unreadable.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_durably(temporary: Path, final: Path) -> None:
+    """Move a finished file or folder into place in one step, what stands there is replaced."""
+    if not temporary.is_dir():
+        sync(temporary)
+    temporary.replace(final)
+    sync(final.parent)
+
+
+def write_durably(final: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file under a temporary name beside `final`, then move it into place."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(final.name + TEMPORARY_SUFFIX)
+    try:
+        write(temporary)
+        replace_durably(temporary, final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def point_durably(link: Path, target: str) -> None:
+    """Make `link` a symbolic link to `target`, replacing what it pointed to in one step."""
+    temporary = link.with_name(link.name + TEMPORARY_SUFFIX)
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+    sync(link.parent)

@@ -1,0 +1,47 @@
+"""Faults that end a run with one clear line: what happened, to what, what to do."""
+
+from __future__ import annotations
+
+
+class MilestonesError(Exception):
+    """Base of the faults that a user can act on; `str()` is the line to show, `exit_status` the command's."""
+
+    exit_status = 1
+
+
+class HomeUnusable(MilestonesError):
+    """The home folder cannot be written."""
+
+
+class WarehouseBusy(MilestonesError):
+    """Another run holds the warehouse."""
+
+    exit_status = 75
+
+
+class WarehouseUnusable(MilestonesError):
+    """The warehouse file cannot be used as it is."""
+
+
+class NothingToDo(MilestonesError):
+    """A station was asked to work and there is nothing to work on."""
+
+
+class SweepRefused(MilestonesError):
+    """A sweep whose answers cannot be believed."""
+
+
+class PublishedDiffers(MilestonesError):
+    """A published file is not what its manifest says."""
+
+
+class WrongSetting(MilestonesError):
+    """An environment variable with a value that cannot be used."""
+
+    exit_status = 2
+
+
+class WrongUse(MilestonesError):
+    """Options that do not go together, or a value that means nothing."""
+
+    exit_status = 2

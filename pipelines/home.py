@@ -1,0 +1,90 @@
+"""Where everything lies: the folder MILESTONES_HOME and the paths below it. Nothing is written anywhere else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.durable import write_durably
+from pipelines.errors import HomeUnusable
+
+HOME_VARIABLE = "MILESTONES_HOME"
+DEFAULT_HOME = "data"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The home folder; paths only, nothing is made until something is written."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        """`$MILESTONES_HOME`, or `./data`."""
+        return cls(Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).absolute())
+
+    @property
+    def raw(self) -> Path:
+        """Landed pages, one folder a sweep."""
+        return self.root / "raw"
+
+    @property
+    def warehouse(self) -> Path:
+        """The writer's own folder; nobody else opens what is in it."""
+        return self.root / "warehouse"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The private DuckDB file."""
+        return self.warehouse / "warehouse.duckdb"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the run that may write."""
+        return self.warehouse / "lock"
+
+    def staging(self, sweep_id: str) -> Path:
+        """Tables of a sweep on their way into the warehouse."""
+        return self.warehouse / "staging" / sweep_id
+
+    @property
+    def published(self) -> Path:
+        """What readers open."""
+        return self.root / "published"
+
+    @property
+    def published_duckdb(self) -> Path:
+        """The published DuckDB file, replaced whole by every publish."""
+        return self.published / "milestones.duckdb"
+
+    @property
+    def snapshots(self) -> Path:
+        """Immutable Parquet snapshots."""
+        return self.published / "parquet"
+
+    @property
+    def latest_snapshot(self) -> Path:
+        """Symbolic link to the newest snapshot."""
+        return self.snapshots / "latest"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's own storage."""
+        return self.root / "dagster"
+
+    def preflight(self) -> None:
+        """Prove that files can be written, synced and renamed here, before anything is asked of the API.
+
+        Raises HomeUnusable.
+        """
+        probe = self.root / ".preflight"
+        try:
+            for folder in (self.raw, self.warehouse, self.published, self.dagster):
+                folder.mkdir(parents=True, exist_ok=True)
+            write_durably(probe, lambda path: path.write_bytes(b"1"))
+            probe.unlink()
+        except OSError as error:
+            raise HomeUnusable(
+                f"cannot write to {self.root} ({error.strerror}): give {HOME_VARIABLE} a folder that you may write to"
+            ) from error

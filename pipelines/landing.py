@@ -1,0 +1,133 @@
+"""Landed sweeps below `raw/`: one folder a sweep, one Parquet file a page, `sweep.json` for what the sweep is.
+
+A page is landed before anything reads it, so every later step can be done again from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.durable import write_durably
+from schemas.tables import PAGES
+
+SWEEP_FILE = "sweep.json"
+_SWEEP_ID = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
+
+Mode = Literal["full", "incremental", "by_id", "partial"]
+
+
+class Traffic(msgspec.Struct, kw_only=True):
+    """What a sweep cost on the wire."""
+
+    requests: int = 0
+    retries: int = 0
+    rate_limited: int = 0
+    bytes: int = 0
+
+
+class Sweep(msgspec.Struct, kw_only=True):
+    """One sweep, as `sweep.json` keeps it. `filters` are the API's parameters; {} asks for everything.
+
+    `state` runs landing, landed, loaded; `error` says why it stopped short.
+    """
+
+    sweep_id: str
+    mode: Mode
+    filters: dict[str, Any]
+    started_at: datetime
+    ids: list[str] = msgspec.field(default_factory=list)
+    state: Literal["landing", "landed", "loaded", "failed"] = "landing"
+    pages: int = 0
+    not_found: list[str] = msgspec.field(default_factory=list)
+    traffic: Traffic = msgspec.field(default_factory=Traffic)
+    error: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Read everything that it asked for."""
+        return self.state in ("landed", "loaded")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One landed answer; `path` is what was asked, without host and cursor. `fetched_at` is UTC."""
+
+    number: int
+    path: str
+    cursor: str | None
+    next_cursor: str | None
+    fetched_at: datetime
+    records: int
+    body: bytes
+
+    @property
+    def is_list(self) -> bool:
+        """Holds a page of milestones, not the answer for one."""
+        return "?" in self.path
+
+
+class Landing:
+    """The folder of one sweep."""
+
+    def __init__(self, folder: Path, sweep: Sweep) -> None:
+        self.folder = folder
+        self.sweep = sweep
+
+    @classmethod
+    def begin(cls, raw: Path, *, mode: Mode, filters: dict[str, Any], ids: list[str], now: datetime) -> Landing:
+        """A new sweep, numbered after the newest: numbers order sweeps even where the clock was set back."""
+        number = max((int(match[1]) for match in map(_SWEEP_ID.fullmatch, _folders(raw)) if match), default=0) + 1
+        sweep_id = f"{number:06d}-{now:%Y%m%dT%H%M%SZ}"
+        landing = cls(raw / sweep_id, Sweep(sweep_id=sweep_id, mode=mode, filters=filters, ids=ids, started_at=now))
+        landing.save()
+        return landing
+
+    @classmethod
+    def open(cls, raw: Path, sweep_id: str) -> Landing:
+        """A sweep landed before."""
+        text = (raw / sweep_id / SWEEP_FILE).read_bytes()
+        return cls(raw / sweep_id, msgspec.json.decode(text, type=Sweep))
+
+    @classmethod
+    def newest(cls, raw: Path) -> Landing | None:
+        """The sweep begun last, if there is one. A folder killed before its `sweep.json` holds nothing."""
+        named = [name for name in _folders(raw) if _SWEEP_ID.fullmatch(name) and (raw / name / SWEEP_FILE).exists()]
+        return cls.open(raw, max(named)) if named else None
+
+    def save(self) -> None:
+        """Keep the sweep's state."""
+        text = msgspec.json.format(msgspec.json.encode(self.sweep), indent=2)
+        write_durably(self.folder / SWEEP_FILE, lambda path: path.write_bytes(text))
+
+    def land(self, page: Page) -> None:
+        """Keep one page; once this returns it survives a kill or a power cut."""
+        row = [page.number, page.path, page.cursor, page.next_cursor, page.fetched_at, page.records, page.body]
+        table = pa.Table.from_arrays(
+            [pa.array([value], type=field.type) for value, field in zip(row, PAGES.arrow_schema, strict=True)],
+            schema=PAGES.arrow_schema,
+        )
+        write_durably(
+            self.folder / f"page-{page.number:06d}.parquet",
+            lambda path: pq.write_table(table, path, compression="zstd", write_statistics=False),
+        )
+        self.sweep.pages = page.number
+
+    def pages(self) -> Iterator[Page]:
+        """Every landed page, in order, one in memory at a time."""
+        for file in sorted(self.folder.glob("page-*.parquet")):
+            row = pq.read_table(file).to_pylist()[0]
+            row["number"] = row.pop("page")
+            yield Page(**row)
+
+
+def _folders(raw: Path) -> list[str]:
+    return [entry.name for entry in raw.iterdir() if entry.is_dir()] if raw.exists() else []

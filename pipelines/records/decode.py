@@ -1,0 +1,178 @@
+"""A page's bytes to records and refusals: all of it typed and strict, no value coerced.
+
+A page is decoded in one go; where that fails, record by record, so that one bad record never costs its page.
+Whole pages that cannot be decoded at all raise `UndecodablePage`: that is a fault of the answer, not of a record.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pipelines.records.canonical import canonical_json, content_hash
+from pipelines.records.rfc3339 import InvalidTime, parse_rfc3339
+from schemas.api import (
+    KNOWN_FIELDS,
+    JsonObject,
+    Milestone,
+    object_decoder,
+    page_decoder,
+    raw_page_decoder,
+    single_decoder,
+)
+
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+"""Of canonical JSON. The largest recorded milestone has 6 kB; what is a thousand times that is no milestone."""
+
+MAX_DEPTH = 64
+"""Of nesting in a record; recorded ones reach 4."""
+
+TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
+
+_FIELD_IN_MESSAGE = re.compile(r" - at `\$\.?([^`]*)`$")
+_MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
+
+
+class UndecodablePage(ValueError):
+    """A landed page that is not the API's page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One milestone as received: its place, its canonical text and what identifies its content.
+
+    `last_updated_ts` is in microseconds since 1970 UTC, None for the zero time. `unknown_fields` are top-level keys
+    that the API does not document; `null_arrays` the required arrays that came as null and are read as empty.
+    """
+
+    position: int
+    milestone_id: str
+    content_hash: str
+    last_updated_ts: int | None
+    text: str
+    unknown_fields: frozenset[str]
+    null_arrays: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One record that cannot be stored: its place, why, the field at fault, and the record as it came."""
+
+    position: int
+    reason: str
+    record: str
+    milestone_id: str | None = None
+    field: str | None = None
+
+
+def decode_page(body: bytes) -> list[Record | Refusal]:
+    """Every milestone of a `GET /milestones` answer, in order. Raises UndecodablePage."""
+    try:
+        return [_to_record(position, value) for position, value in enumerate(page_decoder.decode(body).milestones)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        raws = raw_page_decoder.decode(body).milestones
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UndecodablePage(f"not a page of milestones: {error}") from error
+    return [_decode_raw(position, raw) for position, raw in enumerate(raws)]
+
+
+def decode_single(body: bytes) -> Record | Refusal:
+    """The milestone of a `GET /milestones/{milestone_id}` answer. Raises UndecodablePage."""
+    try:
+        raw = single_decoder.decode(body).milestone
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UndecodablePage(f"not the answer for one milestone: {error}") from error
+    return _decode_raw(0, raw)
+
+
+def _decode_raw(position: int, raw: msgspec.Raw) -> Record | Refusal:
+    data = bytes(raw)
+    try:
+        return _to_record(position, object_decoder.decode(data))
+    except RecursionError:
+        reason, field = TOO_DEEP, None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        reason, field = _worded(error)
+    return Refusal(position, reason, data.decode("utf-8", "backslashreplace"), field=field)
+
+
+def _to_record(position: int, value: JsonObject) -> Record | Refusal:
+    text = canonical_json(value)
+    try:
+        milestone, last_updated_ts = _fitted(value, text)
+    except _UnfitError as error:
+        sent_id = value.get("id")
+        return Refusal(
+            position, error.reason, text.decode(), sent_id if isinstance(sent_id, str) else None, error.field
+        )
+    return Record(
+        position=position,
+        milestone_id=milestone.id,
+        content_hash=content_hash(value),
+        last_updated_ts=last_updated_ts,
+        text=text.decode(),
+        unknown_fields=frozenset(value.keys() - KNOWN_FIELDS),
+        null_arrays=(milestone.related_event_tickers is None) + (milestone.primary_event_tickers is None),
+    )
+
+
+class _UnfitError(Exception):
+    def __init__(self, reason: str, field: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field = field
+
+
+def _fitted(value: JsonObject, text: bytes) -> tuple[Milestone, int | None]:
+    """The typed milestone and its `last_updated_ts`. Raises _UnfitError."""
+    if len(text) > MAX_RECORD_BYTES:
+        raise _UnfitError(f"larger than {MAX_RECORD_BYTES} bytes")
+    # Counting brackets first is cheap: few records have as many as would make walking them worth while.
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and nesting_depth(value) > MAX_DEPTH:
+        raise _UnfitError(TOO_DEEP)
+    try:
+        milestone = msgspec.convert(value, Milestone)
+    except msgspec.ValidationError as error:
+        raise _UnfitError(*_worded(error)) from error
+    _parsed(milestone.start_date, "start_date")
+    if milestone.end_date is not None:
+        _parsed(milestone.end_date, "end_date")
+    return milestone, _parsed(milestone.last_updated_ts, "last_updated_ts")
+
+
+def _parsed(time: str, field: str) -> int | None:
+    try:
+        return parse_rfc3339(time)
+    except InvalidTime as error:
+        raise _UnfitError(str(error), field) from error
+
+
+def nesting_depth(value: Any) -> int:
+    """How deep objects and arrays nest, 0 for a scalar; iterative, so that no depth can break it."""
+    deepest = 0
+    stack = [(value, 1)]
+    while stack:
+        node, depth = stack.pop()
+        if isinstance(node, dict):
+            stack.extend((child, depth + 1) for child in node.values())
+        elif isinstance(node, list):
+            stack.extend((child, depth + 1) for child in node)
+        else:
+            continue
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _worded(error: Exception) -> tuple[str, str | None]:
+    """What msgspec found wrong, and the field: `Expected `str`, got `int`` at `title`."""
+    message = str(error)
+    if missing := _MISSING_FIELD.search(message):
+        return message, missing[1]
+    if place := _FIELD_IN_MESSAGE.search(message):
+        return message[: place.start()], place[1] or None
+    return message, None

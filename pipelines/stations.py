@@ -1,0 +1,278 @@
+"""The five stations of a sweep, without Dagster: land pages, stage records, stage tables, load, publish.
+
+Every station can be done again: it finds its input on disk, and what it leaves behind replaces what was there.
+The writer's lock must be held by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from pipelines.errors import NothingToDo, SweepRefused
+from pipelines.flatten.validate import prove_validation_works
+from pipelines.home import Home
+from pipelines.kalshi.client import KalshiClient
+from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
+from pipelines.landing import Landing, Mode, Page, Sweep, Traffic
+from pipelines.publish.snapshot import Snapshot, publish
+from pipelines.staging import Decoded, Flattened, Staging, stage_records, stage_tables
+from pipelines.warehouse import load as warehouse
+from pipelines.warehouse.database import open_warehouse
+from pipelines.warehouse.load import Fates, LedgerRow
+
+MAX_REFUSED_SHARE = 0.01
+"""Of a sweep's records. A few bad ones are the API's daily life; more means that it, or we, changed."""
+
+SUMMARY_FILE = "summary.json"
+
+
+class Progress(Protocol):
+    """Is told of every landed page."""
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """A page of a sweep is on disk."""
+
+
+class Silent:
+    """A progress that tells nobody."""
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRequest:
+    """What to fetch. `auto` is incremental where a full sweep has been loaded, else full.
+
+    `category`, `type` and `since` (starts at or after it) limit a sweep, `ids` asks for single milestones: such
+    sweeps update what they see and move no watermark.
+    """
+
+    mode: Literal["auto", "full", "incremental"] = "auto"
+    ids: tuple[str, ...] = ()
+    category: str | None = None
+    type: str | None = None
+    since: datetime | None = None
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The API's parameters, unset ones left out."""
+        chosen = {"category": self.category, "type": self.type, "minimum_start_date": self.since}
+        return {name: value for name, value in chosen.items() if value is not None}
+
+
+class Summary(msgspec.Struct):
+    """What the stations before the load found, kept beside the staged tables."""
+
+    decoded: Decoded
+    fates: Fates = msgspec.field(default_factory=Fates)
+    flattened: Flattened = msgspec.field(default_factory=Flattened)
+
+    @property
+    def quarantined(self) -> int:
+        """Records refused by decoding or by a rule."""
+        return self.decoded.quarantined + sum(self.flattened.refused.values())
+
+    @property
+    def refused_share(self) -> float:
+        """Of the records received; 0 where there were none."""
+        return self.quarantined / self.decoded.received if self.decoded.received else 0.0
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the sweep must not be loaded, if it must not."""
+        if self.refused_share <= MAX_REFUSED_SHARE:
+            return None
+        return (
+            f"{self.quarantined} of {self.decoded.received} records were refused ({self.refused_share:.1%}, at most "
+            f"{MAX_REFUSED_SHARE:.0%} may be): the API's answers have changed; reasons are in the table quarantine"
+        )
+
+
+class Stations:
+    """The stations over one home. `now` gives aware UTC times."""
+
+    def __init__(self, home: Home, *, now: Callable[[], datetime]) -> None:
+        self.home = home
+        self._now = now
+
+    def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
+        """Fetch every page of a sweep and land it."""
+        with open_warehouse(self.home.warehouse_file) as connection:
+            watermark = warehouse.newest_watermark(connection)
+        mode = _mode(request, watermark)
+        filters = request.filters
+        if mode == "incremental" and watermark is not None:
+            filters["min_updated_ts"] = seconds_before(watermark, OVERLAP_SECONDS)
+        landing = Landing.begin(self.home.raw, mode=mode, filters=filters, ids=list(request.ids), now=self._now())
+        sweep = landing.sweep
+        with self._accounted(landing):
+            try:
+                for number, fetched in enumerate(self._fetch(api, sweep), start=1):
+                    page = _page(number, fetched)
+                    landing.land(page)
+                    progress.page(sweep, page)
+            finally:
+                sweep.traffic = Traffic(
+                    requests=api.stats.requests,
+                    retries=api.stats.retries,
+                    rate_limited=api.stats.rate_limited,
+                    bytes=api.stats.bytes,
+                )
+            if sweep.mode == "by_id" and sweep.not_found and not sweep.pages:
+                raise SweepRefused(f"the API knows no milestone {', '.join(sweep.not_found)}: check the ids")
+            sweep.state = "landed"
+            landing.save()
+        return landing
+
+    def stage_records(self) -> tuple[Sweep, Decoded]:
+        """Decode the newest sweep's pages."""
+        landing = self._newest()
+        with self._accounted(landing):
+            decoded = stage_records(self._staging(landing), landing.sweep.sweep_id, landing.pages())
+            self._keep(landing, Summary(decoded))
+        return landing.sweep, decoded
+
+    def stage_tables(self) -> tuple[Sweep, Summary]:
+        """Find what is new in the newest sweep, flatten and validate it. See `Summary.refusal`."""
+        landing = self._newest()
+        staging = self._staging(landing)
+        with self._accounted(landing):
+            prove_validation_works()
+            summary = self._summary(landing)
+            with open_warehouse(self.home.warehouse_file) as connection:
+                summary.fates = warehouse.settle_fates(connection, staging)
+                warehouse.stage_touched(connection, staging)
+                latest = warehouse.latest_of_sweep(connection, staging)
+                summary.flattened = stage_tables(staging, landing.sweep.sweep_id, latest)
+            self._keep(landing, summary)
+        if summary.refusal:
+            self._fail(landing, summary.refusal)
+        return landing.sweep, summary
+
+    def load(self) -> LedgerRow:
+        """Put the newest sweep into the warehouse; one that refused too much has failed and is not found here."""
+        landing = self._newest()
+        with self._accounted(landing):
+            summary = self._summary(landing)
+            with open_warehouse(self.home.warehouse_file) as connection:
+                ledger = self._ledger_row(landing.sweep, summary, warehouse.newest_watermark(connection))
+                warehouse.load(connection, self._staging(landing), ledger)
+            landing.sweep.state = "loaded"
+            landing.save()
+        return ledger
+
+    def publish(self) -> Snapshot:
+        """Publish the warehouse as it stands."""
+        return publish(self.home, now=self._now())
+
+    def _fetch(self, api: KalshiClient, sweep: Sweep) -> Iterator[Fetched]:
+        if sweep.mode == "by_id":
+            return by_id(api, sweep.ids, not_found=sweep.not_found)
+        query = MilestoneQuery(**sweep.filters)
+        if sweep.mode == "incremental":
+            return scan(api, query)
+        return full_sweep(api, query, started_at=sweep.started_at, now=self._now)
+
+    def _newest(self) -> Landing:
+        landing = Landing.newest(self.home.raw)
+        if landing is None or not landing.sweep.is_complete:
+            raise NothingToDo("no landed sweep to work on: materialize pages first, or run milestones ingest")
+        return landing
+
+    def _staging(self, landing: Landing) -> Staging:
+        return Staging(self.home.staging(landing.sweep.sweep_id))
+
+    def _keep(self, landing: Landing, summary: Summary) -> None:
+        (self._staging(landing).folder / SUMMARY_FILE).write_bytes(msgspec.json.encode(summary))
+
+    def _summary(self, landing: Landing) -> Summary:
+        file = self._staging(landing).folder / SUMMARY_FILE
+        if not file.exists():
+            raise NothingToDo(f"sweep {landing.sweep.sweep_id} has no staged records: materialize records first")
+        return msgspec.json.decode(file.read_bytes(), type=Summary)
+
+    def _ledger_row(self, sweep: Sweep, summary: Summary, watermark: datetime | None) -> LedgerRow:
+        fates, refused = summary.fates, summary.flattened.refused
+        return LedgerRow(
+            **self._account(sweep),
+            status="loaded",
+            records=summary.decoded.received,
+            new=fates.new - refused.get("new", 0),
+            changed=fates.changed - refused.get("changed", 0),
+            unchanged=fates.unchanged,
+            superseded=fates.superseded,
+            quarantined=summary.quarantined,
+            watermark=_watermark(sweep, summary.decoded.newest_update, watermark),
+            is_complete=True,
+        )
+
+    def _account(self, sweep: Sweep) -> dict[str, Any]:
+        """The columns of the ledger that every sweep has, however it ended."""
+        return {
+            "sweep_id": sweep.sweep_id,
+            "mode": sweep.mode,
+            "started_at": sweep.started_at,
+            "finished_at": self._now(),
+            "filters": msgspec.json.encode(sweep.filters, order="sorted").decode(),
+            "pages": sweep.pages,
+            **msgspec.structs.asdict(sweep.traffic),
+        }
+
+    @contextmanager
+    def _accounted(self, landing: Landing) -> Iterator[None]:
+        """A sweep that fails says so in its ledger row; an interrupted one stays as it is, to be taken up again."""
+        try:
+            yield
+        except Exception as error:
+            self._fail(landing, str(error))
+            raise
+
+    def _fail(self, landing: Landing, reason: str) -> None:
+        sweep = landing.sweep
+        sweep.error, sweep.state = reason, "failed"
+        landing.save()
+        staging = self._staging(landing)
+        received = quarantined = 0
+        if (staging.folder / SUMMARY_FILE).exists():
+            summary = self._summary(landing)
+            received, quarantined = summary.decoded.received, summary.quarantined
+        row = LedgerRow(
+            **self._account(sweep), status="failed", records=received, quarantined=quarantined, error=reason
+        )
+        with open_warehouse(self.home.warehouse_file) as connection:
+            warehouse.record_failure(connection, staging, row)
+
+
+def _mode(request: SweepRequest, watermark: datetime | None) -> Mode:
+    if request.ids:
+        return "by_id"
+    if request.filters:
+        return "partial"
+    if request.mode == "full" or watermark is None:
+        return "full"
+    return "incremental"
+
+
+def _page(number: int, fetched: Fetched) -> Page:
+    answer = fetched.answer
+    return Page(
+        number, fetched.path, fetched.cursor, answer.next_cursor, answer.fetched_at, answer.records, answer.body
+    )
+
+
+def _watermark(sweep: Sweep, newest_update: datetime | None, before: datetime | None) -> datetime | None:
+    """Up to where all updates have been read: never beyond the sweep's start, whatever the API's clock says."""
+    if sweep.mode not in ("full", "incremental"):
+        return None
+    if newest_update is None:
+        return before
+    reached = min(newest_update, sweep.started_at)
+    return max(reached, before) if before else reached

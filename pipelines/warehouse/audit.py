@@ -1,0 +1,106 @@
+"""What must hold in the warehouse before it is published: keys, references, the account of records.
+
+Made from the declarations, one query each; a batch cannot see these, since they span batches and sweeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+from schemas.table import Reference, Table, quote
+from schemas.tables import PUBLISHED_TABLES
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One thing that must hold; `query` gives one row an offence, the first column naming it."""
+
+    name: str
+    table: str
+    description: str
+    query: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of an audit."""
+
+    audit: Audit
+    offences: int
+    example: str | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it holds."""
+        return self.offences == 0
+
+    def __str__(self) -> str:
+        if self.passed:
+            return self.audit.description
+        return (
+            f"{self.audit.table}: not true that {self.audit.description}: {self.offences} rows, such as {self.example}"
+        )
+
+
+def audits() -> Iterator[Audit]:
+    """Every audit, from the declarations."""
+    for table in PUBLISHED_TABLES:
+        yield _key(table)
+        for reference in table.references:
+            yield _reference(table, reference)
+            if reference.is_total:
+                yield _total(table, reference)
+    yield Audit(
+        "sweeps_records_are_accounted_for",
+        "sweeps",
+        "a loaded sweep's records = new + changed + unchanged + superseded + quarantined",
+        """SELECT sweep_id FROM sweeps WHERE status = 'loaded'
+           AND records <> "new" + changed + unchanged + superseded + quarantined""",
+    )
+    yield Audit(
+        "milestone_versions_one_holds",
+        "milestone_versions",
+        "at most one version of a milestone holds",
+        """SELECT milestone_id FROM milestone_versions WHERE valid_to IS NULL
+           GROUP BY milestone_id HAVING count(*) > 1""",
+    )
+
+
+def run(connection: duckdb.DuckDBPyConnection, audit: Audit) -> Finding:
+    """Ask the question."""
+    query = f"SELECT count(*), CAST(any_value(offence) AS VARCHAR) FROM ({audit.query}) AS offences (offence)"  # noqa: S608
+    offences, example = connection.execute(query).fetchall()[0]
+    return Finding(audit, offences, example)
+
+
+def _key(table: Table) -> Audit:
+    columns = ", ".join(quote(column) for column in table.key)
+    return Audit(
+        f"{table.name}_key_is_unique",
+        table.name,
+        f"({', '.join(table.key)}) is unique",
+        f"SELECT {quote(table.key[0])} FROM {quote(table.name)} GROUP BY {columns} HAVING count(*) > 1",  # noqa: S608
+    )
+
+
+def _reference(table: Table, to: Reference) -> Audit:
+    return Audit(
+        f"{table.name}_{to.column}_refers_to_{to.table}",
+        table.name,
+        f"every {to.column} stands in {to.table}",
+        f"SELECT {quote(to.column)} FROM {quote(table.name)} AS here ANTI JOIN {quote(to.table)} AS there "  # noqa: S608
+        f"ON here.{quote(to.column)} = there.{quote(to.to)}",
+    )
+
+
+def _total(table: Table, to: Reference) -> Audit:
+    return Audit(
+        f"{table.name}_covers_{to.table}",
+        table.name,
+        f"every {to.to} of {to.table} has a row",
+        f"SELECT {quote(to.to)} FROM {quote(to.table)} AS there ANTI JOIN {quote(table.name)} AS here "  # noqa: S608
+        f"ON here.{quote(to.column)} = there.{quote(to.to)}",
+    )

@@ -1,0 +1,91 @@
+"""Opening the private DuckDB file: made whole or not at all, its schema version checked, its settings closed.
+
+Written in a storage version that DuckDB 1.2 and later read, since the published file is a copy of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from pipelines.durable import write_durably
+from pipelines.errors import WarehouseUnusable
+from schemas.table import literal
+from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+
+STORAGE_VERSION = "v1.2.0"
+CATALOG = "milestones"
+
+# DuckDB installs extensions from a server of its own unless told not to; nothing here needs one.
+_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+@contextmanager
+def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, read and write, made first where there is none; closed without a write-ahead log left behind.
+
+    Raises WarehouseUnusable for a file that is not ours, is damaged, or was written by a newer version.
+    """
+    if not path.exists():
+        # Dying in the first writes of a new file leaves one that cannot be opened: never under its final name.
+        write_durably(path, _create)
+    with _attached(path) as connection:
+        _check_version(connection, path)
+        yield connection
+        connection.execute("CHECKPOINT")
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A published file, read-only and with nothing else in reach: no other files, no extensions, no settings."""
+    connection = duckdb.connect(str(path), read_only=True, config=dict(_CONFIG))
+    try:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect(":memory:", config=dict(_CONFIG))
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        try:
+            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
+        except duckdb.Error as error:
+            raise WarehouseUnusable(
+                f"cannot open {path}: {str(error).splitlines()[0]} (move it away and run a full sweep to start anew)"
+            ) from error
+        connection.execute(f"USE {CATALOG}")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _create(path: Path) -> None:
+    # What a killed attempt left under the temporary name would be opened, not replaced.
+    path.unlink(missing_ok=True)
+    with _attached(path) as connection:
+        connection.execute("BEGIN")
+        connection.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
+        connection.execute("INSERT INTO schema_version VALUES (?, now())", [SCHEMA_VERSION])
+        for table in PUBLISHED_TABLES:
+            connection.execute(table.ddl)
+            for statement in table.comments:
+                connection.execute(statement)
+        connection.execute("COMMIT")
+        connection.execute("CHECKPOINT")
+
+
+def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    try:
+        rows = connection.execute("SELECT max(version) FROM schema_version").fetchall()
+    except duckdb.CatalogException as error:
+        raise WarehouseUnusable(f"{path} is not a milestones warehouse: give MILESTONES_HOME another folder") from error
+    version = rows[0][0]
+    if version > SCHEMA_VERSION:
+        raise WarehouseUnusable(f"{path} has schema {version}, newer than the {SCHEMA_VERSION} known here: upgrade")

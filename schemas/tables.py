@@ -1,0 +1,420 @@
+"""Every table, declared once. The names are the public interface; add, never rename."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.table import (
+    BIGINT,
+    BOOLEAN,
+    BYTES,
+    DOUBLE,
+    INTEGER,
+    TEXT,
+    TIMESTAMP,
+    Column,
+    Reference,
+    Rule,
+    Table,
+)
+
+SCHEMA_VERSION = 1
+"""Of the warehouse and of everything published from it."""
+
+HASH_LENGTH = 32
+"""Hexadecimal digits of a content hash (blake2b, 16 bytes)."""
+
+KINDS = ("string", "integer", "number", "boolean", "null", "empty_object", "empty_array")
+"""The JSON kinds of a leaf of `details`."""
+
+SWEEP_MODES = ("full", "incremental", "by_id", "partial")
+SWEEP_STATUSES = ("loaded", "failed")
+
+
+def _not_empty(column: str) -> Rule:
+    return Rule(
+        f"{column}_is_not_empty",
+        column,
+        f"{column} is not the empty string",
+        lambda table: pc.greater(pc.binary_length(table[column]), 0),
+    )
+
+
+def _not_negative(column: str) -> Rule:
+    return Rule(
+        f"{column}_is_not_negative",
+        column,
+        f"{column} is 0 or more",
+        lambda table: pc.greater_equal(table[column], 0),
+    )
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> Rule:
+    return Rule(
+        f"{column}_is_known",
+        column,
+        f"{column} is one of {', '.join(values)}",
+        lambda table: pc.is_in(table[column], value_set=pa.array(values)),
+    )
+
+
+CONTENT_HASH_IS_WHOLE = Rule(
+    "content_hash_is_whole",
+    "content_hash",
+    f"content_hash has {HASH_LENGTH} hexadecimal digits",
+    lambda table: pc.match_substring_regex(table["content_hash"], f"^[0-9a-f]{{{HASH_LENGTH}}}$"),
+)
+
+MILESTONE_ID = Column("milestone_id", TEXT, "The milestone's id, a lower-case UUID so far.", "id")
+CONTENT_HASH = Column(
+    "content_hash",
+    TEXT,
+    "blake2b-128 of the canonical record without last_updated_ts, 32 hexadecimal digits.",
+    "computed from the whole record",
+)
+OF_A_MILESTONE = Reference("milestone_id", "milestones", "milestone_id")
+
+PAGES = Table(
+    name="pages",
+    grain="landed answer of the API",
+    description="Raw answers exactly as they came, landed before anything reads them: a sweep can be replayed.",
+    columns=(
+        Column("page", INTEGER, "Number of the page in its sweep, from 1.", "counted"),
+        Column("path", TEXT, "What was asked, without host: path and parameters.", "the request"),
+        Column("cursor", TEXT, "The cursor that was sent; NULL for the first page.", "the request", nullable=True),
+        Column("next_cursor", TEXT, "The cursor that came back; NULL at the end.", "cursor", nullable=True),
+        Column("fetched_at", TIMESTAMP, "When the answer was complete, UTC.", "our clock"),
+        Column("records", INTEGER, "Milestones in the answer.", "counted"),
+        Column("body", BYTES, "The answer's bytes.", "the answer"),
+    ),
+    key=("page",),
+)
+
+FIRST_SEEN_AT = Column("first_seen_at", TIMESTAMP, "When we first saw the milestone, UTC.", "our clock")
+LAST_CHANGED_AT = Column("last_changed_at", TIMESTAMP, "When we first saw its present content, UTC.", "our clock")
+VANISHED_AT = Column(
+    "vanished_at",
+    TIMESTAMP,
+    "When it was found to be gone, UTC; NULL while it is there.",
+    "absence from full sweeps",
+    nullable=True,
+)
+LAST_UPDATED_TS = Column(
+    "last_updated_ts",
+    TIMESTAMP,
+    "When Kalshi last touched it, UTC, the newest seen; NULL for the zero time.",
+    "last_updated_ts",
+    nullable=True,
+)
+RECORD = Column("record", TEXT, "The whole record as canonical JSON.", "the whole record")
+
+RECORDS = Table(
+    name="records",
+    grain="received milestone that could be decoded",
+    description="Strictly decoded records with canonical JSON and content hash; staged, one set a sweep.",
+    columns=(
+        Column("page", INTEGER, "The page it came on.", "counted"),
+        Column("position", INTEGER, "Its place on that page, from 0.", "counted"),
+        MILESTONE_ID,
+        CONTENT_HASH,
+        LAST_UPDATED_TS,
+        Column("seen_at", TIMESTAMP, "When its page was fetched, UTC.", "our clock"),
+        RECORD,
+    ),
+    key=("page", "position"),
+)
+
+LATEST = Table(
+    name="latest",
+    grain="milestone whose tables are to be made",
+    description="What flattening reads: a milestone's latest version and what the log knows of its life.",
+    columns=(MILESTONE_ID, CONTENT_HASH, LAST_UPDATED_TS, RECORD, FIRST_SEEN_AT, LAST_CHANGED_AT, VANISHED_AT),
+    key=("milestone_id",),
+)
+
+MILESTONES = Table(
+    name="milestones",
+    grain="milestone, as last seen",
+    description="Every milestone as last seen: a game, a race, an earnings call.",
+    columns=(
+        MILESTONE_ID,
+        Column("category", TEXT, "Category as sent; spellings differ (see category_group).", "category"),
+        Column(
+            "category_group",
+            TEXT,
+            "Category with synonyms and case folded by schemas/category_groups.csv.",
+            "category",
+        ),
+        Column("type", TEXT, "Kind of milestone, for example football_game.", "type"),
+        Column("title", TEXT, "Title; Kalshi edits it.", "title"),
+        Column("start_date", TIMESTAMP, "Start, UTC; NULL for the zero time.", "start_date", nullable=True),
+        Column(
+            "end_date",
+            TIMESTAMP,
+            "End, UTC; NULL when absent, null or the zero time, usual until it is over.",
+            "end_date",
+            nullable=True,
+        ),
+        Column("notification_message", TEXT, "Text of the start's notification.", "notification_message"),
+        Column("source_id", TEXT, "Main provider's id; NULL when absent or null.", "source_id", nullable=True),
+        Column(
+            "main_event_ticker",
+            TEXT,
+            "Ticker of the main event, where details name one.",
+            "details.main_game_event_ticker",
+            nullable=True,
+        ),
+        Column("status", TEXT, "Status in details; goes stale.", "details.status", nullable=True),
+        Column("details", TEXT, "The whole details object as canonical JSON text.", "details"),
+        Column(
+            "extra",
+            TEXT,
+            "Top-level fields that the API does not document, as canonical JSON text; NULL when there are none.",
+            "every undocumented field",
+            nullable=True,
+        ),
+        LAST_UPDATED_TS,
+        Column(
+            "is_simulated",
+            BOOLEAN,
+            "A simulated game in production: a SIM...GAME ticker or a details.session_id.",
+            "tickers, details.session_id",
+        ),
+        Column(
+            "has_placeholder_dates",
+            BOOLEAN,
+            "Start or end lies on 2000-01-01 or 2000-01-02: not a date at all.",
+            "start_date, end_date",
+        ),
+        CONTENT_HASH,
+        FIRST_SEEN_AT,
+        LAST_CHANGED_AT,
+        VANISHED_AT,
+    ),
+    key=("milestone_id",),
+    rules=(_not_empty("milestone_id"), _not_empty("type"), CONTENT_HASH_IS_WHOLE),
+)
+
+MILESTONE_EVENTS = Table(
+    name="milestone_events",
+    grain="milestone and event ticker",
+    description="Which events depend on which milestone, both ticker arrays flattened.",
+    columns=(
+        MILESTONE_ID,
+        Column(
+            "event_ticker",
+            TEXT,
+            "Ticker of the event; opaque, never to be parsed.",
+            "related_event_tickers, primary_event_tickers, details.main_game_event_ticker",
+        ),
+        Column("is_related", BOOLEAN, "Stands in related_event_tickers.", "related_event_tickers"),
+        Column("is_primary", BOOLEAN, "Stands in primary_event_tickers.", "primary_event_tickers"),
+        Column("is_main", BOOLEAN, "Is the main event that details name.", "details.main_game_event_ticker"),
+        Column(
+            "related_position",
+            INTEGER,
+            "First place in related_event_tickers, from 0; NULL when not in it.",
+            "related_event_tickers",
+            nullable=True,
+        ),
+        Column(
+            "primary_position",
+            INTEGER,
+            "First place in primary_event_tickers, from 0; NULL when not in it.",
+            "primary_event_tickers",
+            nullable=True,
+        ),
+    ),
+    key=("milestone_id", "event_ticker"),
+    rules=(
+        _not_empty("event_ticker"),
+        _not_negative("related_position"),
+        _not_negative("primary_position"),
+        Rule(
+            "event_has_a_role",
+            "event_ticker",
+            "an event is related, primary or main",
+            lambda t: pc.or_(pc.or_(t["is_related"], t["is_primary"]), t["is_main"]),
+        ),
+    ),
+    references=(OF_A_MILESTONE,),
+)
+
+MILESTONE_SOURCES = Table(
+    name="milestone_sources",
+    grain="milestone and provider",
+    description="Provider ids of a milestone; source_3_id is the Sportradar id that other venues carry.",
+    columns=(
+        MILESTONE_ID,
+        Column("provider", TEXT, "The key in source_ids, for example source_3_id.", "source_ids"),
+        Column("provider_id", TEXT, "The milestone's id at that provider.", "source_ids"),
+    ),
+    key=("milestone_id", "provider"),
+    references=(OF_A_MILESTONE,),
+)
+
+MILESTONE_DETAILS = Table(
+    name="milestone_details",
+    grain="leaf of details",
+    description="The details object as a long table, one row a leaf; lossless, whatever its keys.",
+    columns=(
+        MILESTONE_ID,
+        Column(
+            "path",
+            TEXT,
+            "Path of the leaf: season.week, competitor_ids[0]; a key that is not made of letters, digits, _ and - "
+            'is a JSON string ("a.b"); empty where details is {}.',
+            "details",
+        ),
+        Column("kind", TEXT, f"JSON kind: {', '.join(KINDS)}.", "details"),
+        Column(
+            "value",
+            TEXT,
+            "The leaf as text: strings bare, numbers digit for digit, true or false; NULL for null and empty ones.",
+            "details",
+            nullable=True,
+        ),
+        Column(
+            "value_number",
+            DOUBLE,
+            "The leaf as a double, for the kinds integer and number; exact digits are in value.",
+            "details",
+            nullable=True,
+        ),
+    ),
+    key=("milestone_id", "path"),
+    rules=(_one_of("kind", KINDS),),
+    references=(Reference("milestone_id", "milestones", "milestone_id", is_total=True),),
+)
+
+MILESTONE_VERSIONS = Table(
+    name="milestone_versions",
+    grain="distinct version of a milestone",
+    description="The log that everything else is derived from: append-only, every version of every milestone.",
+    columns=(
+        MILESTONE_ID,
+        Column("version", INTEGER, "Number of the version of its milestone, from 1.", "counted"),
+        CONTENT_HASH,
+        Column(
+            "last_updated_ts",
+            TIMESTAMP,
+            "The newest last_updated_ts seen for this content, UTC; NULL for the zero time.",
+            "last_updated_ts",
+            nullable=True,
+        ),
+        Column("valid_from", TIMESTAMP, "When this version was first observed, UTC.", "our clock"),
+        Column(
+            "valid_to",
+            TIMESTAMP,
+            "When the next version was observed, or the milestone found gone, UTC; NULL while it holds.",
+            "our clock",
+            nullable=True,
+        ),
+        Column("sweep_id", TEXT, "The sweep that brought it.", "the sweep"),
+        Column("record", TEXT, "The whole record as canonical JSON text, as first seen.", "the whole record"),
+        Column("is_current", BOOLEAN, "Holds now.", "computed", generated="valid_to IS NULL"),
+    ),
+    key=("milestone_id", "version"),
+    rules=(
+        CONTENT_HASH_IS_WHOLE,
+        Rule("version_is_positive", "version", "version is 1 or more", lambda t: pc.greater(t["version"], 0)),
+        Rule(
+            "validity_runs_forward",
+            "valid_to",
+            "valid_to is after valid_from",
+            lambda t: pc.greater(t["valid_to"], t["valid_from"]),
+        ),
+    ),
+    references=(
+        Reference("milestone_id", "milestones", "milestone_id", is_total=True),
+        Reference("sweep_id", "sweeps", "sweep_id"),
+    ),
+)
+
+QUARANTINE = Table(
+    name="quarantine",
+    grain="refused record",
+    description="Records that were refused, whole, with the reason; nothing is dropped.",
+    columns=(
+        Column("sweep_id", TEXT, "The sweep that met it.", "the sweep"),
+        Column("page", INTEGER, "The page it came on.", "counted"),
+        Column("position", INTEGER, "Its place on that page, from 0.", "counted"),
+        Column("milestone_id", TEXT, "Its id, where it has a readable one.", "id", nullable=True),
+        Column("reason", TEXT, "What is wrong with it.", "computed"),
+        Column("field", TEXT, "The field at fault, where one is.", "computed", nullable=True),
+        Column("record", TEXT, "The record as it came; bytes that are not UTF-8 stand as \\xNN.", "the record"),
+        Column("seen_at", TIMESTAMP, "When its page was fetched, UTC.", "our clock"),
+    ),
+    key=("sweep_id", "page", "position"),
+    rules=(_not_empty("reason"),),
+    references=(Reference("sweep_id", "sweeps", "sweep_id"),),
+)
+
+SWEEPS = Table(
+    name="sweeps",
+    grain="run of a sweep",
+    description="The ledger: what every sweep asked, received, stored and refused.",
+    columns=(
+        Column("sweep_id", TEXT, "Number and start of the sweep; sorts by age.", "counted"),
+        Column("mode", TEXT, f"One of {', '.join(SWEEP_MODES)}.", "the request"),
+        Column("status", TEXT, f"One of {', '.join(SWEEP_STATUSES)}.", "the outcome"),
+        Column("started_at", TIMESTAMP, "When it began to fetch, UTC.", "our clock"),
+        Column("finished_at", TIMESTAMP, "When it was loaded or failed, UTC.", "our clock"),
+        Column("filters", TEXT, "What it was limited to, as JSON text; {} for everything.", "the request"),
+        Column("pages", INTEGER, "Pages landed.", "counted"),
+        Column(
+            "records",
+            BIGINT,
+            "Records received = new + changed + unchanged + superseded + quarantined.",
+            "counted",
+        ),
+        Column("new", BIGINT, "Milestones never seen before.", "counted"),
+        Column("changed", BIGINT, "Milestones with a new version.", "counted"),
+        Column("unchanged", BIGINT, "Milestones with the content already held.", "counted"),
+        Column("superseded", BIGINT, "Records older than another of the same milestone.", "counted"),
+        Column("quarantined", BIGINT, "Records refused.", "counted"),
+        Column("vanished", BIGINT, "Milestones found gone.", "counted"),
+        Column("requests", BIGINT, "HTTP requests sent.", "counted"),
+        Column("retries", BIGINT, "Requests sent again after a fault.", "counted"),
+        Column("rate_limited", BIGINT, "Answers 429.", "counted"),
+        Column("bytes", BIGINT, "Bytes of JSON received.", "counted"),
+        Column(
+            "watermark",
+            TIMESTAMP,
+            "Everything Kalshi updated up to here has been read, UTC; NULL where the sweep says nothing of it.",
+            "last_updated_ts, our clock",
+            nullable=True,
+        ),
+        Column("is_complete", BOOLEAN, "Read everything that it asked for, to the empty cursor.", "the outcome"),
+        Column("error", TEXT, "Why it failed; NULL when it did not.", "the outcome", nullable=True),
+    ),
+    key=("sweep_id",),
+    rules=(
+        _one_of("mode", SWEEP_MODES),
+        _one_of("status", SWEEP_STATUSES),
+        Rule(
+            "records_are_accounted_for",
+            "records",
+            "a loaded sweep's records = new + changed + unchanged + superseded + quarantined",
+            lambda t: pc.or_(
+                pc.equal(t["status"], "failed"),
+                pc.equal(
+                    t["records"],
+                    pc.add(
+                        pc.add(pc.add(t["new"], t["changed"]), pc.add(t["unchanged"], t["superseded"])),
+                        t["quarantined"],
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+FLAT_TABLES = (MILESTONES, MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_DETAILS)
+"""Made from records by flattening, in the order in which they are loaded."""
+
+PUBLISHED_TABLES = (*FLAT_TABLES, MILESTONE_VERSIONS, QUARANTINE, SWEEPS)
+"""In the warehouse, in the published DuckDB file and in every Parquet snapshot."""
+
+TABLES = {table.name: table for table in PUBLISHED_TABLES}
