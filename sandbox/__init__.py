@@ -1,0 +1,54 @@
+"""A local stand-in for the Kalshi API, over loopback: what the live API cannot give to tests, demos and benchmarks.
+
+It serves made-up milestones in the live corpus's shares and shapes (`generate`), or recorded answers (`records`),
+with the live API's cursor, filters, refusals and rate limit (`app`), from a world that can be changed while it
+is read (`world`, `evolve`). Nothing in the pipeline imports it but the command line and the tests.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from sandbox.app import build_app
+from sandbox.generate import generate_bodies
+from sandbox.records import Records, read_records
+from sandbox.server import NotLoopbackError, PortUnavailableError, running, serve
+from sandbox.world import World
+
+__all__ = ["NoRecordsError", "NotLoopbackError", "PortUnavailableError", "build", "running", "serve"]
+
+DEFAULT_ROWS = 10_000
+
+
+class NoRecordsError(ValueError):
+    """The folder of recorded answers holds no milestone."""
+
+
+def build(
+    *,
+    rows: int | None = None,
+    seed: int = 1,
+    records: Path | None = None,
+    requests_per_second: float | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Starlette:
+    """The sandbox as an app for `running` or `serve`.
+
+    Serves `rows` made-up milestones (10,000 unless given), or the ones recorded in a folder; both when both are
+    given. `app.state.notes` says what in the folder was passed over. Raises NoRecordsError, and OSError for a
+    folder that cannot be read.
+    """
+    found = Records((), ()) if records is None else read_records(records)
+    if records is not None and not found.rows:
+        raise NoRecordsError(f"no milestone in the JSON files of {records}")
+    if rows is None:
+        rows = DEFAULT_ROWS if records is None else 0
+    world = World(itertools.chain(found.rows, generate_bodies(rows, seed, now())), now=now)
+    app = build_app(world, requests_per_second=requests_per_second)
+    app.state.notes = found.notes
+    return app

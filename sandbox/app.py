@@ -1,0 +1,122 @@
+"""The sandbox's HTTP face: the two milestone endpoints, their answers and their refusals, as recorded.
+
+Bodies are put together from the world's bytes: nothing is decoded on the way out. Error bodies come in the
+live API's different shapes, on purpose.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from sandbox.cursor import encode_cursor
+from sandbox.obstacles import Exchange, Faults, Obstacles, TokenBucket
+from sandbox.query import BadParameterError, parse_query
+from sandbox.world import UnknownMilestoneError, World
+
+API_ROOT = "/trade-api/v2"
+LIST_PATH = f"{API_ROOT}/milestones"
+
+NOT_FOUND = b'{"error":{"code":"not_found","message":"not found"}}'
+DEFAULT_BURST = 3.0
+"""Seconds of the rate that a client may use up at once, as measured on a basic account."""
+
+LOG_LENGTH_MAX = 100_000
+GZIP_LEVEL = 1
+GZIP_BYTES_MIN = 1_000
+
+
+def build_app(
+    world: World,
+    *,
+    requests_per_second: float | None = None,
+    burst: float | None = None,
+    latency_seconds: float = 0,
+    faults: Faults | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Starlette:
+    """Serve a world. Without `requests_per_second` there is no rate limit; `burst` is in requests.
+
+    `app.state.world`, `app.state.faults` and `app.state.log` (one Exchange per request) are there for tests.
+    """
+    bucket = None
+    if requests_per_second is not None:
+        capacity = max(1.0, requests_per_second * DEFAULT_BURST) if burst is None else burst
+        bucket = TokenBucket(requests_per_second, capacity, clock)
+    faults = faults or Faults()
+    log: collections.deque[Exchange] = collections.deque(maxlen=LOG_LENGTH_MAX)
+    endpoints = _Endpoints(world)
+    app = Starlette(
+        routes=[
+            Route(LIST_PATH, endpoints.list_milestones),
+            Route(f"{LIST_PATH}/{{milestone_id}}", endpoints.get_milestone),
+        ],
+        middleware=[
+            Middleware(
+                Obstacles,
+                list_path=LIST_PATH,
+                bucket=bucket,
+                latency_seconds=latency_seconds,
+                faults=faults,
+                log=log,
+            ),
+            Middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL),
+        ],
+        exception_handlers={HTTPException: _refused},
+    )
+    # Starlette redirects with 307; the live API with 301, which _refused does.
+    app.router.redirect_slashes = False
+    app.state.world = world
+    app.state.faults = faults
+    app.state.log = log
+    return app
+
+
+class _Endpoints:
+    """The handlers. They run on the server's loop: a page is a bisect and a join, shorter than a thread switch."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list_milestones(self, request: Request) -> Response:
+        # The first of a repeated parameter counts.
+        parameters = dict(reversed(request.query_params.multi_items()))
+        try:
+            page = self._world.page(parse_query(parameters))
+        except BadParameterError as error:
+            return _json(msgspec.json.encode({"msg": str(error)}), 400)
+        cursor = "" if page.next_position is None else encode_cursor(page.next_position)
+        return _json(b'{"milestones":[%b],"cursor":"%b"}' % (b",".join(page.bodies), cursor.encode()))
+
+    async def get_milestone(self, request: Request) -> Response:
+        try:
+            body = self._world.get(request.path_params["milestone_id"])
+        except UnknownMilestoneError:
+            return _json(NOT_FOUND, 404)
+        return _json(b'{"milestone":%b}' % body)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """No such path, or no such method."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    path = request.url.path
+    if status == 404 and path.endswith("/") and path.rstrip("/"):
+        return RedirectResponse(request.url.replace(path=path.rstrip("/")), 301)
+    if status == 404:
+        return _json(NOT_FOUND, 404)
+    body = {"code": "bad_request", "message": str(error), "details": ""}
+    return _json(msgspec.json.encode(body), status)
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json")

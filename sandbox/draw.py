@@ -1,0 +1,89 @@
+"""Seeded randomness in the shapes that milestones need: ids, names, chances. The same seed draws the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+NAMES = _words(
+    "Abbott Alvarez Andersen Bajić Baker Banda Becker Björk Boateng Castro Chen Chukwu Costa Čech Dahl Diallo "
+    "Dubois Duval Eriksen Fischer Fonseca García Gill Grant Gupta Haas Hashimoto Hoang Ibrahim Ito Ivanova Jansen "
+    "Jović Kaya Khan Kim Kovač Laurent Lee Lindqvist López Łukaszewicz Mbeki Meyer Morales Moreau Müller Nakamura "
+    "Ng Novák Okafor Olsen Öztürk Park Patel Pereira Petrov Quinn Ramos Reyes Rossi Sato Schmidt Şahin Silva "
+    "Świątek Takahashi Torres Tran Usman Vargas Vega Virtanen Wagner Walsh Weber Yamada Yılmaz Žukov"
+)
+"""People."""
+
+CITIES = _words(
+    "Aarhus Antalya Arequipa Austin Bergen Bilbao Boise Bordeaux Braga Brno Bursa Cádiz Cardiff Córdoba Curitiba "
+    "Denver Dijon Dresden Durban Fresno Gdańsk Gijón Graz Harbin Helsinki Kobe Köln Kraków Leeds León Liège Lille "
+    "Łódź Lyon Maine Malmö Memphis Metz Mérida Nagoya Natal Odessa Omaha Osaka Oslo Parma Perth Porto Québec "
+    "Reno Rennes Rosario Salem Sapporo Sevilla Sofia Split Tampa Torino Tromsø Tulsa Utah Utrecht Wichita Zürich"
+)
+"""Teams go by their city."""
+
+COMPANIES = _words(
+    "Acorn Boreal Cobalt Dovetail Ember Fathom Granite Harrow Indigo Juniper Kestrel Lantern Meridian Northwind "
+    "Orchard Pinnacle Quarry Redwood Sable Tundra Umber Vantage Willow Xenon Yarrow Zephyr"
+)
+"""Invented companies, also artists, games and shows where one is needed."""
+
+
+class Entity(NamedTuple):
+    """A structured target: what `*_team_id` and `*_competitor_id` point to."""
+
+    id: str
+    name: str
+
+
+class Draw:
+    """A seeded source of values. Not for secrets."""
+
+    def __init__(self, seed: int | str) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - reproducible data is the point
+        self.chance_of = self.random.random
+        self._bits = self.random.getrandbits
+
+    def chance(self, probability: float) -> bool:
+        """Whether something of this probability happens."""
+        return self.chance_of() < probability
+
+    def below(self, bound: int) -> int:
+        """A whole number from 0 to bound - 1; quicker than randrange, evenly enough for made-up data."""
+        return int(self.chance_of() * bound)
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number from low to high, both possible."""
+        return low + int(self.chance_of() * (high - low + 1))
+
+    def pick(self, choices: Sequence[T]) -> T:
+        """One of them."""
+        return choices[int(self.chance_of() * len(choices))]
+
+    def uuid(self, version: int = 4) -> str:
+        """A lower-case UUID that says it is of this version."""
+        text = f"{self._bits(128):032x}"
+        variant = "89ab"[self._bits(2)]
+        return f"{text[:8]}-{text[8:12]}-{version}{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+    def uuids(self, count: int) -> list[str]:
+        """So many UUIDs."""
+        return [self.uuid() for _ in range(count)]
+
+    def entities(self, names: Sequence[str], count: int) -> list[Entity]:
+        """A league's worth of entities; names come round again, ids do not."""
+        return [Entity(self.uuid(), names[at % len(names)]) for at in range(count)]
+
+    def two(self, pool: Sequence[T]) -> tuple[T, T]:
+        """Two different ones of a pool."""
+        first = self.below(len(pool))
+        second = (first + 1 + self.below(len(pool) - 1)) % len(pool)
+        return pool[first], pool[second]

@@ -1,0 +1,28 @@
+"""A deterministic stand-in for the live corpus: any number of rows in the census's shares and shapes. Pure.
+
+The first rows are the fixed surprises, so that the smallest corpus shows each; the others are drawn by the
+census's weights. The same seed and clock give the same rows, whatever ran before.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from sandbox.factory import RowFactory
+from sandbox.surprises import surprises
+from schemas.api import JsonObject
+
+
+def generate(rows: int, seed: int, now: datetime) -> Iterator[JsonObject]:
+    """So many milestones as the API would send them. `now` (with a time zone) parts the past from the future."""
+    factory = RowFactory(seed, now)
+    return itertools.islice(itertools.chain(surprises(factory), factory.ordinary()), rows)
+
+
+def generate_bodies(rows: int, seed: int, now: datetime) -> Iterator[bytes]:
+    """The same rows as JSON, each encoded as soon as it is made."""
+    return map(msgspec.json.Encoder().encode, generate(rows, seed, now))

@@ -1,0 +1,133 @@
+"""What stands between a client and its answer: the rate limit, latency, and faults on demand. ASGI middleware.
+
+Every answer's status is kept in a log, so that a test can say what a client asked for and how often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+TOO_MANY = b'{"error": "too many requests"}'
+UNAVAILABLE = b'{"code":"service_unavailable","message":"service unavailable","details":""}'
+
+
+class Exchange(NamedTuple):
+    """One request and the status it got (0: the connection was cut)."""
+
+    path: str
+    query: str
+    status: int
+
+
+@dataclasses.dataclass(slots=True)
+class Faults:
+    """Faults to inject, changeable while the server runs; a page is a 200 of the milestones list.
+
+    After `fail_after_pages` pages (None: never) the list answers `status`, or with `cut` breaks the connection
+    off in the middle of the body. After `failures` such faults (None: no end) it works again.
+    """
+
+    fail_after_pages: int | None = None
+    failures: int | None = None
+    status: int = 503
+    cut: bool = False
+    pages_served: int = 0
+
+    def strike(self) -> bool:
+        """Whether the next page fails; uses up one failure."""
+        if self.fail_after_pages is None or self.pages_served < self.fail_after_pages or self.failures == 0:
+            return False
+        if self.failures is not None:
+            self.failures -= 1
+        return True
+
+
+class TokenBucket:
+    """Lets `per_second` requests through on average and `burst` at once. `clock` gives seconds that only grow."""
+
+    def __init__(self, per_second: float, burst: float, clock: Callable[[], float]) -> None:
+        if per_second <= 0 or burst < 1:
+            raise ValueError(f"a bucket of {per_second}/s, burst {burst}, never lets a request through")
+        self._per_second = per_second
+        self._burst = burst
+        self._clock = clock
+        self._tokens = burst
+        self._filled_at = clock()
+
+    def take(self) -> bool:
+        """Whether one request may pass now."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Obstacles:
+    """Wraps an ASGI app; `list_path` is the one that faults strike."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        list_path: str,
+        bucket: TokenBucket | None,
+        latency_seconds: float,
+        faults: Faults,
+        log: collections.deque[Exchange],
+    ) -> None:
+        self._app = app
+        self._list_path = list_path
+        self._bucket = bucket
+        self._latency_seconds = latency_seconds
+        self._faults = faults
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or stand in its way."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._latency_seconds:
+            await asyncio.sleep(self._latency_seconds)
+        if self._bucket is not None and not self._bucket.take():
+            await self._refuse(429, TOO_MANY)(scope, receive, self._logged(scope, send))
+        elif scope["path"] != self._list_path or not self._faults.strike():
+            await self._app(scope, receive, self._logged(scope, send))
+        elif self._faults.cut:
+            await self._cut(scope, send)
+        else:
+            await self._refuse(self._faults.status, UNAVAILABLE)(scope, receive, self._logged(scope, send))
+
+    @staticmethod
+    def _refuse(status: int, body: bytes) -> Response:
+        return Response(body, status, media_type="application/json")
+
+    async def _cut(self, scope: Scope, send: Send) -> None:
+        """Promise more bytes than ever come: the server then closes the connection."""
+        self._note(scope, 0)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"milestones":[', "more_body": True})
+
+    def _logged(self, scope: Scope, send: Send) -> Send:
+        async def logging_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._note(scope, message["status"])
+                if scope["path"] == self._list_path and message["status"] == 200:
+                    self._faults.pages_served += 1
+            await send(message)
+
+        return logging_send
+
+    def _note(self, scope: Scope, status: int) -> None:
+        self._log.append(Exchange(scope["path"], scope["query_string"].decode("latin-1"), status))

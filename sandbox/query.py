@@ -1,0 +1,110 @@
+"""What a client may ask of `GET /milestones`: the query parameters, read as the live API reads them. Pure.
+
+The two recorded refusals (no limit, a fraction in min_updated_ts) are worded as recorded; the wording of the
+others is not known and follows their pattern.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from sandbox.cursor import InvalidCursorError, Position, decode_cursor
+from sandbox.rfc3339 import MICROS, parse_micros
+from schemas.api import PAGE_LIMIT
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
+_INT64_DIGITS_MAX = 20
+
+
+class BadParameterError(Exception):
+    """A parameter the API answers with 400; the text is the `msg` of its body."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One page's question. None: no such filter. Starts in Unix seconds, updates in microseconds."""
+
+    limit: int
+    after: Position | None = None
+    minimum_start: int | None = None
+    updated_after_micros: int | None = None
+    category: str | None = None
+    type: str | None = None
+    source_id: str | None = None
+    related_event_ticker: str | None = None
+    competition: str | None = None
+
+
+def parse_query(parameters: Mapping[str, str]) -> Query:
+    """Read the parameters; unknown ones are ignored, empty texts count as not given. Raises BadParameterError."""
+    return Query(
+        limit=_limit(parameters),
+        after=_cursor(parameters),
+        minimum_start=_minimum_start(parameters),
+        updated_after_micros=_updated_after(parameters),
+        category=parameters.get("category") or None,
+        type=parameters.get("type") or None,
+        source_id=parameters.get("source_id") or None,
+        related_event_ticker=parameters.get("related_event_ticker") or None,
+        competition=parameters.get("competition") or None,
+    )
+
+
+def _limit(parameters: Mapping[str, str]) -> int:
+    if "limit" not in parameters:
+        raise BadParameterError("Query argument limit is required, but not found")
+    limit = _integer("limit", parameters["limit"])
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise BadParameterError(f"Invalid limit {limit}: must be between 1 and {PAGE_LIMIT}")
+    return limit
+
+
+def _cursor(parameters: Mapping[str, str]) -> Position | None:
+    text = parameters.get("cursor")
+    if not text:
+        return None
+    try:
+        return decode_cursor(text)
+    except InvalidCursorError as error:
+        raise BadParameterError("Invalid cursor") from error
+
+
+def _minimum_start(parameters: Mapping[str, str]) -> int | None:
+    text = parameters.get("minimum_start_date")
+    if not text:
+        return None
+    try:
+        micros = parse_micros(text)
+    except ValueError as error:
+        raise _unreadable("minimum_start_date", f"parsing time {_quoted(text)}: cannot parse") from error
+    # Starts are whole seconds, so "at or after" a fraction is "from the next second".
+    return -(-micros // MICROS)
+
+
+def _updated_after(parameters: Mapping[str, str]) -> int | None:
+    text = parameters.get("min_updated_ts")
+    return None if text is None else _integer("min_updated_ts", text) * MICROS
+
+
+def _integer(name: str, text: str) -> int:
+    fault = f"strconv.ParseInt: parsing {_quoted(text)}"
+    if not _INTEGER.fullmatch(text):
+        raise _unreadable(name, f"{fault}: invalid syntax")
+    digits = text.lstrip("+-0")[:_INT64_DIGITS_MAX] or "0"  # int() refuses very long texts with its own fault
+    value = -int(digits) if text.startswith("-") else int(digits)
+    if not _INT64_MIN <= value <= _INT64_MAX:
+        raise _unreadable(name, f"{fault}: value out of range")
+    return value
+
+
+def _unreadable(name: str, why: str) -> BadParameterError:
+    return BadParameterError(f"Invalid format for parameter {name}: error binding string parameter: {why}")
+
+
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()

@@ -1,0 +1,324 @@
+"""The milestones a sandbox serves: rows as JSON bytes in keyset order, under one lock, open to change.
+
+The order is the API's: start (whole seconds) ascending, then id. Beside every row stand only the fields that a
+scan looks at again and again; the rest is read from the row's own bytes when asked for. Pages cost a bisect
+and the rows they bring, at any size of world; filters without an index cost one walk over the rows between
+two matches. Every change rewrites `last_updated_ts` with the world's clock, as the live API does.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import itertools
+import operator
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sandbox.cursor import Position
+from sandbox.query import Query
+from sandbox.rfc3339 import MICROS, format_micros, format_seconds, micros_of, parse_micros
+from schemas.api import JsonObject, object_decoder
+
+SPARSE = 20
+"""A filter that leaves less than one row in this many is answered from its matches instead of by a walk."""
+
+
+class _Head(msgspec.Struct):
+    """The least a row must say to be served."""
+
+    id: str
+    start_date: str
+    last_updated_ts: str = "0001-01-01T00:00:00Z"
+    category: str = ""
+    type: str = ""
+
+
+# Millions of rows live at once: what cannot be part of a cycle is kept out of the garbage collector's sight.
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One milestone as it is served, and the fields that scans compare."""
+
+    position: Position
+    updated_micros: int
+    category: str
+    type: str
+    body: bytes
+
+    @classmethod
+    def of(cls, body: bytes) -> Row:
+        """Read the row's own fields. Raises msgspec.DecodeError or ValueError if it could not be served."""
+        head = _head_decoder.decode(body)
+        return cls(
+            position=(parse_micros(head.start_date) // MICROS, head.id),
+            updated_micros=parse_micros(head.last_updated_ts),
+            category=sys.intern(head.category),
+            type=sys.intern(head.type),
+            body=body,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that happened to one milestone: its bytes before (None: it is new) and after (None: removed)."""
+
+    kind: str
+    milestone_id: str
+    before: bytes | None
+    after: bytes | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PageOfRows:
+    """The rows of one page, and the position to go on from (None: nothing follows)."""
+
+    bodies: list[bytes]
+    next_position: Position | None
+
+
+class UnknownMilestoneError(KeyError):
+    """No milestone of this id is in the world."""
+
+
+_head_decoder = msgspec.json.Decoder(_Head)
+_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_strings_decoder = msgspec.json.Decoder(list[str] | None)
+# Numbers that came as exact decimals go out digit for digit, not as strings.
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_by_position = operator.attrgetter("position")
+_by_instant = operator.itemgetter(0)
+
+
+class World:
+    """A mutable, thread-safe set of milestones. `now` is the clock that stamps every change."""
+
+    def __init__(self, bodies: Iterable[bytes] = (), *, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._lock = threading.RLock()
+        self._rows: dict[str, Row] = {}
+        self._order: list[Row] = []
+        # Every update ever made, oldest first: (microseconds, id). Entries that a later update overtook are
+        # skipped when read, which spares each change the search for its old entry.
+        self._updates: list[tuple[int, str]] = []
+        self._revision = 0
+        self.load(bodies)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, milestone_id: object) -> bool:
+        return milestone_id in self._rows
+
+    @property
+    def revision(self) -> int:
+        """How many changes the world has seen since it began."""
+        return self._revision
+
+    def now(self) -> datetime:
+        """The world's clock."""
+        return self._now()
+
+    # Reading
+
+    def page(self, query: Query) -> PageOfRows:
+        """The first `limit` rows after the cursor that satisfy every filter, in keyset order."""
+        if query.competition is not None:  # measured: the live API finds nothing by it
+            return PageOfRows([], None)
+        with self._lock:
+            rows = list(itertools.islice(self._matches(query), query.limit + 1))
+        more = len(rows) > query.limit
+        del rows[query.limit :]
+        return PageOfRows([row.body for row in rows], rows[-1].position if more else None)
+
+    def get(self, milestone_id: str) -> bytes:
+        """The milestone's bytes. Raises UnknownMilestoneError."""
+        with self._lock:
+            return self._row(milestone_id).body
+
+    def ids(self) -> list[str]:
+        """Every id, in keyset order."""
+        with self._lock:
+            return [row.position[1] for row in self._order]
+
+    def bodies(self) -> list[bytes]:
+        """Every milestone's bytes, in keyset order."""
+        with self._lock:
+            return [row.body for row in self._order]
+
+    def _matches(self, query: Query) -> Iterator[Row]:
+        first = 0
+        if query.after is not None:
+            first = bisect.bisect_right(self._order, query.after, key=_by_position)
+        if query.minimum_start is not None:
+            earliest = (query.minimum_start, "")
+            first = max(first, bisect.bisect_left(self._order, earliest, key=_by_position))
+        return filter(_predicate(query), self._candidates(query, first))
+
+    def _candidates(self, query: Query, first: int) -> Iterator[Row]:
+        """Rows from this place on, in order; fewer when the index of updates already rules the others out."""
+        if query.updated_after_micros is not None:
+            newer = bisect.bisect_right(self._updates, query.updated_after_micros, key=_by_instant)
+            if (len(self._updates) - newer) * SPARSE < len(self._order):
+                if first >= len(self._order):
+                    return iter(())
+                floor = self._order[first].position
+                found = {name: self._rows.get(name) for _, name in self._updates[newer:]}
+                rows = [row for row in found.values() if row is not None and row.position >= floor]
+                return iter(sorted(rows, key=_by_position))
+        # Not islice: it would step over every row before the first.
+        return (self._order[at] for at in range(first, len(self._order)))
+
+    def _row(self, milestone_id: str) -> Row:
+        try:
+            return self._rows[milestone_id]
+        except KeyError:
+            raise UnknownMilestoneError(milestone_id) from None
+
+    # Changing
+
+    def load(self, bodies: Iterable[bytes]) -> None:
+        """Add rows exactly as they are, `last_updated_ts` included. ValueError for an id twice: then none is added."""
+        with self._lock:
+            fresh: dict[str, Row] = {}
+            for body in bodies:
+                row = Row.of(body)
+                milestone_id = row.position[1]
+                if milestone_id in self._rows or milestone_id in fresh:
+                    raise ValueError(f"milestone {milestone_id} is already in the world")
+                fresh[milestone_id] = row
+            self._rows |= fresh
+            self._order += fresh.values()
+            self._order.sort(key=_by_position)
+            self._updates += ((row.updated_micros, milestone_id) for milestone_id, row in fresh.items())
+            self._updates.sort()
+            self._revision += len(fresh)
+
+    def insert(self, row: Mapping[str, Any]) -> Change:
+        """Add a milestone, stamped with the clock. Raises ValueError for an id already there."""
+        with self._lock:
+            new = Row.of(_encoder.encode({**row, "last_updated_ts": self._stamp()}))
+            milestone_id = new.position[1]
+            if milestone_id in self._rows:
+                raise ValueError(f"milestone {milestone_id} is already in the world")
+            self._put(new)
+            return Change("insert", milestone_id, None, new.body)
+
+    def remove(self, milestone_id: str) -> Change:
+        """Take a milestone out; like the live API, the world leaves no tombstone."""
+        with self._lock:
+            old = self._row(milestone_id)
+            self._take(old)
+            self._revision += 1
+            return Change("remove", milestone_id, old.body, None)
+
+    def reschedule(self, milestone_id: str, new_start: datetime) -> Change:
+        """Move the start, and with it the row's place in the scan (a fraction of a second is cut)."""
+        return self._set("reschedule", milestone_id, start_date=format_seconds(micros_of(new_start) // MICROS))
+
+    def edit_title(self, milestone_id: str, title: str) -> Change:
+        """Word the title anew."""
+        return self._set("edit_title", milestone_id, title=title)
+
+    def add_ticker(self, milestone_id: str, ticker: str, *, primary: bool = False) -> Change:
+        """Append an event ticker. Raises ValueError if it is there already."""
+        with self._lock:
+            related, primaries = self._tickers(milestone_id)
+            if ticker in related:
+                raise ValueError(f"{ticker} is already related to {milestone_id}")
+            added = {"related_event_tickers": [*related, ticker]}
+            if primary:
+                added["primary_event_tickers"] = [*primaries, ticker]
+            return self._set("add_ticker", milestone_id, **added)
+
+    def remove_ticker(self, milestone_id: str, ticker: str) -> Change:
+        """Take an event ticker out of both lists. Raises ValueError if it is in neither."""
+        with self._lock:
+            related, primaries = self._tickers(milestone_id)
+            if ticker not in related and ticker not in primaries:
+                raise ValueError(f"{ticker} is not related to {milestone_id}")
+            return self._set(
+                "remove_ticker",
+                milestone_id,
+                related_event_tickers=[one for one in related if one != ticker],
+                primary_event_tickers=[one for one in primaries if one != ticker],
+            )
+
+    def set_details(self, milestone_id: str, changes: Mapping[str, Any]) -> Change:
+        """Set keys of `details` (top level); the others stay as they are, to the digit."""
+        with self._lock:
+            fields = _fields_decoder.decode(self._row(milestone_id).body)
+            details = {**_fields_decoder.decode(fields["details"]), **changes}
+            return self._set("set_details", milestone_id, details=details)
+
+    def touch(self, milestone_ids: Iterable[str]) -> list[Change]:
+        """Rewrite only `last_updated_ts`, one instant for all: the live API's bulk rewrites."""
+        with self._lock:
+            stamp = self._stamp()
+            return [self._set("touch", name, last_updated_ts=stamp) for name in milestone_ids]
+
+    def _set(self, kind: str, milestone_id: str, **values: Any) -> Change:
+        """Replace top-level fields; every other field keeps its bytes."""
+        with self._lock:
+            old = self._row(milestone_id)
+            fields: dict[str, Any] = _fields_decoder.decode(old.body)
+            new = Row.of(_encoder.encode({**fields, "last_updated_ts": self._stamp(), **values}))
+            if new.position == old.position:
+                self._order[self._place(old)] = new
+                self._note(new)
+            else:
+                self._take(old)
+                self._put(new)
+            return Change(kind, milestone_id, old.body, new.body)
+
+    def _put(self, row: Row) -> None:
+        bisect.insort(self._order, row, key=_by_position)
+        self._note(row)
+
+    def _note(self, row: Row) -> None:
+        milestone_id = row.position[1]
+        self._rows[milestone_id] = row
+        bisect.insort(self._updates, (row.updated_micros, milestone_id))
+        self._revision += 1
+
+    def _take(self, row: Row) -> None:
+        del self._order[self._place(row)]
+        del self._rows[row.position[1]]
+
+    def _place(self, row: Row) -> int:
+        return bisect.bisect_left(self._order, row.position, key=_by_position)
+
+    def _stamp(self) -> str:
+        return format_micros(micros_of(self._now()))
+
+    def _tickers(self, milestone_id: str) -> tuple[list[str], list[str]]:
+        fields = _fields_decoder.decode(self._row(milestone_id).body)
+        related = _strings_decoder.decode(fields["related_event_tickers"]) or []
+        return related, _strings_decoder.decode(fields["primary_event_tickers"]) or []
+
+
+def _predicate(query: Query) -> Callable[[Row], bool] | None:
+    """What a candidate must still satisfy; None when there is nothing to ask (filter() then keeps every row)."""
+    tests: list[Callable[[Row], bool]] = []
+    if (updated := query.updated_after_micros) is not None:
+        tests.append(lambda row: row.updated_micros > updated)
+    if (category := query.category) is not None:
+        tests.append(lambda row: row.category == category)
+    if (kind := query.type) is not None:
+        tests.append(lambda row: row.type == kind)
+    if (source := query.source_id) is not None:
+        tests.append(_holds(source, lambda row: row.get("source_id") == source))
+    if (ticker := query.related_event_ticker) is not None:
+        tests.append(_holds(ticker, lambda row: ticker in (row.get("related_event_tickers") or ())))
+    if not tests:
+        return None
+    return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
+
+
+def _holds(text: str, confirm: Callable[[JsonObject], bool]) -> Callable[[Row], bool]:
+    """Look for the text in the row's bytes, and decode only rows that hold it (or escapes, which may hide it)."""
+    needle = msgspec.json.encode(text)
+    return lambda row: (needle in row.body or b"\\" in row.body) and confirm(object_decoder.decode(row.body))

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sandbox.evolve import Counts, WorldTooSmallError, evolve
+from sandbox.world import World
+from tests.sandbox.conftest import NOW
+
+COUNTS = Counts(
+    inserts=9,
+    reschedules=8,
+    title_edits=7,
+    tickers_added=6,
+    tickers_removed=5,
+    status_changes=4,
+    removals=3,
+    touches=50,
+)
+
+
+def _states(world: World) -> dict[str, bytes]:
+    return dict(zip(world.ids(), world.bodies(), strict=True))
+
+
+def test_the_record_is_exactly_the_difference(world: World) -> None:
+    before = _states(world)
+    evolution = evolve(world, 1, COUNTS)
+    after = _states(world)
+    differing = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert differing == evolution.ids()
+    assert len(differing) == len(evolution.changes) == 92
+    for change in evolution.changes:
+        assert before.get(change.milestone_id) == change.before
+        assert after.get(change.milestone_id) == change.after
+
+
+def test_counts_are_what_was_asked_for(world: World) -> None:
+    evolution = evolve(world, 1, COUNTS)
+    assert evolution.counts() == {
+        "insert": 9,
+        "reschedule": 8,
+        "edit_title": 7,
+        "add_ticker": 6,
+        "remove_ticker": 5,
+        "set_details": 4,
+        "remove": 3,
+        "touch": 50,
+    }
+    assert len(evolution.ids("insert", "remove")) == 12
+
+
+FIELD_OF = {
+    "reschedule": {"start_date"},
+    "edit_title": {"title"},
+    "add_ticker": {"related_event_tickers", "primary_event_tickers"},
+    "remove_ticker": {"related_event_tickers", "primary_event_tickers"},
+    "set_details": {"details"},
+    "touch": set[str](),
+}
+
+
+def test_each_kind_changes_its_own_field(world: World) -> None:
+    for change in evolve(world, 1, COUNTS).changes:
+        if change.before is None or change.after is None:
+            continue
+        before, after = msgspec.json.decode(change.before), msgspec.json.decode(change.after)
+        differing = {name for name in before if before[name] != after[name]} - {"last_updated_ts"}
+        assert differing <= FIELD_OF[change.kind]
+        assert differing or change.kind == "touch"
+        assert after["last_updated_ts"] == "2026-11-22T12:00:00.25Z"
+
+
+def test_the_same_world_and_seed_evolve_the_same(thousand: tuple[bytes, ...]) -> None:
+    worlds = [World(thousand, now=lambda: NOW) for _ in range(2)]
+    assert evolve(worlds[0], 1, COUNTS) == evolve(worlds[1], 1, COUNTS)
+    other = World(thousand, now=lambda: NOW)
+    assert evolve(other, 2, COUNTS) != evolve(World(thousand, now=lambda: NOW), 1, COUNTS)
+
+
+def test_one_seed_can_be_used_day_after_day(world: World) -> None:
+    first, second = evolve(world, 1, COUNTS), evolve(world, 1, COUNTS)
+    assert not first.ids("insert") & second.ids("insert")
+    assert len(world) == 1_000 + 2 * (9 - 3)
+
+
+def test_too_small_a_world_is_left_alone(world: World) -> None:
+    before = world.bodies()
+    with pytest.raises(WorldTooSmallError, match="not 10000"):
+        evolve(world, 1, Counts(removals=5, status_changes=10_000))
+    assert world.bodies() == before
