@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import pyarrow as pa
@@ -34,15 +34,24 @@ class Traffic(msgspec.Struct, kw_only=True):
     bytes: int = 0
 
 
+class Filters(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a sweep is limited to, by the names of the API's parameters; none set asks for everything."""
+
+    minimum_start_date: datetime | None = None
+    min_updated_ts: int | None = None
+    category: str | None = None
+    type: str | None = None
+
+
 class Sweep(msgspec.Struct, kw_only=True):
-    """One sweep, as `sweep.json` keeps it. `filters` are the API's parameters; {} asks for everything.
+    """One sweep, as `sweep.json` keeps it.
 
     `state` runs landing, landed, loaded; `error` says why it stopped short.
     """
 
     sweep_id: str
     mode: Mode
-    filters: dict[str, Any]
+    filters: Filters
     started_at: datetime
     ids: list[str] = msgspec.field(default_factory=list)
     state: Literal["landing", "landed", "loaded", "failed"] = "landing"
@@ -83,7 +92,7 @@ class Landing:
         self.sweep = sweep
 
     @classmethod
-    def begin(cls, raw: Path, *, mode: Mode, filters: dict[str, Any], ids: list[str], now: datetime) -> Landing:
+    def begin(cls, raw: Path, *, mode: Mode, filters: Filters, ids: list[str], now: datetime) -> Landing:
         """A new sweep, numbered after the newest: numbers order sweeps even where the clock was set back."""
         number = max((int(match[1]) for match in map(_SWEEP_ID.fullmatch, _folders(raw)) if match), default=0) + 1
         sweep_id = f"{number:06d}-{now:%Y%m%dT%H%M%SZ}"

@@ -20,7 +20,7 @@ from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
-from pipelines.landing import Landing, Mode, Page, Sweep, Traffic
+from pipelines.landing import Filters, Landing, Mode, Page, Sweep, Traffic
 from pipelines.publish.snapshot import Snapshot, publish
 from pipelines.staging import Decoded, Flattened, Staging, stage_records, stage_tables
 from pipelines.warehouse import load as warehouse
@@ -62,10 +62,9 @@ class SweepRequest:
     since: datetime | None = None
 
     @property
-    def filters(self) -> dict[str, Any]:
-        """The API's parameters, unset ones left out."""
-        chosen = {"category": self.category, "type": self.type, "minimum_start_date": self.since}
-        return {name: value for name, value in chosen.items() if value is not None}
+    def filters(self) -> Filters:
+        """As the API's parameters."""
+        return Filters(category=self.category, type=self.type, minimum_start_date=self.since)
 
 
 class Summary(msgspec.Struct):
@@ -110,7 +109,7 @@ class Stations:
         mode = _mode(request, watermark)
         filters = request.filters
         if mode == "incremental" and watermark is not None:
-            filters["min_updated_ts"] = seconds_before(watermark, OVERLAP_SECONDS)
+            filters.min_updated_ts = seconds_before(watermark, OVERLAP_SECONDS)
         landing = Landing.begin(self.home.raw, mode=mode, filters=filters, ids=list(request.ids), now=self._now())
         sweep = landing.sweep
         with self._accounted(landing):
@@ -176,7 +175,7 @@ class Stations:
     def _fetch(self, api: KalshiClient, sweep: Sweep) -> Iterator[Fetched]:
         if sweep.mode == "by_id":
             return by_id(api, sweep.ids, not_found=sweep.not_found)
-        query = MilestoneQuery(**sweep.filters)
+        query = MilestoneQuery(**msgspec.structs.asdict(sweep.filters))
         if sweep.mode == "incremental":
             return scan(api, query)
         return full_sweep(api, query, started_at=sweep.started_at, now=self._now)
@@ -254,7 +253,7 @@ class Stations:
 def _mode(request: SweepRequest, watermark: datetime | None) -> Mode:
     if request.ids:
         return "by_id"
-    if request.filters:
+    if request.filters != Filters():
         return "partial"
     if request.mode == "full" or watermark is None:
         return "full"

@@ -1,0 +1,281 @@
+"""The five stations as assets: thin shims that turn a station's result into what Dagster shows.
+
+No postponed annotations here and in checks.py: Dagster reads them as they stand.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import dagster as dg
+import msgspec
+from pydantic import Field
+
+from pipelines.dagster_metadata import lineage, run_metadata, static_metadata
+from pipelines.errors import WrongUse
+from pipelines.resources import KalshiResource
+from pipelines.stations import MAX_REFUSED_SHARE, Progress, Stations, Summary, SweepRequest
+from schemas.tables import (
+    FLAT_TABLES,
+    MILESTONE_VERSIONS,
+    PAGES,
+    PUBLISHED_TABLES,
+    RECORDS,
+    SCHEMA_VERSION,
+)
+
+CODE_VERSION = f"schema-{SCHEMA_VERSION}"
+GROUP = "milestones"
+OWNERS = ["team:milestones"]
+
+PAGES_KEY = dg.AssetKey("pages")
+RECORDS_KEY = dg.AssetKey("records")
+WAREHOUSE_KEY = dg.AssetKey("warehouse")
+FLAT_KEYS = {table.name: dg.AssetKey(["tables", table.name]) for table in FLAT_TABLES}
+PUBLISHED_KEYS = {table.name: dg.AssetKey(["published", table.name]) for table in PUBLISHED_TABLES}
+
+RULES_CHECK = "rows_keep_rules"
+SHARE_CHECK = "refused_share"
+
+
+class SweepMode(StrEnum):
+    """Which sweep to run."""
+
+    AUTO = "auto"
+    FULL = "full"
+    INCREMENTAL = "incremental"
+
+
+class SweepConfig(dg.Config):
+    """What to fetch; by default what changed since the last sweep, everything when there was none."""
+
+    mode: SweepMode = Field(default=SweepMode.AUTO, description="auto: incremental once a full sweep was loaded.")
+    ids: list[str] = Field(default_factory=list, description="Fetch just these milestones.")
+    category: str | None = Field(default=None, description="Fetch just this category, as the API spells it.")
+    type: str | None = Field(default=None, description="Fetch just this type.")
+    since: str | None = Field(
+        default=None, description="Fetch what starts at or after this ISO 8601 date or time (UTC)."
+    )
+
+    def request(self) -> SweepRequest:
+        """The request that the stations understand. Raises WrongUse."""
+        if self.ids and (self.category or self.type or self.since):
+            raise WrongUse("ids stand alone: leave category, type and since out")
+        return SweepRequest(
+            mode=self.mode.value,
+            ids=tuple(dict.fromkeys(self.ids)),
+            category=self.category,
+            type=self.type,
+            since=_time(self.since) if self.since else None,
+        )
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise WrongUse(f"{text!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z") from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+@dg.asset(
+    key=PAGES_KEY,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"python", "parquet"},
+    code_version=CODE_VERSION,
+    metadata=static_metadata(PAGES),
+    description="Raw answers of the Kalshi API, landed page by page before anything reads them.",
+)
+def pages(
+    config: SweepConfig,
+    stations: dg.ResourceParam[Stations],
+    kalshi: KalshiResource,
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[None]:
+    """Fetch a sweep."""
+    with kalshi.client() as api:
+        landing = stations.land(api, config.request(), progress)
+    sweep = landing.sweep
+    return dg.MaterializeResult(
+        metadata=run_metadata(rows=sweep.pages, where=landing.folder)
+        | {
+            "sweep_id": sweep.sweep_id,
+            "mode": sweep.mode,
+            "filters": msgspec.to_builtins(sweep.filters),
+            "requests": sweep.traffic.requests,
+            "retries": sweep.traffic.retries,
+            "rate_limited": sweep.traffic.rate_limited,
+            "bytes": sweep.traffic.bytes,
+            "not_found": sweep.not_found,
+        }
+    )
+
+
+@dg.asset(
+    key=RECORDS_KEY,
+    deps=[PAGES_KEY],
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"python", "parquet"},
+    code_version=CODE_VERSION,
+    metadata=static_metadata(RECORDS),
+    description="Milestones decoded strictly, with canonical JSON and content hash; what does not fit is quarantined.",
+)
+def records(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None]:
+    """Decode the landed pages."""
+    sweep, decoded = stations.stage_records()
+    return dg.MaterializeResult(
+        metadata=run_metadata(rows=decoded.decoded, where=stations.home.staging(sweep.sweep_id))
+        | {
+            "sweep_id": sweep.sweep_id,
+            "received": decoded.received,
+            "quarantined": decoded.quarantined,
+            "null_arrays": decoded.null_arrays,
+            "unknown_fields": decoded.unknown_fields,
+            "dagster/column_lineage": lineage(RECORDS, {"": [(PAGES_KEY, "body")]}),
+        }
+    )
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            FLAT_KEYS[table.name],
+            deps=[RECORDS_KEY],
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"python", "arrow", "pandera"},
+            code_version=CODE_VERSION,
+            metadata=static_metadata(table),
+            description=f"{table.description} New and changed milestones of a sweep, validated.",
+        )
+        for table in FLAT_TABLES
+    ],
+    check_specs=[
+        *(
+            dg.AssetCheckSpec(
+                RULES_CHECK,
+                asset=FLAT_KEYS[table.name],
+                description="pandera: " + "; ".join(rule.description for rule in table.all_rules),
+            )
+            for table in FLAT_TABLES
+        ),
+        dg.AssetCheckSpec(
+            SHARE_CHECK,
+            asset=FLAT_KEYS[FLAT_TABLES[0].name],
+            blocking=True,
+            description=f"At most {MAX_REFUSED_SHARE:.0%} of a sweep's records are refused.",
+        ),
+    ],
+)
+def tables(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResult[None]]:
+    """Flatten and validate what is new."""
+    sweep, summary = stations.stage_tables()
+    for table in FLAT_TABLES:
+        checks = [_rules_check(table.name, summary)]
+        if table is FLAT_TABLES[0]:
+            checks.append(_share_check(summary))
+        yield dg.MaterializeResult(
+            asset_key=FLAT_KEYS[table.name],
+            metadata=run_metadata(
+                rows=summary.flattened.rows.get(table.name, 0), where=stations.home.staging(sweep.sweep_id)
+            )
+            | {
+                "sweep_id": sweep.sweep_id,
+                "dagster/column_lineage": lineage(table, {"": [(RECORDS_KEY, "record")]}),
+            },
+            check_results=checks,
+        )
+
+
+def _rules_check(table: str, summary: Summary) -> dg.AssetCheckResult:
+    """A record with a row that breaks a rule is refused whole: a warning, since the rest goes on."""
+    broken = {rule: count for rule, count in summary.flattened.breaches.items() if rule.startswith(f"{table}.")}
+    return dg.AssetCheckResult(
+        check_name=RULES_CHECK,
+        asset_key=FLAT_KEYS[table],
+        passed=not broken,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(f"{count} records refused by {rule}" for rule, count in broken.items()) or None,
+        metadata={"breaches": broken},
+    )
+
+
+def _share_check(summary: Summary) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=SHARE_CHECK,
+        asset_key=FLAT_KEYS[FLAT_TABLES[0].name],
+        passed=summary.refusal is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=summary.refusal,
+        metadata={
+            "received": summary.decoded.received,
+            "quarantined": summary.quarantined,
+            "share": summary.refused_share,
+        },
+    )
+
+
+@dg.asset(
+    key=WAREHOUSE_KEY,
+    deps=list(FLAT_KEYS.values()),
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"duckdb"},
+    code_version=CODE_VERSION,
+    metadata=static_metadata(MILESTONE_VERSIONS),
+    description="The private DuckDB file: version log, derived tables and ledger, committed in one transaction.",
+)
+def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None]:
+    """Load the sweep."""
+    ledger = stations.load()
+    from_records = {
+        name: [(RECORDS_KEY, name)] for name in ("milestone_id", "content_hash", "last_updated_ts", "record")
+    }
+    return dg.MaterializeResult(
+        metadata=run_metadata(rows=ledger.new + ledger.changed, where=stations.home.warehouse_file)
+        | {
+            "sweep_id": ledger.sweep_id,
+            "new": ledger.new,
+            "changed": ledger.changed,
+            "unchanged": ledger.unchanged,
+            "superseded": ledger.superseded,
+            "quarantined": ledger.quarantined,
+            "watermark": ledger.watermark.isoformat() if ledger.watermark else None,
+            "dagster/column_lineage": lineage(
+                MILESTONE_VERSIONS, from_records | {"valid_from": [(PAGES_KEY, "fetched_at")]}
+            ),
+        }
+    )
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            PUBLISHED_KEYS[table.name],
+            deps=[WAREHOUSE_KEY],
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"duckdb", "parquet"},
+            code_version=CODE_VERSION,
+            metadata=static_metadata(table),
+            description=table.description,
+        )
+        for table in PUBLISHED_TABLES
+    ],
+)
+def published(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResult[None]]:
+    """Publish the warehouse."""
+    snapshot = stations.publish()
+    for table in PUBLISHED_TABLES:
+        made_from = FLAT_KEYS.get(table.name) or (WAREHOUSE_KEY if table is MILESTONE_VERSIONS else None)
+        upstream = {c.name: [(made_from, c.name)] for c in table.columns} if made_from else {}
+        yield dg.MaterializeResult(
+            asset_key=PUBLISHED_KEYS[table.name],
+            metadata=run_metadata(rows=snapshot.rows[table.name], where=snapshot.folder / table.name)
+            | {"snapshot": snapshot.manifest.snapshot, "dagster/column_lineage": lineage(table, upstream)},
+        )
+
+
+ALL_ASSETS = [pages, records, tables, warehouse, published]

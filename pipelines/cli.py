@@ -1,0 +1,297 @@
+"""The `milestones` command: one verb a function, errors in one line, exit status as documented.
+
+Exit status: 0 done; 1 the run failed; 2 wrong use; 75 another run holds the warehouse; 130 interrupted.
+Heavy imports (Dagster, Arrow) stay inside the verbs that need them, so that the others answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from pipelines.errors import MilestonesError, WrongUse
+from pipelines.home import Home
+
+EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
+SANDBOX_PORT = 8799
+UI_PORT = 3000
+DEMO_ROWS = 5_000
+DEMO_HOME = Path("data/demo")
+DEMO_QUERY = "select type, count(*) as milestones from milestones group by 1 order by 2 desc limit 8"
+
+app = App(name="milestones", help="Kalshi's milestones in SQL: fetched, validated, published as DuckDB and Parquet.")
+_Flag = Parameter(negative=())
+
+
+@app.command
+def ingest(
+    *,
+    full: Annotated[bool, _Flag] = False,
+    ids: Annotated[list[str] | None, Parameter(name="--id", negative=())] = None,
+    category: str | None = None,
+    type: str | None = None,  # noqa: A002 - the name of the option
+    since: str | None = None,
+    json: Annotated[bool, _Flag] = False,
+) -> int:
+    """Run one sweep through Dagster, from the API to the published tables; a full one the first time.
+
+    Parameters
+    ----------
+    full
+        Read every milestone, not just what was updated since the last sweep.
+    ids
+        Read just this milestone; may be given several times.
+    category
+        Read just this category, spelled as the API spells it.
+    type
+        Read just this type, for example football_game.
+    since
+        Read just what starts at or after this date or time (UTC unless it says otherwise).
+    json
+        Print the outcome as JSON.
+    """
+    if ids and (full or category or type or since):
+        raise WrongUse("--id stands alone: leave --full, --category, --type and --since out")
+    if full and (category or type or since):
+        raise WrongUse("--full reads everything: leave --category, --type and --since out")
+    config: dict[str, object] = {
+        "mode": "FULL" if full else "AUTO",
+        "ids": ids or [],
+        "category": category,
+        "type": type,
+        "since": since,
+    }
+    return _ingest(Home.from_environment(), config, as_json=json)
+
+
+def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
+    from pipelines import settings
+    from pipelines.kalshi.base_url import check_base_url
+    from pipelines.progress import progress_on
+    from pipelines.published import pages_of_last_full_sweep
+
+    # All that can be known to be wrong is said before Dagster, which takes seconds to load.
+    check_base_url(settings.base_url())
+    settings.requests_per_second()
+    settings.deadline_seconds()
+    home.preflight()
+    expected_pages = pages_of_last_full_sweep(home)
+
+    from pipelines.ingest import run_ingest
+
+    with progress_on(Console(stderr=True), expected_pages=expected_pages) as progress:
+        run_ingest(home, config, progress)
+    _print_outcome(home, as_json=as_json)
+    return 0
+
+
+def _print_outcome(home: Home, *, as_json: bool) -> None:
+    from pipelines.published import ask_home, table_rows
+    from pipelines.report import as_json as to_json
+    from pipelines.report import print_sweep
+
+    newest = ask_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
+    rows = table_rows(home)
+    if as_json:
+        files = {"duckdb": str(home.published_duckdb), "parquet": str(home.latest_snapshot)}
+        sys.stdout.write(to_json({"sweep": newest, "rows": rows, "files": files}) + "\n")
+    else:
+        print_sweep(Console(), newest, rows, home)
+
+
+@app.command
+def status(*, json: Annotated[bool, _Flag] = False) -> int:
+    """Show freshness, rows per table, the last sweeps and what was refused.
+
+    Parameters
+    ----------
+    json
+        Print it as JSON.
+    """
+    from datetime import UTC, datetime
+
+    from pipelines import published
+    from pipelines.report import print_status, status_json
+
+    found = published.status(Home.from_environment())
+    if json:
+        sys.stdout.write(status_json(found) + "\n")
+    else:
+        print_status(Console(), found, datetime.now(UTC))
+    return 0
+
+
+@app.command
+def sql(query: str | None = None, /, *, format: Literal["table", "csv", "json", "markdown"] = "table") -> int:  # noqa: A002
+    """Run SQL on the published file, read-only; without a query, a prompt.
+
+    Parameters
+    ----------
+    query
+        One query.
+    format
+        How to print the answer.
+    """
+    from pipelines.published import ask_home
+    from pipelines.report import print_answer
+
+    home = Home.from_environment()
+    if query is None:
+        from pipelines.prompt import run_prompt
+
+        return run_prompt(home, style=format)
+    print_answer(Console(), ask_home(home, query), format)
+    return 0
+
+
+@app.command
+def verify() -> int:
+    """Check every published file against its manifest; exit status 1 and the file's name when one differs."""
+    from pipelines.publish.manifest import verify as verify_published
+
+    found = verify_published(Home.from_environment())
+    for difference in found.differences:
+        _complain(difference)
+    if found.differences:
+        return EXIT_FAILED
+    Console().print(
+        f"snapshot {found.snapshot}: {found.files} files, {found.bytes:,} bytes, all as published", highlight=False
+    )
+    return 0
+
+
+@app.command
+def sandbox(
+    *,
+    port: int = SANDBOX_PORT,
+    rows: int | None = None,
+    seed: int = 1,
+    records: Path | None = None,
+    requests_per_second: float | None = None,
+) -> int:
+    """Serve a local stand-in for the Kalshi API on loopback, until interrupted.
+
+    Parameters
+    ----------
+    port
+        The port on 127.0.0.1.
+    rows
+        How many milestones to make up (10,000 unless --records is given).
+    seed
+        The same seed makes the same milestones.
+    records
+        Serve the milestones found in the JSON files of this folder instead.
+    requests_per_second
+        Answer 429 to more than this.
+    """
+    import sandbox as local_api
+
+    try:
+        served = local_api.build(rows=rows, seed=seed, records=records, requests_per_second=requests_per_second)
+        for note in served.state.notes:
+            _complain(str(note))
+        local_api.serve(served, port, announce=lambda running: _say_where(running.base_url))
+    except (local_api.NoRecordsError, local_api.PortUnavailableError, OSError) as error:
+        raise WrongUse(str(error)) from error
+    return 0
+
+
+def _say_where(base_url: str) -> None:
+    console = Console()
+    console.print(f"the sandbox answers at {base_url}", highlight=False, soft_wrap=True)
+    console.print(f"in another shell: KALSHI_BASE_URL={base_url} milestones ingest", highlight=False, soft_wrap=True)
+
+
+@app.command
+def ui(*, port: int = UI_PORT) -> int:
+    """Start Dagster's web server and daemon on loopback.
+
+    Parameters
+    ----------
+    port
+        The port on 127.0.0.1.
+    """
+    import os
+
+    from pipelines.instance import PROJECT_ROOT, point_dagster_at
+
+    home = Home.from_environment()
+    home.preflight()
+    point_dagster_at(home)
+    os.environ["MILESTONES_HOME"] = str(home.root)
+    program = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
+    program += ["--module-name", "pipelines.definitions", "--working-directory", str(PROJECT_ROOT)]
+    os.execv(sys.executable, program)  # noqa: S606 - our own interpreter, no shell
+
+
+@app.command
+def demo() -> int:
+    """Run the whole job against the sandbox, into data/demo, and show a first answer."""
+    import os
+
+    import sandbox as local_api
+    from pipelines.published import ask_home
+    from pipelines.report import print_answer
+
+    home = Home(DEMO_HOME.absolute())
+    console = Console()
+    console.print(f"a local stand-in for the Kalshi API with {DEMO_ROWS:,} made-up milestones:", highlight=False)
+    with local_api.running(local_api.build(rows=DEMO_ROWS)) as api:
+        os.environ["KALSHI_BASE_URL"] = api.base_url
+        # Loopback needs no manners; the real API does.
+        os.environ["KALSHI_REQUESTS_PER_SECOND"] = "0"
+        os.environ["MILESTONES_HOME"] = str(home.root)
+        _ingest(home, {"mode": "FULL"}, as_json=False)
+    console.print(f'milestones sql "{DEMO_QUERY}"', style="bold", highlight=False, soft_wrap=True)
+    print_answer(console, ask_home(home, DEMO_QUERY), "table")
+    console.print()
+    console.print("next, with this environment's commands (.venv/bin):", style="bold")
+    for line in (
+        f"export MILESTONES_HOME={DEMO_HOME}        # look at the demo, or leave it out for your own data",
+        "milestones status                       # freshness, tables, sweeps",
+        'milestones sql "select title, start_date from milestones where start_date > now() order by 2 limit 5"',
+        "milestones ui                           # the asset graph and this run, http://127.0.0.1:3000",
+        "unset MILESTONES_HOME; milestones ingest # the real API, into ./data",
+    ):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _complain(line: str) -> None:
+    from pipelines.report import shown
+
+    Console(stderr=True).print(f"milestones: {shown(line)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit status. No fault that a user can act on shows a traceback."""
+    from pipelines.kalshi.errors import KalshiError
+
+    try:
+        outcome = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        _complain(f"{error} Try: milestones --help".replace("\n", " "))
+        return EXIT_WRONG_USE
+    except MilestonesError as error:
+        _complain(str(error))
+        return error.exit_status
+    except KalshiError as error:
+        _complain(str(error))
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        _complain("interrupted; what was published stays as it was")
+        return EXIT_INTERRUPTED
+    return outcome if isinstance(outcome, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The whole graph on one page; `build_defs(kalshi=...)` swaps a part, in tests and in the CLI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from pipelines.assets import ALL_ASSETS
+from pipelines.checks import ALL_CHECKS
+from pipelines.resources import HomeResource, KalshiResource
+from pipelines.stations import Silent
+
+INGEST_JOB = "ingest"
+
+
+def build_defs(**overrides: Any) -> dg.Definitions:
+    """Assets, checks, jobs and resources; `overrides` replaces resources by name."""
+    return dg.Definitions(
+        assets=ALL_ASSETS,
+        asset_checks=ALL_CHECKS,
+        jobs=[
+            dg.define_asset_job(
+                INGEST_JOB,
+                selection=dg.AssetSelection.all(),
+                description="One sweep, from the API to the published tables.",
+            )
+        ],
+        resources={"stations": HomeResource(), "kalshi": KalshiResource(), "progress": Silent()} | overrides,
+        # One process: on one machine starting a process for each step costs seven times the run.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,49 @@
+"""Runs the Dagster job in this process, so that the run appears in the UI, and words its failure in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from pipelines.definitions import INGEST_JOB, build_defs
+from pipelines.errors import MilestonesError
+from pipelines.home import Home
+from pipelines.instance import point_dagster_at
+from pipelines.kalshi.errors import KalshiError
+from pipelines.landing import Landing
+from pipelines.stations import Progress
+
+
+class RunFailed(MilestonesError):
+    """The run did not reach its end; `str()` says why."""
+
+
+def run_ingest(home: Home, config: dict[str, Any], progress: Progress) -> str:
+    """One run of the job; its id. Raises MilestonesError or KalshiError, whatever they were raised from."""
+    point_dagster_at(home)
+    job = build_defs(progress=progress).resolve_job_def(INGEST_JOB)
+    run_config = {
+        "ops": {"pages": {"config": config}},
+        # What happened is told by us; every event is in Dagster's log.
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
+    with dg.DagsterInstance.get() as instance:
+        try:
+            result = job.execute_in_process(run_config=run_config, instance=instance)
+        except Exception as error:
+            raise _cause(error, home) from error
+    return result.run_id
+
+
+def _cause(error: Exception, home: Home) -> Exception:
+    """The fault that a user can act on, out of what Dagster wrapped around it."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, (MilestonesError, KalshiError)):
+            return link
+        link = link.__cause__ or link.__context__
+    landing = Landing.newest(home.raw)
+    if landing is not None and landing.sweep.state == "failed" and landing.sweep.error:
+        return RunFailed(landing.sweep.error)
+    return RunFailed(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")

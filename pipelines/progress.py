@@ -1,0 +1,90 @@
+"""How a sweep's progress is shown: a bar on a terminal, plain lines elsewhere. Always on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from pipelines.landing import Page, Sweep
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class PlainProgress:
+    """A line at the first page and then at most every ten seconds."""
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._begun_at = clock()
+        self._spoke_at: float | None = None
+        self._records = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """A page of a sweep is on disk."""
+        self._records += page.records
+        now = self._clock()
+        if self._spoke_at is not None and now - self._spoke_at < SECONDS_BETWEEN_LINES:
+            return
+        self._spoke_at = now
+        rate = self._records / max(now - self._begun_at, 0.001)
+        self._console.print(
+            f"{sweep.mode} sweep {sweep.sweep_id}: page {page.number}, {self._records:,} records, {rate:,.0f}/s",
+            highlight=False,
+        )
+
+
+class BarProgress:
+    """A bar with pages, records, rate and time left; how many pages there will be is taken from the last full sweep."""
+
+    def __init__(self, console: Console, *, expected_pages: int | None) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("pages  {task.fields[records]:,} records  {task.fields[rate]:,.0f}/s"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("fetching", total=expected_pages, records=0, rate=0.0)
+        self._expected = expected_pages
+        self._records = 0
+        self._begun_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """A page of a sweep is on disk."""
+        self._records += page.records
+        rate = self._records / max(time.monotonic() - self._begun_at, 0.001)
+        total = max(self._expected, page.number) if self._expected and sweep.mode == "full" else None
+        self._progress.update(
+            self._task,
+            description=f"{sweep.mode} sweep",
+            completed=page.number,
+            total=total,
+            records=self._records,
+            rate=rate,
+        )
+
+
+def progress_on(console: Console, *, expected_pages: int | None = None) -> PlainProgress | BarProgress:
+    """The progress that fits the console."""
+    return BarProgress(console, expected_pages=expected_pages) if console.is_terminal else PlainProgress(console)

@@ -1,0 +1,125 @@
+"""Questions to the published file: what `status` shows and `sql` asks. Reads, never writes, needs no Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from pipelines.errors import MilestonesError
+from pipelines.home import Home
+from pipelines.landing import Landing
+from pipelines.warehouse.database import open_reader
+from pipelines.warehouse.load import row_counts
+
+
+class NothingPublished(MilestonesError):
+    """There is no published file yet."""
+
+
+class QueryFailed(MilestonesError):
+    """DuckDB refused a query."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Column names and rows of a query."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Rows by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `milestones status` shows. `unpublished` is the newest sweep where it is not the newest published one."""
+
+    published_file: str
+    bytes: int
+    rows: dict[str, int]
+    sweeps: list[dict[str, Any]]
+    watermark: datetime | None
+    last_full_at: datetime | None
+    newest_update: datetime | None
+    quarantined_by_reason: list[dict[str, Any]]
+    unpublished: dict[str, Any] | None
+
+
+@contextmanager
+def reading(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published file, opened for one use. Raises NothingPublished."""
+    if not home.published_duckdb.exists():
+        raise NothingPublished(f"nothing is published at {home.published_duckdb}: run milestones ingest first")
+    with open_reader(home.published_duckdb) as connection:
+        yield connection
+
+
+def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
+    """Run one query. Raises QueryFailed with DuckDB's words."""
+    try:
+        cursor = connection.execute(query)
+        return Answer([column[0] for column in cursor.description or []], cursor.fetchall())
+    except duckdb.Error as error:
+        raise QueryFailed(str(error).strip()) from error
+
+
+def ask_home(home: Home, query: str) -> Answer:
+    """Run one query on the published file."""
+    with reading(home) as connection:
+        return ask(connection, query)
+
+
+def table_rows(home: Home) -> dict[str, int]:
+    """Rows of every published table."""
+    with reading(home) as connection:
+        return row_counts(connection)
+
+
+def pages_of_last_full_sweep(home: Home) -> int | None:
+    """How many pages the last full sweep had; None when none was published."""
+    try:
+        answer = ask_home(home, "SELECT arg_max(pages, sweep_id) FROM sweeps WHERE mode = 'full' AND is_complete")
+    except MilestonesError:
+        return None
+    pages: int | None = answer.rows[0][0]
+    return pages
+
+
+def status(home: Home, *, sweeps: int = 5) -> Status:
+    """Freshness, rows, the last sweeps and refusals, of the published file; and what came after it."""
+    with reading(home) as connection:
+        last = ask(connection, f"SELECT * FROM sweeps ORDER BY sweep_id DESC LIMIT {int(sweeps)}").records  # noqa: S608
+        watermark, last_full_at = ask(
+            connection, "SELECT max(watermark), max(finished_at) FILTER (mode = 'full' AND is_complete) FROM sweeps"
+        ).rows[0]
+        return Status(
+            published_file=str(home.published_duckdb),
+            bytes=home.published_duckdb.stat().st_size,
+            rows=row_counts(connection),
+            sweeps=last,
+            watermark=watermark,
+            last_full_at=last_full_at,
+            newest_update=ask(connection, "SELECT max(last_updated_ts) FROM milestones").rows[0][0],
+            quarantined_by_reason=ask(
+                connection,
+                "SELECT reason, field, count(*) AS records FROM quarantine "
+                "GROUP BY ALL ORDER BY records DESC, reason LIMIT 5",
+            ).records,
+            unpublished=_unpublished(home, last[0]["sweep_id"] if last else ""),
+        )
+
+
+def _unpublished(home: Home, newest_published: str) -> dict[str, Any] | None:
+    landing = Landing.newest(home.raw)
+    if landing is None or landing.sweep.sweep_id <= newest_published:
+        return None
+    sweep = landing.sweep
+    return {"sweep_id": sweep.sweep_id, "mode": sweep.mode, "state": sweep.state, "error": sweep.error}

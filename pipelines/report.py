@@ -1,0 +1,144 @@
+"""What the commands print: tables for people, JSON for programs. Text from the API is escaped at this edge."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.home import Home
+from pipelines.published import Answer, Status
+
+FORMATS = ("table", "csv", "json", "markdown")
+
+
+def as_json(value: Any) -> str:
+    """JSON text; times as RFC 3339, what JSON does not know as text."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=_json_default)
+
+
+def _json_default(value: Any) -> Any:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+
+
+def shown(value: Any) -> str:
+    """One cell for people: NULL is empty, times to the second, no control character reaches the terminal."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ") if value.tzinfo else str(value)
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def print_answer(console: Console, answer: Answer, style: str) -> None:
+    """A query's answer in one of FORMATS."""
+    writers: dict[str, Callable[[Answer], str]] = {"csv": _csv, "json": _json, "markdown": _markdown}
+    if style in writers:
+        console.file.write(writers[style](answer))
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for index, name in enumerate(answer.columns):
+        numeric = all(isinstance(row[index], (int, float)) for row in answer.rows) and bool(answer.rows)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for row in answer.rows:
+        table.add_row(*(Text(shown(value)) for value in row))
+    console.print(table)
+    console.print(f"{len(answer.rows)} row{'' if len(answer.rows) == 1 else 's'}", style="dim", highlight=False)
+
+
+def _csv(answer: Answer) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(answer.columns)
+    writer.writerows([_csv_cell(value) for value in row] for row in answer.rows)
+    return text.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _json_default(value)
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        # A spreadsheet would run it as a formula.
+        return f"'{value}"
+    return value
+
+
+def _json(answer: Answer) -> str:
+    return as_json(answer.records) + "\n"
+
+
+def _markdown(answer: Answer) -> str:
+    lines = [answer.columns, ["---"] * len(answer.columns), *([shown(value) for value in row] for row in answer.rows)]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], home: Home) -> None:
+    """The closing table of a run: what was read, stored, refused, and where it lies."""
+    seconds = (row["finished_at"] - row["started_at"]).total_seconds()
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("sweep", f"{row['sweep_id']} ({row['mode']}, {seconds:.1f} s until loaded)")
+    table.add_row(
+        "read",
+        f"{row['records']:,} records on {row['pages']:,} pages, {row['requests']:,} requests "
+        f"({row['retries']} retries, {row['rate_limited']} rate limited)",
+    )
+    table.add_row(
+        "stored",
+        f"{row['new']:,} new, {row['changed']:,} changed; "
+        f"{row['unchanged']:,} unchanged, {row['superseded']:,} superseded",
+    )
+    table.add_row("refused", f"{row['quarantined']:,} (table quarantine)" if row["quarantined"] else "0")
+    table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in rows.items()))
+    table.add_row("DuckDB", str(home.published_duckdb))
+    table.add_row("Parquet", str(home.latest_snapshot))
+    console.print(table)
+
+
+def print_status(console: Console, status: Status, now: datetime) -> None:
+    """Freshness, rows, the last sweeps and refusals."""
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("published", f"{status.published_file} ({status.bytes / 1e6:,.1f} MB)")
+    table.add_row("last full sweep", _ago(status.last_full_at, now))
+    table.add_row("read up to", _ago(status.watermark, now))
+    table.add_row("newest update", _ago(status.newest_update, now))
+    table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in status.rows.items()))
+    for refusal in status.quarantined_by_reason:
+        table.add_row(
+            "refused", Text(f"{refusal['records']:,} x {shown(refusal['reason'])} ({shown(refusal['field'])})")
+        )
+    if status.unpublished:
+        sweep = status.unpublished
+        table.add_row("not published", Text(f"{sweep['sweep_id']} {sweep['state']}: {shown(sweep['error'])}"))
+    console.print(table)
+    columns = ["sweep_id", "mode", "status", "finished_at", "records", "new", "changed", "unchanged", "quarantined"]
+    console.print("last sweeps", style="bold")
+    print_answer(console, Answer(columns, [tuple(row[name] for name in columns) for row in status.sweeps]), "table")
+
+
+def status_json(status: Status) -> str:
+    """The status as JSON text."""
+    return as_json(asdict(status))
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    seconds = (now - moment).total_seconds()
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{shown(moment)} ({seconds / size:.0f} {unit} ago)"
+    return f"{shown(moment)} ({seconds:.0f} seconds ago)"

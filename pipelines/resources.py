@@ -1,0 +1,56 @@
+"""Dagster resources: the home folder with the writer's lock, and the settings of the API's client."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from pipelines import settings
+from pipelines.home import Home
+from pipelines.kalshi.client import KalshiClient
+from pipelines.stations import Stations
+from pipelines.warehouse.lock import writer_lock
+
+
+def utc_now() -> datetime:
+    """The clock of everything that is recorded."""
+    return datetime.now(UTC)
+
+
+class HomeResource(dg.ConfigurableResource[Stations]):
+    """The home folder. Assets get the stations over it; the writer's lock is held for as long as the run."""
+
+    path: str | None = Field(default=None, description="The home folder; $MILESTONES_HOME or ./data when not set.")
+    _home: Home = PrivateAttr()
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stations]:
+        """Check that the home can be written and hold its lock. Raises HomeUnusable, WarehouseBusy."""
+        home = Home(Path(self.path).absolute()) if self.path else Home.from_environment()
+        home.preflight()
+        with writer_lock(home, purpose=f"run {context.run_id or 'without id'}"):
+            yield Stations(home, now=utc_now)
+
+
+class KalshiResource(dg.ConfigurableResource[KalshiClient]):
+    """The API's client. What is not set comes from the environment; see docs for the variables."""
+
+    base_url: str | None = Field(default=None, description="Address of the API; $KALSHI_BASE_URL when not set.")
+    requests_per_second: float | None = Field(
+        default=None, description="The pace, 0 for none; $KALSHI_REQUESTS_PER_SECOND or 4 when not set."
+    )
+    deadline_seconds: float | None = Field(
+        default=None, description="For one page, all tries included; $KALSHI_DEADLINE_SECONDS or 60 when not set."
+    )
+
+    def client(self) -> KalshiClient:
+        """A client of its own for one sweep; the caller closes it. Raises BadBaseUrl, WrongSetting."""
+        pace, deadline = self.requests_per_second, self.deadline_seconds
+        return KalshiClient(
+            self.base_url or settings.base_url(),
+            requests_per_second=settings.requests_per_second() if pace is None else pace,
+            deadline_seconds=settings.deadline_seconds() if deadline is None else deadline,
+        )
