@@ -69,6 +69,10 @@ def ingest(
 
 
 def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
+    import logging
+
+    from rich.logging import RichHandler
+
     from pipelines import settings
     from pipelines.kalshi.base_url import check_base_url
     from pipelines.progress import progress_on
@@ -83,24 +87,30 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
 
     from pipelines.ingest import run_ingest
 
-    with progress_on(Console(stderr=True), expected_pages=expected_pages) as progress:
+    console = Console(stderr=True)
+    # Retries are in the run's log; a person at a terminal also wants to know what is being waited for.
+    logger = logging.getLogger("pipelines")
+    logger.addHandler(RichHandler(console=console, show_path=False) if console.is_terminal else logging.NullHandler())
+    with progress_on(console, expected_pages=expected_pages) as progress:
         run_ingest(home, config, progress)
     _print_outcome(home, as_json=as_json)
     return 0
 
 
 def _print_outcome(home: Home, *, as_json: bool) -> None:
+    from pipelines.landing import Landing
     from pipelines.published import ask_home, table_rows
     from pipelines.report import as_json as to_json
     from pipelines.report import print_sweep
 
     newest = ask_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
     rows = table_rows(home)
+    not_found = Landing.open(home.raw, newest["sweep_id"]).sweep.not_found
     if as_json:
         files = {"duckdb": str(home.published_duckdb), "parquet": str(home.latest_snapshot)}
-        sys.stdout.write(to_json({"sweep": newest, "rows": rows, "files": files}) + "\n")
+        sys.stdout.write(to_json({"sweep": newest, "not_found": not_found, "rows": rows, "files": files}) + "\n")
     else:
-        print_sweep(Console(), newest, rows, home)
+        print_sweep(Console(), newest, rows, home, not_found)
 
 
 @app.command
@@ -264,7 +274,9 @@ def demo() -> int:
 def _complain(line: str) -> None:
     from pipelines.report import shown
 
-    Console(stderr=True).print(f"milestones: {shown(line)}", highlight=False, markup=False, soft_wrap=True)
+    console = Console(stderr=True)
+    for number, part in enumerate(line.splitlines()):
+        console.print(f"{'' if number else 'milestones: '}{shown(part)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ from rich.text import Text
 from pipelines.home import Home
 from pipelines.published import Answer, Status
 
+_ANY_WIDTH = 1_000_000
+
 FORMATS = ("table", "csv", "json", "markdown")
 
 
@@ -47,11 +49,13 @@ def print_answer(console: Console, answer: Answer, style: str) -> None:
         console.file.write(writers[style](answer))
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    # Values are never cut or folded: lines wider than the terminal wrap there, like any other long line.
     for index, name in enumerate(answer.columns):
         numeric = all(isinstance(row[index], (int, float)) for row in answer.rows) and bool(answer.rows)
-        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
     for row in answer.rows:
         table.add_row(*(Text(shown(value)) for value in row))
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum)
     console.print(table)
     console.print(f"{len(answer.rows)} row{'' if len(answer.rows) == 1 else 's'}", style="dim", highlight=False)
 
@@ -82,7 +86,7 @@ def _markdown(answer: Answer) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], home: Home) -> None:
+def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], home: Home, not_found: list[str]) -> None:
     """The closing table of a run: what was read, stored, refused, and where it lies."""
     seconds = (row["finished_at"] - row["started_at"]).total_seconds()
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
@@ -100,6 +104,8 @@ def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], hom
         f"{row['unchanged']:,} unchanged, {row['superseded']:,} superseded",
     )
     table.add_row("refused", f"{row['quarantined']:,} (table quarantine)" if row["quarantined"] else "0")
+    if not_found:
+        table.add_row("not found", Text(shown(", ".join(not_found))))
     table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in rows.items()))
     table.add_row("DuckDB", str(home.published_duckdb))
     table.add_row("Parquet", str(home.latest_snapshot))

@@ -30,10 +30,7 @@ def read_records(folder: Path) -> Records:
     """Read every `*.json` file directly in the folder. Of several recordings of one id the last file's is served."""
     found: dict[str, tuple[str, bytes]] = {}
     notes: list[str] = []
-    for path in sorted(one for one in folder.iterdir() if one.is_file()):
-        if path.suffix != ".json":
-            notes.append(f"{path.name}: not a .json file, passed over")
-            continue
+    for path in sorted(one for one in folder.iterdir() if one.is_file() and one.suffix == ".json"):
         try:
             rows = list(find_milestones(path.read_text(encoding="utf-8").encode()))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

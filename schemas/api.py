@@ -69,11 +69,16 @@ class SingleAnswer(msgspec.Struct, frozen=True):
 def exact_number(text: str) -> decimal.Decimal:
     """A JSON number with a fraction or an exponent, digits kept as sent (a double would round them).
 
-    Raises ValueError for a number beyond a double's range: no reader of the tables could hold it.
+    Raises ValueError for a number beyond a double's range: no reader of the tables could hold it. So too for one
+    whose exponent not even Decimal takes: it complains of that with no ValueError, and would stop the sweep.
     """
+    try:
+        number = decimal.Decimal(text)
+    except decimal.InvalidOperation as error:
+        raise ValueError(f"number out of range: {text[:40]}") from error
     if math.isinf(float(text)):
         raise ValueError(f"number out of range: {text[:40]}")
-    return decimal.Decimal(text)
+    return number
 
 
 page_decoder = msgspec.json.Decoder(Page, float_hook=exact_number)

@@ -55,7 +55,8 @@ def _one_of(column: str, values: tuple[str, ...]) -> Rule:
         f"{column}_is_known",
         column,
         f"{column} is one of {', '.join(values)}",
-        lambda table: pc.is_in(table[column], value_set=pa.array(values)),
+        # is_in calls null false, where a rule has nothing to say of it.
+        lambda table: pc.if_else(pc.is_valid(table[column]), pc.is_in(table[column], value_set=pa.array(values)), None),
     )
 
 

@@ -67,7 +67,6 @@ def test_what_cannot_be_served_is_noted(tmp_path: Path) -> None:
         "a.json",
         "b.json",
         "c.json",
-        "d.txt",
         "e.json",
         "f.json",
     ]
