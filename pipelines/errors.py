@@ -45,3 +45,7 @@ class WrongUse(MilestonesError):
     """Options that do not go together, or a value that means nothing."""
 
     exit_status = 2
+
+
+class ContractBroken(MilestonesError):
+    """Details with fields or kinds that a frozen contract does not allow."""

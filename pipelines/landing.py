@@ -22,7 +22,7 @@ from schemas.tables import PAGES
 SWEEP_FILE = "sweep.json"
 _SWEEP_ID = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
-Mode = Literal["full", "incremental", "by_id", "partial"]
+Mode = Literal["full", "incremental", "by_id", "partial", "retry"]
 
 
 class Traffic(msgspec.Struct, kw_only=True):
@@ -46,6 +46,9 @@ class Filters(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Sweep(msgspec.Struct, kw_only=True):
     """One sweep, as `sweep.json` keeps it.
 
+    `not_found` are asked-for ids that the API does not know; `gone` milestones missing from two full sweeps that it
+    does not know by id either; `retried` the quarantined records (sweep_id, page, position) that are put through again.
+
     `state` runs landing, landed, loaded; `error` says why it stopped short.
     """
 
@@ -57,6 +60,9 @@ class Sweep(msgspec.Struct, kw_only=True):
     state: Literal["landing", "landed", "loaded", "failed"] = "landing"
     pages: int = 0
     not_found: list[str] = msgspec.field(default_factory=list)
+    gone: list[str] = msgspec.field(default_factory=list)
+    retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+    landed_at: datetime | None = None
     traffic: Traffic = msgspec.field(default_factory=Traffic)
     error: str | None = None
 
@@ -111,6 +117,11 @@ class Landing:
         """The sweep begun last, if there is one. A folder killed before its `sweep.json` holds nothing."""
         named = [name for name in _folders(raw) if _SWEEP_ID.fullmatch(name) and (raw / name / SWEEP_FILE).exists()]
         return cls.open(raw, max(named)) if named else None
+
+    @property
+    def absent_file(self) -> Path:
+        """The milestone_ids that a complete full sweep did not bring."""
+        return self.folder / "absent.parquet"
 
     def save(self) -> None:
         """Keep the sweep's state."""

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from pipelines import settings
+from pipelines.contract import Contract
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.stations import Stations
@@ -24,7 +25,9 @@ class HomeResource(dg.ConfigurableResource[Stations]):
     """The home folder. Assets get the stations over it; the writer's lock is held for as long as the run."""
 
     path: str | None = Field(default=None, description="The home folder; $MILESTONES_HOME or ./data when not set.")
-    _home: Home = PrivateAttr()
+    contract: str | None = Field(
+        default=None, description="How details may change, such as evolve,football_game=freeze; $MILESTONES_CONTRACT."
+    )
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stations]:
@@ -32,7 +35,8 @@ class HomeResource(dg.ConfigurableResource[Stations]):
         home = Home(Path(self.path).absolute()) if self.path else Home.from_environment()
         home.preflight()
         with writer_lock(home, purpose=f"run {context.run_id or 'without id'}"):
-            yield Stations(home, now=utc_now)
+            contract = settings.contract() if self.contract is None else Contract.parse(self.contract)
+            yield Stations(home, now=utc_now, contract=contract)
 
 
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):

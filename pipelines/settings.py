@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pipelines.contract import Contract
 from pipelines.errors import WrongSetting
 
 BASE_URL_VARIABLE = "KALSHI_BASE_URL"
@@ -16,6 +17,9 @@ DEFAULT_REQUESTS_PER_SECOND = 4.0
 DEADLINE_VARIABLE = "KALSHI_DEADLINE_SECONDS"
 DEFAULT_DEADLINE_SECONDS = 60.0
 """For one page, all tries included."""
+
+CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
+"""How details may change: see pipelines.contract."""
 
 
 def base_url() -> str:
@@ -31,6 +35,11 @@ def requests_per_second() -> float:
 def deadline_seconds() -> float:
     """The deadline of a page. Raises WrongSetting."""
     return _number(DEADLINE_VARIABLE, DEFAULT_DEADLINE_SECONDS, at_least=0.1)
+
+
+def contract() -> Contract:
+    """How details may change; evolve when not set. Raises WrongSetting."""
+    return Contract.parse(os.environ.get(CONTRACT_VARIABLE, ""))
 
 
 def _number(variable: str, default: float, *, at_least: float) -> float:

@@ -11,18 +11,28 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.flatten.tables import flatten
+from pipelines.flatten.evidence import evidence
+from pipelines.flatten.tables import flatten, flatten_changes
 from pipelines.flatten.validate import Breach, breaches
 from pipelines.landing import Page
 from pipelines.records.decode import Record, Refusal, decode_page, decode_single
 from schemas.table import Table
-from schemas.tables import FLAT_TABLES, LATEST, QUARANTINE, RECORDS
+from schemas.tables import (
+    EVIDENCE,
+    FLAT_TABLES,
+    LATEST,
+    MILESTONE_CHANGES,
+    MILESTONE_DETAILS,
+    MILESTONES,
+    QUARANTINE,
+    RECORDS,
+)
 
 ROWS_PER_BATCH = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -154,37 +164,91 @@ def _count(result: Decoded, record: Record) -> None:
 
 
 def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatch]) -> Flattened:
-    """Flatten and validate latest versions, batch by batch; a record with a row that breaks a rule is refused whole.
+    """Derive and validate what is new, batch by batch; a record with a row that breaks a rule is refused whole.
 
     `latest` gives batches of `schemas.tables.LATEST`, followed by the columns page, position, seen_at and fate.
     """
     rows_by_table: Counter[str] = Counter()
     breaches_by_rule: Counter[str] = Counter()
     refused_by_fate: Counter[str] = Counter()
-    with ExitStack() as stack:
-        writers = {
-            table.name: stack.enter_context(
-                pq.ParquetWriter(staging.file(table), table.arrow_schema, compression=_COMPRESSION)
-            )
-            for table in (LATEST, *FLAT_TABLES)
-        }
-        refused_file = stack.enter_context(pq.ParquetWriter(staging.refused_by_rules, QUARANTINE.arrow_schema))
+    with (
+        _DerivedFiles(staging) as files,
+        pq.ParquetWriter(staging.refused_by_rules, QUARANTINE.arrow_schema) as refused,
+    ):
         for batch in latest:
             arrived = pa.table(batch)
-            tables = {LATEST.name: arrived.select(LATEST.arrow_schema.names).cast(LATEST.arrow_schema)}
-            tables |= flatten(tables[LATEST.name])
+            versions = arrived.select(LATEST.arrow_schema.names).cast(LATEST.arrow_schema)
+            tables = flatten(versions)
             found = _first_breaches(tables)
             if found:
                 breaches_by_rule.update(f"{breach.table}.{breach.rule}" for breach in found.values())
-                mask = pc.is_in(arrived["milestone_id"], value_set=pa.array(list(found), pa.string()))
-                refused = arrived.filter(mask).to_pylist()
-                refused_by_fate.update(row["fate"] for row in refused)
-                refused_file.write_table(_quarantine_rows(sweep_id, refused, found))
+                bad = _of_milestones(arrived, list(found)).to_pylist()
+                refused_by_fate.update(row["fate"] for row in bad)
+                refused.write_table(_quarantine_rows(sweep_id, bad, found))
                 tables = {name: _without(rows, list(found)) for name, rows in tables.items()}
-            for name, rows in tables.items():
-                writers[name].write_table(rows)
-                rows_by_table[name] += rows.num_rows
+                versions = _without(versions, list(found))
+            files.write(tables | derived_beside(versions, tables))
+            rows_by_table.update({name: rows.num_rows for name, rows in tables.items()})
     return Flattened(dict(rows_by_table), dict(refused_by_fate), dict(breaches_by_rule))
+
+
+def stage_log(staging: Staging, latest: Iterable[pa.RecordBatch], older: Iterable[pa.RecordBatch]) -> None:
+    """Derive every table from the version log: all of them from the latest versions, history from the older ones too.
+
+    Nothing is refused: what is in the log was accepted once.
+    """
+    with _DerivedFiles(staging) as files:
+        for batch in latest:
+            versions = pa.table(batch).cast(LATEST.arrow_schema)
+            tables = flatten(versions)
+            files.write(tables | derived_beside(versions, tables))
+        for batch in older:
+            versions = pa.table(batch).cast(LATEST.arrow_schema)
+            # Several versions of one milestone may stand in a batch: each is told apart by a name of its own.
+            own_names = pc.binary_join_element_wise(
+                versions["milestone_id"], versions["version"].cast(pa.string()), "#"
+            )
+            renamed = versions.set_column(0, LATEST.arrow_schema.field(0), own_names)
+            files.write(
+                {
+                    EVIDENCE.name: derived_beside(renamed, flatten(renamed))[EVIDENCE.name],
+                    MILESTONE_CHANGES.name: flatten_changes(versions),
+                }
+            )
+
+
+def derived_beside(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """What is derived from versions beside the flat tables: their changes, and what their details are evidence of."""
+    facts = tables[MILESTONES.name].select(["milestone_id", "type", "last_changed_at"])
+    facts = facts.rename_columns(["milestone_id", "type", "seen_at"]).append_column("sweep_id", versions["sweep_id"])
+    return {
+        LATEST.name: versions,
+        MILESTONE_CHANGES.name: flatten_changes(versions),
+        EVIDENCE.name: evidence(tables[MILESTONE_DETAILS.name], facts),
+    }
+
+
+class _DerivedFiles:
+    """The staged files of everything that is derived from versions, written a batch at a time."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+        self._stack = ExitStack()
+        self._writers: dict[str, pq.ParquetWriter] = {}
+
+    def __enter__(self) -> Self:
+        self._staging.folder.mkdir(parents=True, exist_ok=True)
+        for table in (LATEST, *FLAT_TABLES, MILESTONE_CHANGES, EVIDENCE):
+            writer = pq.ParquetWriter(self._staging.file(table), table.arrow_schema, compression=_COMPRESSION)
+            self._writers[table.name] = self._stack.enter_context(writer)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def write(self, tables: dict[str, pa.Table]) -> None:
+        for name, rows in tables.items():
+            self._writers[name].write_table(rows)
 
 
 def _first_breaches(tables: dict[str, pa.Table]) -> dict[str, Breach]:
@@ -195,6 +259,10 @@ def _first_breaches(tables: dict[str, pa.Table]) -> dict[str, Breach]:
         for breach in breaches(table, rows):
             found.setdefault(rows["milestone_id"][breach.row].as_py(), breach)
     return found
+
+
+def _of_milestones(rows: pa.Table, milestone_ids: list[str]) -> pa.Table:
+    return rows.filter(pc.is_in(rows["milestone_id"], value_set=pa.array(milestone_ids, pa.string())))
 
 
 def _without(rows: pa.Table, milestone_ids: list[str]) -> pa.Table:

@@ -6,15 +6,18 @@ The writer's lock must be held by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
+import pyarrow as pa
 
-from pipelines.errors import NothingToDo, SweepRefused
+from pipelines.contract import EVOLVE, Contract
+from pipelines.errors import ContractBroken, NothingToDo, SweepRefused
 from pipelines.flatten.validate import prove_validation_works
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
@@ -22,15 +25,27 @@ from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
 from pipelines.landing import Filters, Landing, Mode, Page, Sweep, Traffic
 from pipelines.publish.snapshot import Snapshot, publish
+from pipelines.records.decode import is_json
+from pipelines.settings import CONTRACT_VARIABLE
 from pipelines.staging import Decoded, Flattened, Staging, stage_records, stage_tables
 from pipelines.warehouse import load as warehouse
+from pipelines.warehouse.absence import find_absences
+from pipelines.warehouse.catalogue import Drift
 from pipelines.warehouse.database import open_warehouse
-from pipelines.warehouse.load import Fates, LedgerRow
+from pipelines.warehouse.load import Fates, LedgerRow, Outcome
+from schemas.api import PAGE_LIMIT
 
 MAX_REFUSED_SHARE = 0.01
 """Of a sweep's records. A few bad ones are the API's daily life; more means that it, or we, changed."""
 
+MAX_ABSENT_SHARE = 0.05
+"""Of the milestones held to exist. The API is known to answer with empty lists while parts of it are down."""
+
+MAX_QUESTIONS = 1_000
+"""By id in one full sweep: four minutes at the usual pace. What is missing beyond them is asked for the next time."""
+
 SUMMARY_FILE = "summary.json"
+QUARANTINE_PATH = "/quarantine?"
 
 
 class Progress(Protocol):
@@ -49,17 +64,20 @@ class Silent:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRequest:
-    """What to fetch. `auto` is incremental where a full sweep has been loaded, else full.
+    """What to fetch. `auto` is incremental where a full sweep has been loaded, else full; `retry` fetches nothing and
+    puts what is in quarantine through again.
 
     `category`, `type` and `since` (starts at or after it) limit a sweep, `ids` asks for single milestones: such
-    sweeps update what they see and move no watermark.
+    sweeps update what they see, conclude no absence and move no watermark. `allow_shrink` believes a full sweep that
+    brings far fewer milestones than there were.
     """
 
-    mode: Literal["auto", "full", "incremental"] = "auto"
+    mode: Literal["auto", "full", "incremental", "retry"] = "auto"
     ids: tuple[str, ...] = ()
     category: str | None = None
     type: str | None = None
     since: datetime | None = None
+    allow_shrink: bool = False
 
     @property
     def filters(self) -> Filters:
@@ -73,6 +91,8 @@ class Summary(msgspec.Struct):
     decoded: Decoded
     fates: Fates = msgspec.field(default_factory=Fates)
     flattened: Flattened = msgspec.field(default_factory=Flattened)
+    drift: list[str] = msgspec.field(default_factory=list)
+    is_retry: bool = False
 
     @property
     def quarantined(self) -> int:
@@ -87,7 +107,7 @@ class Summary(msgspec.Struct):
     @property
     def refusal(self) -> str | None:
         """Why the sweep must not be loaded, if it must not."""
-        if self.refused_share <= MAX_REFUSED_SHARE:
+        if self.is_retry or self.refused_share <= MAX_REFUSED_SHARE:
             return None
         return (
             f"{self.quarantined} of {self.decoded.received} records were refused ({self.refused_share:.1%}, at most "
@@ -96,11 +116,12 @@ class Summary(msgspec.Struct):
 
 
 class Stations:
-    """The stations over one home. `now` gives aware UTC times."""
+    """The stations over one home. `now` gives aware UTC times, `contract` says how details may change."""
 
-    def __init__(self, home: Home, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, home: Home, *, now: Callable[[], datetime], contract: Contract = EVOLVE) -> None:
         self.home = home
         self._now = now
+        self._contract = contract
 
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
         """Fetch every page of a sweep and land it."""
@@ -114,10 +135,12 @@ class Stations:
         sweep = landing.sweep
         with self._accounted(landing):
             try:
-                for number, fetched in enumerate(self._fetch(api, sweep), start=1):
-                    page = _page(number, fetched)
-                    landing.land(page)
-                    progress.page(sweep, page)
+                if mode == "retry":
+                    self._land_quarantined(landing)
+                elif mode == "full":
+                    self._land_everything(landing, api, progress, allow_shrink=request.allow_shrink)
+                else:
+                    self._land_pages(landing, self._fetch(api, sweep), progress)
             finally:
                 sweep.traffic = Traffic(
                     requests=api.stats.requests,
@@ -127,16 +150,54 @@ class Stations:
                 )
             if sweep.mode == "by_id" and sweep.not_found and not sweep.pages:
                 raise SweepRefused(f"the API knows no milestone {', '.join(sweep.not_found)}: check the ids")
-            sweep.state = "landed"
+            sweep.state, sweep.landed_at = "landed", self._now()
             landing.save()
         return landing
+
+    def _land_pages(self, landing: Landing, fetched: Iterable[Fetched], progress: Progress) -> list[pa.Array]:
+        """Land answers as they come; the milestone_ids that they brought."""
+        seen = []
+        for number, one in enumerate(fetched, start=landing.sweep.pages + 1):
+            page = _page(number, one)
+            landing.land(page)
+            progress.page(landing.sweep, page)
+            seen.append(pa.array(one.answer.ids, pa.string()))
+        return seen
+
+    def _land_everything(self, landing: Landing, api: KalshiClient, progress: Progress, *, allow_shrink: bool) -> None:
+        """A full sweep, and a question by id for what was missing from the one before as well."""
+        sweep = landing.sweep
+        seen = self._land_pages(landing, self._fetch(api, sweep), progress)
+        with open_warehouse(self.home.warehouse_file) as connection:
+            absences = find_absences(connection, seen, landing.absent_file, most=MAX_QUESTIONS)
+        received = sum(map(len, seen))
+        if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.known):
+            raise SweepRefused(
+                f"the API listed {received:,} records, without {absences.absent:,} of the {absences.known:,} "
+                f"milestones that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once): if that is right, run "
+                "milestones ingest --full --allow-shrink"
+            )
+        self._land_pages(landing, by_id(api, absences.twice, not_found=sweep.gone), progress)
+
+    def _land_quarantined(self, landing: Landing) -> None:
+        """What is in quarantine, as a page that is read like any other."""
+        with open_warehouse(self.home.warehouse_file) as connection:
+            refused = warehouse.quarantined(connection)
+        if not refused:
+            raise NothingToDo("the quarantine is empty: there is nothing to try again")
+        sweep = landing.sweep
+        for start in range(0, len(refused), PAGE_LIMIT):
+            of_page = [one for one in refused[start : start + PAGE_LIMIT] if is_json(one.record)]
+            sweep.retried += [one.key for one in of_page]
+            body = b'{"milestones":[' + b",".join(one.record.encode() for one in of_page) + b"]}"
+            landing.land(Page(sweep.pages + 1, QUARANTINE_PATH, None, None, self._now(), len(of_page), body))
 
     def stage_records(self) -> tuple[Sweep, Decoded]:
         """Decode the newest sweep's pages."""
         landing = self._newest()
         with self._accounted(landing):
             decoded = stage_records(self._staging(landing), landing.sweep.sweep_id, landing.pages())
-            self._keep(landing, Summary(decoded))
+            self._keep(landing, Summary(decoded, is_retry=landing.sweep.mode == "retry"))
         return landing.sweep, decoded
 
     def stage_tables(self) -> tuple[Sweep, Summary]:
@@ -149,8 +210,11 @@ class Stations:
             with open_warehouse(self.home.warehouse_file) as connection:
                 summary.fates = warehouse.settle_fates(connection, staging)
                 warehouse.stage_touched(connection, staging)
-                latest = warehouse.latest_of_sweep(connection, staging)
+                latest = warehouse.latest_of_sweep(connection, staging, landing.sweep.sweep_id)
                 summary.flattened = stage_tables(staging, landing.sweep.sweep_id, latest)
+                drift = warehouse.drift_of(connection, staging)
+            summary.drift = [str(one) for one in drift]
+            self._hold_contract(drift)
             self._keep(landing, summary)
         if summary.refusal:
             self._fail(landing, summary.refusal)
@@ -163,7 +227,8 @@ class Stations:
             summary = self._summary(landing)
             with open_warehouse(self.home.warehouse_file) as connection:
                 ledger = self._ledger_row(landing.sweep, summary, warehouse.newest_watermark(connection))
-                warehouse.load(connection, self._staging(landing), ledger)
+                outcome = self._outcome(landing, warehouse.known_types(connection))
+                warehouse.load(connection, self._staging(landing), ledger, outcome)
             landing.sweep.state = "loaded"
             landing.save()
         return ledger
@@ -171,6 +236,36 @@ class Stations:
     def publish(self) -> Snapshot:
         """Publish the warehouse as it stands."""
         return publish(self.home, now=self._now())
+
+    def rebuild(self) -> dict[str, int]:
+        """Derive every table again from the version log; rows by table."""
+        staging = Staging(self.home.staging("rebuild"))
+        try:
+            with open_warehouse(self.home.warehouse_file) as connection:
+                warehouse.rebuild(connection, staging)
+                return warehouse.row_counts(connection)
+        finally:
+            shutil.rmtree(staging.folder, ignore_errors=True)
+
+    def _hold_contract(self, drift: list[Drift]) -> None:
+        frozen = self._contract.types_in("freeze", (one.type for one in drift))
+        broken = [str(one) for one in drift if one.type in frozen]
+        if broken:
+            more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+            raise ContractBroken(
+                f"the contract of details is frozen, and {'; '.join(broken[:3])}{more}: "
+                f"allow it in {CONTRACT_VARIABLE}, then run again"
+            )
+
+    def _outcome(self, landing: Landing, types: list[str]) -> Outcome:
+        sweep = landing.sweep
+        return Outcome(
+            gone=tuple(sweep.gone),
+            gone_at=sweep.landed_at,
+            absent=str(landing.absent_file) if landing.absent_file.exists() else None,
+            discarding=tuple(self._contract.types_in("discard", types)),
+            retried=tuple(sweep.retried),
+        )
 
     def _fetch(self, api: KalshiClient, sweep: Sweep) -> Iterator[Fetched]:
         if sweep.mode == "by_id":
@@ -209,6 +304,7 @@ class Stations:
             unchanged=fates.unchanged,
             superseded=fates.superseded,
             quarantined=summary.quarantined,
+            vanished=len(sweep.gone),
             watermark=_watermark(sweep, summary.decoded.newest_update, watermark),
             is_complete=True,
         )
@@ -251,6 +347,8 @@ class Stations:
 
 
 def _mode(request: SweepRequest, watermark: datetime | None) -> Mode:
+    if request.mode == "retry":
+        return "retry"
     if request.ids:
         return "by_id"
     if request.filters != Filters():

@@ -78,7 +78,8 @@ def exact_number(text: str) -> decimal.Decimal:
         raise ValueError(f"number out of range: {text[:40]}") from error
     if math.isinf(float(text)):
         raise ValueError(f"number out of range: {text[:40]}")
-    return number
+    # Written without its exponent, -0e0 would come back as the integer -0, which is 0.
+    return number if number or number.as_tuple().exponent else abs(number)
 
 
 page_decoder = msgspec.json.Decoder(Page, float_hook=exact_number)

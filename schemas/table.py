@@ -135,6 +135,11 @@ class Table:
         ]
         return statements
 
+    def create(self, execute: Callable[[str], object]) -> None:
+        """Make the table, comments included, through a connection's `execute`."""
+        for statement in (self.ddl, *self.comments):
+            execute(statement)
+
     @cached_property
     def all_rules(self) -> tuple[Rule, ...]:
         """The declared rules after those that every table has: required columns filled, the key unique."""

@@ -19,7 +19,7 @@ from schemas.table import (
     Table,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the warehouse and of everything published from it."""
 
 HASH_LENGTH = 32
@@ -28,7 +28,7 @@ HASH_LENGTH = 32
 KINDS = ("string", "integer", "number", "boolean", "null", "empty_object", "empty_array")
 """The JSON kinds of a leaf of `details`."""
 
-SWEEP_MODES = ("full", "incremental", "by_id", "partial")
+SWEEP_MODES = ("full", "incremental", "by_id", "partial", "retry")
 SWEEP_STATUSES = ("loaded", "failed")
 
 
@@ -128,10 +128,22 @@ RECORDS = Table(
 
 LATEST = Table(
     name="latest",
-    grain="milestone whose tables are to be made",
-    description="What flattening reads: a milestone's latest version and what the log knows of its life.",
-    columns=(MILESTONE_ID, CONTENT_HASH, LAST_UPDATED_TS, RECORD, FIRST_SEEN_AT, LAST_CHANGED_AT, VANISHED_AT),
-    key=("milestone_id",),
+    grain="version that tables are derived from",
+    description="A version, the one before it and what the log knows of the milestone's life.",
+    columns=(
+        MILESTONE_ID,
+        Column("version", INTEGER, "Number of the version.", "counted"),
+        CONTENT_HASH,
+        LAST_UPDATED_TS,
+        RECORD,
+        FIRST_SEEN_AT,
+        LAST_CHANGED_AT,
+        VANISHED_AT,
+        Column("sweep_id", TEXT, "The sweep that brought it.", "the sweep"),
+        Column("previous_record", TEXT, "The version before.", "milestone_versions", nullable=True),
+        Column("was_vanished_at", TIMESTAMP, "When the version before was found gone.", "our clock", nullable=True),
+    ),
+    key=("milestone_id", "version"),
 )
 
 MILESTONES = Table(
@@ -268,6 +280,13 @@ MILESTONE_DETAILS = Table(
             'is a JSON string ("a.b"); empty where details is {}.',
             "details",
         ),
+        Column(
+            "field",
+            TEXT,
+            "The path without array positions and with keys that are ids as *: competitor_ids[], "
+            "player_id_mapping.*; what details_fields calls path.",
+            "details",
+        ),
         Column("kind", TEXT, f"JSON kind: {', '.join(KINDS)}.", "details"),
         Column(
             "value",
@@ -287,6 +306,99 @@ MILESTONE_DETAILS = Table(
     key=("milestone_id", "path"),
     rules=(_one_of("kind", KINDS),),
     references=(Reference("milestone_id", "milestones", "milestone_id", is_total=True),),
+)
+
+MILESTONE_ENTITIES = Table(
+    name="milestone_entities",
+    grain="milestone, role and position",
+    description="Who takes part: structured-target ids with their roles, from every *_id and *_ids key of details.",
+    columns=(
+        MILESTONE_ID,
+        Column(
+            "role",
+            TEXT,
+            "home_team_id is home, first_fighter_id is first, competitor_ids is competitor: the key without _id and, "
+            "where it has several words, without the last one.",
+            "details",
+        ),
+        Column("position", INTEGER, "Place in the array, from 0; 0 for a single id.", "details"),
+        Column("entity_id", TEXT, "The structured target's id, a UUID.", "details"),
+        Column("key", TEXT, "The key in details, for example home_team_id.", "details"),
+    ),
+    key=("milestone_id", "role", "position"),
+    rules=(_not_empty("role"), _not_negative("position")),
+    references=(OF_A_MILESTONE,),
+)
+
+MILESTONE_CHANGES = Table(
+    name="milestone_changes",
+    grain="change of a field between two versions",
+    description="What changed, when it was seen, from what to what; tickers added and removed one row each.",
+    columns=(
+        MILESTONE_ID,
+        Column("version", INTEGER, "The version that brought the change.", "milestone_versions"),
+        Column("position", INTEGER, "Number of the change in its version, from 1; 0 for its going.", "counted"),
+        Column(
+            "field",
+            TEXT,
+            "title, start_date, details.status, source_ids.source_3_id, related_event_tickers ...; vanished_at when "
+            "the milestone went or came back.",
+            "the two records",
+        ),
+        Column("old", TEXT, "The value before; NULL where there was none.", "the older record", nullable=True),
+        Column("new", TEXT, "The value after; NULL where there is none.", "the newer record", nullable=True),
+        Column("seen_at", TIMESTAMP, "When it was first seen, UTC.", "our clock"),
+    ),
+    key=("milestone_id", "version", "position"),
+    rules=(_not_empty("field"), _not_negative("position")),
+    references=(OF_A_MILESTONE,),
+)
+
+DETAILS_FIELDS = Table(
+    name="details_fields",
+    grain="type and path",
+    description="The field catalogue: which fields details have by type, of which kinds, and the column made of each.",
+    columns=(
+        Column("type", TEXT, "The milestones' type.", "type"),
+        Column("path", TEXT, "The field, as in milestone_details.field.", "details"),
+        Column("kinds", TEXT, "JSON kinds seen, sorted, separated by comma and blank.", "details"),
+        Column("table_name", TEXT, "The type's own table.", "type"),
+        Column("column_name", TEXT, "Its column there; NULL where it makes none.", "path", nullable=True),
+        Column("sql_type", TEXT, "The column's type; NULL where it makes none.", "kinds", nullable=True),
+        Column("records", BIGINT, "Versions in which it was seen.", "counted"),
+        Column("first_seen_at", TIMESTAMP, "When it was first seen, UTC.", "our clock"),
+        Column("last_seen_at", TIMESTAMP, "When a version with it was last seen first, UTC.", "our clock"),
+        Column("first_sweep_id", TEXT, "The sweep that brought it first.", "the sweep"),
+        Column("example", TEXT, "A value: the smallest as text.", "details", nullable=True),
+        Column("is_discarded", BOOLEAN, "Kept out of the columns by the contract discard.", "the contract"),
+    ),
+    key=("type", "path"),
+)
+
+EVIDENCE = Table(
+    name="internal_evidence",
+    grain="type, path and JSON kind",
+    description="What the field catalogue is decided from: every kind of every field, counted over all versions.",
+    columns=(
+        Column("type", TEXT, "The milestones' type.", "type"),
+        Column("path", TEXT, "The field, as in milestone_details.field.", "details"),
+        Column("kind", TEXT, "JSON kind; big_integer beyond 64 bits; any counts the versions.", "details"),
+        Column("records", BIGINT, "Versions in which it was seen.", "counted"),
+        Column("first_seen_at", TIMESTAMP, "When it was first seen, UTC.", "our clock"),
+        Column("last_seen_at", TIMESTAMP, "When a version with it was last seen first, UTC.", "our clock"),
+        Column("first_sweep_id", TEXT, "The sweep that brought it first.", "the sweep"),
+        Column("example", TEXT, "The smallest value as text.", "details", nullable=True),
+        Column("is_discarded", BOOLEAN, "Arrived under the contract discard.", "the contract"),
+    ),
+    key=("type", "path", "kind"),
+)
+
+ABSENCES = Table(
+    name="internal_absences",
+    grain="milestone missing from the last full sweep",
+    description="What the last complete full sweep did not bring; missing from the next too, it is asked for by id.",
+    columns=(MILESTONE_ID, Column("sweep_id", TEXT, "That full sweep.", "the sweep")),
+    key=("milestone_id",),
 )
 
 MILESTONE_VERSIONS = Table(
@@ -412,10 +524,14 @@ SWEEPS = Table(
     ),
 )
 
-FLAT_TABLES = (MILESTONES, MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_DETAILS)
-"""Made from records by flattening, in the order in which they are loaded."""
+FLAT_TABLES = (MILESTONES, MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_ENTITIES, MILESTONE_DETAILS)
+"""Made from the latest version of a milestone by flattening, in the order in which they are loaded."""
 
-PUBLISHED_TABLES = (*FLAT_TABLES, MILESTONE_VERSIONS, QUARANTINE, SWEEPS)
-"""In the warehouse, in the published DuckDB file and in every Parquet snapshot."""
+PUBLISHED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS, MILESTONE_VERSIONS, QUARANTINE, SWEEPS)
+"""In the warehouse, in the published DuckDB file and in every Parquet snapshot; details_<type> come on top."""
 
-TABLES = {table.name: table for table in PUBLISHED_TABLES}
+DERIVED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS)
+"""Made from the version log alone, and made again from it."""
+
+PRIVATE_TABLES = (EVIDENCE, ABSENCES)
+"""The writer's bookkeeping; nobody should rely on them."""

@@ -15,13 +15,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+ANY_KEY = "*"
+ITEM = "[]"
+
+_ID_KEY = re.compile(
+    r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d+|[a-z]+(:[a-z_]+)+:\d+|[0-9a-f]{16,}", re.ASCII
+)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_SEGMENT = re.compile(r'[A-Za-z0-9_-]+|\*|\[\]|"(?:[^"\\]|\\.)*"', re.ASCII)
 
 
 class Leaf(NamedTuple):
-    """A scalar or an empty container: where it stands, its JSON kind, its text and its value as a double."""
+    """A scalar or an empty container: where it stands, its JSON kind, its text and its value as a double.
+
+    `field` is the path without array positions and with keys that are ids as `*`.
+    """
 
     path: str
+    field: str
     kind: str
     value: str | None
     value_number: float | None
@@ -29,16 +40,22 @@ class Leaf(NamedTuple):
 
 def leaves(details: Any) -> Iterator[Leaf]:
     """Every leaf of a decoded JSON value, in document order; iterative, so that no depth can break it."""
-    stack: list[tuple[str, Any]] = [("", details)]
+    stack: list[tuple[str, str, Any]] = [("", "", details)]
     while stack:
-        path, node = stack.pop()
+        path, field, node = stack.pop()
         if isinstance(node, dict) and node:
-            prefix = f"{path}." if path else ""
-            stack.extend([(prefix + segment(key), child) for key, child in node.items()][::-1])
+            stack.extend([(*_below(path, field, key), child) for key, child in node.items()][::-1])
         elif isinstance(node, list) and node:
-            stack.extend([(f"{path}[{index}]", child) for index, child in enumerate(node)][::-1])
+            of_items = field + ITEM
+            stack.extend([(f"{path}[{index}]", of_items, child) for index, child in enumerate(node)][::-1])
         else:
-            yield Leaf(path, *_scalar(node))
+            yield Leaf(path, field, *_scalar(node))
+
+
+def _below(path: str, field: str, key: str) -> tuple[str, str]:
+    """Path and field of the value under a key."""
+    own, general = segment(key), field_segment(key)
+    return (f"{path}.{own}", f"{field}.{general}") if path else (own, general)
 
 
 # The same few hundred keys come with every milestone; ids used as keys would fill an unbounded cache.
@@ -46,6 +63,30 @@ def leaves(details: Any) -> Iterator[Leaf]:
 def segment(key: str) -> str:
     """One key as it stands in a path."""
     return key if _BARE_KEY.fullmatch(key) else msgspec.json.encode(key).decode()
+
+
+@lru_cache(maxsize=4_096)
+def field_segment(key: str) -> str:
+    """One key as it stands in a field: `*` where the key is an id, and so is data and not a name.
+
+    Ids are UUIDs, numbers, provider ids (`sr:competitor:123`) and long hexadecimal texts.
+    """
+    return ANY_KEY if _ID_KEY.fullmatch(key) else segment(key)
+
+
+def split_field(field: str) -> tuple[str, ...]:
+    """The segments of a field: keys as they stand in it, `*` and `[]`."""
+    return tuple(match[0] for match in _SEGMENT.finditer(field))
+
+
+def join_field(segments: tuple[str, ...]) -> str:
+    """The field of segments, the reverse of `split_field`."""
+    return ".".join(segments).replace(f".{ITEM}", ITEM)
+
+
+def key_of(segment_text: str) -> str:
+    """The key that stands in a field, the reverse of `segment`."""
+    return str(msgspec.json.decode(segment_text)) if segment_text.startswith('"') else segment_text
 
 
 def _scalar(node: Any) -> tuple[str, str | None, float | None]:

@@ -8,14 +8,24 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.flatten.changes import Change, changes
 from pipelines.flatten.details import leaves
+from pipelines.flatten.entities import entities
 from pipelines.flatten.events import Event, events, main_event_ticker
 from pipelines.records.canonical import canonical_json
-from pipelines.records.rfc3339 import parse_rfc3339
+from pipelines.records.rfc3339 import parse_rfc3339, rfc3339
 from schemas.api import KNOWN_FIELDS, JsonObject, object_decoder
 from schemas.categories import category_group
 from schemas.table import Table
-from schemas.tables import FLAT_TABLES, MILESTONE_DETAILS, MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONES
+from schemas.tables import (
+    FLAT_TABLES,
+    MILESTONE_CHANGES,
+    MILESTONE_DETAILS,
+    MILESTONE_ENTITIES,
+    MILESTONE_EVENTS,
+    MILESTONE_SOURCES,
+    MILESTONES,
+)
 
 _SIMULATED_TICKER = re.compile(r"SIM[A-Z]+GAME", re.ASCII)
 
@@ -48,7 +58,8 @@ def flatten(latest: pa.Table) -> dict[str, pa.Table]:
     """
     rows = {table.name: _Rows(table) for table in FLAT_TABLES}
     milestones, of_events = rows[MILESTONES.name], rows[MILESTONE_EVENTS.name]
-    sources, details_leaves = rows[MILESTONE_SOURCES.name], rows[MILESTONE_DETAILS.name]
+    sources, participants = rows[MILESTONE_SOURCES.name], rows[MILESTONE_ENTITIES.name]
+    details_leaves = rows[MILESTONE_DETAILS.name]
     for version in _as_rows(latest):
         milestone_id = version["milestone_id"]
         record = object_decoder.decode(version["record"])
@@ -59,8 +70,25 @@ def flatten(latest: pa.Table) -> dict[str, pa.Table]:
         milestones.extend([_milestone(version, record, of_this)])
         of_events.extend((milestone_id, *event) for event in of_this)
         sources.extend((milestone_id, *source) for source in (record.get("source_ids") or {}).items())
+        participants.extend((milestone_id, *entity) for entity in entities(details))
         details_leaves.extend((milestone_id, *leaf) for leaf in leaves(details))
     return {name: of_table.to_arrow() for name, of_table in rows.items()}
+
+
+def flatten_changes(latest: pa.Table) -> pa.Table:
+    """Rows of milestone_changes: what every version of the batch changed in the one before it, numbered from 1."""
+    rows = _Rows(MILESTONE_CHANGES)
+    for version in _as_rows(latest):
+        if version["previous_record"] is None:
+            continue
+        found = changes(object_decoder.decode(version["previous_record"]), object_decoder.decode(version["record"]))
+        if version["was_vanished_at"] is not None:
+            found.append(Change("vanished_at", rfc3339(version["was_vanished_at"]), None))
+        rows.extend(
+            (version["milestone_id"], version["version"], position, *change, version["last_changed_at"])
+            for position, change in enumerate(found, start=1)
+        )
+    return rows.to_arrow()
 
 
 def _as_rows(latest: pa.Table) -> Iterable[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Canonical JSON and the content hash: one text for one content, whatever the order in which its keys came.
 
-Keys sorted, no white space, numbers digit for digit (see `schemas.api.exact_number`), text as UTF-8. Where a key
-comes twice the last one counts, here and so in every table, since every table is made from this text.
+Keys sorted, no white space, numbers digit for digit (see `schemas.api.exact_number`), text as UTF-8. Exponents are
+spelled one way (1e2 as 1E+2, 1e0 as 1) and the integer -0 is 0. Where a key comes twice the last one counts, here and
+so in every table, since every table is made from this text.
 """
 
 from __future__ import annotations

@@ -30,9 +30,13 @@ MAX_RECORD_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 """Of nesting in a record; recorded ones reach 4."""
 
+MAX_PATHS_LENGTH = 16 * 1024 * 1024
+"""Of the paths of all leaves of `details` together, in characters. Recorded ones reach 3,000; but a path repeats its
+keys at every leaf, and one long key above many leaves makes terabytes of a record that is not too large."""
+
 TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
 
-_FIELD_IN_MESSAGE = re.compile(r" - at `\$\.?([^`]*)`$")
+_PLACE_IN_MESSAGE = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
 
 
@@ -98,7 +102,22 @@ def _decode_raw(position: int, raw: msgspec.Raw) -> Record | Refusal:
         reason, field = TOO_DEEP, None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         reason, field = _worded(error)
-    return Refusal(position, reason, data.decode("utf-8", "backslashreplace"), field=field)
+    return Refusal(position, reason, data.decode("utf-8", "backslashreplace"), _readable_id(data), field)
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+_identified_decoder = msgspec.json.Decoder(_Identified)
+
+
+def _readable_id(data: bytes) -> str | None:
+    """The id of a record that cannot be decoded: whatever is wrong elsewhere in it is skipped unread."""
+    try:
+        return _identified_decoder.decode(data).id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _to_record(position: int, value: JsonObject) -> Record | Refusal:
@@ -139,6 +158,9 @@ def _fitted(value: JsonObject, text: bytes) -> tuple[Milestone, int | None]:
         milestone = msgspec.convert(value, Milestone)
     except msgspec.ValidationError as error:
         raise _UnfitError(*_worded(error)) from error
+    # Multiplying first is cheap too: few records have the commas for as many leaves under keys as long.
+    if len(text) * (text.count(b",") + 1) > MAX_PATHS_LENGTH and paths_length(milestone.details) > MAX_PATHS_LENGTH:
+        raise _UnfitError(f"paths longer than {MAX_PATHS_LENGTH} characters together", "details")
     _parsed(milestone.start_date, "start_date")
     if milestone.end_date is not None:
         _parsed(milestone.end_date, "end_date")
@@ -150,6 +172,15 @@ def _parsed(time: str, field: str) -> int | None:
         return parse_rfc3339(time)
     except InvalidTime as error:
         raise _UnfitError(str(error), field) from error
+
+
+def is_json(text: str) -> bool:
+    """Whether a text can stand in a page without costing the records beside it."""
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return True
 
 
 def nesting_depth(value: Any) -> int:
@@ -168,11 +199,28 @@ def nesting_depth(value: Any) -> int:
     return deepest
 
 
+def paths_length(details: Any) -> int:
+    """How long the paths of all leaves are together, nearly: quotes and escapes are not counted."""
+    total = 0
+    stack = [(details, 0)]
+    while stack:
+        node, length = stack.pop()
+        if isinstance(node, dict) and node:
+            stack.extend((child, length + len(key) + 1) for key, child in node.items())
+        elif isinstance(node, list) and node:
+            stack.extend((child, length + len("[0]")) for child in node)
+        else:
+            total += length
+    return total
+
+
 def _worded(error: Exception) -> tuple[str, str | None]:
     """What msgspec found wrong, and the field: `Expected `str`, got `int`` at `title`."""
     message = str(error)
     if missing := _MISSING_FIELD.search(message):
         return message, missing[1]
-    if place := _FIELD_IN_MESSAGE.search(message):
-        return message[: place.start()], place[1] or None
+    if place := _PLACE_IN_MESSAGE.search(message):
+        # Below a key that msgspec does not know it says [...], which names no field.
+        field = place[1].removesuffix("[...]")
+        return message[: place.start()], None if not field or field.startswith("[") else field
     return message, None

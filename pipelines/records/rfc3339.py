@@ -58,3 +58,15 @@ def parse_rfc3339(text: str) -> int | None:
     if not ZERO_TIME < microseconds <= LATEST:
         raise InvalidTime(text)
     return microseconds
+
+
+def rfc3339(microseconds: int | None) -> str | None:
+    """The time as text in UTC, without a fraction where there is none; None stays None."""
+    if microseconds is None:
+        return None
+    seconds, fraction = divmod(microseconds, _MICROSECONDS_PER_SECOND)
+    days, second_of_day = divmod(seconds, 86_400)
+    minutes, second = divmod(second_of_day, 60)
+    hour, minute = divmod(minutes, 60)
+    digits = f".{fraction:06d}".rstrip("0") if fraction else ""
+    return f"{date.fromordinal(days + _EPOCH_DAY).isoformat()}T{hour:02d}:{minute:02d}:{second:02d}{digits}Z"

@@ -13,8 +13,10 @@ import duckdb
 
 from pipelines.durable import write_durably
 from pipelines.errors import WarehouseUnusable
+from pipelines.staging import Staging
+from pipelines.warehouse.migrations import migrate
 from schemas.table import literal
-from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
 STORAGE_VERSION = "v1.2.0"
 CATALOG = "milestones"
@@ -33,7 +35,9 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         # Dying in the first writes of a new file leaves one that cannot be opened: never under its final name.
         write_durably(path, _create)
     with _attached(path) as connection:
-        _check_version(connection, path)
+        version = _version(connection, path)
+        if version < SCHEMA_VERSION:
+            migrate(connection, Staging(path.parent / "staging" / "migration"), version=version)
         yield connection
         connection.execute("CHECKPOINT")
 
@@ -47,6 +51,14 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A closed copy of the warehouse that nobody else knows of yet, to be finished before it is published."""
+    with _attached(path) as connection:
+        yield connection
+        connection.execute("CHECKPOINT")
 
 
 @contextmanager
@@ -71,21 +83,22 @@ def _create(path: Path) -> None:
     path.unlink(missing_ok=True)
     with _attached(path) as connection:
         connection.execute("BEGIN")
-        connection.execute("CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL)")
-        connection.execute("INSERT INTO schema_version VALUES (?, now())", [SCHEMA_VERSION])
-        for table in PUBLISHED_TABLES:
-            connection.execute(table.ddl)
-            for statement in table.comments:
-                connection.execute(statement)
+        connection.execute(
+            "CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at TIMESTAMPTZ NOT NULL, name VARCHAR)"
+        )
+        connection.execute("INSERT INTO schema_version VALUES (?, now(), 'made')", [SCHEMA_VERSION])
+        for table in (*PUBLISHED_TABLES, *PRIVATE_TABLES):
+            table.create(connection.execute)
         connection.execute("COMMIT")
         connection.execute("CHECKPOINT")
 
 
-def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     try:
         rows = connection.execute("SELECT max(version) FROM schema_version").fetchall()
     except duckdb.CatalogException as error:
         raise WarehouseUnusable(f"{path} is not a milestones warehouse: give MILESTONES_HOME another folder") from error
-    version = rows[0][0]
+    version: int = rows[0][0]
     if version > SCHEMA_VERSION:
         raise WarehouseUnusable(f"{path} has schema {version}, newer than the {SCHEMA_VERSION} known here: upgrade")
+    return version

@@ -15,9 +15,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import NothingToDo
-from pipelines.staging import ROWS_PER_BATCH, Staging
+from pipelines.staging import ROWS_PER_BATCH, Staging, stage_log
+from pipelines.warehouse import catalogue
+from pipelines.warehouse.catalogue import Drift
 from schemas.table import Table, quote
-from schemas.tables import FLAT_TABLES, LATEST, PUBLISHED_TABLES, QUARANTINE, RECORDS, SWEEPS
+from schemas.tables import (
+    EVIDENCE,
+    FLAT_TABLES,
+    LATEST,
+    MILESTONE_CHANGES,
+    MILESTONES,
+    PUBLISHED_TABLES,
+    QUARANTINE,
+    RECORDS,
+    SWEEPS,
+)
 
 TOUCHED_SCHEMA = pa.schema([("milestone_id", pa.string()), ("last_updated_ts", pa.timestamp("us", tz="UTC"))])
 
@@ -30,6 +42,22 @@ class Fates:
     changed: int = 0
     unchanged: int = 0
     superseded: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a sweep concluded beyond its records.
+
+    `gone`: milestones found gone at `gone_at`; `absent`: a Parquet file of the milestone_ids that a complete full sweep
+    did not bring, None where it says nothing of absences; `discarding`: types under the contract discard; `retried`:
+    keys (sweep_id, page, position) of quarantined records that were put through again.
+    """
+
+    gone: tuple[str, ...] = ()
+    gone_at: datetime | None = None
+    absent: str | None = None
+    discarding: tuple[str, ...] = ()
+    retried: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +103,11 @@ def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Fat
     return Fates(**dict(counts))
 
 
-def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Iterator[pa.RecordBatch]:
+def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str) -> Iterator[pa.RecordBatch]:
     """New and changed milestones: batches of `schemas.tables.LATEST`, then page, position, seen_at and fate."""
-    relation = connection.sql(sql("latest_of_sweep"), params={"records": str(staging.file(RECORDS))})
+    relation = connection.sql(
+        sql("latest_of_sweep"), params={"records": str(staging.file(RECORDS)), "sweep_id": sweep_id}
+    )
     yield from relation.to_arrow_reader(ROWS_PER_BATCH)
 
 
@@ -93,28 +123,78 @@ def is_loaded(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> bool:
     return bool(rows)
 
 
-def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow) -> bool:
-    """Put a staged sweep in, all of it or nothing; False when it is in already."""
+def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow, outcome: Outcome) -> bool:
+    """Put a staged sweep in, all of it or nothing; False when it is in already. Raises NothingToDo."""
     if is_loaded(connection, ledger.sweep_id):
         return False
-    latest = str(staging.file(LATEST))
     if not staging.file(LATEST).exists():
         raise NothingToDo(f"sweep {ledger.sweep_id} has no staged tables: materialize them first")
+    latest = str(staging.file(LATEST))
+    connection.execute(sql("goings"))
     with transaction(connection):
-        _run(connection, "append_versions", latest=latest, sweep_id=ledger.sweep_id)
+        types = _types_touched(connection, staging)
+        _run(connection, "append_versions", latest=latest)
         for table in FLAT_TABLES:
-            name = quote(table.name)
             connection.execute(
-                f"DELETE FROM {name} WHERE milestone_id IN (SELECT milestone_id FROM read_parquet($latest))",  # noqa: S608
+                f"DELETE FROM {quote(table.name)} WHERE milestone_id IN "  # noqa: S608
+                "(SELECT milestone_id FROM read_parquet($latest))",
                 {"latest": latest},
             )
-            connection.execute(
-                f"INSERT INTO {name} BY NAME SELECT * FROM read_parquet($rows)",  # noqa: S608
-                {"rows": str(staging.file(table))},
-            )
+            _append(connection, staging, table)
+        _append(connection, staging, MILESTONE_CHANGES)
         _run(connection, "advance_updated", touched=str(staging.touched))
+        _run(connection, "merge_evidence", evidence=str(staging.file(EVIDENCE)), discarding=outcome.discarding)
+        if types:
+            catalogue.refresh(connection, types, changed=latest)
+        _settle_absences(connection, ledger, outcome)
         _account(connection, staging, ledger)
     return True
+
+
+def rebuild(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
+    """Derive every table again from the version log, in one transaction."""
+    stage_whole_log(connection, staging)
+    with transaction(connection):
+        apply_log(connection, staging)
+
+
+def stage_whole_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
+    """Derive every table from the version log into staged files."""
+    latest, older = (
+        connection.sql(sql("versions_of_log"), params={"is_latest": is_latest}) for is_latest in (True, False)
+    )
+    stage_log(staging, latest.to_arrow_reader(ROWS_PER_BATCH), older.to_arrow_reader(ROWS_PER_BATCH))
+
+
+def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
+    """Put the staged tables of the whole log in the place of what is derived; call inside a transaction."""
+    connection.execute(sql("goings"))
+    # What the contract kept out of the columns is the one thing that the log does not know.
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE discarded AS SELECT type, path, kind FROM internal_evidence WHERE is_discarded"
+    )
+    for table in (*FLAT_TABLES, MILESTONE_CHANGES, EVIDENCE):
+        connection.execute(f"DELETE FROM {quote(table.name)}")  # noqa: S608
+    for table in (*FLAT_TABLES, MILESTONE_CHANGES):
+        _append(connection, staging, table)
+    connection.execute("INSERT INTO milestone_changes BY NAME SELECT * FROM goings()")
+    _run(connection, "merge_evidence", evidence=str(staging.file(EVIDENCE)), discarding=[])
+    connection.execute(
+        "UPDATE internal_evidence SET is_discarded = true FROM discarded WHERE discarded.type = internal_evidence.type "
+        "AND discarded.path = internal_evidence.path AND discarded.kind = internal_evidence.kind"
+    )
+    catalogue.refresh(connection, known_types(connection), changed=None)
+
+
+def drift_of(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[Drift]:
+    """Fields and kinds that the staged sweep shows for the first time; none where nothing was known before."""
+    rows = connection.execute(sql("new_evidence"), {"evidence": str(staging.file(EVIDENCE))}).fetchall()
+    return [Drift(*row) for row in rows]
+
+
+def known_types(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The types whose details are known."""
+    return [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
 
 
 def record_failure(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow) -> None:
@@ -137,6 +217,22 @@ def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A refused record: where it was met, and its text."""
+
+    key: tuple[str, int, int]
+    record: str
+
+
+def quarantined(connection: duckdb.DuckDBPyConnection) -> list[Quarantined]:
+    """Everything in quarantine, oldest first."""
+    rows = connection.execute(
+        "SELECT sweep_id, page, position, record FROM quarantine ORDER BY sweep_id, page, position"
+    ).fetchall()
+    return [Quarantined((sweep_id, page, position), record) for sweep_id, page, position, record in rows]
+
+
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """All of it or nothing. After an error COMMIT would report success and roll back, so there is none then."""
@@ -153,6 +249,37 @@ def _run(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) ->
     """Every statement of a file; each gets the parameters that it names."""
     for statement in duckdb.extract_statements(sql(name)):
         connection.execute(statement, {key: parameters[key] for key in statement.named_parameters})
+
+
+def _append(connection: duckdb.DuckDBPyConnection, staging: Staging, table: Table) -> None:
+    connection.execute(
+        f"INSERT INTO {quote(table.name)} BY NAME SELECT * FROM read_parquet($rows)",  # noqa: S608
+        {"rows": str(staging.file(table))},
+    )
+
+
+def _types_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[str]:
+    """Types of the staged milestones, and those that they had before."""
+    rows = connection.execute(
+        "SELECT type FROM read_parquet($staged) UNION "
+        "SELECT type FROM milestones SEMI JOIN read_parquet($staged) AS staged USING (milestone_id)",
+        {"staged": str(staging.file(MILESTONES))},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _settle_absences(connection: duckdb.DuckDBPyConnection, ledger: LedgerRow, outcome: Outcome) -> None:
+    if outcome.gone:
+        _run(connection, "vanish", gone=list(outcome.gone), gone_at=outcome.gone_at)
+    if outcome.absent is not None:
+        connection.execute("DELETE FROM internal_absences")
+        connection.execute(
+            "INSERT INTO internal_absences SELECT milestone_id, $sweep_id FROM read_parquet($absent) "
+            "ANTI JOIN (SELECT unnest($gone) AS milestone_id) AS gone USING (milestone_id)",
+            {"sweep_id": ledger.sweep_id, "absent": outcome.absent, "gone": list(outcome.gone)},
+        )
+    for key in outcome.retried:
+        connection.execute("DELETE FROM quarantine WHERE sweep_id = ? AND page = ? AND position = ?", list(key))
 
 
 def _account(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow) -> None:

@@ -1,6 +1,7 @@
 -- What becomes of every received record: one of new, changed, unchanged, superseded.
 -- Of several records of one milestone in a sweep the newest counts; equal times are settled by content, so that the
--- outcome is the same in whatever order they came. A record older than what is stored never overwrites it.
+-- outcome is the same in whatever order they came. A record older than what is stored never overwrites it. One that
+-- had vanished and is there again begins a new version, whatever its content: both facts stay in the history.
 CREATE OR REPLACE TEMP TABLE fates AS
 WITH ranked AS (
     SELECT page, position, milestone_id, content_hash, last_updated_ts, seen_at,
@@ -12,11 +13,12 @@ WITH ranked AS (
 )
 SELECT received.page, received.position, received.milestone_id, received.content_hash,
        received.last_updated_ts, received.seen_at,
-       stored.first_seen_at, stored.last_changed_at, stored.last_updated_ts AS stored_updated_ts,
+       stored.first_seen_at, stored.last_changed_at, stored.vanished_at, stored.last_updated_ts AS stored_updated_ts,
        CASE
            WHEN received.rank > 1 THEN 'superseded'
            WHEN stored.milestone_id IS NULL THEN 'new'
-           WHEN received.content_hash = stored.content_hash AND stored.vanished_at IS NULL THEN 'unchanged'
+           WHEN stored.vanished_at IS NOT NULL THEN 'changed'
+           WHEN received.content_hash = stored.content_hash THEN 'unchanged'
            WHEN received.last_updated_ts < stored.last_updated_ts THEN 'superseded'
            ELSE 'changed'
        END AS fate

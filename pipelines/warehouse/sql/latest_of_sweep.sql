@@ -1,11 +1,23 @@
--- The milestones whose tables a sweep makes anew, with what the log knows of their lives.
--- A clock that was set back must not make a version begin before the one it follows.
-SELECT fates.milestone_id, fates.content_hash, fates.last_updated_ts, records.record,
-       coalesce(fates.first_seen_at, fates.seen_at) AS first_seen_at,
-       coalesce(greatest(fates.seen_at, fates.last_changed_at + INTERVAL 1 MICROSECOND), fates.seen_at)
-           AS last_changed_at,
-       NULL::TIMESTAMPTZ AS vanished_at, fates.page, fates.position, fates.seen_at, fates.fate
-FROM fates
+-- The versions that a sweep brings, with the ones before them and what the log knows of their milestones' lives.
+-- A clock that was set back must not make a version begin before what it follows. greatest() passes over NULL.
+WITH wanted AS (
+    SELECT * FROM fates WHERE fate IN ('new', 'changed')
+),
+previous AS (
+    SELECT milestone_id, version, record, valid_to
+    FROM milestone_versions
+    SEMI JOIN (SELECT milestone_id FROM wanted WHERE fate = 'changed') AS changed USING (milestone_id)
+    QUALIFY row_number() OVER (PARTITION BY milestone_id ORDER BY version DESC) = 1
+)
+SELECT wanted.milestone_id, coalesce(previous.version, 0) + 1 AS version, wanted.content_hash,
+       wanted.last_updated_ts, records.record,
+       coalesce(wanted.first_seen_at, wanted.seen_at) AS first_seen_at,
+       greatest(wanted.seen_at, wanted.last_changed_at + INTERVAL 1 MICROSECOND,
+                wanted.vanished_at + INTERVAL 1 MICROSECOND) AS last_changed_at,
+       NULL::TIMESTAMPTZ AS vanished_at, $sweep_id AS sweep_id,
+       previous.record AS previous_record, previous.valid_to AS was_vanished_at,
+       wanted.page, wanted.position, wanted.seen_at, wanted.fate
+FROM wanted
 JOIN read_parquet($records) AS records USING (page, position)
-WHERE fates.fate IN ('new', 'changed')
-ORDER BY fates.page, fates.position
+LEFT JOIN previous ON previous.milestone_id = wanted.milestone_id
+ORDER BY wanted.page, wanted.position

@@ -1,0 +1,63 @@
+"""Who takes part in a milestone: structured-target ids in `details`, by one rule that new types fit without code.
+
+Every top-level key that ends in `_id` or `_ids` and holds UUIDs names entities. The role is the key without that
+ending and, where several words are left, without the last: home_team_id is home, competitor_ids is competitor. Where
+two keys of a milestone would give one role, both keep all their words; where even those are the same (competitor_id
+beside competitor_ids), both keep the whole key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+_ENTITY_KEY = re.compile(r"(?!session_)(\w+?)_ids?", re.ASCII)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+
+class Entity(NamedTuple):
+    """A structured target and its part; positions count from 0."""
+
+    role: str
+    position: int
+    entity_id: str
+    key: str
+
+
+def entities(details: dict[str, Any]) -> list[Entity]:
+    """Every entity of a milestone, in the order of the keys."""
+    found = [
+        (key, position, entity_id)
+        for key, value in details.items()
+        if _stem(key) is not None
+        for position, entity_id in enumerate(value if isinstance(value, list) else [value])
+        if isinstance(entity_id, str) and _UUID.fullmatch(entity_id)
+    ]
+    roles = _roles({key: stem for key, *_ in found if (stem := _stem(key)) is not None})
+    return [Entity(roles[key], position, entity_id, key) for key, position, entity_id in found]
+
+
+def _roles(stems: dict[str, str]) -> dict[str, str]:
+    """The role of each key, given its stem; no two keys share one."""
+    with_stem = Counter(stems.values())
+    claims = Counter(name for stem in stems.values() for name in {_role(stem), stem})
+
+    def role(key: str, stem: str) -> str:
+        if claims[_role(stem)] == 1 and _role(stem) not in stems:
+            return _role(stem)
+        return stem if with_stem[stem] == 1 and stem not in stems else key
+
+    return {key: role(key, stem) for key, stem in stems.items()}
+
+
+@lru_cache(maxsize=4_096)
+def _stem(key: str) -> str | None:
+    """The key without its ending; None for a key that names no entity."""
+    match = _ENTITY_KEY.fullmatch(key)
+    return match[1] if match else None
+
+
+def _role(stem: str) -> str:
+    return stem.rpartition("_")[0] or stem

@@ -1,0 +1,110 @@
+"""What a good answer is: bytes in, an answer or a reason why not out. No network.
+
+A page is decoded only as far as its envelope: what its milestones hold is not the client's business, and one
+that cannot be read must not cost the other 499.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from pipelines.kalshi.server_text import printable
+from schemas.api import raw_page_decoder, single_decoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One good answer.
+
+    `body` is the JSON exactly as sent (content encoding undone); `ids` holds each milestone's id, in order, and a
+    digest for a record whose id cannot be read; `next_cursor` is None on the last page; `fetched_at` is UTC;
+    `url_path` is the path below the base URL.
+    """
+
+    body: bytes
+    next_cursor: str | None
+    ids: tuple[str, ...]
+    fetched_at: datetime
+    url_path: str
+
+    @property
+    def records(self) -> int:
+        """Milestones in the answer."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A body that was decoded far enough to be trusted."""
+
+    body: bytes
+    ids: tuple[str, ...]
+    next_cursor: str | None = None
+
+
+class NotJson(Exception):
+    """The body is no whole JSON document: a cut answer (another try cures it) or not the API's at all."""
+
+
+class BrokenContract(Exception):
+    """A whole document that is not what was asked for; asked again, it will be the same."""
+
+
+def read_page(body: bytes) -> Content:
+    """A page of milestones: `{"milestones": [...], "cursor": "..."}`, cursor "", null or absent at the end.
+
+    Raises NotJson, BrokenContract. `null`, `[]`, `{}` and a cursor that is no text break the contract: read as
+    "no milestones" they would pass for an empty world.
+    """
+    try:
+        page = raw_page_decoder.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise _why_not(error, body) from error
+    return Content(body, tuple(_identity(raw) for raw in page.milestones), page.cursor or None)
+
+
+def read_single(body: bytes) -> Content:
+    """One milestone: `{"milestone": {...}}`. Raises NotJson, BrokenContract."""
+    try:
+        milestone = single_decoder.decode(body).milestone
+    except (ValueError, RecursionError) as error:
+        raise _why_not(error, body) from error
+    return Content(body, (_identity(milestone),))
+
+
+class _Identity(msgspec.Struct):
+    id: str
+
+
+_identity_decoder = msgspec.json.Decoder(_Identity)
+
+
+def _identity(raw: msgspec.Raw) -> str:
+    try:
+        return _identity_decoder.decode(raw).id
+    except (ValueError, RecursionError):
+        # It will be quarantined; until then its own bytes tell it from others. No id begins like this.
+        return f"?{hashlib.blake2b(bytes(raw), digest_size=8).hexdigest()}"
+
+
+def _why_not(error: Exception, body: bytes) -> NotJson | BrokenContract:
+    if isinstance(error, RecursionError):
+        return BrokenContract("its JSON is nested too deeply")
+    if isinstance(error, msgspec.ValidationError) and _is_whole_json(body):
+        return BrokenContract(f"its JSON is not what was asked for ({printable(str(error))})")
+    # msgspec stops at the first wrong type, which may stand before the place where the body was cut.
+    return NotJson(f"its body is no whole JSON ({printable(str(error))})")
+
+
+def _is_whole_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    return True

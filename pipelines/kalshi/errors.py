@@ -1,0 +1,236 @@
+"""Everything that can go wrong with the API, as types that carry data; each words itself in one clear line.
+
+A message says what happened, to what, and what to do. Addresses come without query, text from a server comes
+escaped and bounded, so no secret and no control character can reach a log through here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from pipelines.kalshi.server_text import printable, quoted
+
+DETAIL_CHARACTERS = 400
+"""A status line or a header may have 64 KiB, a line of a log may not."""
+
+
+class KalshiError(Exception):
+    """The API did not give what was asked for.
+
+    Attributes: `url` (no query, no credentials), `status` (HTTP, None when no answer came), `attempts` (tries
+    made), `detail` (one line: the server's words or the last fault).
+    """
+
+    happened = "the request failed"
+    advice = "try again later"
+
+    def __init__(self, url: str = "", *, detail: str = "", status: int | None = None, attempts: int = 1) -> None:
+        self.url = printable(url)
+        self.status = status
+        self.attempts = attempts
+        self.detail = quoted(detail, characters=DETAIL_CHARACTERS)
+        super().__init__(self.url, self.detail)
+
+    @property
+    def host(self) -> str:
+        """Host and port that were asked."""
+        return urlsplit(self.url).netloc or self.url
+
+    def __str__(self) -> str:
+        status = f"HTTP {self.status}" if self.status is not None else ""
+        tries = f"{self.attempts} tries" if self.attempts > 1 else ""
+        facts = ", ".join(fact for fact in (status, tries) if fact)
+        return "".join(
+            (
+                self._happened(),
+                f" ({facts})" if facts else "",
+                f": {self.detail}" if self.detail else "",
+                f"; {self._advice()}",
+            )
+        )
+
+    def _happened(self) -> str:
+        return f"{self.happened} at {self.url}"
+
+    def _advice(self) -> str:
+        return self.advice
+
+
+class BadBaseUrl(KalshiError):
+    """The configured address of the API cannot be used; `url` is shown without credentials."""
+
+    advice = "set KALSHI_BASE_URL to an https address such as https://api.elections.kalshi.com/trade-api/v2"
+
+    def _happened(self) -> str:
+        return f"cannot use the base URL {self.url}"
+
+
+class Unreachable(KalshiError):
+    """Nothing whole came from the host after all tries: no address, no connection, time-outs, cut answers."""
+
+    advice = "check the network and KALSHI_BASE_URL, then run again"
+
+    def _happened(self) -> str:
+        return f"no whole answer from {self.host}"
+
+
+class TlsFailure(KalshiError):
+    """The host did not prove who it is. Never retried, and there is no way to switch the proof off."""
+
+    advice = "check the host in KALSHI_BASE_URL, this machine's clock, and whether a proxy opens TLS"
+
+    def _happened(self) -> str:
+        return f"no trusted TLS connection to {self.host}"
+
+
+class DeadlineExceeded(KalshiError):
+    """The time for one page ran out, all tries included; `deadline_seconds` is what it had."""
+
+    advice = "try again later or raise KALSHI_DEADLINE_SECONDS"
+
+    def __init__(self, url: str, *, deadline_seconds: float, detail: str = "", attempts: int = 1) -> None:
+        super().__init__(url, detail=detail, attempts=attempts)
+        self.deadline_seconds = deadline_seconds
+
+    def _happened(self) -> str:
+        return f"no whole answer from {self.url} within {self.deadline_seconds:g} s"
+
+
+class TooLarge(KalshiError):
+    """The answer passes the cap on bytes (counted decoded, so that a gzip bomb costs nothing)."""
+
+    advice = "lower `limit` so that a page holds fewer milestones, or raise the cap"
+
+    def __init__(self, url: str, *, max_bytes: int, status: int | None = None, attempts: int = 1) -> None:
+        super().__init__(url, status=status, attempts=attempts)
+        self.max_bytes = max_bytes
+
+    def _happened(self) -> str:
+        return f"the answer of {self.url} is larger than {self.max_bytes:,} bytes"
+
+
+class NotTheApi(KalshiError):
+    """An answer that is not the API's: HTML, broken JSON, or JSON that breaks the contract.
+
+    `excerpt` is its beginning, escaped. An answer without `milestones` is never read as "no milestones".
+    """
+
+    advice = "check KALSHI_BASE_URL; a firewall, a proxy or a maintenance page may answer in its place"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        detail: str,
+        excerpt: bytes = b"",
+        status: int | None = None,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(url, detail=detail, status=status, attempts=attempts)
+        self.excerpt = quoted(excerpt)
+        if self.excerpt:
+            self.detail = f"{self.detail}; it begins `{self.excerpt}`"
+
+    def _happened(self) -> str:
+        return f"{self.url} did not answer like the API"
+
+
+class BadRequest(KalshiError):
+    """The API refuses the request as it is (400 and the other 4xx that no retry can cure)."""
+
+    happened = "the API refused the request"
+    advice = "correct the parameter it names"
+
+
+class InvalidCursor(BadRequest):
+    """400 that speaks of the cursor: it expired or was never valid. The sweep may start again, once."""
+
+    happened = "the API no longer accepts the cursor"
+    advice = "start the sweep again from its first page"
+
+
+class AccessDenied(KalshiError):
+    """401 or 403."""
+
+    happened = "access denied"
+    advice = (
+        "milestones need no credentials and none are sent: check KALSHI_BASE_URL, and whether a firewall or "
+        "a region block answers"
+    )
+
+
+class NotFound(KalshiError):
+    """404: no such milestone, or no such endpoint below the base URL."""
+
+    happened = "nothing found"
+    advice = "check the milestone id; for a list, check the path of KALSHI_BASE_URL"
+
+
+class _ComeBackLater(KalshiError):
+    """An error that may know when to come back: `retry_after_seconds`, `come_back_at` (UTC), None when unknown."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        status: int | None,
+        detail: str = "",
+        attempts: int = 1,
+        retry_after_seconds: float | None = None,
+        come_back_at: datetime | None = None,
+    ) -> None:
+        super().__init__(url, detail=detail, status=status, attempts=attempts)
+        self.retry_after_seconds = retry_after_seconds
+        self.come_back_at = come_back_at
+
+    def _advice(self) -> str:
+        if self.come_back_at is None or self.retry_after_seconds is None:
+            return self.advice
+        when = self.come_back_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"come back at {when} (in {self.retry_after_seconds:,.0f} s)"
+
+
+class RateLimited(_ComeBackLater):
+    """429 for longer than the page's deadline allows."""
+
+    happened = "too many requests"
+    advice = "lower KALSHI_REQUESTS_PER_SECOND, or find out who else uses this address"
+
+
+class ServerFault(_ComeBackLater):
+    """5xx after all tries."""
+
+    happened = "the API is failing"
+    advice = "try again later; the stored data are untouched"
+
+
+class Redirected(KalshiError):
+    """3xx: redirects are never followed, whoever asks for one decides where the requests go. `target` is its host."""
+
+    def __init__(self, url: str, *, status: int, target: str, attempts: int = 1) -> None:
+        super().__init__(url, status=status, attempts=attempts)
+        self.target = quoted(target)
+
+    def _happened(self) -> str:
+        return f"{self.url} redirects to {self.target or 'nowhere'}"
+
+    def _advice(self) -> str:
+        return "redirects are not followed: if that host is right, set KALSHI_BASE_URL to it"
+
+
+class PagingFault(KalshiError):
+    """The pages lead nowhere; `rule` names the broken rule, `page` counts from 1, `cursor` is escaped and bounded."""
+
+    def __init__(self, rule: str, *, page: int, detail: str, cursor: str = "") -> None:
+        super().__init__(detail=detail)
+        self.rule = rule
+        self.page = page
+        self.cursor = quoted(cursor, characters=80)
+
+    def _happened(self) -> str:
+        shown = f" with the cursor `{self.cursor}`" if self.cursor else ""
+        return f"paging stopped after page {self.page:,}{shown}"
+
+    def _advice(self) -> str:
+        return "start the sweep again from its first page; if it stops here again, the API is at fault"

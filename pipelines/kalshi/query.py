@@ -1,0 +1,72 @@
+"""What may be asked of `GET /milestones`: a checked, frozen question and the parameters it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from schemas.api import PAGE_LIMIT
+
+
+@dataclass(frozen=True, kw_only=True)
+class MilestoneQuery:
+    """Filters and page size; None leaves a filter out.
+
+    `minimum_start_date` is aware and inclusive; `min_updated_ts` counts whole Unix seconds (the API answers a
+    fraction with 400). `competition` was measured to find nothing where rows exist: do not rely on it.
+    Raises ValueError for what the API would refuse or, worse, ignore.
+    """
+
+    minimum_start_date: datetime | None = None
+    min_updated_ts: int | None = None
+    category: str | None = None
+    type: str | None = None
+    source_id: str | None = None
+    related_event_ticker: str | None = None
+    competition: str | None = None
+    limit: int = PAGE_LIMIT
+
+    def __post_init__(self) -> None:
+        """Refuse a question that cannot be asked."""
+        if not _is_whole(self.limit) or not 1 <= self.limit <= PAGE_LIMIT:
+            raise ValueError(f"limit must be a whole number from 1 to {PAGE_LIMIT}, not {self.limit!r}")
+        if self.min_updated_ts is not None and not _is_whole(self.min_updated_ts):
+            raise ValueError(f"min_updated_ts must be whole Unix seconds, not {self.min_updated_ts!r}")
+        if self.minimum_start_date is not None and self.minimum_start_date.utcoffset() is None:
+            raise ValueError(f"minimum_start_date needs a time zone: {self.minimum_start_date.isoformat()} has none")
+        for name, text in self._texts().items():
+            if text is not None and not text.strip():
+                # Sent empty it may filter nothing, and a whole sweep would pass for a filtered one.
+                raise ValueError(f"{name} is empty: leave it out instead")
+            # A shell hands over bytes that are no UTF-8 as lone surrogates: UnicodeEncodeError is a ValueError.
+            (text or "").encode()
+
+    def params(self, cursor: str | None = None) -> dict[str, str]:
+        """The parameters to send, unset ones left out; the cursor byte for byte as the API gave it."""
+        start = self.minimum_start_date
+        chosen = {
+            "limit": str(self.limit),
+            "minimum_start_date": None if start is None else _rfc3339(start),
+            "min_updated_ts": None if self.min_updated_ts is None else str(self.min_updated_ts),
+            **self._texts(),
+            "cursor": cursor or None,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    def _texts(self) -> dict[str, str | None]:
+        return {
+            "category": self.category,
+            "type": self.type,
+            "source_id": self.source_id,
+            "related_event_ticker": self.related_event_ticker,
+            "competition": self.competition,
+        }
+
+
+def _is_whole(number: object) -> bool:
+    """An int, and no bool: True would be sent as `True`."""
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

@@ -1,0 +1,146 @@
+"""The sockets: a `requests` session whose read time-out bounds the whole answer and that follows nobody.
+
+What `requests` does by default and must not: restart the time-out with every byte (one byte each half second
+reads for ever), read the body of a redirect in full, unasked, even with allow_redirects=False, take proxies
+and passwords from the environment, keep cookies.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 15.0
+"""A server that sends nothing for so long has gone: ask anew while the deadline leaves time for it."""
+
+
+def build_session() -> requests.Session:
+    """A session that asks once, verifies TLS, and owes nothing to the environment. The caller closes it."""
+    session = _PlainSession()
+    session.trust_env = False
+    # Each request stands for itself, and threads may share the session: no cookie is ever taken.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _WholeAnswerAdapter(max_retries=0))
+    return session
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """What the socket said: `requests` and urllib3 wrap it up to four times.
+
+    Never by way of `__context__`: that leads on to whatever error the caller may be handling.
+    """
+    while (inner := _wrapped(error)) is not None:
+        error = inner
+    return error
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    if error.__cause__ is not None:
+        return error.__cause__
+    # urllib3's MaxRetryError has a `reason`; the others take what they wrap as an argument.
+    candidates = (getattr(error, "reason", None), *error.args)
+    return next((inner for inner in candidates if isinstance(inner, BaseException)), None)
+
+
+def is_tls_verdict(error: BaseException) -> bool:
+    """Whether TLS itself refused (certificate, host name, protocol), rather than the connection being cut in it."""
+    cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ssl.SSLWantReadError)
+    return isinstance(error, ssl.SSLError) and not isinstance(error, cut)
+
+
+class _PlainSession(requests.Session):
+    """Never even looks where a redirect leads; looking would read its body, without any cap."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the library's signature
+        return None
+
+
+class _DeadlineReader(io.RawIOBase):
+    """A socket's reader that gives every read what is left of the time, so that dripping buys none."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        super().__init__()
+        self._socket = sock
+        self._raw = raw
+        # urllib3 has set the socket to what the try has left: here it starts to mean the whole answer.
+        self._give_up_at = time.monotonic() + (sock.gettimeout() or SILENCE_SECONDS)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        remaining = self._give_up_at - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(min(SILENCE_SECONDS, remaining))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _WholeAnswer(http.client.HTTPResponse):
+    """Reads status, headers and body through one deadline."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()))
+
+    def begin(self) -> None:
+        super().begin()
+        lengths = {one.strip() for header in self.headers.get_all("Content-Length", []) for one in header.split(",")}
+        if len(lengths) > 1:
+            # urllib3 refuses this too, but leaves the socket open.
+            raise http.client.HTTPException(f"Content-Length is said to be {' and '.join(sorted(lengths))}")
+
+
+class _Connection(HTTPConnection):
+    response_class = _WholeAnswer
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _WholeAnswer
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _WholeAnswerAdapter(HTTPAdapter):
+    """Takes a time-out in seconds as the time for everything: connecting, headers and body together."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 - the library's signature
+        timeout: Any = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        if isinstance(timeout, int | float):
+            timeout = urllib3.Timeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
+        return super().send(request, stream, timeout, verify, cert, proxies)

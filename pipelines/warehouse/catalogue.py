@@ -1,0 +1,167 @@
+"""The field catalogue and the typed tables in the warehouse, kept in step with the evidence inside the load.
+
+A type's table is only touched where its milestones changed; it is made anew from the long table when its columns are
+not what the catalogue says they should be, so that a widened column holds all history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from pipelines.flatten.catalogue import ROW_KEY, Column, Evidence, Field, decide, table_names
+from pipelines.flatten.details import ITEM, key_of, split_field
+from schemas.table import quote
+from schemas.tables import DETAILS_FIELDS, EVIDENCE
+
+RESERVED_NAMES = frozenset({DETAILS_FIELDS.name})
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A field or kind that a type's details had never shown before."""
+
+    type: str
+    path: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.path or 'details'} is {self.kind}"
+
+
+def typed_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The name of every type's own table, as catalogued."""
+    return dict(connection.execute("SELECT DISTINCT type, table_name FROM details_fields ORDER BY type").fetchall())
+
+
+def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed: str | None) -> None:
+    """Decide the fields of `types` anew and bring their tables in step.
+
+    `changed` is a Parquet file with the milestone_ids whose rows changed; None makes the tables of all types anew.
+    Runs inside the load's transaction, after the flat tables and the evidence.
+    """
+    known = [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
+    before = typed_tables(connection)
+    names = table_names(known, reserved=RESERVED_NAMES)
+    renamed = {type_ for type_ in before if names.get(type_) != before[type_]}
+    for type_ in renamed:
+        connection.execute(f"DROP TABLE IF EXISTS {quote(before[type_])}")
+    for type_ in sorted({*types, *renamed} & set(known)):
+        fields = decide(_evidence(connection, type_))
+        _catalogue(connection, type_, names[type_], fields)
+        columns = [field.column for field in fields if field.column]
+        if changed is None or _columns_of(connection, names[type_]) != _declared(columns):
+            _make(connection, names[type_], columns)
+            _fill(connection, type_, names[type_], columns, changed=None)
+        else:
+            _remove(connection, names[type_], changed)
+            _fill(connection, type_, names[type_], columns, changed=changed)
+
+
+def _evidence(connection: duckdb.DuckDBPyConnection, type_: str) -> list[Evidence]:
+    names = ", ".join(EVIDENCE.stored_columns)
+    rows = connection.execute(f"SELECT {names} FROM internal_evidence WHERE type = ?", [type_]).fetchall()  # noqa: S608
+    return [Evidence(*row) for row in rows]
+
+
+def _catalogue(connection: duckdb.DuckDBPyConnection, type_: str, table: str, fields: list[Field]) -> None:
+    connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
+    rows = [
+        [
+            type_,
+            field.path,
+            field.kinds,
+            table,
+            field.column.name if field.column else None,
+            field.column.sql_type if field.column else None,
+            field.records,
+            field.first_seen_at,
+            field.last_seen_at,
+            field.first_sweep_id,
+            field.example,
+            field.is_discarded,
+        ]
+        for field in fields
+    ]
+    marks = ", ".join("?" for _ in DETAILS_FIELDS.stored_columns)
+    connection.executemany(f"INSERT INTO details_fields VALUES ({marks})", rows)  # noqa: S608
+
+
+def _columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND table_name = ?",
+        [table],
+    ).fetchall()
+    return dict(rows)
+
+
+def _declared(columns: list[Column]) -> dict[str, str]:
+    return {ROW_KEY: "VARCHAR"} | {column.name: column.sql_type for column in columns}
+
+
+def _make(connection: duckdb.DuckDBPyConnection, table: str, columns: list[Column]) -> None:
+    body = ", ".join(f"{quote(name)} {sql_type}" for name, sql_type in _declared(columns).items())
+    connection.execute(f"DROP TABLE IF EXISTS {quote(table)}")
+    connection.execute(f"CREATE TABLE {quote(table)} ({body})")
+    connection.execute(f"COMMENT ON TABLE {quote(table)} IS 'Typed details of one type; see details_fields.'")
+
+
+def _remove(connection: duckdb.DuckDBPyConnection, table: str, changed: str) -> None:
+    connection.execute(
+        f"DELETE FROM {quote(table)} WHERE milestone_id IN (SELECT milestone_id FROM read_parquet(?))",  # noqa: S608
+        [changed],
+    )
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection, type_: str, table: str, columns: list[Column], *, changed: str | None
+) -> None:
+    """Rows of the type's milestones, or of the changed ones, pivoted from the long table."""
+    parameters: dict[str, Any] = {"type": type_}
+    chosen = "SELECT milestone_id FROM milestones WHERE type = $type"
+    if changed is not None:
+        parameters["changed"] = changed
+        chosen += " AND milestone_id IN (SELECT milestone_id FROM read_parquet($changed))"
+    aggregates, values = [], []
+    for number, column in enumerate(columns):
+        aggregate, value = _expressions(column, number, parameters)
+        aggregates.append(aggregate)
+        values.append(value)
+    pivoted = "".join(f", {aggregate}" for aggregate in aggregates)
+    selected = "".join(f", {value}" for value in values)
+    connection.execute(
+        f"WITH chosen AS ({chosen}), pivoted AS ("  # noqa: S608
+        f"SELECT milestone_id{pivoted} FROM milestone_details SEMI JOIN chosen USING (milestone_id) GROUP BY 1"
+        f") INSERT INTO {quote(table)} SELECT chosen.milestone_id{selected} FROM chosen "
+        f"JOIN milestones USING (milestone_id) JOIN pivoted USING (milestone_id)",
+        parameters,
+    )
+
+
+def _expressions(column: Column, number: int, parameters: dict[str, Any]) -> tuple[str, str]:
+    """The aggregate that gathers a column's leaves, and the value that is made of it."""
+    leaf, item = f"leaf_{number}", f"c{number}"
+    parameters[f"p{number}"] = column.path
+    if column.shape == "list":
+        parameters[f"i{number}"] = column.path + ITEM
+        position = r"TRY_CAST(regexp_extract(path, '\[(\d+)\]$', 1) AS INTEGER)"
+        aggregate = (
+            f"list(value ORDER BY {position}) FILTER (field = $i{number}) AS {leaf}, "
+            f"bool_or(path = $p{number} AND kind = 'empty_array') AS {item}"
+        )
+        return aggregate, f"CASE WHEN {item} THEN [] ELSE TRY_CAST({leaf} AS {column.sql_type}) END"
+    aggregate = f"max(value) FILTER (path = $p{number}) AS {leaf}"
+    if column.shape == "text":
+        parameters[f"j{number}"] = json_pointer(column.path)
+        return aggregate, f"coalesce({leaf}, json_extract_string(milestones.details, $j{number}))"
+    return aggregate, leaf if column.sql_type == "VARCHAR" else f"TRY_CAST({leaf} AS {column.sql_type})"
+
+
+def json_pointer(path: str) -> str:
+    """A field's path as a JSON pointer (RFC 6901): unlike DuckDB's own paths it can name any key."""
+    keys = (key_of(segment) for segment in split_field(path))
+    return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys)

@@ -1,0 +1,53 @@
+"""Older warehouses brought forward, in one transaction: named, ordered, recorded in `schema_version`.
+
+A step changes what cannot be derived: the log, the quarantine, the ledger. Every derived table is then made by today's
+declaration and filled from the log, so no step ever has to know what a derived table once looked like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from pipelines.staging import Staging
+from pipelines.warehouse.load import apply_log, stage_whole_log, transaction
+from schemas.table import quote
+from schemas.tables import DERIVED_TABLES, PRIVATE_TABLES
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step to `version`."""
+
+    version: int
+    name: str
+    statements: tuple[str, ...] = ()
+
+
+MIGRATIONS = (
+    Migration(
+        2,
+        "field catalogue, typed tables, entities and changes",
+        ("ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS name VARCHAR",),
+    ),
+)
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, staging: Staging, *, version: int) -> None:
+    """From `version` to today's, or not at all."""
+    stage_whole_log(connection, staging)
+    with transaction(connection):
+        for migration in MIGRATIONS:
+            if migration.version <= version:
+                continue
+            for statement in migration.statements:
+                connection.execute(statement)
+            connection.execute(
+                "INSERT INTO schema_version (version, applied_at, name) VALUES (?, now(), ?)",
+                [migration.version, migration.name],
+            )
+        for table in (*DERIVED_TABLES, *PRIVATE_TABLES):
+            connection.execute(f"DROP TABLE IF EXISTS {quote(table.name)}")
+            table.create(connection.execute)
+        apply_log(connection, staging)
