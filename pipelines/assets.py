@@ -17,6 +17,7 @@ from pipelines.resources import KalshiResource
 from pipelines.stations import MAX_REFUSED_SHARE, Progress, Stations, Summary, SweepRequest
 from schemas.tables import (
     FLAT_TABLES,
+    MILESTONE_DETAILS,
     MILESTONE_VERSIONS,
     PAGES,
     PUBLISHED_TABLES,
@@ -36,6 +37,7 @@ PUBLISHED_KEYS = {table.name: dg.AssetKey(["published", table.name]) for table i
 
 RULES_CHECK = "rows_keep_rules"
 SHARE_CHECK = "refused_share"
+DRIFT_CHECK = "details_keep_their_shape"
 
 
 class SweepMode(StrEnum):
@@ -44,15 +46,20 @@ class SweepMode(StrEnum):
     AUTO = "auto"
     FULL = "full"
     INCREMENTAL = "incremental"
+    RETRY = "retry"
 
 
 class SweepConfig(dg.Config):
     """What to fetch; by default what changed since the last sweep, everything when there was none."""
 
-    mode: SweepMode = Field(default=SweepMode.AUTO, description="auto: incremental once a full sweep was loaded.")
+    mode: SweepMode = Field(
+        default=SweepMode.AUTO,
+        description="auto: incremental once a full sweep was loaded; retry: the quarantine, not the API.",
+    )
     ids: list[str] = Field(default_factory=list, description="Fetch just these milestones.")
     category: str | None = Field(default=None, description="Fetch just this category, as the API spells it.")
     type: str | None = Field(default=None, description="Fetch just this type.")
+    allow_shrink: bool = Field(default=False, description="Believe a full sweep that brings far fewer milestones.")
     since: str | None = Field(
         default=None, description="Fetch what starts at or after this ISO 8601 date or time (UTC)."
     )
@@ -66,6 +73,7 @@ class SweepConfig(dg.Config):
             ids=tuple(dict.fromkeys(self.ids)),
             category=self.category,
             type=self.type,
+            allow_shrink=self.allow_shrink,
             since=_time(self.since) if self.since else None,
         )
 
@@ -167,6 +175,11 @@ def records(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None]:
             blocking=True,
             description=f"At most {MAX_REFUSED_SHARE:.0%} of a sweep's records are refused.",
         ),
+        dg.AssetCheckSpec(
+            DRIFT_CHECK,
+            asset=FLAT_KEYS[MILESTONE_DETAILS.name],
+            description="The details of known types show no field and no kind that they never had before.",
+        ),
     ],
 )
 def tables(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResult[None]]:
@@ -176,6 +189,8 @@ def tables(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResul
         checks = [_rules_check(table.name, summary)]
         if table is FLAT_TABLES[0]:
             checks.append(_share_check(summary))
+        if table is MILESTONE_DETAILS:
+            checks.append(_drift_check(summary))
         yield dg.MaterializeResult(
             asset_key=FLAT_KEYS[table.name],
             metadata=run_metadata(
@@ -199,6 +214,18 @@ def _rules_check(table: str, summary: Summary) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         description="; ".join(f"{count} records refused by {rule}" for rule, count in broken.items()) or None,
         metadata={"breaches": broken},
+    )
+
+
+def _drift_check(summary: Summary) -> dg.AssetCheckResult:
+    """Drift is taken in, unless a contract says otherwise; somebody should look at it all the same."""
+    return dg.AssetCheckResult(
+        check_name=DRIFT_CHECK,
+        asset_key=FLAT_KEYS[MILESTONE_DETAILS.name],
+        passed=not summary.drift,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(summary.drift[:5]) or None,
+        metadata={"drift": summary.drift[:100], "drift_count": len(summary.drift)},
     )
 
 
@@ -241,6 +268,7 @@ def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None
             "changed": ledger.changed,
             "unchanged": ledger.unchanged,
             "superseded": ledger.superseded,
+            "vanished": ledger.vanished,
             "quarantined": ledger.quarantined,
             "watermark": ledger.watermark.isoformat() if ledger.watermark else None,
             "dagster/column_lineage": lineage(

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from pipelines.errors import MilestonesError, WrongUse
+from pipelines.errors import MilestonesError, NothingToDo, WrongUse
 from pipelines.home import Home
 
 EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
@@ -35,6 +35,7 @@ def ingest(
     category: str | None = None,
     type: str | None = None,  # noqa: A002 - the name of the option
     since: str | None = None,
+    allow_shrink: Annotated[bool, _Flag] = False,
     json: Annotated[bool, _Flag] = False,
 ) -> int:
     """Run one sweep through Dagster, from the API to the published tables; a full one the first time.
@@ -51,6 +52,8 @@ def ingest(
         Read just this type, for example football_game.
     since
         Read just what starts at or after this date or time (UTC unless it says otherwise).
+    allow_shrink
+        Believe a full sweep that brings far fewer milestones than there were.
     json
         Print the outcome as JSON.
     """
@@ -64,6 +67,7 @@ def ingest(
         "category": category,
         "type": type,
         "since": since,
+        "allow_shrink": allow_shrink,
     }
     return _ingest(Home.from_environment(), config, as_json=json)
 
@@ -172,6 +176,62 @@ def verify() -> int:
         f"snapshot {found.snapshot}: {found.files} files, {found.bytes:,} bytes, all as published", highlight=False
     )
     return 0
+
+
+@app.command
+def rebuild() -> int:
+    """Derive every table again from the version log, and publish."""
+    from pipelines.resources import utc_now
+    from pipelines.stations import Stations
+    from pipelines.warehouse.lock import writer_lock
+
+    home = Home.from_environment()
+    if not home.warehouse_file.exists():
+        raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
+    stations = Stations(home, now=utc_now)
+    with writer_lock(home, purpose="milestones rebuild"):
+        rows = stations.rebuild()
+        snapshot = stations.publish()
+    for name, count in rows.items():
+        Console().print(f"{count:>9,}  {name}", highlight=False)
+    Console().print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
+    return 0
+
+
+quarantine = App(name="quarantine", help="List refused records, or put them through again.")
+app.command(quarantine)
+
+
+@quarantine.default
+def quarantine_list(*, format: Literal["table", "csv", "json", "markdown"] = "table", limit: int = 20) -> int:  # noqa: A002
+    """List refused records with their reasons, newest first.
+
+    Parameters
+    ----------
+    format
+        How to print them.
+    limit
+        How many at most.
+    """
+    from pipelines.published import ask_home
+    from pipelines.report import print_answer
+
+    columns = "sweep_id, page, position, milestone_id, reason, field, seen_at, left(record, 80) AS record"
+    query = f"SELECT {columns} FROM quarantine ORDER BY sweep_id DESC, page, position LIMIT {int(limit)}"  # noqa: S608
+    print_answer(Console(), ask_home(Home.from_environment(), query), format)
+    return 0
+
+
+@quarantine.command(name="retry")
+def quarantine_retry(*, json: Annotated[bool, _Flag] = False) -> int:
+    """Put every refused record through today's code; what is accepted leaves the quarantine.
+
+    Parameters
+    ----------
+    json
+        Print the outcome as JSON.
+    """
+    return _ingest(Home.from_environment(), {"mode": "RETRY"}, as_json=json)
 
 
 @app.command

@@ -25,6 +25,14 @@ class QueryFailed(MilestonesError):
     """DuckDB refused a query."""
 
 
+DRIFT = """
+    SELECT type, path, kinds, first_seen_at FROM details_fields
+    QUALIFY first_sweep_id > min(first_sweep_id) OVER (PARTITION BY type) AND path <> ''
+    ORDER BY first_sweep_id DESC, type, path LIMIT 5
+"""
+"""Fields that a type did not have from its first sweep on, the newest first."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Column names and rows of a query."""
@@ -50,6 +58,7 @@ class Status:
     last_full_at: datetime | None
     newest_update: datetime | None
     quarantined_by_reason: list[dict[str, Any]]
+    drift: list[dict[str, Any]]
     unpublished: dict[str, Any] | None
 
 
@@ -113,6 +122,7 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
                 "SELECT reason, field, count(*) AS records FROM quarantine "
                 "GROUP BY ALL ORDER BY records DESC, reason LIMIT 5",
             ).records,
+            drift=ask(connection, DRIFT).records,
             unpublished=_unpublished(home, last[0]["sweep_id"] if last else ""),
         )
 

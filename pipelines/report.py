@@ -126,6 +126,9 @@ def print_status(console: Console, status: Status, now: datetime) -> None:
         table.add_row(
             "refused", Text(f"{refusal['records']:,} x {shown(refusal['reason'])} ({shown(refusal['field'])})")
         )
+    for field in status.drift:
+        line = f"{field['type']}: {field['path']} ({field['kinds']}) since {shown(field['first_seen_at'])}"
+        table.add_row("new in details", Text(shown(line)))
     if status.unpublished:
         sweep = status.unpublished
         table.add_row("not published", Text(f"{sweep['sweep_id']} {sweep['state']}: {shown(sweep['error'])}"))

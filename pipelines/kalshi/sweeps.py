@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlencode
 
-from pipelines.kalshi.client import Answer
+from pipelines.kalshi.answer import Answer
 from pipelines.kalshi.errors import InvalidCursor, NotFound, PagingFault
 from pipelines.kalshi.paging import Paging
 from pipelines.kalshi.query import MilestoneQuery

@@ -12,15 +12,18 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
 from pipelines.errors import NothingToDo
 from pipelines.home import Home
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
-from pipelines.warehouse.database import open_reader
-from schemas.table import Table, quote
-from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+from pipelines.publish.views import create_views
+from pipelines.warehouse.catalogue import typed_tables
+from pipelines.warehouse.database import open_copy, open_reader
+from schemas.table import quote
+from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
 ROWS_PER_GROUP = 100_000
 _SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
@@ -55,9 +58,18 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
     shutil.copyfile(home.warehouse_file, copy)
+    with open_copy(copy) as connection:
+        for table in PRIVATE_TABLES:
+            connection.execute(f"DROP TABLE {quote(table.name)}")
+        create_views(connection)
     sync(copy)
     with open_reader(copy) as connection:
-        files = [_write_table(connection, table, building, home.snapshots.name, name) for table in PUBLISHED_TABLES]
+        schemas: dict[str, pa.Schema | None] = {table.name: table.arrow_schema for table in PUBLISHED_TABLES}
+        schemas |= dict.fromkeys(sorted(typed_tables(connection).values()))
+        files = [
+            _write_table(connection, table, schema, building, home.snapshots.name, name)
+            for table, schema in schemas.items()
+        ]
         newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
     files.append(describe(copy, path=home.published_duckdb.name, table=None, rows=sum(file.rows for file in files)))
     manifest = Manifest(name, SCHEMA_VERSION, now, newest, files)
@@ -71,20 +83,24 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     return Snapshot(folder, manifest)
 
 
-def _write_table(connection: duckdb.DuckDBPyConnection, table: Table, building: Path, *final: str) -> PublishedFile:
-    """One table as one Parquet file of the declared schema; NULL in a required column stops it here."""
-    schema = table.arrow_schema
-    file = building / table.name / "part-000.parquet"
+def _write_table(
+    connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema | None, building: Path, *final: str
+) -> PublishedFile:
+    """One table as one Parquet file of the declared schema; NULL in a required column stops it here.
+
+    A typed table has no declaration: its schema is what the catalogue made of it.
+    """
+    file = building / table / "part-000.parquet"
     file.parent.mkdir()
-    columns = ", ".join(quote(column) for column in schema.names)
-    reader = connection.sql(f"SELECT {columns} FROM {quote(table.name)}").to_arrow_reader(ROWS_PER_GROUP)  # noqa: S608
+    reader = connection.sql(f"SELECT * FROM {quote(table)}").to_arrow_reader(ROWS_PER_GROUP)  # noqa: S608
+    schema = schema or reader.schema
     rows = 0
     with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
         for batch in reader:
             rows += batch.num_rows
             writer.write_batch(batch.cast(schema))
     sync(file)
-    return describe(file, path="/".join((*final, table.name, file.name)), table=table.name, rows=rows)
+    return describe(file, path="/".join((*final, table, file.name)), table=table, rows=rows)
 
 
 def _next_number(snapshots: Path) -> int:
