@@ -1,0 +1,26 @@
+"""What tests of several folders share: where the recorded answers are, and how hard hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+PROJECT = Path(__file__).parents[1]
+
+# The same examples every time, so that a failure is the change's own; to look for new ones:
+# pytest --hypothesis-profile=explore
+settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+settings.register_profile("explore", deadline=None, max_examples=5_000)
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def payloads() -> Path:
+    """The folder of recorded answers; skips where it is not at hand."""
+    folder = Path(os.environ.get("RECORDED_PAYLOADS", PROJECT.parent / "shared" / "payloads"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded answers in {folder}: set RECORDED_PAYLOADS to their folder")
+    return folder

@@ -1,0 +1,127 @@
+"""Never too many requests, none in a pause."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.kalshi.pacing import TokenBucket
+
+from .conftest import PlayedTime
+
+
+def bucket_on(played: PlayedTime, rate: float | None, burst: int = 1) -> TokenBucket:
+    return TokenBucket(rate, burst, clock=played.clock, sleep=played.sleep)
+
+
+def grants(played: PlayedTime, bucket: TokenBucket, count: int) -> list[float]:
+    times = []
+    for _ in range(count):
+        bucket.acquire()
+        times.append(round(played.seconds - 1000, 6))
+    return times
+
+
+def test_one_by_one(time_played: PlayedTime) -> None:
+    assert grants(time_played, bucket_on(time_played, 4), 5) == [0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_burst_first_and_again_after_rest(time_played: PlayedTime) -> None:
+    bucket = bucket_on(time_played, 2, burst=3)
+    assert grants(time_played, bucket, 5) == [0, 0, 0, 0.5, 1.0]
+    time_played.seconds += 100
+    assert grants(time_played, bucket, 4) == [101, 101, 101, 101.5]
+
+
+@pytest.mark.parametrize("rate", [None, 0, 0.0])
+def test_pacing_off(time_played: PlayedTime, rate: float | None) -> None:
+    bucket = bucket_on(time_played, rate)
+    assert grants(time_played, bucket, 1000) == [0] * 1000
+    bucket.pause(7)
+    assert grants(time_played, bucket, 2) == [7, 7]
+
+
+def test_after_a_pause_there_is_no_burst(time_played: PlayedTime) -> None:
+    bucket = bucket_on(time_played, 1, burst=5)
+    bucket.pause(10)
+    assert grants(time_played, bucket, 3) == [10, 11, 12]
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(time_played: PlayedTime) -> None:
+    bucket = bucket_on(time_played, None)
+    bucket.pause(10)
+    bucket.pause(1)
+    assert grants(time_played, bucket, 1) == [10]
+
+
+@pytest.mark.parametrize("options", [{"rate_per_second": -1}, {"rate_per_second": float("nan")}, {"burst": 0}])
+def test_refused(time_played: PlayedTime, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"requests per second|burst"):
+        TokenBucket(**{"rate_per_second": 1.0, "clock": time_played.clock, "sleep": time_played.sleep, **options})
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.just(("take", 0.0)),
+        st.tuples(st.just("pass"), st.floats(0, 5)),
+        st.tuples(st.just("back"), st.floats(0, 5)),
+        st.tuples(st.just("pause"), st.floats(0, 3)),
+    ),
+    max_size=60,
+)
+
+
+@given(st.floats(0.1, 50), st.integers(1, 5), STEPS, st.floats(0.3, 2))
+def test_never_more_than_rate_times_time_plus_burst(
+    rate: float, burst: int, steps: list[tuple[str, float]], oversleep: float
+) -> None:
+    """Whatever the clock does, going back and waking too early included; time is the latest that a taker saw."""
+    now = 0.0
+    pauses: list[float] = []
+    taken: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds * oversleep
+
+    bucket = TokenBucket(rate, burst, clock=lambda: now, sleep=sleep)
+    for what, amount in steps:
+        if what == "take":
+            bucket.acquire()
+            taken.append(max([now, *taken[-1:]]))
+            assert all(now >= end for end in pauses)
+        elif what == "pause":
+            bucket.pause(amount)
+            pauses.append(now + amount)
+        else:
+            now += amount if what == "pass" else -amount
+    for first, last in itertools.combinations_with_replacement(range(len(taken)), 2):
+        assert last - first + 1 <= rate * (taken[last] - taken[first]) + burst + 1e-6
+
+
+def test_threads_share_one_rate_and_one_pause() -> None:
+    bucket = TokenBucket(200, clock=time.monotonic, sleep=time.sleep)
+    taken: list[float] = []
+    resumes_at = time.monotonic() + 0.05
+    bucket.pause(0.05)
+
+    def work() -> None:
+        for _ in range(5):
+            bucket.acquire()
+            taken.append(time.monotonic())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 20
+    assert min(taken) >= resumes_at
+    # Nineteen gaps of 5 ms; the last digit is the scheduler's.
+    assert max(taken) - min(taken) >= 0.090

@@ -1,0 +1,193 @@
+"""Pages lead to an end, or are refused in bounded time."""
+
+from __future__ import annotations
+
+import itertools
+import tracemalloc
+from collections.abc import Iterable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.kalshi.errors import PagingFault
+from pipelines.kalshi.paging import MAX_CURSOR_BYTES, MAX_EMPTY_PAGES, MAX_STALE_PAGES, Paging
+
+
+def feed(paging: Paging, pages: Iterable[tuple[str, list[str]]]) -> None:
+    for cursor, ids in pages:
+        paging.advance(cursor, ids)
+
+
+CURSORS = st.text(min_size=1, max_size=40)
+
+
+def test_from_the_first_page_to_the_last() -> None:
+    paging = Paging()
+    assert (paging.next_cursor, paging.is_done, paging.pages) == (None, False, 0)
+    paging.advance("a", ["1"])
+    assert (paging.next_cursor, paging.is_done, paging.pages) == ("a", False, 1)
+    paging.advance("", ["2"])
+    assert (paging.next_cursor, paging.is_done, paging.pages) == (None, True, 2)
+
+
+def test_nothing_comes_after_the_last_page() -> None:
+    paging = Paging()
+    paging.advance(None, [])
+    with pytest.raises(PagingFault) as caught:
+        paging.advance("a", ["1"])
+    assert caught.value.rule == "page after the end"
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 50])
+def test_a_circle_of_cursors(period: int) -> None:
+    paging = Paging()
+    with pytest.raises(PagingFault) as caught:
+        feed(paging, ((f"cursor {page % period}", [f"id {page}"]) for page in itertools.count()))
+    assert caught.value.rule == "cursor came before"
+    assert caught.value.page == period + 1
+    assert caught.value.cursor == "cursor 0"
+    assert "circle" in str(caught.value)
+
+
+@pytest.mark.parametrize("period", [1, 2, 7, 300])
+def test_new_cursors_that_bring_nothing_new(period: int) -> None:
+    paging = Paging()
+    with pytest.raises(PagingFault) as caught:
+        feed(paging, ((f"cursor {page}", [f"id {page % period}"]) for page in itertools.count()))
+    assert caught.value.rule == "no new ids"
+    assert caught.value.page == period + MAX_STALE_PAGES
+
+
+def test_one_new_id_is_progress() -> None:
+    paging = Paging()
+    for page in range(1000):
+        paging.advance(f"cursor {page}", ["same", f"id {page // 2}"])
+    assert paging.pages == 1000
+
+
+def test_empty_pages_with_a_cursor() -> None:
+    paging = Paging()
+    for page in range(MAX_EMPTY_PAGES):
+        paging.advance(f"a{page}", [])
+    paging.advance("b", ["1"])
+    for page in range(MAX_EMPTY_PAGES):
+        paging.advance(f"c{page}", [])
+    with pytest.raises(PagingFault) as caught:
+        paging.advance("d", [])
+    assert caught.value.rule == "empty pages"
+    assert "4 pages in a row held no milestone" in str(caught.value)
+
+
+def test_an_empty_last_page_is_an_end() -> None:
+    paging = Paging()
+    for page in range(MAX_EMPTY_PAGES):
+        paging.advance(f"a{page}", [])
+    paging.advance("", [])
+    assert paging.is_done
+
+
+def test_empty_and_stale_pages_cannot_take_turns() -> None:
+    paging = Paging()
+    paging.advance("first", ["1"])
+    with pytest.raises(PagingFault):
+        feed(paging, ((f"cursor {page}", ["1"] if page % 2 else []) for page in range(100)))
+    assert paging.pages < 10
+
+
+def test_cursors_have_a_longest() -> None:
+    Paging().advance("é" * (MAX_CURSOR_BYTES // 2), ["1"])
+    with pytest.raises(PagingFault) as caught:
+        Paging().advance("é" * (MAX_CURSOR_BYTES // 2) + "e", ["1"])
+    assert caught.value.rule == "cursor too long"
+    assert len(str(caught.value)) < 400
+    assert "16,385 bytes" in str(caught.value)
+
+
+def test_pages_have_a_most() -> None:
+    paging = Paging(max_pages=3)
+    paging.advance("a", ["1"])
+    paging.advance("b", ["2"])
+    with pytest.raises(PagingFault) as caught:
+        paging.advance("c", ["3"])
+    assert caught.value.rule == "too many pages"
+    last_in_time = Paging(max_pages=1)
+    last_in_time.advance("", ["1"])
+    assert last_in_time.is_done
+
+
+def test_control_characters_of_a_cursor_do_not_reach_the_message() -> None:
+    paging = Paging()
+    paging.advance("\x1b[31m\n", ["1"])
+    with pytest.raises(PagingFault) as caught:
+        paging.advance("\x1b[31m\n", ["2"])
+    assert str(caught.value).isprintable()
+
+
+@given(st.lists(st.tuples(CURSORS, st.integers(1, 5)), max_size=30, unique_by=lambda page: page[0]), st.booleans())
+def test_any_finite_list_is_read_exactly(pages: list[tuple[str, int]], ends_with_none: bool) -> None:
+    """A model of a server: cursor -> (ids, next cursor)."""
+    chain: list[str | None] = [None, *(cursor for cursor, _ in pages)]
+    numbers = itertools.count()
+    server = {
+        cursor: ([str(next(numbers)) for _ in range(pages[place - 1][1] if place else 1)], following)
+        for place, (cursor, following) in enumerate(
+            zip(chain, [*chain[1:], None if ends_with_none else ""], strict=True)
+        )
+    }
+    paging, asked = Paging(), []
+    while not paging.is_done:
+        asked.append(paging.next_cursor)
+        ids, following = server[paging.next_cursor]
+        paging.advance(following, ids)
+    assert asked == chain
+
+
+@given(st.dictionaries(st.none() | st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh"), min_size=1), st.data())
+def test_any_graph_without_an_end_is_refused_in_bounded_steps(
+    graph: dict[str | None, str], data: st.DataObject
+) -> None:
+    paging = Paging()
+
+    def pages() -> Iterator[tuple[str, list[str]]]:
+        while True:
+            yield graph.get(paging.next_cursor, "a"), data.draw(st.lists(st.text(max_size=3), max_size=3))
+
+    with pytest.raises(PagingFault):
+        feed(paging, pages())
+    assert paging.pages <= len("abcdefgh") + 1
+
+
+@given(
+    st.lists(st.sampled_from(["", *"abcdefghijkl"]), min_size=1, max_size=20).filter(lambda run: "" not in run[:-1]),
+    st.integers(0, 20),
+)
+def test_resumed_is_the_same_for_cursors(run: list[str], cut: int) -> None:
+    """Landed pages first, the rest after a break: same end, same fault, at the same page."""
+
+    def read(paging: Paging, cursors: list[str]) -> tuple[str | None, bool, int] | str:
+        try:
+            for cursor in cursors:
+                paging.advance(cursor, [f"id {paging.pages}"])
+        except PagingFault as fault:
+            return str(fault)
+        return paging.next_cursor, paging.is_done, paging.pages
+
+    try:
+        resumed = read(Paging.resumed(run[:cut]), run[cut:])
+    except PagingFault as fault:
+        resumed = str(fault)
+    assert resumed == read(Paging(), run)
+
+
+def test_memory_does_not_grow_with_the_ids() -> None:
+    paging = Paging()
+    paging.advance("start", ["0"])
+    tracemalloc.start()
+    try:
+        for page in range(40):
+            paging.advance(f"cursor {page}", (f"id {page} {number}" for number in range(500)))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 50_000
