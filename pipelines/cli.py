@@ -242,6 +242,7 @@ def sandbox(
     seed: int = 1,
     records: Path | None = None,
     requests_per_second: float | None = None,
+    changes: int = 0,
 ) -> int:
     """Serve a local stand-in for the Kalshi API on loopback, until interrupted.
 
@@ -257,11 +258,20 @@ def sandbox(
         Serve the milestones found in the JSON files of this folder instead.
     requests_per_second
         Answer 429 to more than this.
+    changes
+        Before every crawl of everything but the first, change this many milestones in each of eight ways.
     """
     import sandbox as local_api
 
     try:
-        served = local_api.build(rows=rows, seed=seed, records=records, requests_per_second=requests_per_second)
+        served = local_api.build(
+            rows=rows,
+            seed=seed,
+            records=records,
+            requests_per_second=requests_per_second,
+            changes=changes,
+            tell=lambda evolution: Console().print(f"changed: {evolution.counts()}", highlight=False, soft_wrap=True),
+        )
         for note in served.state.notes:
             _complain(str(note))
         local_api.serve(served, port, announce=lambda running: _say_where(running.base_url))

@@ -15,6 +15,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from sandbox.app import build_app
+from sandbox.evolve import Counts, Evolution, Seasons
 from sandbox.generate import generate_bodies
 from sandbox.records import Records, read_records
 from sandbox.server import NotLoopbackError, PortUnavailableError, running, serve
@@ -35,12 +36,16 @@ def build(
     seed: int = 1,
     records: Path | None = None,
     requests_per_second: float | None = None,
+    changes: int = 0,
+    tell: Callable[[Evolution], object] = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """The sandbox as an app for `running` or `serve`.
 
     Serves `rows` made-up milestones (10,000 unless given), or the ones recorded in a folder; both when both are
-    given. `app.state.notes` says what in the folder was passed over. Raises NoRecordsError, and OSError for a
+    given. With `changes`, every crawl of the whole list after the first finds that many milestones more of each
+    kind of change, and `tell` hears what was done. `app.state.notes` says what in the folder was passed over.
+    Raises NoRecordsError, and OSError for a
     folder that cannot be read.
     """
     found = Records((), ()) if records is None else read_records(records)
@@ -49,6 +54,11 @@ def build(
     if rows is None:
         rows = DEFAULT_ROWS if records is None else 0
     world = World(itertools.chain(found.rows, generate_bodies(rows, seed, now())), now=now)
-    app = build_app(world, requests_per_second=requests_per_second)
+    seasons = Seasons(world, seed, Counts(**dict.fromkeys(Counts.__slots__, changes)), tell) if changes else None
+    app = build_app(
+        world,
+        requests_per_second=requests_per_second,
+        on_crawl=seasons.crawl_begins if seasons else lambda: None,
+    )
     app.state.notes = found.notes
     return app

@@ -43,9 +43,12 @@ def build_app(
     burst: float | None = None,
     latency_seconds: float = 0,
     faults: Faults | None = None,
+    on_crawl: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     """Serve a world. Without `requests_per_second` there is no rate limit; `burst` is in requests.
+
+    `on_crawl` is called before the first page of the whole list is answered: a crawl of everything begins.
 
     `app.state.world`, `app.state.faults` and `app.state.log` (one Exchange per request) are there for tests.
     """
@@ -55,7 +58,7 @@ def build_app(
         bucket = TokenBucket(requests_per_second, capacity, clock)
     faults = faults or Faults()
     log: collections.deque[Exchange] = collections.deque(maxlen=LOG_LENGTH_MAX)
-    endpoints = _Endpoints(world)
+    endpoints = _Endpoints(world, on_crawl)
     app = Starlette(
         routes=[
             Route(LIST_PATH, endpoints.list_milestones),
@@ -85,12 +88,15 @@ def build_app(
 class _Endpoints:
     """The handlers. They run on the server's loop: a page is a bisect and a join, shorter than a thread switch."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, on_crawl: Callable[[], object]) -> None:
         self._world = world
+        self._on_crawl = on_crawl
 
     async def list_milestones(self, request: Request) -> Response:
         # The first of a repeated parameter counts.
         parameters = dict(reversed(request.query_params.multi_items()))
+        if parameters.keys() == {"limit"}:
+            self._on_crawl()
         try:
             page = self._world.page(parse_query(parameters))
         except BadParameterError as error:

@@ -46,6 +46,23 @@ class Evolution:
         return dict(collections.Counter(change.kind for change in self.changes))
 
 
+class Seasons:
+    """Changes a world before every crawl of it but the first, and tells what it did."""
+
+    def __init__(self, world: World, seed: int, counts: Counts, tell: Callable[[Evolution], object]) -> None:
+        self._world = world
+        self._seed = seed
+        self._counts = counts
+        self._tell = tell
+        self._crawls = 0
+
+    def crawl_begins(self) -> None:
+        """Change the world, unless nobody has seen it yet."""
+        if self._crawls:
+            self._tell(evolve(self._world, self._seed + self._crawls, self._counts))
+        self._crawls += 1
+
+
 class WorldTooSmallError(ValueError):
     """Fewer milestones can change in the way asked for than were asked for."""
 

@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[1]
 
 # The same examples every time, so that a failure is the change's own; to look for new ones:
 # pytest --hypothesis-profile=explore
-settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.register_profile("explore", deadline=None, max_examples=5_000)
 settings.load_profile("suite")
 

@@ -132,7 +132,7 @@ def _milestone(version: dict[str, Any], record: JsonObject, of_this: list[Event]
 
 def is_simulated(details: JsonObject, tickers: Iterable[str]) -> bool:
     """A game that Kalshi simulates in production; such games change daily and look live."""
-    return "session_id" in details or any(_SIMULATED_TICKER.fullmatch(ticker) for ticker in tickers)
+    return details.get("session_id") is not None or any(_SIMULATED_TICKER.fullmatch(ticker) for ticker in tickers)
 
 
 def _is_placeholder(time: int | None) -> bool:

@@ -160,10 +160,13 @@ def rebuild(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
 
 def stage_whole_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Derive every table from the version log into staged files."""
-    latest, older = (
-        connection.sql(sql("versions_of_log"), params={"is_latest": is_latest}) for is_latest in (True, False)
-    )
-    stage_log(staging, latest.to_arrow_reader(ROWS_PER_BATCH), older.to_arrow_reader(ROWS_PER_BATCH))
+    stage_log(staging, _versions(connection, is_latest=True), _versions(connection, is_latest=False))
+
+
+def _versions(connection: duckdb.DuckDBPyConnection, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
+    """Asked for when it is read: a connection has one open result at a time."""
+    relation = connection.sql(sql("versions_of_log"), params={"is_latest": is_latest})
+    yield from relation.to_arrow_reader(ROWS_PER_BATCH)
 
 
 def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:

@@ -10,6 +10,6 @@ SELECT milestone_id, version, record ->> '$.category' AS category, record ->> '$
        CAST(record -> '$.details' AS VARCHAR) AS details, valid_from, valid_to, content_hash
 FROM milestone_versions
 WHERE valid_from <= ts AND (valid_to IS NULL OR valid_to > ts)
-  AND (record -> '$.details.session_id') IS NULL
+  AND (record ->> '$.details.session_id') IS NULL
   AND NOT regexp_matches(record ->> '$.related_event_tickers', '"SIM[A-Z]+GAME"')
   AND NOT regexp_matches(record ->> '$.primary_event_tickers', '"SIM[A-Z]+GAME"');

@@ -1,0 +1,69 @@
+"""Time of deriving every table again: `python -m bench.rebuild`, 50,000 milestones with three versions each."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipelines.home import Home
+from pipelines.kalshi.client import KalshiClient
+from pipelines.stations import Silent, Stations, SweepRequest
+from pipelines.warehouse.database import open_warehouse
+from sandbox.app import build_app
+from sandbox.generate import generate_bodies
+from sandbox.server import running
+from sandbox.world import World
+from schemas.table import quote
+from schemas.tables import DERIVED_TABLES
+
+ROWS = int(os.environ.get("BENCH_ROWS", "50000"))
+VERSIONS = 3
+
+
+def main() -> None:
+    """Load three versions of everything, rebuild, compare."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    world = World(generate_bodies(ROWS, 1, now()), now=now)
+    with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder, running(build_app(world)) as server:
+        home = Home(Path(folder))
+        home.preflight()
+        stations = Stations(home, now=now)
+        for version in range(VERSIONS):
+            if version:
+                for milestone_id in world.ids():
+                    world.edit_title(milestone_id, f"Title {version}")
+            with KalshiClient(server.base_url, requests_per_second=0) as api:
+                stations.land(api, SweepRequest(mode="full"), Silent())
+            stations.stage_records()
+            stations.stage_tables()
+            stations.load()
+        before = fingerprint(home)
+        begun = time.perf_counter()
+        rows = stations.rebuild()
+        seconds = time.perf_counter() - begun
+        is_equal = fingerprint(home) == before
+    print(
+        f"{rows['milestone_versions']:,} versions of {rows['milestones']:,} milestones: {seconds:.1f} s, equal: {is_equal}"
+    )
+
+
+def fingerprint(home: Home) -> dict[str, object]:
+    """Rows and an order-free hash of every derived table, the typed ones too."""
+    with open_warehouse(home.warehouse_file) as connection:
+        typed = connection.execute("SELECT DISTINCT table_name FROM details_fields").fetchall()
+        names = [*(table.name for table in DERIVED_TABLES), *(row[0] for row in typed)]
+        hashes = "count(*), bit_xor(hash(t)), sum(hash(t)::HUGEINT)"
+        return {
+            name: connection.execute(f"SELECT {hashes} FROM {quote(name)} AS t").fetchall()  # noqa: S608
+            for name in names
+        }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas.api import (
+    KNOWN_FIELDS,
+    PAGE_LIMIT,
+    Milestone,
+    exact_number,
+    page_decoder,
+    raw_page_decoder,
+    single_decoder,
+)
+from tests.records.recorded import golden, recorded_pages
+from tests.records.samples import milestone, parse
+
+
+def test_the_documented_fields_are_known() -> None:
+    assert set(milestone()) == KNOWN_FIELDS
+    assert {field.name for field in msgspec.structs.fields(Milestone) if not field.required} == {
+        "end_date",
+        "source_id",
+        "source_ids",
+    }
+    assert PAGE_LIMIT == 500
+
+
+def test_recorded_answers_fit_the_types(payloads: Path) -> None:
+    for body in recorded_pages(payloads):
+        page, raw_page = page_decoder.decode(body), raw_page_decoder.decode(body)
+        assert page.milestones == parse(body)["milestones"]
+        assert [parse(bytes(raw)) for raw in raw_page.milestones] == page.milestones
+        assert page.cursor == raw_page.cursor == parse(body)["cursor"]
+        assert all(msgspec.convert(sent, Milestone).id == sent["id"] for sent in page.milestones)
+    body = golden(payloads, "golden_milestone_single_response")
+    assert parse(bytes(single_decoder.decode(body).milestone)) == parse(body)["milestone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1.10", "1.10"), ("-0.0", "-0.0"), ("1e-400", "1E-400"), ("0e400", "0E+400"), ("-0e0", "0"), ("-1e0", "-1")],
+)
+def test_numbers_keep_their_digits(text: str, number: str) -> None:
+    assert str(exact_number(text)) == number
+    assert exact_number(text) == Decimal(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1e309", "-1e309", "1e999999999999999999999", "1e-999999999999999999999", "0e9999999999999999999"]
+)
+def test_numbers_that_nobody_can_hold_are_refused_as_bad_values(text: str) -> None:
+    with pytest.raises(ValueError, match="number out of range: "):
+        exact_number(text)
