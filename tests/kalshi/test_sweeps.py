@@ -25,7 +25,7 @@ from pipelines.kalshi.sweeps import (
 )
 from sandbox.cursor import encode_cursor
 from sandbox.query import parse_query
-from sandbox.world import UnknownMilestoneError, World
+from sandbox.world import World
 from tests.support import NOON, Clock, as_bytes, milestone, milestone_id, page_body
 
 QUERY = MilestoneQuery(limit=2)
