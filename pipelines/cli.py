@@ -303,7 +303,8 @@ def ui(*, port: int = UI_PORT) -> int:
     home.preflight()
     point_dagster_at(home)
     os.environ["MILESTONES_HOME"] = str(home.root)
-    program = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
+    # Dagster warns that `dg dev` supersedes this; dg is a tool for developers and not in this environment.
+    program = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
     program += ["--module-name", "pipelines.definitions", "--working-directory", str(PROJECT_ROOT)]
     os.execv(sys.executable, program)  # noqa: S606 - our own interpreter, no shell
 
