@@ -20,8 +20,8 @@ TYPED_TABLES = """## details_&lt;type&gt;
 One table for every type of milestone, one row per milestone of that type: `milestone_id` and a column for every field
 of `details` that makes one. Which columns there are, what they are made of and how they are named is recorded in
 [`details_fields`](#details_fields): integers are BIGINT, integers and numbers DOUBLE, mixtures VARCHAR, arrays of
-scalars LISTs, other arrays and objects keyed by ids JSON text. Nothing is lost where a column cannot hold a value: it stands in
-[`milestone_details`](#milestone_details) and, whole, in `milestones.details`.
+scalars LISTs, other arrays and objects keyed by ids JSON text. Nothing is lost where a column cannot hold a value: it
+stands in [`milestone_details`](#milestone_details) and, whole, in `milestones.details`.
 """
 
 
