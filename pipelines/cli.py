@@ -231,7 +231,18 @@ def quarantine_retry(*, json: Annotated[bool, _Flag] = False) -> int:
     json
         Print the outcome as JSON.
     """
-    return _ingest(Home.from_environment(), {"mode": "RETRY"}, as_json=json)
+    from pipelines.warehouse.database import open_warehouse
+    from pipelines.warehouse.load import quarantined
+    from pipelines.warehouse.lock import writer_lock
+
+    home = Home.from_environment()
+    home.preflight()
+    with writer_lock(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
+        is_empty = not quarantined(connection)
+    if is_empty:
+        Console().print("the quarantine is empty: there is nothing to try again")
+        return 0
+    return _ingest(home, {"mode": "RETRY"}, as_json=json)
 
 
 @app.command
