@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
-from pipelines.stations import Silent, Stations, SweepRequest
+from pipelines.stations import Stations
+from pipelines.sweeping import Silent, SweepRequest
 from pipelines.warehouse.database import open_warehouse
 from sandbox.app import build_app
 from sandbox.generate import generate_bodies

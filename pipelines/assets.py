@@ -14,7 +14,8 @@ from pydantic import Field
 from pipelines.dagster_metadata import lineage, run_metadata, static_metadata
 from pipelines.errors import WrongUse
 from pipelines.resources import KalshiResource
-from pipelines.stations import MAX_REFUSED_SHARE, Progress, Stations, Summary, SweepRequest
+from pipelines.stations import MAX_REFUSED_SHARE, Stations, Summary
+from pipelines.sweeping import Progress, SweepRequest
 from schemas.tables import (
     FLAT_TABLES,
     MILESTONE_DETAILS,

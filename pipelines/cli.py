@@ -74,6 +74,7 @@ def ingest(
 
 def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     import logging
+    import signal
 
     from rich.logging import RichHandler
 
@@ -95,10 +96,26 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     # Retries are in the run's log; a person at a terminal also wants to know what is being waited for.
     logger = logging.getLogger("pipelines")
     logger.addHandler(RichHandler(console=console, show_path=False) if console.is_terminal else logging.NullHandler())
-    with progress_on(console, expected_pages=expected_pages) as progress:
-        run_ingest(home, config, progress)
+    # A service manager's SIGTERM ends a run as Ctrl-C does: Dagster knows how to end on that.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with progress_on(console, expected_pages=expected_pages) as progress:
+            run_ingest(home, config, progress)
+    except KeyboardInterrupt:
+        _complain(_interrupted(home))
+        return EXIT_INTERRUPTED
     _print_outcome(home, as_json=as_json)
     return 0
+
+
+def _interrupted(home: Home) -> str:
+    from pipelines.landing import Landing
+
+    newest = Landing.newest(home.raw)
+    if newest is None or not newest.sweep.is_interrupted:
+        return "interrupted; what was published stays as it was"
+    where = f"page {newest.landed_pages} of sweep {newest.sweep.sweep_id}"
+    return f"interrupted after {where}: the next milestones ingest goes on from there"
 
 
 def _print_outcome(home: Home, *, as_json: bool) -> None:

@@ -30,9 +30,9 @@ class Contract:
         default: ContractMode = "evolve"
         by_type: dict[str, ContractMode] = {}
         for part in filter(None, (part.strip() for part in text.split(","))):
-            type_, equals, mode = part.rpartition("=")
-            if mode not in MODES:
-                raise WrongSetting(f"{mode[:40]!r} is no contract: write {', '.join(MODES)}, or type=mode, with commas")
+            type_, equals, mode = (piece.strip() for piece in part.rpartition("="))
+            if mode not in MODES or (equals and not type_):
+                raise WrongSetting(f"{part[:40]!r} is no contract: write {', '.join(MODES)}, or type=mode, with commas")
             if equals:
                 by_type[type_] = cast("ContractMode", mode)
             else:

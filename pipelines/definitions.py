@@ -9,7 +9,7 @@ import dagster as dg
 from pipelines.assets import ALL_ASSETS
 from pipelines.checks import ALL_CHECKS
 from pipelines.resources import HomeResource, KalshiResource
-from pipelines.stations import Silent
+from pipelines.sweeping import Silent
 
 INGEST_JOB = "ingest"
 

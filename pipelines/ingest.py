@@ -12,7 +12,7 @@ from pipelines.home import Home
 from pipelines.instance import point_dagster_at
 from pipelines.kalshi.errors import KalshiError
 from pipelines.landing import Landing
-from pipelines.stations import Progress
+from pipelines.sweeping import Progress
 
 
 class RunFailed(MilestonesError):
@@ -31,6 +31,8 @@ def run_ingest(home: Home, config: dict[str, Any], progress: Progress) -> str:
     with dg.DagsterInstance.get() as instance:
         try:
             result = job.execute_in_process(run_config=run_config, instance=instance)
+        except dg.DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error
         except Exception as error:
             raise _cause(error, home) from error
     return result.run_id

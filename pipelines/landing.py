@@ -62,9 +62,15 @@ class Sweep(msgspec.Struct, kw_only=True):
     not_found: list[str] = msgspec.field(default_factory=list)
     gone: list[str] = msgspec.field(default_factory=list)
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+    is_resumable: bool = True
     landed_at: datetime | None = None
     traffic: Traffic = msgspec.field(default_factory=Traffic)
     error: str | None = None
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Stopped while it fetched, and what it landed can be gone on from."""
+        return self.state in ("landing", "failed") and self.landed_at is None and self.is_resumable
 
     @property
     def is_complete(self) -> bool:
@@ -122,6 +128,17 @@ class Landing:
     def absent_file(self) -> Path:
         """The milestone_ids that a complete full sweep did not bring."""
         return self.folder / "absent.parquet"
+
+    @property
+    def landed_pages(self) -> int:
+        """How many pages are on disk."""
+        return sum(1 for _ in self.folder.glob("page-*.parquet"))
+
+    def reopen(self) -> None:
+        """Take up an interrupted sweep: the pages on disk are those that were landed."""
+        self.sweep.pages = self.landed_pages
+        self.sweep.state, self.sweep.error = "landing", None
+        self.save()
 
     def save(self) -> None:
         """Keep the sweep's state."""

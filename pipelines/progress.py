@@ -30,6 +30,10 @@ class PlainProgress:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def resumed(self, sweep: Sweep) -> None:
+        """An interrupted sweep is taken up after the pages that it landed."""
+        self._console.print(f"{sweep.mode} sweep {sweep.sweep_id}: taken up after page {sweep.pages}", highlight=False)
+
     def page(self, sweep: Sweep, page: Page) -> None:
         """A page of a sweep is on disk."""
         self._records += page.records
@@ -69,6 +73,10 @@ class BarProgress:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def resumed(self, sweep: Sweep) -> None:
+        """An interrupted sweep is taken up after the pages that it landed."""
+        self._progress.console.print(f"taking up sweep {sweep.sweep_id} after page {sweep.pages}", highlight=False)
 
     def page(self, sweep: Sweep, page: Page) -> None:
         """A page of a sweep is on disk."""

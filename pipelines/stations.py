@@ -7,82 +7,32 @@ The writer's lock must be held by the caller.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from pipelines.contract import EVOLVE, Contract
-from pipelines.errors import ContractBroken, NothingToDo, SweepRefused
+from pipelines.errors import ContractBroken, NothingToDo
 from pipelines.flatten.validate import prove_validation_works
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
-from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
-from pipelines.landing import Filters, Landing, Mode, Page, Sweep, Traffic
+from pipelines.landing import Landing, Sweep
 from pipelines.publish.snapshot import Snapshot, publish
-from pipelines.records.decode import is_json
 from pipelines.settings import CONTRACT_VARIABLE
 from pipelines.staging import Decoded, Flattened, Staging, stage_records, stage_tables
+from pipelines.sweeping import Fetch, Progress, SweepRequest, begin
 from pipelines.warehouse import load as warehouse
-from pipelines.warehouse.absence import find_absences
 from pipelines.warehouse.catalogue import Drift
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.load import Fates, LedgerRow, Outcome
-from schemas.api import PAGE_LIMIT
 
 MAX_REFUSED_SHARE = 0.01
 """Of a sweep's records. A few bad ones are the API's daily life; more means that it, or we, changed."""
 
-MAX_ABSENT_SHARE = 0.05
-"""Of the milestones held to exist. The API is known to answer with empty lists while parts of it are down."""
-
-MAX_QUESTIONS = 1_000
-"""By id in one full sweep: four minutes at the usual pace. What is missing beyond them is asked for the next time."""
-
 SUMMARY_FILE = "summary.json"
-QUARANTINE_PATH = "/quarantine?"
-
-
-class Progress(Protocol):
-    """Is told of every landed page."""
-
-    def page(self, sweep: Sweep, page: Page) -> None:
-        """A page of a sweep is on disk."""
-
-
-class Silent:
-    """A progress that tells nobody."""
-
-    def page(self, sweep: Sweep, page: Page) -> None:
-        """Say nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepRequest:
-    """What to fetch. `auto` is incremental where a full sweep has been loaded, else full; `retry` fetches nothing and
-    puts what is in quarantine through again.
-
-    `category`, `type` and `since` (starts at or after it) limit a sweep, `ids` asks for single milestones: such
-    sweeps update what they see, conclude no absence and move no watermark. `allow_shrink` believes a full sweep that
-    brings far fewer milestones than there were.
-    """
-
-    mode: Literal["auto", "full", "incremental", "retry"] = "auto"
-    ids: tuple[str, ...] = ()
-    category: str | None = None
-    type: str | None = None
-    since: datetime | None = None
-    allow_shrink: bool = False
-
-    @property
-    def filters(self) -> Filters:
-        """As the API's parameters."""
-        return Filters(category=self.category, type=self.type, minimum_start_date=self.since)
 
 
 class Summary(msgspec.Struct):
@@ -124,73 +74,11 @@ class Stations:
         self._contract = contract
 
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
-        """Fetch every page of a sweep and land it."""
-        with open_warehouse(self.home.warehouse_file) as connection:
-            watermark = warehouse.newest_watermark(connection)
-        mode = _mode(request, watermark)
-        filters = request.filters
-        if mode == "incremental" and watermark is not None:
-            filters.min_updated_ts = seconds_before(watermark, OVERLAP_SECONDS)
-        landing = Landing.begin(self.home.raw, mode=mode, filters=filters, ids=list(request.ids), now=self._now())
-        sweep = landing.sweep
+        """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is taken up."""
+        landing = begin(self.home, request, now=self._now())
         with self._accounted(landing):
-            try:
-                if mode == "retry":
-                    self._land_quarantined(landing)
-                elif mode == "full":
-                    self._land_everything(landing, api, progress, allow_shrink=request.allow_shrink)
-                else:
-                    self._land_pages(landing, self._fetch(api, sweep), progress)
-            finally:
-                sweep.traffic = Traffic(
-                    requests=api.stats.requests,
-                    retries=api.stats.retries,
-                    rate_limited=api.stats.rate_limited,
-                    bytes=api.stats.bytes,
-                )
-            if sweep.mode == "by_id" and sweep.not_found and not sweep.pages:
-                raise SweepRefused(f"the API knows no milestone {', '.join(sweep.not_found)}: check the ids")
-            sweep.state, sweep.landed_at = "landed", self._now()
-            landing.save()
+            Fetch(self.home, landing, api, progress, now=self._now).run(allow_shrink=request.allow_shrink)
         return landing
-
-    def _land_pages(self, landing: Landing, fetched: Iterable[Fetched], progress: Progress) -> list[pa.Array]:
-        """Land answers as they come; the milestone_ids that they brought."""
-        seen = []
-        for number, one in enumerate(fetched, start=landing.sweep.pages + 1):
-            page = _page(number, one)
-            landing.land(page)
-            progress.page(landing.sweep, page)
-            seen.append(pa.array(one.answer.ids, pa.string()))
-        return seen
-
-    def _land_everything(self, landing: Landing, api: KalshiClient, progress: Progress, *, allow_shrink: bool) -> None:
-        """A full sweep, and a question by id for what was missing from the one before as well."""
-        sweep = landing.sweep
-        seen = self._land_pages(landing, self._fetch(api, sweep), progress)
-        with open_warehouse(self.home.warehouse_file) as connection:
-            absences = find_absences(connection, seen, landing.absent_file, most=MAX_QUESTIONS)
-        received = sum(map(len, seen))
-        if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.known):
-            raise SweepRefused(
-                f"the API listed {received:,} records, without {absences.absent:,} of the {absences.known:,} "
-                f"milestones that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once): if that is right, run "
-                "milestones ingest --full --allow-shrink"
-            )
-        self._land_pages(landing, by_id(api, absences.twice, not_found=sweep.gone), progress)
-
-    def _land_quarantined(self, landing: Landing) -> None:
-        """What is in quarantine, as a page that is read like any other."""
-        with open_warehouse(self.home.warehouse_file) as connection:
-            refused = warehouse.quarantined(connection)
-        if not refused:
-            raise NothingToDo("the quarantine is empty: there is nothing to try again")
-        sweep = landing.sweep
-        for start in range(0, len(refused), PAGE_LIMIT):
-            of_page = [one for one in refused[start : start + PAGE_LIMIT] if is_json(one.record)]
-            sweep.retried += [one.key for one in of_page]
-            body = b'{"milestones":[' + b",".join(one.record.encode() for one in of_page) + b"]}"
-            landing.land(Page(sweep.pages + 1, QUARANTINE_PATH, None, None, self._now(), len(of_page), body))
 
     def stage_records(self) -> tuple[Sweep, Decoded]:
         """Decode the newest sweep's pages."""
@@ -267,14 +155,6 @@ class Stations:
             retried=tuple(sweep.retried),
         )
 
-    def _fetch(self, api: KalshiClient, sweep: Sweep) -> Iterator[Fetched]:
-        if sweep.mode == "by_id":
-            return by_id(api, sweep.ids, not_found=sweep.not_found)
-        query = MilestoneQuery(**msgspec.structs.asdict(sweep.filters))
-        if sweep.mode == "incremental":
-            return scan(api, query)
-        return full_sweep(api, query, started_at=sweep.started_at, now=self._now)
-
     def _newest(self) -> Landing:
         landing = Landing.newest(self.home.raw)
         if landing is None or not landing.sweep.is_complete:
@@ -344,25 +224,6 @@ class Stations:
         )
         with open_warehouse(self.home.warehouse_file) as connection:
             warehouse.record_failure(connection, staging, row)
-
-
-def _mode(request: SweepRequest, watermark: datetime | None) -> Mode:
-    if request.mode == "retry":
-        return "retry"
-    if request.ids:
-        return "by_id"
-    if request.filters != Filters():
-        return "partial"
-    if request.mode == "full" or watermark is None:
-        return "full"
-    return "incremental"
-
-
-def _page(number: int, fetched: Fetched) -> Page:
-    answer = fetched.answer
-    return Page(
-        number, fetched.path, fetched.cursor, answer.next_cursor, answer.fetched_at, answer.records, answer.body
-    )
 
 
 def _watermark(sweep: Sweep, newest_update: datetime | None, before: datetime | None) -> datetime | None:

@@ -3,8 +3,10 @@
 - A key with values of one kind makes a column of that kind's type; integer and number together are DOUBLE; any other
   mixture is VARCHAR and holds the value's text. A key that only ever held null or {} makes none.
 - A nested object makes the columns of its keys. An object that ever had an id for a key, or has too many keys, is a
-  map: its keys are data and make no columns, it makes one VARCHAR column with its JSON text.
+  map: its keys are data and make no columns, it makes one VARCHAR column with its JSON text. Only `details` itself
+  keeps the columns of its other keys where it has ids for keys: they make a column `details` beside them.
 - An array of scalars is a LIST of the type that its items have; any other array is a VARCHAR column of JSON text.
+- A type that would have too many columns has its nested objects as maps, all of them.
 - Names are the keys joined by `_`, in lower case. Where several paths want one name, the path that is spelled just
   like it gets it; the others get theirs with a digest of the path, so that no two differ only by case.
 """
@@ -19,14 +21,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pipelines.flatten.details import ANY_KEY, ITEM, join_field, key_of, split_field
+from pipelines.flatten.details import ANY_KEY, ITEM, key_of, split_field
 from pipelines.flatten.evidence import ANY_KIND
 
 MAX_KEYS_PER_OBJECT = 200
 """Recorded objects have up to eight keys; an object with hundreds is a mapping, whatever its keys look like."""
 
+MAX_COLUMNS = 200
+"""Of a type. Recorded ones have up to fourteen; filling a table takes time and memory by the square of its columns, and
+a thousand are seconds and gigabytes for a single row."""
+
 MAX_NAME_LENGTH = 60
 ROW_KEY = "milestone_id"
+DETAILS = "details"
 TEXT = "VARCHAR"
 
 _TYPES = {
@@ -85,21 +92,29 @@ class Field:
 
 def decide(evidence: Iterable[Evidence]) -> list[Field]:
     """The fields of one type, by path, with the columns that they make."""
-    by_path: dict[str, list[Evidence]] = defaultdict(list)
+    own: dict[Segments, list[Evidence]] = defaultdict(list)
     for row in evidence:
-        by_path[row.path].append(row)
+        own[split_field(row.path)].append(row)
     columns = _columns(
         {
-            split_field(path): {row.kind for row in rows if not row.is_discarded} - {ANY_KIND}
-            for path, rows in by_path.items()
+            segments: {row.kind for row in rows if not row.is_discarded} - {ANY_KIND}
+            for segments, rows in own.items()
             if not all(row.is_discarded for row in rows)
         }
     )
-    # A map or an array has no evidence of its own, only its leaves have: its row is made from theirs.
-    for path in columns.keys() - by_path.keys():
-        below = tuple(f"{path}{mark}" for mark in (".", ITEM))
-        by_path[path] = [row for other, rows in list(by_path.items()) if other.startswith(below) for row in rows]
-    return [_field(path, rows, columns.get(path)) for path, rows in sorted(by_path.items())]
+    # An object or an array has no evidence of its own, only its leaves have: what is said of it is made from theirs.
+    below: dict[Segments, list[Evidence]] = {segments: [] for segments in (*own, *columns)}
+    containers: dict[Segments, set[str]] = defaultdict(set)
+    for segments, rows in own.items():
+        for depth, segment in enumerate(segments):
+            if segments[:depth] in below:
+                below[segments[:depth]] += rows
+                containers[segments[:depth]].add("array" if segment == ITEM else "object")
+    fields = [
+        _field(segments, own.get(segments, []), rows, containers[segments], columns.get(segments))
+        for segments, rows in below.items()
+    ]
+    return sorted(fields, key=lambda field: field.path)
 
 
 def table_names(types: Iterable[str], *, reserved: Collection[str]) -> dict[str, str]:
@@ -107,21 +122,30 @@ def table_names(types: Iterable[str], *, reserved: Collection[str]) -> dict[str,
     return _settled({type_: type_ for type_ in types}, prefix="details_", reserved=reserved)
 
 
-def _columns(kinds: dict[Segments, set[str]]) -> dict[str, Column]:
-    """Columns by the path of the value that they hold."""
+def _columns(kinds: dict[Segments, set[str]]) -> dict[Segments, Column]:
+    """Columns by the segments of the value that they hold."""
     maps = _maps(kinds)
+    shaped = _shaped(kinds, maps)
+    if len(shaped) > MAX_COLUMNS:
+        shaped = _shaped(kinds, maps | {segments[:1] for segments in kinds if len(segments) > 1})
+    paths = {owner: _path(owner) for owner in shaped}
+    wanted = {path: "_".join(map(key_of, owner)) if owner else DETAILS for owner, path in paths.items()}
+    names = _settled(wanted, prefix="", reserved={ROW_KEY})
+    return {owner: Column(path, names[path], *shaped[owner]) for owner, path in paths.items()}
+
+
+def _shaped(kinds: dict[Segments, set[str]], maps: set[Segments]) -> dict[Segments, tuple[str, Shape]]:
+    """SQL type and shape of every column, given which objects are maps."""
     members: dict[Segments, dict[Segments, set[str]]] = defaultdict(dict)
     for segments, of_path in kinds.items():
         owner = _owner(segments, maps)
-        if owner:
-            members[owner][segments] = of_path
-    shaped = {owner: shape for owner, below in members.items() if (shape := _shape(owner, below)) is not None}
-    wanted = {join_field(owner): "_".join(map(key_of, owner)) for owner in shaped}
-    names = _settled(wanted, prefix="", reserved={ROW_KEY})
-    return {
-        (path := join_field(owner)): Column(path, names[path], sql_type, shape)
-        for owner, (sql_type, shape) in shaped.items()
-    }
+        members[owner][segments] = of_path
+    return {owner: shape for owner, below in members.items() if (shape := _shape(owner, below)) is not None}
+
+
+def _path(segments: Segments) -> str:
+    """The path of segments, the reverse of `split_field`; `[]` is no key, but a key may hold it."""
+    return "".join(segment if segment == ITEM else f".{segment}" for segment in segments).removeprefix(".")
 
 
 def _maps(paths: Iterable[Segments]) -> set[Segments]:
@@ -131,13 +155,15 @@ def _maps(paths: Iterable[Segments]) -> set[Segments]:
         for depth, segment in enumerate(segments):
             if segment != ITEM:
                 keys[segments[:depth]].add(segment)
-    return {parent for parent, below in keys.items() if ANY_KEY in below or len(below) > MAX_KEYS_PER_OBJECT}
+    return {
+        parent for parent, below in keys.items() if (parent and ANY_KEY in below) or len(below) > MAX_KEYS_PER_OBJECT
+    }
 
 
 def _owner(segments: Segments, maps: set[Segments]) -> Segments:
     """The value whose column holds a leaf: the outermost map or array above it, or the leaf itself."""
     for depth in range(len(segments)):
-        if segments[:depth] in maps or segments[depth] == ITEM:
+        if segments[:depth] in maps or segments[depth] in (ITEM, ANY_KEY):
             return segments[:depth]
     return segments
 
@@ -155,19 +181,20 @@ def _shape(owner: Segments, members: dict[Segments, set[str]]) -> tuple[str, Sha
     return TEXT, "text"
 
 
-def _field(path: str, rows: list[Evidence], column: Column | None) -> Field:
-    kinds = {row.kind for row in rows if row.path == path} - {ANY_KIND}
-    if not kinds:
-        kinds = {"array" if any(row.path.startswith(f"{path}{ITEM}") for row in rows) else "object"}
+def _field(
+    segments: Segments, own: list[Evidence], below: list[Evidence], containers: set[str], column: Column | None
+) -> Field:
+    rows = own + below
     return Field(
-        path=path,
-        kinds=", ".join(sorted(kinds)),
-        records=max(row.records for row in rows),
+        path=_path(segments),
+        kinds=", ".join(sorted({row.kind for row in own} - {ANY_KIND} | containers)),
+        # A version has a leaf here or others below, never both.
+        records=sum(max((row.records for row in of), default=0) for of in (own, below)),
         first_seen_at=min(row.first_seen_at for row in rows),
         last_seen_at=max(row.last_seen_at for row in rows),
         first_sweep_id=min(row.first_sweep_id for row in rows),
-        example=min((row.example for row in rows if row.path == path and row.example is not None), default=None),
-        is_discarded=any(row.is_discarded for row in rows if row.path == path),
+        example=min((row.example for row in own if row.example is not None), default=None),
+        is_discarded=any(row.is_discarded for row in own),
         column=column,
     )
 

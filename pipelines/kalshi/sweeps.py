@@ -7,7 +7,7 @@ the whole list is complete only after catch-ups by `min_updated_ts` from its own
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -44,9 +44,12 @@ class Fetched:
     answer: Answer
 
 
-def scan(api: Api, query: MilestoneQuery) -> Iterator[Fetched]:
-    """Every page of a query, to the empty cursor; begun again once when the API refuses a cursor that it gave."""
-    paging = Paging()
+def scan(api: Api, query: MilestoneQuery, *, landed: Sequence[str | None] = ()) -> Iterator[Fetched]:
+    """Every page of a query, to the empty cursor; begun again once when the API refuses a cursor that it gave.
+
+    `landed` are the cursors that pages landed before gave, in order: the scan goes on after them.
+    """
+    paging = Paging.resumed(landed)
     has_restarted = False
     while not paging.is_done:
         cursor = paging.next_cursor
@@ -62,10 +65,15 @@ def scan(api: Api, query: MilestoneQuery) -> Iterator[Fetched]:
 
 
 def full_sweep(
-    api: Api, query: MilestoneQuery, *, started_at: datetime, now: Callable[[], datetime]
+    api: Api,
+    query: MilestoneQuery,
+    *,
+    started_at: datetime,
+    now: Callable[[], datetime],
+    landed: Sequence[str | None] = (),
 ) -> Iterator[Fetched]:
     """Every page, then catch-ups until one cannot have missed anything. Raises PagingFault when none ever does."""
-    yield from scan(api, query)
+    yield from scan(api, query, landed=landed)
     since = started_at
     seen: set[bytes] = set()
     for _ in range(MAX_CATCH_UPS):

@@ -6,6 +6,7 @@ declaration and filled from the log, so no step ever has to know what a derived 
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 
 import duckdb
@@ -36,18 +37,30 @@ MIGRATIONS = (
 
 def migrate(connection: duckdb.DuckDBPyConnection, staging: Staging, *, version: int) -> None:
     """From `version` to today's, or not at all."""
-    stage_whole_log(connection, staging)
-    with transaction(connection):
-        for migration in MIGRATIONS:
-            if migration.version <= version:
-                continue
-            for statement in migration.statements:
-                connection.execute(statement)
-            connection.execute(
-                "INSERT INTO schema_version (version, applied_at, name) VALUES (?, now(), ?)",
-                [migration.version, migration.name],
-            )
-        for table in (*DERIVED_TABLES, *PRIVATE_TABLES):
-            connection.execute(f"DROP TABLE IF EXISTS {quote(table.name)}")
+    try:
+        stage_whole_log(connection, staging)
+        with transaction(connection):
+            _apply(connection, staging, version)
+    finally:
+        shutil.rmtree(staging.folder, ignore_errors=True)
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, staging: Staging, version: int) -> None:
+    for migration in MIGRATIONS:
+        if migration.version <= version:
+            continue
+        for statement in migration.statements:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO schema_version (version, applied_at, name) VALUES (?, now(), ?)",
+            [migration.version, migration.name],
+        )
+    for table in DERIVED_TABLES:
+        connection.execute(f"DROP TABLE IF EXISTS {quote(table.name)}")
+        table.create(connection.execute)
+    # These hold what the log does not know, absences and what a contract discarded: made where missing, kept else.
+    present = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    for table in PRIVATE_TABLES:
+        if table.name not in present:
             table.create(connection.execute)
-        apply_log(connection, staging)
+    apply_log(connection, staging)

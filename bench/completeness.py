@@ -1,0 +1,239 @@
+"""How many milestones a sweep misses while the world changes under it: `python -m bench.completeness`.
+
+Seeded crawls of small worlds without HTTP, through the real `full_sweep`, paging and cursor. Between two pages starts
+move back over the cursor and forward over it, rows appear on both sides of it, go, and are touched. What counts
+is the world as it stands when the last page is answered. Each crawl is also done by one scan alone, the baseline.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from pipelines.kalshi.answer import Answer, read_page, read_single
+from pipelines.kalshi.errors import NotFound, PagingFault
+from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Api, Fetched, full_sweep, scan, seconds_before
+from sandbox.cursor import Position, encode_cursor
+from sandbox.generate import generate_bodies
+from sandbox.query import parse_query
+from sandbox.world import Row, UnknownMilestoneError, World
+from schemas.api import object_decoder, raw_page_decoder
+
+CRAWLS = int(os.environ.get("BENCH_CRAWLS", "1000"))
+SEED = int(os.environ.get("BENCH_SEED", "1"))
+START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+PAGE_ROWS = 25
+ROWS_MIN, ROWS_MAX = 200, 500
+CHANGES_PER_PAGE_MAX = 8
+CHANGES_MAX = 160
+SECONDS_PER_PAGE = (0.25, 2.0, 45.0, 400.0)
+"""From far within the catch-up's overlap to far beyond it: with short pages alone the overlap would hide every fault."""
+
+Crawl = Callable[[Api, MilestoneQuery, "Clock"], Iterable[Fetched]]
+
+
+@dataclass
+class Clock:
+    """A microsecond passes whenever it is read; more does when `forward` is told so."""
+
+    time: datetime = START
+
+    def __call__(self) -> datetime:
+        self.time += timedelta(microseconds=1)
+        return self.time
+
+    def forward(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Of the final world: milestones that the crawl never brought, and ones of which it brought only older bytes."""
+
+    absent: int
+    outdated: int
+    pages: int
+    has_ended: bool = True
+
+    @property
+    def total(self) -> int:
+        """What is not as it stands in the world."""
+        return self.absent + self.outdated
+
+
+class Changes:
+    """Changes a world around a cursor, up to a number of changes; the same seed changes the same."""
+
+    def __init__(self, world: World, seed: str) -> None:
+        self._world = world
+        self._random = random.Random(seed)  # noqa: S311 - a simulation
+        self._left = self._random.randrange(CHANGES_MAX)
+        self._per_page = self._random.randint(1, CHANGES_PER_PAGE_MAX)
+        self._inserted = 0
+        self._order = [Row.of(body).position for body in world.bodies()]
+
+    def between_pages(self, cursor: Position | None) -> None:
+        """What happens before the page after this cursor is answered."""
+        for _ in range(min(self._left, self._random.randint(0, self._per_page))):
+            self._left -= 1
+            middle = bisect.bisect_right(self._order, cursor) if cursor else 0
+            # Two in three happen where a crawl is blind: to rows ahead of it that end up behind it, or behind it.
+            if self._random.random() < 2 / 3:
+                here, there = range(middle, len(self._order)), range(middle)
+            else:
+                here, there = range(middle), range(middle, len(self._order))
+            self._random.choice((self._move, self._move, self._insert, self._remove, self._touch))(here, there)
+
+    def _move(self, here: range, there: range) -> None:
+        """Over the cursor: backwards a scan misses it, forwards it sees it twice."""
+        if here and there:
+            seconds = self._order[self._random.choice(there)][0]
+            _, moved = self._order.pop(self._random.choice(here))
+            self._world.reschedule(moved, datetime.fromtimestamp(seconds, UTC))
+            bisect.insort(self._order, (seconds, moved))
+
+    def _insert(self, here: range, there: range) -> None:
+        if there:
+            seconds, like = self._order[self._random.choice(there)]
+            self._inserted += 1
+            milestone_id = f"00000000-0000-4000-8000-{self._inserted:012d}"
+            self._world.insert({**object_decoder.decode(self._world.get(like)), "id": milestone_id})
+            bisect.insort(self._order, (seconds, milestone_id))
+
+    def _remove(self, here: range, there: range) -> None:
+        if here:
+            self._world.remove(self._order.pop(self._random.choice(here))[1])
+
+    def _touch(self, here: range, there: range) -> None:
+        if there:
+            self._world.touch([self._order[self._random.choice(there)][1]])
+
+
+class ChangingApi:
+    """The API over a world that changes before every page but the first; a page itself is one moment."""
+
+    def __init__(self, world: World, changes: Changes, clock: Clock, seconds_per_page: float) -> None:
+        self.pages = 0
+        self._world = world
+        self._changes = changes
+        self._clock = clock
+        self._seconds = seconds_per_page
+
+    def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
+        """One page of the list."""
+        asked = parse_query(query.params(cursor))
+        if self.pages:
+            self._clock.forward(self._seconds)
+            self._changes.between_pages(asked.after)
+        self.pages += 1
+        page = self._world.page(asked)
+        next_cursor = "" if page.next_position is None else encode_cursor(page.next_position)
+        content = read_page(b'{"milestones":[%b],"cursor":"%b"}' % (b",".join(page.bodies), next_cursor.encode()))
+        return Answer(
+            body=content.body,
+            next_cursor=content.next_cursor,
+            ids=content.ids,
+            fetched_at=self._clock(),
+            url_path="/milestones",
+        )
+
+    def get_milestone(self, milestone_id: str) -> Answer:
+        """One milestone. Raises NotFound."""
+        path = f"/milestones/{milestone_id}"
+        try:
+            content = read_single(b'{"milestone":%b}' % self._world.get(milestone_id))
+        except UnknownMilestoneError as error:
+            raise NotFound(path, detail="not found", status=404, attempts=1) from error
+        return Answer(body=content.body, next_cursor=None, ids=content.ids, fetched_at=self._clock(), url_path=path)
+
+
+def with_catch_ups(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[Fetched]:
+    """The pipeline's full sweep."""
+    return full_sweep(api, query, started_at=clock(), now=clock)
+
+
+def one_scan(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[Fetched]:
+    """Every page once, as most clients read a list."""
+    return scan(api, query)
+
+
+def then_incremental(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[Fetched]:
+    """The full sweep and the incremental one after it, which reads from the full one's start."""
+    started_at = clock()
+    yield from full_sweep(api, query, started_at=started_at, now=clock)
+    yield from scan(api, MilestoneQuery(limit=500, min_updated_ts=seconds_before(started_at, OVERLAP_SECONDS)))
+
+
+def simulate(crawl: Crawl, seed: str) -> Missed:
+    """One crawl of one changing world; the same seed makes the same world and the same changes."""
+    draw = random.Random(seed)  # noqa: S311 - a simulation
+    clock = Clock()
+    rows = draw.sample(_rows(), draw.randint(ROWS_MIN, ROWS_MAX))
+    world = World(rows, now=clock)
+    api = ChangingApi(world, Changes(world, seed), clock, draw.choice(SECONDS_PER_PAGE))
+    held: dict[str, tuple[int, bytes]] = {}
+    has_ended = True
+    try:
+        for fetched in crawl(api, MilestoneQuery(limit=PAGE_ROWS), clock):
+            for raw in raw_page_decoder.decode(fetched.answer.body).milestones:
+                body = bytes(raw)
+                row = Row.of(body)
+                milestone_id = row.position[1]
+                # As in the warehouse: the newest update wins, in whatever order they came.
+                held[milestone_id] = max(held.get(milestone_id, (row.updated_micros, body)), (row.updated_micros, body))
+    except PagingFault:
+        has_ended = False
+    absent = outdated = 0
+    for milestone_id in world.ids():
+        if milestone_id not in held:
+            absent += 1
+        elif held[milestone_id][1] != world.get(milestone_id):
+            outdated += 1
+    return Missed(absent, outdated, api.pages, has_ended)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Of many crawls."""
+
+    crawls: int
+    incomplete: int
+    missed: int
+    absent: int
+    milestones_per_crawl: float
+    endless: int
+
+    @property
+    def upper_bound(self) -> str:
+        """Of the share of crawls that miss something, at 95 %: the rule of three where none did."""
+        return f"< {3 / self.crawls:.2%}" if not self.incomplete else f"{self.incomplete / self.crawls:.1%} (measured)"
+
+
+def tally(crawl: Crawl, *, crawls: int, seed: int) -> Tally:
+    """Simulate, one after the other."""
+    found = [simulate(crawl, f"{seed} {number}") for number in range(crawls)]
+    return Tally(
+        crawls=crawls,
+        incomplete=sum(one.total > 0 for one in found),
+        missed=sum(one.total for one in found),
+        absent=sum(one.absent for one in found),
+        milestones_per_crawl=0.0,
+        endless=sum(not one.has_ended for one in found),
+    )
+
+
+@cache
+def _rows() -> list[bytes]:
+    """What worlds are drawn from; last updated long before any crawl."""
+    return list(generate_bodies(2 * ROWS_MAX, SEED, START - timedelta(days=30)))

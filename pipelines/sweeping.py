@@ -1,0 +1,233 @@
+"""Runs the fetch of a sweep: what is asked for, landed page by page; an interrupted sweep is taken up where it ended.
+
+Landed pages are the checkpoint. What a sweep brings twice, across an interruption or a catch-up, is settled when its
+records are compared with what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+import msgspec
+import pyarrow as pa
+
+from pipelines.errors import NothingToDo, SweepRefused
+from pipelines.home import Home
+from pipelines.kalshi.answer import read_page
+from pipelines.kalshi.client import KalshiClient
+from pipelines.kalshi.errors import KalshiError, PagingFault
+from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
+from pipelines.landing import Filters, Landing, Mode, Page, Sweep, Traffic
+from pipelines.records.decode import is_json
+from pipelines.warehouse import load as warehouse
+from pipelines.warehouse.absence import find_absences
+from pipelines.warehouse.database import open_warehouse
+from schemas.api import PAGE_LIMIT
+
+MAX_ABSENT_SHARE = 0.05
+"""Of the milestones held to exist. The API is known to answer with empty lists while parts of it are down."""
+
+MAX_QUESTIONS = 1_000
+"""By id in one full sweep: four minutes at the usual pace. What is missing beyond them is asked for the next time."""
+
+MAX_AGE_TO_RESUME = timedelta(hours=6)
+"""Of an interrupted sweep. Nobody says how long a cursor lasts; a refused one costs a start from the first page."""
+
+QUARANTINE_PATH = "/quarantine?"
+
+
+class Progress(Protocol):
+    """Is told how a sweep gets on."""
+
+    def resumed(self, sweep: Sweep) -> None:
+        """An interrupted sweep is taken up after the pages that it landed."""
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """A page of a sweep is on disk."""
+
+
+class Silent:
+    """A progress that tells nobody."""
+
+    def resumed(self, sweep: Sweep) -> None:
+        """Say nothing."""
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRequest:
+    """What to fetch. `auto` is incremental where a full sweep has been loaded, else full; `retry` fetches nothing and
+    puts what is in quarantine through again.
+
+    `category`, `type` and `since` (starts at or after it) limit a sweep, `ids` asks for single milestones: such
+    sweeps update what they see, conclude no absence and move no watermark. `allow_shrink` believes a full sweep that
+    brings far fewer milestones than there were.
+    """
+
+    mode: Literal["auto", "full", "incremental", "retry"] = "auto"
+    ids: tuple[str, ...] = ()
+    category: str | None = None
+    type: str | None = None
+    since: datetime | None = None
+    allow_shrink: bool = False
+
+    @property
+    def filters(self) -> Filters:
+        """As the API's parameters."""
+        return Filters(category=self.category, type=self.type, minimum_start_date=self.since)
+
+    def mode_after(self, watermark: datetime | None) -> Mode:
+        """The sweep that it comes to."""
+        if self.mode == "retry":
+            return "retry"
+        if self.ids:
+            return "by_id"
+        if self.filters != Filters():
+            return "partial"
+        return "full" if self.mode == "full" or watermark is None else "incremental"
+
+
+def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
+    """The sweep to run: the newest one, where it was interrupted and is what was asked for, or else a new one."""
+    with open_warehouse(home.warehouse_file) as connection:
+        watermark = warehouse.newest_watermark(connection)
+    mode, filters = request.mode_after(watermark), request.filters
+    if mode == "incremental" and watermark is not None:
+        filters.min_updated_ts = seconds_before(watermark, OVERLAP_SECONDS)
+    newest = Landing.newest(home.raw)
+    if newest is not None and _goes_on(newest.sweep, request, mode, filters, now):
+        newest.reopen()
+        return newest
+    return Landing.begin(home.raw, mode=mode, filters=filters, ids=list(request.ids), now=now)
+
+
+def _goes_on(sweep: Sweep, request: SweepRequest, mode: Mode, filters: Filters, now: datetime) -> bool:
+    """Whether an interrupted sweep is what a request asks for; `auto` also takes up a full sweep that was begun."""
+    if not sweep.is_interrupted or mode in ("by_id", "retry") or now - sweep.started_at > MAX_AGE_TO_RESUME:
+        return False
+    is_full_wanted = request.mode == "auto" and mode == "incremental" and sweep.mode == "full"
+    return is_full_wanted or (sweep.mode, sweep.filters) == (mode, filters)
+
+
+class Fetch:
+    """One run of a sweep's fetch, into its landing."""
+
+    def __init__(
+        self, home: Home, landing: Landing, api: KalshiClient, progress: Progress, *, now: Callable[[], datetime]
+    ) -> None:
+        self._home = home
+        self._landing = landing
+        self._sweep = landing.sweep
+        self._api = api
+        self._progress = progress
+        self._now = now
+        self._before = landing.sweep.traffic
+
+    def run(self, *, allow_shrink: bool) -> None:
+        """Land everything that the sweep asks for. Raises KalshiError, SweepRefused, NothingToDo."""
+        sweep = self._sweep
+        try:
+            match sweep.mode:
+                case "retry":
+                    self._land_quarantined()
+                case "full":
+                    self._land_everything(allow_shrink=allow_shrink)
+                case _:
+                    self._land(self._fetched([]))
+        except KalshiError as error:
+            # The API may be back in a minute; pages that go in circles will do so again.
+            sweep.is_resumable = not isinstance(error, PagingFault)
+            raise
+        except Exception:
+            sweep.is_resumable = False
+            raise
+        finally:
+            sweep.traffic = self._traffic()
+        if sweep.mode == "by_id" and sweep.not_found and not sweep.pages:
+            raise SweepRefused(f"the API knows no milestone {', '.join(sweep.not_found)}: check the ids")
+        sweep.state, sweep.landed_at = "landed", self._now()
+        self._landing.save()
+
+    def _land(self, fetched: Iterable[Fetched]) -> list[pa.Array]:
+        """Land answers as they come; the milestone_ids that they brought."""
+        seen = []
+        for number, one in enumerate(fetched, start=self._sweep.pages + 1):
+            answer = one.answer
+            page = Page(
+                number, one.path, one.cursor, answer.next_cursor, answer.fetched_at, answer.records, answer.body
+            )
+            self._landing.land(page)
+            self._progress.page(self._sweep, page)
+            seen.append(pa.array(answer.ids, pa.string()))
+        return seen
+
+    def _land_everything(self, *, allow_shrink: bool) -> None:
+        """A full sweep, and a question by id for what was missing from the one before as well."""
+        seen: list[pa.Array] = []
+        fetched = self._fetched(seen)
+        seen += self._land(fetched)
+        with open_warehouse(self._home.warehouse_file) as connection:
+            absences = find_absences(connection, seen, self._landing.absent_file, most=MAX_QUESTIONS)
+        received = sum(map(len, seen))
+        if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.known):
+            raise SweepRefused(
+                f"the API listed {received:,} records, without {absences.absent:,} of the {absences.known:,} "
+                f"milestones that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once): if that is right, run "
+                "milestones ingest --full --allow-shrink"
+            )
+        self._land(by_id(self._api, absences.twice, not_found=self._sweep.gone))
+
+    def _land_quarantined(self) -> None:
+        """What is in quarantine, as pages that are read like any other."""
+        with open_warehouse(self._home.warehouse_file) as connection:
+            refused = warehouse.quarantined(connection)
+        if not refused:
+            raise NothingToDo("the quarantine is empty: there is nothing to try again")
+        sweep = self._sweep
+        for start in range(0, len(refused), PAGE_LIMIT):
+            of_page = [one for one in refused[start : start + PAGE_LIMIT] if is_json(one.record)]
+            sweep.retried += [one.key for one in of_page]
+            body = b'{"milestones":[' + b",".join(one.record.encode() for one in of_page) + b"]}"
+            self._landing.land(Page(sweep.pages + 1, QUARANTINE_PATH, None, None, self._now(), len(of_page), body))
+
+    def _fetched(self, seen: list[pa.Array]) -> Iterator[Fetched]:
+        """What is still to be asked for. Ids of pages that were landed before are added to `seen`."""
+        sweep = self._sweep
+        if sweep.mode == "by_id":
+            return by_id(self._api, sweep.ids, not_found=sweep.not_found)
+        query = MilestoneQuery(**msgspec.structs.asdict(sweep.filters))
+        landed = self._landed_before(seen)
+        if sweep.mode == "incremental":
+            return scan(self._api, query, landed=landed)
+        return full_sweep(self._api, query, landed=landed, started_at=sweep.started_at, now=self._now)
+
+    def _landed_before(self, seen: list[pa.Array]) -> list[str | None]:
+        """The cursors that the first scan's landed pages gave, in order. Catch-ups are cheap and begin anew."""
+        if not self._sweep.pages:
+            return []
+        self._progress.resumed(self._sweep)
+        cursors: list[str | None] = []
+        first_path = None
+        for page in self._landing.pages():
+            first_path = first_path or page.path
+            seen.append(pa.array(read_page(page.body).ids, pa.string()))
+            if page.path == first_path:
+                # Begun again after a refused cursor: what the pages before it gave leads nowhere any more.
+                cursors = cursors if page.cursor is not None else []
+                cursors.append(page.next_cursor)
+        return cursors
+
+    def _traffic(self) -> Traffic:
+        before, stats = self._before, self._api.stats
+        return Traffic(
+            requests=before.requests + stats.requests,
+            retries=before.retries + stats.retries,
+            rate_limited=before.rate_limited + stats.rate_limited,
+            bytes=before.bytes + stats.bytes,
+        )
