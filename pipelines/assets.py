@@ -4,7 +4,7 @@ No postponed annotations here and in checks.py: Dagster reads them as they stand
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import dagster as dg
@@ -35,6 +35,12 @@ RECORDS_KEY = dg.AssetKey("records")
 WAREHOUSE_KEY = dg.AssetKey("warehouse")
 FLAT_KEYS = {table.name: dg.AssetKey(["tables", table.name]) for table in FLAT_TABLES}
 PUBLISHED_KEYS = {table.name: dg.AssetKey(["published", table.name]) for table in PUBLISHED_TABLES}
+
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(minutes=30))
+"""Six missed polls are worth a look; a day without even the daily full sweep is a fault."""
+
+POOL = "milestones_writer"
+"""One at a time, limited in dagster.yaml; the kernel lock on the home is what really keeps two writers apart."""
 
 RULES_CHECK = "rows_keep_rules"
 SHARE_CHECK = "refused_share"
@@ -88,6 +94,7 @@ def _time(text: str) -> datetime:
 
 
 @dg.asset(
+    pool=POOL,
     key=PAGES_KEY,
     group_name=GROUP,
     owners=OWNERS,
@@ -122,6 +129,7 @@ def pages(
 
 
 @dg.asset(
+    pool=POOL,
     key=RECORDS_KEY,
     deps=[PAGES_KEY],
     group_name=GROUP,
@@ -148,6 +156,7 @@ def records(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None]:
 
 
 @dg.multi_asset(
+    pool=POOL,
     specs=[
         dg.AssetSpec(
             FLAT_KEYS[table.name],
@@ -246,6 +255,7 @@ def _share_check(summary: Summary) -> dg.AssetCheckResult:
 
 
 @dg.asset(
+    pool=POOL,
     key=WAREHOUSE_KEY,
     deps=list(FLAT_KEYS.values()),
     group_name=GROUP,
@@ -280,6 +290,7 @@ def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None
 
 
 @dg.multi_asset(
+    pool=POOL,
     specs=[
         dg.AssetSpec(
             PUBLISHED_KEYS[table.name],
@@ -290,6 +301,10 @@ def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None
             code_version=CODE_VERSION,
             metadata=static_metadata(table),
             description=table.description,
+            # Publishing follows loading, also where the warehouse was materialized alone; never past a failed check.
+            automation_condition=dg.AutomationCondition.eager()
+            & dg.AutomationCondition.all_deps_blocking_checks_passed(),
+            freshness_policy=FRESHNESS,
         )
         for table in PUBLISHED_TABLES
     ],

@@ -7,8 +7,9 @@ import dagster as dg
 
 from pipelines.assets import WAREHOUSE_KEY
 from pipelines.stations import Stations
-from pipelines.warehouse.audit import Audit, audits, run
+from pipelines.warehouse.audit import Audit, audits, rules_kept, run
 from pipelines.warehouse.database import open_warehouse
+from pipelines.warehouse.watch import WATCHES, look
 
 
 def _table_of(audit: Audit) -> str:
@@ -30,7 +31,7 @@ def _check_name(table: str) -> str:
             _check_name(table),
             asset=WAREHOUSE_KEY,
             blocking=True,
-            description=f"{table}: " + "; ".join(audit.description for audit in of_table),
+            description=f"{table}: " + "; ".join(audit.description for audit in of_table) + "; pandera's rules",
         )
         for table, of_table in AUDITS_BY_TABLE.items()
     ],
@@ -40,6 +41,7 @@ def warehouse_audit(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCh
     with open_warehouse(stations.home.warehouse_file) as connection:
         for table, of_table in AUDITS_BY_TABLE.items():
             findings = [run(connection, audit) for audit in of_table]
+            findings += rules_kept(connection, table)
             failed = [finding for finding in findings if not finding.passed]
             yield dg.AssetCheckResult(
                 check_name=_check_name(table),
@@ -51,4 +53,22 @@ def warehouse_audit(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCh
             )
 
 
-ALL_CHECKS = [warehouse_audit]
+@dg.multi_asset_check(
+    name="warehouse_watch",
+    specs=[dg.AssetCheckSpec(watch.name, asset=WAREHOUSE_KEY, description=watch.description) for watch in WATCHES],
+)
+def warehouse_watch(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCheckResult]:
+    """Look at what is worth a look; nothing here stops publishing."""
+    with open_warehouse(stations.home.warehouse_file) as connection:
+        for watch in WATCHES:
+            sight = look(connection, watch)
+            yield dg.AssetCheckResult(
+                check_name=watch.name,
+                asset_key=WAREHOUSE_KEY,
+                passed=sight.passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=sight.figures,
+            )
+
+
+ALL_CHECKS = [warehouse_audit, warehouse_watch]

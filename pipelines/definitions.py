@@ -8,24 +8,19 @@ import dagster as dg
 
 from pipelines.assets import ALL_ASSETS
 from pipelines.checks import ALL_CHECKS
+from pipelines.jobs import ALL_JOBS
 from pipelines.resources import HomeResource, KalshiResource
+from pipelines.schedules import ALL_SCHEDULES
 from pipelines.sweeping import Silent
-
-INGEST_JOB = "ingest"
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
-    """Assets, checks, jobs and resources; `overrides` replaces resources by name."""
+    """Assets, checks, jobs, schedules and resources; `overrides` replaces resources by name."""
     return dg.Definitions(
         assets=ALL_ASSETS,
         asset_checks=ALL_CHECKS,
-        jobs=[
-            dg.define_asset_job(
-                INGEST_JOB,
-                selection=dg.AssetSelection.all(),
-                description="One sweep, from the API to the published tables.",
-            )
-        ],
+        jobs=ALL_JOBS,
+        schedules=ALL_SCHEDULES,
         resources={"stations": HomeResource(), "kalshi": KalshiResource(), "progress": Silent()} | overrides,
         # One process: on one machine starting a process for each step costs seven times the run.
         executor=dg.in_process_executor,

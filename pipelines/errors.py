@@ -14,9 +14,13 @@ class HomeUnusable(MilestonesError):
 
 
 class WarehouseBusy(MilestonesError):
-    """Another run holds the warehouse."""
+    """Another run holds the warehouse: `holder` says which."""
 
     exit_status = 75
+
+    def __init__(self, home: str, holder: str) -> None:
+        super().__init__(f"{home} is being written by {holder}: wait for it, then run again")
+        self.holder = holder
 
 
 class WarehouseUnusable(MilestonesError):

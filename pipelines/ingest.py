@@ -6,10 +6,11 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.definitions import INGEST_JOB, build_defs
+from pipelines.definitions import build_defs
 from pipelines.errors import MilestonesError
 from pipelines.home import Home
 from pipelines.instance import point_dagster_at
+from pipelines.jobs import INGEST_JOB
 from pipelines.kalshi.errors import KalshiError
 from pipelines.landing import Landing
 from pipelines.sweeping import Progress

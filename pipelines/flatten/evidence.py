@@ -15,6 +15,9 @@ ANY_KIND = "any"
 
 BIG_INTEGER = "big_integer"
 
+MAX_EXAMPLE_LENGTH = 200
+"""In characters: a value may have millions, and an example stands there to be read."""
+
 _BEYOND_64_BITS = 2.0**63
 _NAMES = ["type", "path", "kind", "records", "first_seen_at", "last_seen_at", "first_sweep_id", "example"]
 
@@ -25,7 +28,9 @@ def evidence(details: pa.Table, versions: pa.Table) -> pa.Table:
     `details` are rows of milestone_details; `versions` has one row for each of their milestone_ids: milestone_id,
     type, seen_at, sweep_id.
     """
-    leaves = details.select(["milestone_id", "field", "value"]).append_column("kind", _kinds(details))
+    examples = pc.utf8_slice_codeunits(details["value"], 0, MAX_EXAMPLE_LENGTH)
+    leaves = details.select(["milestone_id", "field"]).append_column("value", examples)
+    leaves = leaves.append_column("kind", _kinds(details))
     # The kinds of one version count once each, however many items its arrays have.
     of_version = leaves.group_by(["milestone_id", "field", "kind"]).aggregate([("value", "min")])
     of_any = leaves.group_by(["milestone_id", "field"]).aggregate([("value", "min")])

@@ -11,6 +11,15 @@ from pipelines.errors import WarehouseBusy
 from pipelines.home import Home
 
 
+def holder(home: Home) -> str | None:
+    """Who holds the home now; None when nobody does. A snapshot: only `writer_lock` keeps others out."""
+    try:
+        with writer_lock(home, purpose="a look at the lock"):
+            return None
+    except WarehouseBusy as busy:
+        return busy.holder
+
+
 @contextmanager
 def writer_lock(home: Home, *, purpose: str) -> Iterator[None]:
     """Hold the home against every other writer. Raises WarehouseBusy, naming the holder."""
@@ -21,8 +30,7 @@ def writer_lock(home: Home, *, purpose: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read(200).strip() or "an unknown process"
-            raise WarehouseBusy(f"{home.root} is being written by {holder}: wait for it, then run again") from None
+            raise WarehouseBusy(str(home.root), file.read(200).strip() or "an unknown process") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} ({purpose})")
         file.flush()

@@ -1,0 +1,41 @@
+"""The jobs: one sweep from the API to the published tables, and publishing alone."""
+
+import dagster as dg
+
+from pipelines.assets import PUBLISHED_KEYS
+from pipelines.home import Home
+from pipelines.warehouse.lock import holder
+
+INGEST_JOB = "ingest"
+MAX_RUNTIME_SECONDS = 2 * 60 * 60
+
+INGEST = dg.define_asset_job(
+    INGEST_JOB,
+    selection=dg.AssetSelection.all(),
+    description="One sweep, from the API to the published tables.",
+    # Run monitoring cannot see a killed worker: it ends what takes longer than any sweep does.
+    tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
+)
+
+PUBLISH = dg.define_asset_job(
+    "publish",
+    selection=dg.AssetSelection.assets(*PUBLISHED_KEYS.values()),
+    description="The warehouse as it stands, to the published files.",
+)
+
+_WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
+
+
+def under_way(instance: dg.DagsterInstance, home: Home) -> str | None:
+    """What a new sweep would have to wait for; None when nothing.
+
+    Asks the kernel who writes: a run that was killed stays "started" in Dagster's storage for hours.
+    """
+    writer = holder(home)
+    if writer is not None:
+        return writer
+    waiting = instance.get_runs(dg.RunsFilter(job_name=INGEST_JOB, statuses=_WAITING), limit=1)
+    return f"run {waiting[0].run_id}" if waiting else None
+
+
+ALL_JOBS = [INGEST, PUBLISH]

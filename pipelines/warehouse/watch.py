@@ -1,0 +1,79 @@
+"""What is worth a look without being wrong: old data, unusual volume, placeholders, categories nobody has grouped.
+
+Every watch is one query that gives what it counted and whether that is as usual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+FRESH_WITHIN_HOURS = 24
+USUAL_VOLUME_SHARE = 0.2
+PLACEHOLDER_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A question: `query` gives one row, whether it is as usual and the figures behind that, as one line."""
+
+    name: str
+    description: str
+    query: str
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a watch saw."""
+
+    watch: Watch
+    passed: bool
+    figures: str
+
+
+WATCHES = (
+    Watch(
+        "data_is_fresh",
+        f"The newest update seen is at most {FRESH_WITHIN_HOURS} hours old: of the data itself, whenever runs ran.",
+        f"""SELECT coalesce(max(last_updated_ts) > now() - INTERVAL {FRESH_WITHIN_HOURS} HOUR, false),
+                   'newest update ' || coalesce(CAST(max(last_updated_ts) AS VARCHAR), 'none')
+            FROM milestones""",  # noqa: S608 - constants of ours
+    ),
+    Watch(
+        "volume_is_usual",
+        f"The last full sweep brought within {USUAL_VOLUME_SHARE:.0%} of the median of the five before it.",
+        f"""WITH full_sweeps AS (
+                SELECT records, row_number() OVER (ORDER BY sweep_id DESC) AS age FROM sweeps
+                WHERE mode = 'full' AND status = 'loaded' AND is_complete
+            ), usual AS (SELECT median(records) AS records FROM full_sweeps WHERE age BETWEEN 2 AND 6),
+            newest AS (SELECT records FROM full_sweeps WHERE age = 1)
+            SELECT coalesce(abs(newest.records - usual.records) <= {USUAL_VOLUME_SHARE} * usual.records, true),
+                   'last full sweep ' || coalesce(CAST(newest.records AS VARCHAR), 'none')
+                   || ', usually ' || coalesce(CAST(usual.records AS VARCHAR), 'unknown')
+            FROM usual LEFT JOIN newest ON true""",  # noqa: S608 - constants of ours
+    ),
+    Watch(
+        "placeholders_are_few",
+        f"At most {PLACEHOLDER_SHARE:.0%} of the milestones have placeholder dates.",
+        f"""SELECT count(*) FILTER (has_placeholder_dates) <= {PLACEHOLDER_SHARE} * count(*),
+                   count(*) FILTER (has_placeholder_dates) || ' of ' || count(*) || ' have placeholder dates, '
+                   || count(*) FILTER (category <> category_group) || ' a category with a synonym'
+            FROM milestones""",  # noqa: S608 - constants of ours
+    ),
+    Watch(
+        "categories_are_grouped",
+        "No two category groups differ only by case or by '&' for 'and': a new synonym for category_groups.csv.",
+        """WITH spelled AS (
+                SELECT DISTINCT category_group, replace(lower(category_group), '&', 'and') AS plain FROM milestones
+            ), doubled AS (SELECT plain, string_agg(category_group, ' / ' ORDER BY category_group) AS groups
+                           FROM spelled GROUP BY plain HAVING count(*) > 1)
+            SELECT count(*) = 0, coalesce(string_agg(groups, ', ' ORDER BY groups), 'none') FROM doubled""",
+    ),
+)
+
+
+def look(connection: duckdb.DuckDBPyConnection, watch: Watch) -> Sight:
+    """Ask the question."""
+    passed, figures = connection.execute(watch.query).fetchall()[0]
+    return Sight(watch, bool(passed), figures)
