@@ -76,11 +76,10 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     import logging
     import signal
 
-    from rich.logging import RichHandler
-
     from pipelines import settings
     from pipelines.kalshi.base_url import check_base_url
-    from pipelines.progress import progress_on
+    from pipelines.logs import configure, log_format
+    from pipelines.progress import LogProgress, progress_on
     from pipelines.published import pages_of_last_full_sweep
 
     # All that can be known to be wrong is said before Dagster, which takes seconds to load.
@@ -94,12 +93,14 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
 
     console = Console(stderr=True)
     # Retries are in the run's log; a person at a terminal also wants to know what is being waited for.
-    logger = logging.getLogger("pipelines")
-    logger.addHandler(RichHandler(console=console, show_path=False) if console.is_terminal else logging.NullHandler())
+    logs_json = log_format() == "json"
+    quietly = logging.WARNING if console.is_terminal else logging.CRITICAL
+    configure(sys.stderr, as_json=logs_json, level=logging.INFO if logs_json else quietly)
     # A service manager's SIGTERM ends a run as Ctrl-C does: Dagster knows how to end on that.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        with progress_on(console, expected_pages=expected_pages) as progress:
+        progress_shown = LogProgress() if logs_json else progress_on(console, expected_pages=expected_pages)
+        with progress_shown as progress:
             run_ingest(home, config, progress)
     except KeyboardInterrupt:
         _complain(_interrupted(home))

@@ -11,16 +11,18 @@ from pipelines.checks import ALL_CHECKS
 from pipelines.jobs import ALL_JOBS
 from pipelines.resources import HomeResource, KalshiResource
 from pipelines.schedules import ALL_SCHEDULES
+from pipelines.sensors import ALL_SENSORS
 from pipelines.sweeping import Silent
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
-    """Assets, checks, jobs, schedules and resources; `overrides` replaces resources by name."""
+    """Assets, checks, jobs, schedules, sensors and resources; `overrides` replaces resources by name."""
     return dg.Definitions(
         assets=ALL_ASSETS,
         asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
         schedules=ALL_SCHEDULES,
+        sensors=ALL_SENSORS,
         resources={"stations": HomeResource(), "kalshi": KalshiResource(), "progress": Silent()} | overrides,
         # One process: on one machine starting a process for each step costs seven times the run.
         executor=dg.in_process_executor,

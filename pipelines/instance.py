@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pipelines.durable import write_durably
 from pipelines.home import Home
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-DAGSTER_STORAGE_VARIABLE = "MILESTONES_DAGSTER_HOME"
+INSTANCE_FILE = "dagster.yaml"
 
 
 def point_dagster_at(home: Home) -> None:
-    """Set the variables that Dagster and dagster.yaml read; a DAGSTER_HOME of the user's own stays."""
-    os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT))
-    os.environ[DAGSTER_STORAGE_VARIABLE] = str(home.dagster)
-    home.dagster.mkdir(parents=True, exist_ok=True)
+    """Make $MILESTONES_HOME/dagster the home of Dagster: whatever it writes lies below our home."""
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+    # Read again at every start, so that an edit or an upgrade of the project's file counts.
+    settings = (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+    write_durably(home.dagster / INSTANCE_FILE, lambda path: path.write_bytes(settings))

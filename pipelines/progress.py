@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Self
@@ -12,6 +13,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from pipelines.landing import Page, Sweep
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+class LogProgress:
+    """A record in the log for every page, with sweep and page: for runs that nobody watches."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger(__name__)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def resumed(self, sweep: Sweep) -> None:
+        """An interrupted sweep is taken up after the pages that it landed."""
+        self._logger.info("taken up after page %d", sweep.pages, extra={"sweep_id": sweep.sweep_id})
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """A page of a sweep is on disk."""
+        context = {"sweep_id": sweep.sweep_id, "page": page.number}
+        self._logger.info("%s sweep: %d records landed", sweep.mode, page.records, extra=context)
 
 
 class PlainProgress:

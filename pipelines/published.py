@@ -13,6 +13,7 @@ import duckdb
 from pipelines.errors import MilestonesError
 from pipelines.home import Home
 from pipelines.landing import Landing
+from pipelines.retention import sizes
 from pipelines.warehouse.database import open_reader
 from pipelines.warehouse.load import row_counts
 
@@ -59,6 +60,7 @@ class Status:
     newest_update: datetime | None
     quarantined_by_reason: list[dict[str, Any]]
     drift: list[dict[str, Any]]
+    sizes: dict[str, int]
     unpublished: dict[str, Any] | None
 
 
@@ -123,6 +125,7 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
                 "GROUP BY ALL ORDER BY records DESC, reason LIMIT 5",
             ).records,
             drift=ask(connection, DRIFT).records,
+            sizes=sizes(home),
             unpublished=_unpublished(home, last[0]["sweep_id"] if last else ""),
         )
 

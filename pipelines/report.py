@@ -122,6 +122,8 @@ def print_status(console: Console, status: Status, now: datetime) -> None:
     table.add_row("read up to", _ago(status.watermark, now))
     table.add_row("newest update", _ago(status.newest_update, now))
     table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in status.rows.items()))
+    lies = ", ".join(f"{name.replace('_', ' ')} {size / 1e6:,.1f}" for name, size in status.sizes.items())
+    table.add_row("MB on disk", lies)
     for refusal in status.quarantined_by_reason:
         table.add_row(
             "refused", Text(f"{refusal['records']:,} x {shown(refusal['reason'])} ({shown(refusal['field'])})")

@@ -12,6 +12,7 @@ from pipelines import settings
 from pipelines.contract import Contract
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
+from pipelines.retention import Retention
 from pipelines.stations import Stations
 from pipelines.warehouse.lock import writer_lock
 
@@ -36,7 +37,7 @@ class HomeResource(dg.ConfigurableResource[Stations]):
         home.preflight()
         with writer_lock(home, purpose=f"run {context.run_id or 'without id'}"):
             contract = settings.contract() if self.contract is None else Contract.parse(self.contract)
-            yield Stations(home, now=utc_now, contract=contract)
+            yield Stations(home, now=utc_now, contract=contract, retention=Retention.from_environment())
 
 
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):

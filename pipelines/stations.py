@@ -21,6 +21,7 @@ from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.landing import Landing, Sweep
 from pipelines.publish.snapshot import Snapshot, publish
+from pipelines.retention import Retention, prune
 from pipelines.settings import CONTRACT_VARIABLE
 from pipelines.staging import Decoded, Flattened, Staging, stage_records, stage_tables
 from pipelines.sweeping import Fetch, Progress, SweepRequest, begin
@@ -68,10 +69,18 @@ class Summary(msgspec.Struct):
 class Stations:
     """The stations over one home. `now` gives aware UTC times, `contract` says how details may change."""
 
-    def __init__(self, home: Home, *, now: Callable[[], datetime], contract: Contract = EVOLVE) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        now: Callable[[], datetime],
+        contract: Contract = EVOLVE,
+        retention: Retention | None = None,
+    ) -> None:
         self.home = home
         self._now = now
         self._contract = contract
+        self._retention = retention or Retention()
 
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
         """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is taken up."""
@@ -122,8 +131,10 @@ class Stations:
         return ledger
 
     def publish(self) -> Snapshot:
-        """Publish the warehouse as it stands."""
-        return publish(self.home, now=self._now())
+        """Publish the warehouse as it stands, then remove what retention does not keep."""
+        snapshot = publish(self.home, now=self._now())
+        prune(self.home, self._retention, now=self._now())
+        return snapshot
 
     def rebuild(self) -> dict[str, int]:
         """Derive every table again from the version log; rows by table."""

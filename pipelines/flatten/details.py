@@ -79,11 +79,6 @@ def split_field(field: str) -> tuple[str, ...]:
     return tuple(match[0] for match in _SEGMENT.finditer(field))
 
 
-def join_field(segments: tuple[str, ...]) -> str:
-    """The field of segments, the reverse of `split_field`."""
-    return ".".join(segments).replace(f".{ITEM}", ITEM)
-
-
 def key_of(segment_text: str) -> str:
     """The key that stands in a field, the reverse of `segment`."""
     return str(msgspec.json.decode(segment_text)) if segment_text.startswith('"') else segment_text

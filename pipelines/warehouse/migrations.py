@@ -14,7 +14,7 @@ import duckdb
 from pipelines.staging import Staging
 from pipelines.warehouse.load import apply_log, stage_whole_log, transaction
 from schemas.table import quote
-from schemas.tables import DERIVED_TABLES, PRIVATE_TABLES
+from schemas.tables import DERIVED_TABLES, PRIVATE_TABLES, PUBLISHED_TABLES
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, staging: Staging, version: int
     for table in PRIVATE_TABLES:
         if table.name not in present:
             table.create(connection.execute)
+    for table in (*PUBLISHED_TABLES, *PRIVATE_TABLES):
+        for statement in table.comments:
+            connection.execute(statement)
     apply_log(connection, staging)

@@ -1,0 +1,204 @@
+"""What the tests of the shell share: a played clock, small milestones, and a home with a sandbox beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+import sandbox
+from pipelines.home import Home
+from pipelines.kalshi.client import KalshiClient
+from pipelines.landing import Landing
+from pipelines.stations import Stations
+from pipelines.sweeping import Silent, SweepRequest
+from pipelines.warehouse.load import LedgerRow
+from sandbox.app import build_app
+from sandbox.world import World
+
+NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+ZERO_TIME = "0001-01-01T00:00:00Z"
+
+OUR_CLOCK = frozenset(
+    {"first_seen_at", "last_seen_at", "last_changed_at", "valid_from", "valid_to", "seen_at"}
+    | {"started_at", "finished_at", "vanished_at", "applied_at"}
+)
+"""Columns that say when we looked, not what Kalshi said."""
+
+
+class Clock:
+    """Goes on by a millisecond whenever it is read; `forward` and `set` move it, backwards too."""
+
+    def __init__(self, start: datetime = NOON) -> None:
+        self.time = start
+
+    def __call__(self) -> datetime:
+        self.time += timedelta(milliseconds=1)
+        return self.time
+
+    def forward(self, **delta: float) -> None:
+        self.time += timedelta(**delta)
+
+
+def milestone(number: int, **fields: Any) -> dict[str, Any]:
+    """A small valid milestone; a greater number starts later. Fields given as `...` are left out."""
+    row: dict[str, Any] = {
+        "id": milestone_id(number),
+        "category": "Sports",
+        "type": "football_game",
+        "title": f"Game {number}",
+        "start_date": f"{NOON + timedelta(days=7, minutes=number):%Y-%m-%dT%H:%M:%SZ}",
+        "end_date": None,
+        "notification_message": "The game starts",
+        "last_updated_ts": "2026-11-20T08:30:00.25Z",
+        "details": {"home_team_id": team_id(number), "status": "scheduled", "season": {"week": 0}},
+        "related_event_tickers": [f"KXGAME-{number}", f"KXSPREAD-{number}"],
+        "primary_event_tickers": [f"KXGAME-{number}"],
+        "source_ids": {"source_3_id": f"sr-{number}"},
+    }
+    return {name: value for name, value in (row | fields).items() if value is not ...}
+
+
+def milestone_id(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def team_id(number: int) -> str:
+    return f"11111111-0000-4000-8000-{number:012d}"
+
+
+def as_bytes(rows: Iterable[Mapping[str, Any]]) -> list[bytes]:
+    return [msgspec.json.encode(row) for row in rows]
+
+
+def page_body(rows: Iterable[Mapping[str, Any]], cursor: str | None = "") -> bytes:
+    return msgspec.json.encode({"milestones": list(rows), "cursor": cursor})
+
+
+class Switchboard:
+    """One loopback server for many worlds: answers with whatever app stands in `app`."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None
+        await self.app(scope, receive, send)
+
+
+@dataclass
+class Shell:
+    """The stations over one home, with a world to ask over HTTP, all on one played clock."""
+
+    home: Home
+    world: World
+    base_url: str
+    clock: Clock
+    stations: Stations
+
+    def land(self, **request: Any) -> Landing:
+        with self.client() as api:
+            return self.stations.land(api, SweepRequest(**request), Silent())
+
+    def client(self, **options: Any) -> KalshiClient:
+        return KalshiClient(self.base_url, requests_per_second=0, deadline_seconds=5, now=self.clock, **options)
+
+    def stage(self) -> None:
+        self.stations.stage_records()
+        self.stations.stage_tables()
+
+    def sweep(self, **request: Any) -> LedgerRow:
+        """One sweep to the end: landed, staged, loaded."""
+        self.land(**request)
+        self.stage()
+        return self.stations.load()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return rows_of(self.home.warehouse_file, query)
+
+    def value(self, query: str) -> Any:
+        ((value,),) = self.rows(query)
+        return value
+
+
+class Shells:
+    """Makes shells that share one loopback server; only the newest one's world answers."""
+
+    def __init__(self, switchboard: Switchboard, base_url: str) -> None:
+        self._switchboard = switchboard
+        self._base_url = base_url
+
+    def __call__(self, folder: Path, rows: Iterable[Mapping[str, Any]] = ()) -> Shell:
+        clock = Clock()
+        world = World(as_bytes(rows), now=clock)
+        self.serve(build_app(world))
+        home = Home(folder)
+        return Shell(home, world, self._base_url, clock, Stations(home, now=clock))
+
+    def serve(self, app: ASGIApp) -> None:
+        """Let this app answer instead."""
+        self._switchboard.app = app
+
+
+@contextlib.contextmanager
+def serving_shells() -> Iterator[Shells]:
+    switchboard = Switchboard()
+    with sandbox.running(switchboard) as server:
+        yield Shells(switchboard, server.base_url)
+
+
+def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:
+    """A query's rows, times in UTC, the file left as it was."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.execute(query).fetchall()
+
+
+def tables_in(file: Path) -> list[str]:
+    return [name for (name,) in rows_of(file, "SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")]
+
+
+def contents(file: Path, *, without: frozenset[str] = frozenset(), tables: Iterable[str] = ()) -> dict[str, str]:
+    """A hash of every table's rows (of the named ones only, if any are), whatever their order on disk."""
+    hashes = {}
+    for table in tables or tables_in(file):
+        columns = rows_of(file, f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{table}' ORDER BY 1")
+        kept = ", ".join(f'"{name}"' for (name,) in columns if name not in without)
+        rows = rows_of(file, f'SELECT {kept} FROM "{table}" ORDER BY ALL')
+        hashes[table] = hashlib.sha256(repr(rows).encode()).hexdigest()
+    return hashes
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file and link below a folder, and what it holds."""
+    return {
+        str(path.relative_to(folder)): f"-> {path.readlink()}"
+        if path.is_symlink()
+        else hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def loaded_milestones(home: Home, columns: Literal["*"] | str = "*") -> dict[str, dict[str, Any]]:
+    """The table milestones by id."""
+    with duckdb.connect(str(home.warehouse_file), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        cursor = connection.execute(f"SELECT {columns} FROM milestones")
+        names = [column[0] for column in cursor.description or []]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return {row["milestone_id"]: row for row in rows}
+
+
+def json_of(text: str) -> Any:
+    """JSON with numbers digit for digit."""
+    return json.loads(text, parse_float=str)

@@ -1,0 +1,151 @@
+"""Every audit passes on a sound warehouse and is seen to fail on a broken one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.warehouse.audit import Audit, audits, run
+from pipelines.warehouse.database import open_warehouse
+from schemas.table import Table, quote
+from schemas.tables import PUBLISHED_TABLES
+from tests.support import milestone, serving_shells
+
+TABLES = {table.name: table for table in PUBLISHED_TABLES}
+ALL_AUDITS = {audit.name: audit for audit in audits()}
+
+Breaks = Callable[[duckdb.DuckDBPyConnection, Audit], str | None]
+"""Corrupts the warehouse so that the audit must fail; gives the offence it has to name, None for any."""
+
+
+def twice(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
+    """Store one row of the table twice."""
+    table = TABLES[audit.table]
+    names = ", ".join(map(quote, table.stored_columns))
+    connection.execute(
+        f"INSERT INTO {quote(table.name)} ({names}) SELECT {names} FROM {quote(table.name)} "
+        f"ORDER BY {quote(table.key[0])} LIMIT 1"
+    )
+    return first(connection, table, table.key[0])
+
+
+def orphaned(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
+    """Take away what a row refers to."""
+    (column, target), table = re.fullmatch(rf"{audit.table}_(\w+)_refers_to_(\w+)", audit.name).groups(), audit.table  # type: ignore[union-attr]
+    (reference,) = (one for one in TABLES[table].references if (one.column, one.table) == (column, target))
+    gone = first(connection, TABLES[table], column)
+    connection.execute(f"DELETE FROM {quote(target)} WHERE {quote(reference.to)} = ?", [gone])
+    return gone
+
+
+def uncovered(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
+    """Take away every row that covers one of the other table's."""
+    (reference,) = (one for one in TABLES[audit.table].references if audit.name.endswith(f"_covers_{one.table}"))
+    left = first(connection, TABLES[audit.table], reference.column)
+    connection.execute(f"DELETE FROM {quote(audit.table)} WHERE {quote(reference.column)} = ?", [left])
+    return left
+
+
+def lost_record(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
+    connection.execute("UPDATE sweeps SET records = records + 1 WHERE status = 'loaded'")
+    return first(connection, TABLES["sweeps"], "sweep_id")
+
+
+def two_hold(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
+    connection.execute(
+        "INSERT INTO milestone_versions BY NAME SELECT * EXCLUDE (is_current) REPLACE (version + 1 AS version) "
+        "FROM milestone_versions WHERE valid_to IS NULL ORDER BY milestone_id LIMIT 1"
+    )
+    return first(connection, TABLES["milestone_versions"], "milestone_id")
+
+
+BY_NAME: dict[str, Breaks] = {
+    "sweeps_records_are_accounted_for": lost_record,
+    "milestone_versions_one_holds": two_hold,
+}
+BY_PATTERN: dict[str, Breaks] = {r"_key_is_unique$": twice, r"_refers_to_\w+$": orphaned, r"_covers_\w+$": uncovered}
+"""A new audit belongs into one of these: an audit that nobody has seen fail proves nothing."""
+
+
+def breaker_of(name: str) -> Breaks:
+    if name in BY_NAME:
+        return BY_NAME[name]
+    found = [breaks for pattern, breaks in BY_PATTERN.items() if re.search(pattern, name)]
+    assert len(found) == 1, f"no bad example for the audit {name}: add one to BY_NAME"
+    return found[0]
+
+
+def first(connection: duckdb.DuckDBPyConnection, table: Table, column: str) -> str:
+    query = f"SELECT {quote(column)} FROM {quote(table.name)} ORDER BY 1 LIMIT 1"
+    value: str = connection.execute(query).fetchall()[0][0]
+    return value
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with at least one row in every table, nothing wrong with it."""
+    rows = [milestone(number) for number in range(1, 101)]
+    with serving_shells() as shells:
+        shell = shells(tmp_path_factory.mktemp("sound"), [*rows, milestone(101, title=7)])
+        shell.sweep()
+        shell.clock.forward(hours=1)
+        shell.world.edit_title(rows[0]["id"], "changed")
+        shell.sweep()
+    return shell.home.warehouse_file
+
+
+@pytest.fixture(scope="module")
+def connected(sound: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_warehouse(sound) as connection:
+        yield connection
+
+
+@pytest.fixture
+def warehouse(connected: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The sound warehouse; what a test breaks is rolled back."""
+    connected.execute("BEGIN")
+    yield connected
+    connected.execute("ROLLBACK")
+
+
+def test_the_example_has_rows_in_every_table(warehouse: duckdb.DuckDBPyConnection) -> None:
+    empty = [name for name in TABLES if not warehouse.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchall()]
+    assert empty == []
+
+
+@pytest.mark.parametrize("audit", ALL_AUDITS.values(), ids=ALL_AUDITS)
+def test_a_sound_warehouse_passes(warehouse: duckdb.DuckDBPyConnection, audit: Audit) -> None:
+    finding = run(warehouse, audit)
+    assert (finding.passed, finding.offences, finding.example) == (True, 0, None)
+    assert str(finding) == audit.description
+
+
+@pytest.mark.parametrize("audit", ALL_AUDITS.values(), ids=ALL_AUDITS)
+def test_every_audit_is_seen_to_fail(warehouse: duckdb.DuckDBPyConnection, audit: Audit) -> None:
+    offence = breaker_of(audit.name)(warehouse, audit)
+    finding = run(warehouse, audit)
+    assert not finding.passed
+    assert finding.offences >= 1
+    if offence is not None:
+        assert finding.example == offence
+    assert str(finding) == (
+        f"{audit.table}: not true that {audit.description}: {finding.offences} rows, such as {finding.example}"
+    )
+
+
+def test_names_are_unique_and_say_the_table() -> None:
+    assert len(ALL_AUDITS) == len(list(audits()))
+    for audit in audits():
+        assert audit.table in TABLES
+        assert audit.name.startswith(f"{audit.table}_")
+
+
+def test_every_declared_key_and_reference_is_audited() -> None:
+    for table in TABLES.values():
+        assert f"{table.name}_key_is_unique" in ALL_AUDITS
+        for reference in table.references:
+            assert f"{table.name}_{reference.column}_refers_to_{reference.table}" in ALL_AUDITS

@@ -1,0 +1,155 @@
+"""One transaction for all of a sweep: idempotent, and nothing half done after a fault."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.errors import NothingToDo
+from pipelines.staging import Staging
+from pipelines.warehouse.database import open_warehouse
+from pipelines.warehouse.load import (
+    LedgerRow,
+    Outcome,
+    is_loaded,
+    load,
+    newest_watermark,
+    record_failure,
+    row_counts,
+    transaction,
+)
+from schemas.tables import FLAT_TABLES, PUBLISHED_TABLES
+from tests.support import NOON, Shell, contents, milestone, serving_shells
+
+ROWS = [*(milestone(number) for number in range(1, 101)), milestone(101, title=7)]
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A sweep of 100 good milestones and a bad one, staged and not loaded."""
+    with serving_shells() as shells:
+        shell = shells(tmp_path_factory.mktemp("staged"), ROWS)
+        shell.land()
+        shell.stage()
+    return shell
+
+
+@pytest.fixture
+def file(staged: Shell, tmp_path: Path) -> Path:
+    """A copy of its empty warehouse."""
+    shutil.copyfile(staged.home.warehouse_file, tmp_path / "warehouse.duckdb")
+    return tmp_path / "warehouse.duckdb"
+
+
+@pytest.fixture
+def staging(staged: Shell, tmp_path: Path) -> Staging:
+    """A copy of its staged files."""
+    (folder,) = (staged.home.warehouse / "staging").iterdir()
+    shutil.copytree(folder, tmp_path / folder.name)
+    return Staging(tmp_path / folder.name)
+
+
+def ledger_of(staging: Staging, **fields: object) -> LedgerRow:
+    known = {
+        "sweep_id": staging.folder.name,
+        "mode": "full",
+        "status": "loaded",
+        "started_at": NOON,
+        "finished_at": NOON + timedelta(seconds=1),
+        "filters": "{}",
+        "pages": 2,
+        "records": 101,
+        "new": 100,
+        "quarantined": 1,
+        "watermark": NOON,
+        "is_complete": True,
+    }
+    return LedgerRow(**(known | fields))  # type: ignore[arg-type]
+
+
+def test_a_sweep_is_loaded_once(file: Path, staging: Staging) -> None:
+    ledger = ledger_of(staging)
+    with open_warehouse(file) as connection:
+        assert newest_watermark(connection) is None
+        assert not is_loaded(connection, ledger.sweep_id)
+        assert load(connection, staging, ledger, Outcome()) is True
+        assert is_loaded(connection, ledger.sweep_id)
+        assert newest_watermark(connection) == NOON
+        counts = row_counts(connection)
+    assert counts.keys() == {table.name for table in PUBLISHED_TABLES}
+    assert (counts["milestones"], counts["milestone_versions"], counts["quarantine"], counts["sweeps"]) == (
+        100,
+        100,
+        1,
+        1,
+    )
+    before = contents(file)
+    with open_warehouse(file) as connection:
+        assert load(connection, staging, ledger_of(staging, new=0, unchanged=100), Outcome()) is False
+    assert contents(file) == before
+
+
+@pytest.mark.parametrize("table", [table.name for table in FLAT_TABLES])
+def test_a_load_that_dies_at_a_table_leaves_nothing(file: Path, staging: Staging, table: str) -> None:
+    before = contents(file)
+    (staging.folder / f"{table}.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(duckdb.Error), open_warehouse(file) as connection:
+        load(connection, staging, ledger_of(staging), Outcome())
+    assert contents(file) == before
+
+
+def test_a_load_that_dies_at_its_ledger_leaves_nothing(file: Path, staging: Staging) -> None:
+    before = contents(file)
+    with pytest.raises(duckdb.ConstraintException), open_warehouse(file) as connection:
+        load(connection, staging, ledger_of(staging, finished_at=None), Outcome())
+    assert contents(file) == before
+
+
+def test_a_load_without_staged_tables(file: Path, tmp_path: Path) -> None:
+    nothing = Staging(tmp_path / "000001-20261123T120000Z")
+    with open_warehouse(file) as connection, pytest.raises(NothingToDo, match=r"000001-.* has no staged tables"):
+        load(connection, nothing, ledger_of(nothing), Outcome())
+
+
+def test_a_failure_is_recorded_with_what_was_refused_and_once(file: Path, staging: Staging) -> None:
+    failed = ledger_of(staging, status="failed", new=0, watermark=None, is_complete=False, error="it broke")
+    with open_warehouse(file) as connection:
+        for _ in range(2):
+            record_failure(connection, staging, failed)
+        assert newest_watermark(connection) is None
+        assert not is_loaded(connection, failed.sweep_id)
+        assert {name: count for name, count in row_counts(connection).items() if count} == {
+            "quarantine": 1,
+            "sweeps": 1,
+        }
+        assert connection.execute("SELECT status, error FROM sweeps").fetchall() == [("failed", "it broke")]
+
+
+def test_a_failed_sweep_may_be_loaded_in_the_end(file: Path, staging: Staging) -> None:
+    with open_warehouse(file) as connection:
+        record_failure(connection, staging, ledger_of(staging, status="failed", error="it broke", watermark=None))
+        assert load(connection, staging, ledger_of(staging), Outcome()) is True
+        assert connection.execute("SELECT status, error FROM sweeps").fetchall() == [("loaded", None)]
+        assert row_counts(connection)["quarantine"] == 1
+
+
+@pytest.mark.parametrize("fault", [duckdb.Error("x"), KeyboardInterrupt(), ZeroDivisionError()], ids=repr)
+def test_a_transaction_is_all_or_nothing(file: Path, fault: BaseException) -> None:
+    def use(connection: duckdb.DuckDBPyConnection) -> None:
+        with transaction(connection):
+            connection.execute("INSERT INTO mine VALUES (1)")
+            raise fault
+
+    with open_warehouse(file) as connection:
+        connection.execute("CREATE TABLE mine (n INTEGER)")
+        with pytest.raises(type(fault)):
+            use(connection)
+        assert connection.execute("SELECT * FROM mine").fetchall() == []
+        with transaction(connection):
+            connection.execute("INSERT INTO mine VALUES (2)")
+    with open_warehouse(file) as connection:
+        assert connection.execute("SELECT * FROM mine").fetchall() == [(2,)]
