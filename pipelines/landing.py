@@ -104,9 +104,15 @@ class Landing:
         self.sweep = sweep
 
     @classmethod
-    def begin(cls, raw: Path, *, mode: Mode, filters: Filters, ids: list[str], now: datetime) -> Landing:
-        """A new sweep, numbered after the newest: numbers order sweeps even where the clock was set back."""
-        number = max((int(match[1]) for match in map(_SWEEP_ID.fullmatch, _folders(raw)) if match), default=0) + 1
+    def begin(
+        cls, raw: Path, *, mode: Mode, filters: Filters, ids: list[str], now: datetime, after: str | None = None
+    ) -> Landing:
+        """A new sweep, numbered after the newest: numbers order sweeps even where the clock was set back.
+
+        `after` is the newest sweep_id in the ledger: the raw pages may have been left out of a backup.
+        """
+        known = map(_SWEEP_ID.fullmatch, (*_folders(raw), after or ""))
+        number = max((int(match[1]) for match in known if match), default=0) + 1
         sweep_id = f"{number:06d}-{now:%Y%m%dT%H%M%SZ}"
         landing = cls(raw / sweep_id, Sweep(sweep_id=sweep_id, mode=mode, filters=filters, ids=ids, started_at=now))
         landing.save()

@@ -1,20 +1,17 @@
 """Sensors: alerts to a webhook when a run fails or a check turns from passed to failed. Off until switched on."""
 
+from collections.abc import Iterable
+
 import dagster as dg
 import msgspec
 
 from pipelines.alerts import Webhook, check_failed_text, run_failed_text
+from pipelines.assets import ALL_ASSETS
+from pipelines.checks import ALL_CHECKS
 from pipelines.jobs import ALL_JOBS
 
-CHECKS_PER_TICK = 500
+CHECK_KEYS = sorted(key for definition in (*ALL_ASSETS, *ALL_CHECKS) for key in definition.check_keys)
 NO_WEBHOOK = "no webhook is configured: set MILESTONES_WEBHOOK_URL"
-
-
-class CheckCursor(msgspec.Struct):
-    """Up to where check evaluations were read, and which checks failed when last seen."""
-
-    storage_id: int = 0
-    failing: list[str] = msgspec.field(default_factory=list)
 
 
 @dg.run_failure_sensor(
@@ -44,38 +41,36 @@ def check_failure_alert(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     webhook = Webhook.from_environment()
     if webhook is None:
         return dg.SkipReason(NO_WEBHOOK)
-    cursor = msgspec.json.decode(context.cursor, type=CheckCursor) if context.cursor else CheckCursor()
-    failing = set(cursor.failing)
-    records = context.instance.get_event_records(
-        dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION, after_cursor=cursor.storage_id),
-        limit=CHECKS_PER_TICK,
-        ascending=True,
-    )
-    told = 0
-    for record in records:
-        cursor.storage_id = record.storage_id
-        event = record.event_log_entry.dagster_event
-        if event is None:
-            continue
-        evaluation = event.asset_check_evaluation_data
-        name = f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}"
-        if evaluation.passed:
-            failing.discard(name)
-        elif name not in failing:
-            failing.add(name)
-            told += 1
-            webhook.post(
-                check_failed_text(
-                    evaluation.asset_key.to_user_string(),
-                    evaluation.check_name,
-                    evaluation.severity.value,
-                    evaluation.description or "no description",
-                )
-            )
-    cursor.failing = sorted(failing)
+    failing = set(msgspec.json.decode(context.cursor, type=list[str])) if context.cursor else set()
+    turned, failing = turned_checks(context.instance, CHECK_KEYS, failing)
+    for text in turned:
+        webhook.post(text)
     # Kept only when all were told: an alert that could not be delivered is tried again at the next tick.
-    context.update_cursor(msgspec.json.encode(cursor).decode())
-    return dg.SkipReason(f"{len(records)} evaluations read, {told} told")
+    context.update_cursor(msgspec.json.encode(sorted(failing)).decode())
+    return dg.SkipReason(f"{len(turned)} checks turned, {len(failing)} fail")
+
+
+def turned_checks(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], failing: set[str]
+) -> tuple[list[str], set[str]]:
+    """Alerts for the checks that fail and did not when last seen (`failing`), and all that fail now."""
+    turned = []
+    fail_now = set()
+    for key in keys:
+        record = instance.get_latest_asset_check_evaluation_record(key)
+        evaluation = record.evaluation if record else None
+        name = key.to_user_string()
+        if not isinstance(evaluation, dg.AssetCheckEvaluation):
+            # Never asked, or being asked again by a run under way: as it was until it is answered.
+            fail_now |= failing & {name}
+            continue
+        if evaluation.passed:
+            continue
+        fail_now.add(name)
+        if name not in failing:
+            asset, severity = key.asset_key.to_user_string(), evaluation.severity.value
+            turned.append(check_failed_text(asset, key.name, severity, evaluation.description or "no description"))
+    return turned, fail_now
 
 
 ALL_SENSORS = [run_failure_alert, check_failure_alert]

@@ -97,6 +97,7 @@ def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
     """The sweep to run: the newest one, where it was interrupted and is what was asked for, or else a new one."""
     with open_warehouse(home.warehouse_file) as connection:
         watermark = warehouse.newest_watermark(connection)
+        newest_loaded = warehouse.newest_sweep_id(connection)
     mode, filters = request.mode_after(watermark), request.filters
     if mode == "incremental" and watermark is not None:
         filters.min_updated_ts = seconds_before(watermark, OVERLAP_SECONDS)
@@ -104,7 +105,7 @@ def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
     if newest is not None and _goes_on(newest.sweep, request, mode, filters, now):
         newest.reopen()
         return newest
-    return Landing.begin(home.raw, mode=mode, filters=filters, ids=list(request.ids), now=now)
+    return Landing.begin(home.raw, mode=mode, filters=filters, ids=list(request.ids), now=now, after=newest_loaded)
 
 
 def _goes_on(sweep: Sweep, request: SweepRequest, mode: Mode, filters: Filters, now: datetime) -> bool:

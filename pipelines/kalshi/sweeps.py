@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlencode
 
+import msgspec
+
 from pipelines.kalshi.answer import Answer
 from pipelines.kalshi.errors import InvalidCursor, NotFound, PagingFault
 from pipelines.kalshi.paging import Paging
@@ -73,23 +75,30 @@ def full_sweep(
     landed: Sequence[str | None] = (),
 ) -> Iterator[Fetched]:
     """Every page, then catch-ups until one cannot have missed anything. Raises PagingFault when none ever does."""
-    yield from scan(api, query, landed=landed)
-    since = started_at
+    newest = 0
+    for fetched in scan(api, query, landed=landed):
+        newest = max(newest, _newest_update(fetched.answer.body))
+        yield fetched
+    since = seconds_before(started_at, OVERLAP_SECONDS)
     seen: set[bytes] = set()
     for _ in range(MAX_CATCH_UPS):
-        begun_at = now()
+        begun_at, newest_before = int(now().timestamp()), newest
         pages = new = 0
-        for fetched in scan(api, replace(query, min_updated_ts=seconds_before(since, OVERLAP_SECONDS))):
+        for fetched in scan(api, replace(query, min_updated_ts=since)):
             pages += 1
             records = _digests(fetched.answer.body)
             new += len(records - seen)
             seen |= records
+            newest = max(newest, _newest_update(fetched.answer.body))
             yield fetched
-        # One page is one moment: nothing can move while it is read. Several that bring only what earlier
-        # catch-ups brought saw no move either.
-        if pages == 1 or new == 0:
+        # Whatever moves from now on carries a later time than what had been seen before this catch-up began, by the
+        # API's own clock: the next one need not look back further.
+        narrower = min(newest_before, begun_at) - 1
+        # One page is one moment: nothing can move while it is read. Several that bring nothing new prove nothing
+        # while the window can still get narrower: a row may have moved behind the cursor meanwhile.
+        if pages == 1 or (new == 0 and narrower <= since):
             return
-        since = begun_at
+        since = max(since, narrower)
     raise PagingFault(
         "no end of changes", page=pages, detail=f"after {MAX_CATCH_UPS} catch-ups milestones still change", cursor=""
     )
@@ -109,6 +118,30 @@ def by_id(api: Api, milestone_ids: Iterable[str], *, not_found: list[str]) -> It
 def seconds_before(moment: datetime, seconds: int) -> int:
     """Whole Unix seconds, as `min_updated_ts` wants them."""
     return int(moment.timestamp()) - seconds
+
+
+class _Updated(msgspec.Struct):
+    last_updated_ts: str
+
+
+_updated_decoder = msgspec.json.Decoder(_Updated)
+
+
+def _newest_update(body: bytes) -> int:
+    """The newest last_updated_ts on a page, in whole Unix seconds; 0 where none can be read."""
+    newest = ""
+    for raw in raw_page_decoder.decode(body).milestones:
+        try:
+            text = _updated_decoder.decode(raw).last_updated_ts
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+        # Text in UTC sorts by time up to the seconds.
+        if text.endswith("Z") and text[:19] > newest:
+            newest = text[:19]
+    try:
+        return max(0, int(datetime.fromisoformat(f"{newest}+00:00").timestamp()))
+    except ValueError:
+        return 0
 
 
 def _digests(body: bytes) -> set[bytes]:

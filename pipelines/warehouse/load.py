@@ -212,6 +212,12 @@ def newest_watermark(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     return watermark
 
 
+def newest_sweep_id(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The newest sweep in the ledger; None before the first."""
+    sweep_id: str | None = connection.execute("SELECT max(sweep_id) FROM sweeps").fetchall()[0][0]
+    return sweep_id
+
+
 def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows of every published table."""
     return {

@@ -1,0 +1,317 @@
+"""What is left when `milestones ingest --full` is killed at a random moment: `python -m bench.crash`.
+
+A home holds one state of a sandbox's world, the sandbox already serves the next one. The command is started as a user
+would start it, killed with SIGKILL, and run once more to its end. At the moment after the kill, the published file
+has to be the old state or the new one; at the end every table has to equal that of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from pipelines.durable import TEMPORARY_SUFFIX
+from pipelines.errors import MilestonesError
+from pipelines.home import Home
+from pipelines.kalshi.client import KalshiClient
+from pipelines.publish.manifest import verify
+from pipelines.stations import Stations
+from pipelines.sweeping import Silent, SweepRequest
+from pipelines.warehouse.database import open_reader
+from sandbox.app import build_app
+from sandbox.evolve import Counts, evolve
+from sandbox.generate import generate_bodies
+from sandbox.server import running
+from sandbox.world import World
+from schemas.table import quote
+
+KILLS = int(os.environ.get("BENCH_KILLS", "20"))
+SEED = int(os.environ.get("BENCH_SEED", "1"))
+ROWS = 2_000
+CHANGES = 20
+"""Of each kind, between the state that is published and the one that is fetched."""
+LATENCY_SECONDS = 0.05
+RUN_SECONDS_MAX = 300
+DELAY_SECONDS_MAX = 1.2
+"""From the sign of a phase to the kill: somewhat longer than most phases, so that none is spared."""
+POLL_SECONDS = 0.002
+
+OUR_CLOCK = frozenset(
+    {"first_seen_at", "last_seen_at", "last_changed_at", "valid_from", "valid_to", "seen_at", "vanished_at"}
+)
+"""Columns that say when we looked: compared only as to whether they hold anything."""
+OF_THE_RUN = frozenset({"sweep_id"})
+LEDGER = "sweeps"
+
+Row = tuple[object, ...]
+State = dict[str, Counter[Row]]
+"""Every table's rows with how often each occurs; the ledger as the sum of what its sweeps stored."""
+
+
+def now() -> datetime:
+    """The clock of worlds and homes."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the command's work, and the sign on disk that it has begun."""
+
+    name: str
+    has_begun: Callable[[Home, frozenset[str]], bool]
+
+
+def _new_sweep(home: Home, before: frozenset[str]) -> Path | None:
+    new = sorted({path.name for path in home.raw.iterdir()} - before)
+    return home.raw / new[-1] if new else None
+
+
+def _is_landing(home: Home, before: frozenset[str]) -> bool:
+    return _new_sweep(home, before) is not None
+
+
+def _is_staging(home: Home, before: frozenset[str]) -> bool:
+    sweep = _new_sweep(home, before)
+    return sweep is not None and home.staging(sweep.name).exists()
+
+
+def _is_loading(home: Home, before: frozenset[str]) -> bool:
+    sweep = _new_sweep(home, before)
+    return sweep is not None and (home.staging(sweep.name) / "milestones.parquet").exists()
+
+
+def _is_publishing(home: Home, _: frozenset[str]) -> bool:
+    return any(home.published.glob(f"*{TEMPORARY_SUFFIX}"))
+
+
+PHASES = (
+    Phase("landing", _is_landing),
+    Phase("staging", _is_staging),
+    Phase("loading", _is_loading),
+    Phase("publishing", _is_publishing),
+)
+
+
+@dataclass
+class Found:
+    """What kills have done, all of it wrong: each is a list of what was seen."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+
+
+class Bench:
+    """A home to copy, a world to ask, and the states before and after an undisturbed run."""
+
+    def __init__(self, folder: Path, world: World, base_url: str, *, seed: int) -> None:
+        self._folder = folder
+        self._base_url = base_url
+        self._random = random.Random(seed)  # noqa: S311 - moments, not secrets
+        self._old_home = Home(folder / "old")
+        self._sweep(self._old_home)
+        for milestone_id in world.ids()[:CHANGES]:
+            world.remove(milestone_id)
+        # The second full sweep that does not bring them; the one to be killed marks them as vanished.
+        self._sweep(self._old_home)
+        evolve(world, seed, Counts(**dict.fromkeys(set(Counts.__slots__) - {"removals"}, CHANGES)))
+        self.old = state_of(self._old_home)
+        undisturbed = self.undisturbed("undisturbed")
+        self.new = state_of(undisturbed)
+        shutil.rmtree(undisturbed.root)
+
+    def kill_once(self, number: int, found: Found) -> None:
+        """One kill, one run after it, and what is wrong then. A run that ends before it is killed is begun again."""
+        phase = PHASES[number % len(PHASES)]
+        while True:
+            home = self._copy("killed")
+            if self._killed(home, phase):
+                break
+            shutil.rmtree(home.root)
+        label = f"kill {number} while {phase.name}"
+        found.kills[phase.name] += 1
+        self.compare_at_once(home, label, found)
+        self._run(home).wait_for_success()
+        self.compare_at_the_end(home, label, found)
+        self.compare_leftovers(home, label, found)
+        shutil.rmtree(home.root)
+
+    def _killed(self, home: Home, phase: Phase) -> bool:
+        before = frozenset(path.name for path in home.raw.iterdir())
+        run = self._run(home)
+        give_up_at = time.monotonic() + RUN_SECONDS_MAX
+        while not phase.has_begun(home, before):
+            if not run.is_alive or time.monotonic() > give_up_at:
+                run.kill()
+                return False
+            time.sleep(POLL_SECONDS)
+        time.sleep(self._random.uniform(0, DELAY_SECONDS_MAX))
+        return run.kill()
+
+    def compare_at_once(self, home: Home, label: str, found: Found) -> None:
+        """The published file and its snapshot, as a reader finds them now."""
+        try:
+            state = state_of(home)
+            verified = verify(home)
+        except (duckdb.Error, MilestonesError, OSError) as error:
+            found.unreadable.append(f"{label}: {error}")
+            return
+        found.unreadable += [f"{label}: {difference}" for difference in verified.differences]
+        if state not in (self.old, self.new):
+            found.unreadable.append(f"{label}: neither the old state nor the new one is published")
+
+    def compare_at_the_end(self, home: Home, label: str, found: Found) -> None:
+        """Every published table with that of an undisturbed run."""
+        try:
+            state = state_of(home)
+            found.unreadable += [f"{label}, at the end: {difference}" for difference in verify(home).differences]
+        except (duckdb.Error, MilestonesError, OSError) as error:
+            found.unreadable.append(f"{label}, at the end: {error}")
+            return
+        for table in sorted(self.new.keys() | state.keys()):
+            expected, got = self.new.get(table, Counter()), state.get(table, Counter())
+            found.lost += [f"{label}: {table} lacks {row}" for row in (expected - got).elements()]
+            found.duplicated += [f"{label}: {table} has too much: {row}" for row in (got - expected).elements()]
+
+    def compare_leftovers(self, home: Home, label: str, found: Found) -> None:
+        """What is there under a temporary name."""
+        left = sorted(home.root.rglob(f"*{TEMPORARY_SUFFIX}"))
+        found.leftovers += [f"{label}: {path.relative_to(home.root)}" for path in left]
+
+    def undisturbed(self, name: str) -> Home:
+        """A copy of the old home after a run that nobody killed."""
+        home = self._copy(name)
+        self._sweep(home)
+        return home
+
+    def _sweep(self, home: Home) -> None:
+        """A full sweep to the end, undisturbed; in this process, since only its outcome counts."""
+        home.preflight()
+        stations = Stations(home, now=now)
+        with KalshiClient(self._base_url, requests_per_second=0) as api:
+            stations.land(api, SweepRequest(mode="full"), Silent())
+        stations.stage_records()
+        stations.stage_tables()
+        stations.load()
+        stations.publish()
+
+    def _copy(self, name: str) -> Home:
+        return Home(Path(shutil.copytree(self._old_home.root, self._folder / name, symlinks=True)))
+
+    def _run(self, home: Home) -> Run:
+        return Run(home, self._base_url)
+
+
+class Run:
+    """One process of the command, in a process group of its own."""
+
+    def __init__(self, home: Home, base_url: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", "ingest", "--full"],
+            env=os.environ
+            | {
+                "MILESTONES_HOME": str(home.root),
+                "KALSHI_BASE_URL": base_url,
+                "KALSHI_REQUESTS_PER_SECOND": "0",
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Has neither ended nor been killed."""
+        return self._process.poll() is None
+
+    def kill(self) -> bool:
+        """SIGKILL to all of it; whether that is what ended it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+        return self._process.returncode == -signal.SIGKILL
+
+    def wait_for_success(self) -> None:
+        """Raises SystemExit when it fails: then there is nothing to compare."""
+        _, complaint = self._process.communicate(timeout=RUN_SECONDS_MAX)
+        if self._process.returncode:
+            raise SystemExit(f"the run after a kill ended with {self._process.returncode}: {complaint}")
+
+
+def state_of(home: Home) -> State:
+    """The published tables, without what depends on when and how often we looked."""
+    with open_reader(home.published_duckdb) as connection:
+        tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
+        state = {name: _rows(connection, name) for (name,) in tables if name not in (LEDGER, "schema_version")}
+        stored = (
+            """SELECT sum("new"), sum(changed), sum(quarantined), sum(vanished) FROM sweeps WHERE status = 'loaded'"""
+        )
+        state[LEDGER] = Counter(connection.execute(stored).fetchall())
+    return state
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, table: str) -> Counter[Row]:
+    named = connection.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY 1", [table])
+    # The change of a clock column holds such a time as its value.
+    is_of_our_clock = "field = 'vanished_at'" if table == "milestone_changes" else "false"
+    columns = [
+        f"{quote(name)} IS NULL"
+        if name in OUR_CLOCK
+        else f"CASE WHEN {is_of_our_clock} THEN ({quote(name)} IS NULL)::VARCHAR ELSE {quote(name)}::VARCHAR END"
+        for (name,) in named.fetchall()
+        if name not in OF_THE_RUN
+    ]
+    return Counter(connection.execute(f"SELECT {', '.join(columns)} FROM {quote(table)}").fetchall())  # noqa: S608
+
+
+@contextlib.contextmanager
+def prepared(*, seed: int, rows: int = ROWS) -> Iterator[Bench]:
+    """The bench, over a folder and a server that end with the block."""
+    world = World(generate_bodies(rows, seed, now()), now=now)
+    with (
+        tempfile.TemporaryDirectory(prefix="milestones-crash-") as folder,
+        running(build_app(world, latency_seconds=LATENCY_SECONDS)) as server,
+    ):
+        yield Bench(Path(folder), world, server.base_url, seed=seed)
+
+
+def main() -> None:
+    """Kill, run again, compare; print a Markdown table and what was wrong."""
+    begun = time.perf_counter()
+    found = Found()
+    with prepared(seed=SEED) as bench:
+        for number in range(KILLS):
+            bench.kill_once(number, found)
+    kills = sum(found.kills.values())
+    phases = ", ".join(f"{count} {name}" for name, count in found.kills.items())
+    print(f"seed {SEED}, {ROWS:,} milestones, {time.perf_counter() - begun:.0f} s; kills while: {phases}\n")
+    print("| kills | lost | duplicated | unreadable | leftovers |")
+    print("| --- | --- | --- | --- | --- |")
+    print(
+        f"| {kills} | {len(found.lost)} | {len(found.duplicated)} | {len(found.unreadable)} | {len(found.leftovers)} |"
+    )
+    for fault in (*found.lost[:5], *found.duplicated[:5], *found.unreadable, *found.leftovers):
+        print(f"- {fault}")
+    if found.lost or found.duplicated or found.unreadable or found.leftovers:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

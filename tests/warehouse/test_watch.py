@@ -1,0 +1,53 @@
+"""Watches: every one is seen to pass and seen to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from pipelines.warehouse.watch import WATCHES, Watch, look
+from schemas.tables import MILESTONES, SWEEPS
+
+MILESTONE = "milestone_id, category, category_group, type, title, notification_message, details, content_hash"
+FULL = "'full', 'loaded', now(), now(), '{}'"
+
+USUAL = [
+    f"""INSERT INTO milestones ({MILESTONE}, last_updated_ts, is_simulated, has_placeholder_dates, first_seen_at,
+        last_changed_at) SELECT range::VARCHAR, 'Sports', 'Sports', 't', 't', '', '{{}}', 'h', now(), false, false,
+        now(), now() FROM range(200)""",
+    f"""INSERT INTO sweeps SELECT range::VARCHAR, {FULL}, 1, 200, 0, 0, 200, 0, 0, 0, 1, 0, 0, 1, NULL, true, NULL
+        FROM range(6)""",
+]
+UNUSUAL = {
+    "data_is_fresh": "UPDATE milestones SET last_updated_ts = now() - INTERVAL 25 HOUR",
+    "volume_is_usual": "UPDATE sweeps SET records = 150 WHERE sweep_id = '5'",
+    "placeholders_are_few": "UPDATE milestones SET has_placeholder_dates = true WHERE milestone_id::INT < 3",
+    "categories_are_grouped": "UPDATE milestones SET category_group = 'sports' WHERE milestone_id = '7'",
+}
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        for table in (MILESTONES, SWEEPS):
+            table.create(opened.execute)
+        yield opened
+
+
+@pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
+def test_a_watch_passes_and_fails(watch: Watch, connection: duckdb.DuckDBPyConnection) -> None:
+    for statement in USUAL:
+        connection.execute(statement)
+    usual = look(connection, watch)
+    assert (usual.passed, bool(usual.figures)) == (True, True)
+    connection.execute(UNUSUAL[watch.name])
+    unusual = look(connection, watch)
+    assert not unusual.passed
+    assert unusual.figures != usual.figures
+
+
+@pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
+def test_an_empty_warehouse_breaks_no_watch(watch: Watch, connection: duckdb.DuckDBPyConnection) -> None:
+    assert look(connection, watch).passed == (watch.name != "data_is_fresh")
