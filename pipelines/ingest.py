@@ -13,6 +13,7 @@ from pipelines.instance import point_dagster_at
 from pipelines.jobs import INGEST_JOB
 from pipelines.kalshi.errors import KalshiError
 from pipelines.landing import Landing
+from pipelines.resources import HomeResource
 from pipelines.sweeping import Progress
 
 
@@ -23,7 +24,8 @@ class RunFailed(MilestonesError):
 def run_ingest(home: Home, config: dict[str, Any], progress: Progress) -> str:
     """One run of the job; its id. Raises MilestonesError or KalshiError, whatever they were raised from."""
     point_dagster_at(home)
-    job = build_defs(progress=progress).resolve_job_def(INGEST_JOB)
+    job = build_defs(progress=progress, stations=HomeResource(path=str(home.root))).resolve_job_def(INGEST_JOB)
+    before = _newest_id(home)
     run_config = {
         "ops": {"pages": {"config": config}},
         # What happened is told by us; every event is in Dagster's log.
@@ -35,18 +37,29 @@ def run_ingest(home: Home, config: dict[str, Any], progress: Progress) -> str:
         except dg.DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
         except Exception as error:
-            raise _cause(error, home) from error
+            raise _cause(error, home, before) from error
     return result.run_id
 
 
-def _cause(error: Exception, home: Home) -> Exception:
-    """The fault that a user can act on, out of what Dagster wrapped around it."""
+def _cause(error: Exception, home: Home, before: str | None) -> Exception:
+    """The fault that a user can act on, out of what Dagster wrapped around it.
+
+    `before` is the sweep that was the newest when the run began: its story is not this run's.
+    """
     link: BaseException | None = error
-    while link is not None:
+    # Dagster's chains of exceptions can be rings.
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
         if isinstance(link, (MilestonesError, KalshiError)):
             return link
+        seen.add(id(link))
         link = link.__cause__ or link.__context__
     landing = Landing.newest(home.raw)
-    if landing is not None and landing.sweep.state == "failed" and landing.sweep.error:
-        return RunFailed(landing.sweep.error)
-    return RunFailed(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}")
+    if landing is not None and landing.sweep.sweep_id != before and landing.sweep.state == "failed":
+        return RunFailed(landing.sweep.error or "no reason was left")
+    return RunFailed(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}")
+
+
+def _newest_id(home: Home) -> str | None:
+    landing = Landing.newest(home.raw)
+    return landing.sweep.sweep_id if landing else None

@@ -105,12 +105,13 @@ class BarProgress:
         """A page of a sweep is on disk."""
         self._records += page.records
         rate = self._records / max(time.monotonic() - self._begun_at, 0.001)
-        total = max(self._expected, page.number) if self._expected and sweep.mode == "full" else None
+        is_known = self._expected is not None and sweep.mode == "full"
+        # rich takes None for "as it was": how long an incremental sweep will be, nobody knows.
+        self._progress.tasks[self._task].total = max(self._expected or 0, page.number) if is_known else None
         self._progress.update(
             self._task,
             description=f"{sweep.mode} sweep",
             completed=page.number,
-            total=total,
             records=self._records,
             rate=rate,
         )

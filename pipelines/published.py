@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,8 +44,13 @@ class Answer:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Rows by column name."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        """Rows by column name; a name that comes again is numbered: a, a_2."""
+        seen: Counter[str] = Counter()
+        names = []
+        for column in self.columns:
+            seen[column] += 1
+            names.append(column if seen[column] == 1 else f"{column}_{seen[column]}")
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class Status:
 
 @contextmanager
 def reading(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The published file, opened for one use. Raises NothingPublished."""
+    """The published file, opened for one use. Raises NothingPublished, WarehouseUnusable."""
     if not home.published_duckdb.exists():
         raise NothingPublished(f"nothing is published at {home.published_duckdb}: run milestones ingest first")
     with open_reader(home.published_duckdb) as connection:
@@ -77,9 +83,12 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
     """Run one query. Raises QueryFailed with DuckDB's words."""
     try:
         cursor = connection.execute(query)
-        return Answer([column[0] for column in cursor.description or []], cursor.fetchall())
+        # DuckDB answers a text without a statement with None, against its types.
+        if not cursor or not cursor.description:
+            raise QueryFailed("there is no query in this text: write one, such as select count(*) from milestones")
+        return Answer([column[0] for column in cursor.description], cursor.fetchall())
     except duckdb.Error as error:
-        raise QueryFailed(str(error).strip()) from error
+        raise QueryFailed(" ".join(str(error).split())) from error
 
 
 def ask_home(home: Home, query: str) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,9 @@ def print_answer(console: Console, answer: Answer, style: str) -> None:
     """A query's answer in one of FORMATS."""
     writers: dict[str, Callable[[Answer], str]] = {"csv": _csv, "json": _json, "markdown": _markdown}
     if style in writers:
-        console.file.write(writers[style](answer))
+        text = writers[style](answer)
+        # A file or a pipe gets every character as it is; a terminal would act on some of them.
+        console.file.write("\n".join(map(shown, text.split("\n"))) if console.is_terminal else text)
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     # Values are never cut or folded: lines wider than the terminal wrap there, like any other long line.
@@ -61,11 +63,15 @@ def print_answer(console: Console, answer: Answer, style: str) -> None:
 
 
 def _csv(answer: Answer) -> str:
+    rows = ([_csv_cell(value) for value in row] for row in answer.rows)
+    return "".join(_csv_line(row) for row in (answer.columns, *rows))
+
+
+def _csv_line(row: Sequence[Any]) -> str:
+    """One line, ended as Unix does. The writer quotes a carriage return only where lines end with one."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(answer.columns)
-    writer.writerows([_csv_cell(value) for value in row] for row in answer.rows)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(row)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _csv_cell(value: Any) -> Any:
@@ -107,8 +113,8 @@ def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], hom
     if not_found:
         table.add_row("not found", Text(shown(", ".join(not_found))))
     table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in rows.items()))
-    table.add_row("DuckDB", str(home.published_duckdb))
-    table.add_row("Parquet", str(home.latest_snapshot))
+    table.add_row("DuckDB", Text(str(home.published_duckdb)))
+    table.add_row("Parquet", Text(str(home.latest_snapshot)))
     console.print(table)
 
 
@@ -117,7 +123,7 @@ def print_status(console: Console, status: Status, now: datetime) -> None:
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("published", f"{status.published_file} ({status.bytes / 1e6:,.1f} MB)")
+    table.add_row("published", Text(f"{status.published_file} ({status.bytes / 1e6:,.1f} MB)"))
     table.add_row("last full sweep", _ago(status.last_full_at, now))
     table.add_row("read up to", _ago(status.watermark, now))
     table.add_row("newest update", _ago(status.newest_update, now))

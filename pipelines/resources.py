@@ -35,7 +35,7 @@ class HomeResource(dg.ConfigurableResource[Stations]):
         """Check that the home can be written and hold its lock. Raises HomeUnusable, WarehouseBusy."""
         home = Home(Path(self.path).absolute()) if self.path else Home.from_environment()
         home.preflight()
-        with writer_lock(home, purpose=f"run {context.run_id or 'without id'}"):
+        with writer_lock(home, purpose=f"run {context.run.run_id if context.run else 'without id'}"):
             contract = settings.contract() if self.contract is None else Contract.parse(self.contract)
             yield Stations(home, now=utc_now, contract=contract, retention=Retention.from_environment())
 

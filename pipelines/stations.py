@@ -44,6 +44,7 @@ class Summary(msgspec.Struct):
     flattened: Flattened = msgspec.field(default_factory=Flattened)
     drift: list[str] = msgspec.field(default_factory=list)
     is_retry: bool = False
+    refused_before: int = 0
 
     @property
     def quarantined(self) -> int:
@@ -52,8 +53,11 @@ class Summary(msgspec.Struct):
 
     @property
     def refused_share(self) -> float:
-        """Of the records received; 0 where there were none."""
-        return self.quarantined / self.decoded.received if self.decoded.received else 0.0
+        """Of the records received, those that are refused and were in no sweep loaded before; 0 where there were none.
+
+        A bad record comes back with every poll until Kalshi mends it: once a sweep could bear it, it stops no other.
+        """
+        return (self.quarantined - self.refused_before) / self.decoded.received if self.decoded.received else 0.0
 
     @property
     def refusal(self) -> str | None:
@@ -61,8 +65,9 @@ class Summary(msgspec.Struct):
         if self.is_retry or self.refused_share <= MAX_REFUSED_SHARE:
             return None
         return (
-            f"{self.quarantined} of {self.decoded.received} records were refused ({self.refused_share:.1%}, at most "
-            f"{MAX_REFUSED_SHARE:.0%} may be): the API's answers have changed; reasons are in the table quarantine"
+            f"{self.quarantined - self.refused_before} of {self.decoded.received} records were refused "
+            f"({self.refused_share:.1%}, at most {MAX_REFUSED_SHARE:.0%} may be): "
+            "the API's answers have changed; reasons are in the table quarantine"
         )
 
 
@@ -110,6 +115,7 @@ class Stations:
                 latest = warehouse.latest_of_sweep(connection, staging, landing.sweep.sweep_id)
                 summary.flattened = stage_tables(staging, landing.sweep.sweep_id, latest)
                 drift = warehouse.drift_of(connection, staging)
+                summary.refused_before = warehouse.refused_before(connection, staging)
             summary.drift = [str(one) for one in drift]
             self._hold_contract(drift)
             self._keep(landing, summary)
@@ -217,12 +223,18 @@ class Stations:
         """A sweep that fails says so in its ledger row; an interrupted one stays as it is, to be taken up again."""
         try:
             yield
+        except NothingToDo:
+            # Asked for too early: no fault of the sweep.
+            raise
         except Exception as error:
             self._fail(landing, str(error))
             raise
 
     def _fail(self, landing: Landing, reason: str) -> None:
         sweep = landing.sweep
+        if sweep.state == "loaded":
+            # What is in the warehouse stays in it, whatever fails afterwards.
+            return
         sweep.error, sweep.state = reason, "failed"
         landing.save()
         staging = self._staging(landing)

@@ -44,10 +44,22 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A published file, read-only and with nothing else in reach: no other files, no extensions, no settings."""
-    connection = duckdb.connect(str(path), read_only=True, config=dict(_CONFIG))
+    """A published file, read-only and with nothing else in reach: no other files, no extensions, no settings.
+
+    Attached to an instance of its own: DuckDB shares one a process for a path, and this one's settings are locked.
+    Raises WarehouseUnusable.
+    """
+    connection = duckdb.connect(":memory:", config=dict(_CONFIG))
     try:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false; SET lock_configuration = true")
+        connection.execute("SET TimeZone = 'UTC'")
+        try:
+            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} (READ_ONLY)")
+        except duckdb.Error as error:
+            raise WarehouseUnusable(
+                f"cannot open {path}: {' '.join(str(error).split())[:200]} (milestones ingest publishes it again)"
+            ) from error
+        connection.execute(f"USE {CATALOG}")
+        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         yield connection
     finally:
         connection.close()
@@ -95,10 +107,11 @@ def _create(path: Path) -> None:
 
 def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     try:
-        rows = connection.execute("SELECT max(version) FROM schema_version").fetchall()
-    except duckdb.CatalogException as error:
-        raise WarehouseUnusable(f"{path} is not a milestones warehouse: give MILESTONES_HOME another folder") from error
-    version: int = rows[0][0]
+        version = connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
+    except duckdb.Error:
+        version = None
+    if not isinstance(version, int):
+        raise WarehouseUnusable(f"{path} is not a milestones warehouse: give MILESTONES_HOME another folder")
     if version > SCHEMA_VERSION:
         raise WarehouseUnusable(f"{path} has schema {version}, newer than the {SCHEMA_VERSION} known here: upgrade")
     return version

@@ -242,6 +242,20 @@ def quarantined(connection: duckdb.DuckDBPyConnection) -> list[Quarantined]:
     return [Quarantined((sweep_id, page, position), record) for sweep_id, page, position, record in rows]
 
 
+def refused_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> int:
+    """How many of a staged sweep's refused records were refused by a loaded sweep before, word for word."""
+    files = [str(file) for file in (staging.refused_by_decoding, staging.refused_by_rules) if file.exists()]
+    rows = connection.execute(
+        """SELECT count(*) FROM read_parquet(?) AS refused
+           SEMI JOIN (SELECT record FROM quarantine SEMI JOIN sweeps
+                      ON sweeps.sweep_id = quarantine.sweep_id AND sweeps.status = 'loaded') AS known
+           ON known.record = refused.record""",
+        [files],
+    ).fetchall()
+    count: int = rows[0][0]
+    return count
+
+
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """All of it or nothing. After an error COMMIT would report success and roll back, so there is none then."""

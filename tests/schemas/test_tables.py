@@ -71,7 +71,7 @@ def test_duckdb_lets_no_null_into_a_required_column(
             continue
         with pytest.raises(duckdb.ConstraintException, match=rf"NOT NULL.*\b{column.name}\"?$"):
             connection.execute(
-                f"INSERT INTO {quote(table.name)} BY NAME "  # noqa: S608
+                f"INSERT INTO {quote(table.name)} BY NAME "
                 f"SELECT * REPLACE (NULL AS {quote(column.name)}) FROM read_parquet(?)",
                 [str(tmp_path / "rows.parquet")],
             )

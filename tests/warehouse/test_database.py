@@ -132,7 +132,6 @@ FOREIGN_VERSIONS = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="only a missing table schema_version is recognised, not one of another shape")
 @pytest.mark.parametrize("statement", FOREIGN_VERSIONS.values(), ids=FOREIGN_VERSIONS)
 def test_a_foreign_schema_version_is_recognised(file: Path, statement: str) -> None:
     make_foreign(file, statement)
@@ -221,9 +220,6 @@ def test_a_reader_reads_and_can_do_nothing_else(file: Path, statement: str) -> N
     assert names(file.parent) == [file.name]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="DuckDB gives one process one instance of a file, and the first reader locked it"
-)
 def test_readers_of_one_process_do_not_block_each_other(file: Path) -> None:
     with open_warehouse(file):
         pass

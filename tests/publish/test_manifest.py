@@ -1,0 +1,160 @@
+"""The manifest says what was published, and verify says what is not so any more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import PublishedDiffers
+from pipelines.home import Home
+from pipelines.publish.manifest import MANIFEST_FILE, Manifest, describe, sha256_of, verify
+from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+from tests.support import Shell, milestone, serving_shells
+
+TYPED = "details_football_game"
+"""The typed table of the only type that `support.milestone` makes."""
+TABLES = [*(table.name for table in PUBLISHED_TABLES), TYPED]
+KINDS = ["milestones.duckdb", *(f"{table}/part-000.parquet" for table in TABLES)]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    with serving_shells() as shells:
+        shell = shells(tmp_path_factory.mktemp("published"), [milestone(number) for number in range(1, 4)])
+        shell.sweep()
+        shell.stations.publish()
+    return shell
+
+
+@pytest.fixture
+def home(published: Shell, tmp_path: Path) -> Home:
+    """A copy to damage."""
+    shutil.copytree(published.home.published, tmp_path / "published", symlinks=True)
+    return Home(tmp_path)
+
+
+def file_of(home: Home, kind: str) -> Path:
+    return home.published / kind if kind.endswith(".duckdb") else home.latest_snapshot.resolve() / kind
+
+
+def test_the_manifest_says_what_there_is(published: Shell) -> None:
+    home = published.home
+    manifest = Manifest.read(home.latest_snapshot)
+    assert manifest.snapshot == home.latest_snapshot.resolve().name
+    assert (manifest.schema_version, manifest.sweep_id) == (
+        SCHEMA_VERSION,
+        published.value("SELECT sweep_id FROM sweeps"),
+    )
+    assert [file.table for file in manifest.files] == [*TABLES, None]
+    for file in manifest.files:
+        data = (home.published / file.path).read_bytes()
+        assert file.bytes == len(data), file.path
+        assert file.sha256 == hashlib.sha256(data).hexdigest(), file.path
+        if file.table:
+            assert file.path == f"parquet/{manifest.snapshot}/{file.table}/part-000.parquet"
+            assert file.rows == published.value(f'SELECT count(*) FROM "{file.table}"'), file.path
+    assert manifest.files[-1].path == "milestones.duckdb"
+    on_disk = {
+        str(path.relative_to(home.published))
+        for path in home.published.rglob("*.*")
+        if path.is_file() and home.latest_snapshot not in path.parents
+    }
+    assert on_disk == {file.path for file in manifest.files} | {f"parquet/{manifest.snapshot}/{MANIFEST_FILE}"}
+
+
+def test_the_manifest_is_plain_json(published: Shell) -> None:
+    text = json.loads((published.home.latest_snapshot / MANIFEST_FILE).read_text(encoding="utf-8"))
+    assert text.keys() == {"snapshot", "schema_version", "created_at", "sweep_id", "files"}
+    assert text["files"][0].keys() == {"path", "table", "rows", "bytes", "sha256"}
+    assert text["created_at"].startswith("2026-11-23T12:00:00.")
+    assert text["created_at"].endswith("Z")
+
+
+def test_what_is_as_published_passes(home: Home) -> None:
+    verified = verify(home)
+    assert verified.differences == []
+    assert verified.files == len(KINDS)
+    assert verified.bytes == sum(file_of(home, kind).stat().st_size for kind in KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0], ids=["first", "middle", "last"])
+def test_a_flipped_bit_is_named(home: Home, kind: str, place: float) -> None:
+    file = file_of(home, kind)
+    data = bytearray(file.read_bytes())
+    data[round(place * (len(data) - 1))] ^= 1
+    file.write_bytes(bytes(data))
+    # Under its real name, not through the link `latest`.
+    assert verify(home).differences == [f"{file} is not what its manifest says"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_file_is_named(home: Home, kind: str) -> None:
+    file_of(home, kind).unlink()
+    assert verify(home).differences == [f"{file_of(home, kind)} is missing"]
+
+
+@pytest.mark.parametrize("change", [lambda data: data + b"\0", lambda data: data[:-1]], ids=["longer", "shorter"])
+def test_another_length_is_named(home: Home, change: Callable[[bytes], bytes]) -> None:
+    file = file_of(home, "sweeps/part-000.parquet")
+    file.write_bytes(change(file.read_bytes()))
+    assert verify(home).differences == [f"{file} is not what its manifest says"]
+
+
+def test_every_difference_is_named(home: Home) -> None:
+    for kind in KINDS[:3]:
+        file_of(home, kind).write_bytes(b"")
+    assert sorted(verify(home).differences) == sorted(
+        f"{file_of(home, kind)} is not what its manifest says" for kind in KINDS[:3]
+    )
+
+
+def test_nothing_published(tmp_path: Path) -> None:
+    with pytest.raises(PublishedDiffers) as caught:
+        verify(Home(tmp_path))
+    assert str(caught.value) == f"nothing is published below {tmp_path / 'published'}: run milestones ingest first"
+
+
+def test_a_missing_manifest(home: Home) -> None:
+    (home.latest_snapshot / MANIFEST_FILE).unlink()
+    with pytest.raises(PublishedDiffers, match=rf"{MANIFEST_FILE} is missing: publish again"):
+        verify(home)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"null", b"[]", b'{"snapshot": "x"}', b"\xff"],
+    ids=["empty", "cut", "null", "list", "part", "bytes"],
+)
+def test_a_damaged_manifest(home: Home, text: bytes) -> None:
+    (home.latest_snapshot.resolve() / MANIFEST_FILE).write_bytes(text)
+    with pytest.raises(PublishedDiffers, match=rf"{MANIFEST_FILE} is damaged \(.*\): publish again") as caught:
+        verify(home)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["sha256", "rows", "bytes"],
+)
+def test_a_manifest_that_says_something_else(home: Home, key: str) -> None:
+    file = home.latest_snapshot.resolve() / MANIFEST_FILE
+    manifest = json.loads(file.read_bytes())
+    entry = manifest["files"][0]
+    entry[key] = "0" * 64 if key == "sha256" else entry[key] + 1
+    file.write_text(json.dumps(manifest))
+    assert verify(home).differences == [f"{home.published / entry['path']} is not what its manifest says"]
+
+
+def test_sums_and_sizes(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"abc")
+    assert sha256_of(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    described = describe(file, path="there/file", table="sweeps", rows=7)
+    assert (described.path, described.table, described.rows, described.bytes) == ("there/file", "sweeps", 7, 3)
+    assert described.sha256 == sha256_of(file)

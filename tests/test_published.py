@@ -1,0 +1,158 @@
+"""Questions to the published file, and what is said where there is none or it is damaged."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.errors import MilestonesError
+from pipelines.home import Home
+from pipelines.landing import Landing
+from pipelines.published import (
+    NothingPublished,
+    QueryFailed,
+    ask_home,
+    pages_of_last_full_sweep,
+    reading,
+    status,
+    table_rows,
+)
+from pipelines.warehouse.database import open_warehouse
+from schemas.tables import PUBLISHED_TABLES
+
+from .support import Shell, milestone, serving_shells
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """Two sweeps, a record that both refused, published."""
+    with serving_shells() as shells:
+        rows = [*(milestone(number) for number in range(1, 100)), milestone(100, title=7)]
+        shell = shells(tmp_path_factory.mktemp("published"), rows)
+        shell.sweep()
+        shell.clock.forward(hours=1)
+        shell.world.edit_title(rows[0]["id"], "changed")
+        shell.sweep()
+        shell.stations.publish()
+    return shell
+
+
+@pytest.fixture
+def home(published: Shell, tmp_path: Path) -> Home:
+    shutil.copytree(published.home.root, tmp_path / "home", symlinks=True)
+    return Home(tmp_path / "home")
+
+
+def test_a_query(published: Shell) -> None:
+    answer = ask_home(published.home, "SELECT 1 AS one, 'two' AS two UNION ALL SELECT 3, NULL ORDER BY 1")
+    assert answer.columns == ["one", "two"]
+    assert answer.rows == [(1, "two"), (3, None)]
+    assert answer.records == [{"one": 1, "two": "two"}, {"one": 3, "two": None}]
+
+
+def test_times_are_in_utc(published: Shell) -> None:
+    ((time,),) = ask_home(published.home, "SELECT max(last_updated_ts) FROM milestones").rows
+    assert time.utcoffset().total_seconds() == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELEC 1", "syntax error"),
+        ("SELECT * FROM nowhere", "nowhere"),
+        ("SELECT 'open", "unterminated"),
+        ("SELECT CAST('x' AS INTEGER)", "Could not convert"),
+        ("DELETE FROM milestones", "read-only"),
+        ("COPY milestones TO 'here.csv'", "disabled by configuration"),
+        ("SET enable_external_access = true", "locked"),
+    ],
+    ids=["syntax", "table", "quote", "value", "delete", "copy", "setting"],
+)
+def test_a_query_that_fails_says_duckdbs_words(published: Shell, query: str, says: str) -> None:
+    with pytest.raises(QueryFailed) as caught:
+        ask_home(published.home, query)
+    assert says in str(caught.value)
+    assert caught.value.exit_status == 1
+
+
+@pytest.mark.parametrize("query", ["", "  ", ";", "-- nothing"], ids=repr)
+def test_a_query_without_a_statement(published: Shell, query: str) -> None:
+    with pytest.raises(MilestonesError):
+        ask_home(published.home, query)
+
+
+def test_nothing_published(tmp_path: Path) -> None:
+    with pytest.raises(NothingPublished) as caught:
+        ask_home(Home(tmp_path), "SELECT 1")
+    assert str(caught.value) == (
+        f"nothing is published at {tmp_path / 'published' / 'milestones.duckdb'}: run milestones ingest first"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no DuckDB file", bytes(20_000)], ids=["empty", "text", "zeros"])
+def test_a_damaged_published_file(home: Home, content: bytes) -> None:
+    home.published_duckdb.write_bytes(content)
+    with pytest.raises(MilestonesError, match=r"milestones (verify|ingest)"):
+        ask_home(home, "SELECT 1")
+
+
+def test_an_answer_is_as_fresh_as_what_is_published(home: Home) -> None:
+    with reading(home) as connection:
+        assert connection.execute("SELECT count(*) FROM milestones").fetchall() == [(99,)]
+    with open_warehouse(home.published_duckdb) as connection:
+        connection.execute("DELETE FROM milestones")
+    assert ask_home(home, "SELECT count(*) FROM milestones").rows == [(0,)]
+
+
+def test_rows_of_every_table(published: Shell) -> None:
+    rows = table_rows(published.home)
+    assert rows.keys() == {table.name for table in PUBLISHED_TABLES}
+    assert (rows["milestones"], rows["milestone_versions"], rows["quarantine"], rows["sweeps"]) == (99, 100, 2, 2)
+
+
+def test_pages_of_the_last_full_sweep(published: Shell, tmp_path: Path) -> None:
+    assert pages_of_last_full_sweep(published.home) == 2
+    assert pages_of_last_full_sweep(Home(tmp_path)) is None
+
+
+def test_the_status(published: Shell) -> None:
+    found = status(published.home)
+    assert found.published_file == str(published.home.published_duckdb)
+    assert found.bytes == published.home.published_duckdb.stat().st_size
+    assert found.rows == table_rows(published.home)
+    assert [(sweep["mode"], sweep["status"]) for sweep in found.sweeps] == [
+        ("incremental", "loaded"),
+        ("full", "loaded"),
+    ]
+    assert found.watermark == published.value("SELECT max(watermark) FROM sweeps")
+    assert found.last_full_at == published.value("SELECT finished_at FROM sweeps WHERE mode = 'full'")
+    assert found.newest_update == published.value("SELECT max(last_updated_ts) FROM milestones")
+    assert found.quarantined_by_reason == [{"reason": "Expected `str`, got `int`", "field": "title", "records": 2}]
+    assert found.drift == []
+    assert found.unpublished is None
+    assert len(status(published.home, sweeps=1).sweeps) == 1
+
+
+def test_the_status_names_what_came_after_the_publishing(home: Home) -> None:
+    newest = Landing.newest(home.raw)
+    assert newest is not None
+    later = Landing.begin(home.raw, mode="full", filters=newest.sweep.filters, ids=[], now=newest.sweep.started_at)
+    later.sweep.state, later.sweep.error = "failed", "the API is failing"
+    later.save()
+    assert status(home).unpublished == {
+        "sweep_id": later.sweep.sweep_id,
+        "mode": "full",
+        "state": "failed",
+        "error": "the API is failing",
+    }
+
+
+def test_a_reader_is_closed_whatever_happens(published: Shell) -> None:
+    with pytest.raises(ZeroDivisionError), reading(published.home) as connection:
+        raise ZeroDivisionError
+    with pytest.raises(duckdb.Error):
+        connection.execute("SELECT 1")

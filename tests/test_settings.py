@@ -1,0 +1,83 @@
+"""Settings from the environment, checked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipelines import settings
+from pipelines.errors import WrongSetting
+
+NUMBERS = {
+    "KALSHI_REQUESTS_PER_SECOND": (settings.requests_per_second, 4.0, "0"),
+    "KALSHI_DEADLINE_SECONDS": (settings.deadline_seconds, 60.0, "0.1"),
+}
+of_each = pytest.mark.parametrize(
+    ("variable", "read", "default", "least"), [(name, *rest) for name, rest in NUMBERS.items()], ids=NUMBERS
+)
+
+
+@of_each
+def test_defaults(
+    monkeypatch: pytest.MonkeyPatch, variable: str, read: Callable[[], float], default: float, least: str
+) -> None:
+    monkeypatch.delenv(variable, raising=False)
+    assert read() == default
+    monkeypatch.setenv(variable, "")
+    assert read() == default
+
+
+@of_each
+@pytest.mark.parametrize(("text", "number"), [("7", 7.0), (" 2.5 ", 2.5), ("1e1", 10.0)], ids=["7", "2.5", "1e1"])
+def test_a_number_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    read: Callable[[], float],
+    default: float,
+    least: str,
+    text: str,
+    number: float,
+) -> None:
+    monkeypatch.setenv(variable, text)
+    assert read() == number
+
+
+@of_each
+def test_the_least_is_taken(
+    monkeypatch: pytest.MonkeyPatch, variable: str, read: Callable[[], float], default: float, least: str
+) -> None:
+    monkeypatch.setenv(variable, least)
+    assert read() == float(least)
+
+
+@of_each
+@pytest.mark.parametrize(
+    "text",
+    ["four", "-1", "nan", "inf", "-inf", "1e999", "4,5", "0x4", "4 s", "4\n\x1b[31m", "9" * 400],
+    ids=["word", "negative", "nan", "inf", "-inf", "overflow", "comma", "hex", "unit", "control", "long"],
+)
+def test_what_is_no_such_number(
+    monkeypatch: pytest.MonkeyPatch, variable: str, read: Callable[[], float], default: float, least: str, text: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(WrongSetting) as caught:
+        read()
+    assert str(caught.value) == f"{variable} is {text[:40]!r}: give a number, {least} or more"
+    assert str(caught.value).isprintable()
+    assert caught.value.exit_status == 2
+
+
+def test_a_deadline_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALSHI_DEADLINE_SECONDS", "0")
+    with pytest.raises(WrongSetting, match="KALSHI_DEADLINE_SECONDS is '0'"):
+        settings.deadline_seconds()
+
+
+def test_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KALSHI_BASE_URL", raising=False)
+    assert settings.base_url() == "https://api.elections.kalshi.com/trade-api/v2"
+    monkeypatch.setenv("KALSHI_BASE_URL", "")
+    assert settings.base_url() == settings.DEFAULT_BASE_URL
+    monkeypatch.setenv("KALSHI_BASE_URL", "http://127.0.0.1:8799/trade-api/v2")
+    assert settings.base_url() == "http://127.0.0.1:8799/trade-api/v2"
