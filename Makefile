@@ -19,7 +19,7 @@ demo: $(VENV)/.runtime ## Run the whole job against the local sandbox, into data
 
 .PHONY: test
 test: $(VENV)/.dev ## Run every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format and types; do the Dagster definitions load

@@ -49,9 +49,8 @@ def main() -> None:
         rows = stations.rebuild()
         seconds = time.perf_counter() - begun
         is_equal = fingerprint(home) == before
-    print(
-        f"{rows['milestone_versions']:,} versions of {rows['milestones']:,} milestones: {seconds:.1f} s, equal: {is_equal}"
-    )
+    versions, milestones = rows["milestone_versions"], rows["milestones"]
+    print(f"{versions:,} versions of {milestones:,} milestones: {seconds:.1f} s, equal: {is_equal}")
 
 
 def fingerprint(home: Home) -> dict[str, object]:
