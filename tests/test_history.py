@@ -107,6 +107,17 @@ def test_three_sweeps_of_a_changing_world_say_what_it_did(changing: tuple[Shell,
     assert shell.rows("SELECT sum(vanished) FROM sweeps") == [(len(gone),)]
 
 
+def test_a_poll_asks_for_what_changed_and_no_more(shell: Shell) -> None:
+    shell.world.load(generate_bodies(2_000, 3, NOON))
+    shell.sweep(mode="full")
+    shell.clock.forward(hours=1)
+    hit = evolve(shell.world, 1, Counts(title_edits=120)).ids()
+    ledger = shell.sweep()
+    assert (ledger.mode, ledger.changed) == ("incremental", 120)
+    assert ledger.requests <= 4
+    assert {row[0] for row in shell.rows("SELECT milestone_id FROM milestone_changes WHERE field = 'title'")} == hit
+
+
 def test_every_table_can_be_derived_again(changing: tuple[Shell, list[Evolution]]) -> None:
     shell, _ = changing
     before = fingerprint(shell)

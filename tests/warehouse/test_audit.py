@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.warehouse.audit import Audit, audits, run
+from pipelines.warehouse.audit import NEWEST_ROWS, Audit, audits, rules_kept, run
 from pipelines.warehouse.database import open_warehouse
 from schemas.table import Table, quote
 from schemas.tables import PUBLISHED_TABLES
@@ -149,3 +149,23 @@ def test_every_declared_key_and_reference_is_audited() -> None:
         assert f"{table.name}_key_is_unique" in ALL_AUDITS
         for reference in table.references:
             assert f"{table.name}_{reference.column}_refers_to_{reference.table}" in ALL_AUDITS
+
+
+BREAKS_A_RULE = {
+    "milestone_versions": ("UPDATE milestone_versions SET version = 0", "version_is_positive"),
+    "milestone_changes": ("UPDATE milestone_changes SET field = ''", "field_is_not_empty"),
+    "quarantine": ("UPDATE quarantine SET reason = ''", "reason_is_not_empty"),
+    "details_fields": ("INSERT INTO details_fields SELECT * FROM details_fields LIMIT 1", "key_is_unique"),
+    "sweeps": ("UPDATE sweeps SET mode = 'sideways'", "mode_is_known"),
+}
+
+
+@pytest.mark.parametrize("table", NEWEST_ROWS, ids=lambda table: table.name)
+def test_new_rows_are_validated_by_pandera(warehouse: duckdb.DuckDBPyConnection, table: Table) -> None:
+    (sound,) = rules_kept(warehouse, table.name)
+    assert sound.passed
+    statement, rule = BREAKS_A_RULE[table.name]
+    warehouse.execute(statement)
+    (broken,) = rules_kept(warehouse, table.name)
+    assert not broken.passed
+    assert broken.example == next(one.description for one in table.all_rules if one.name == rule)
