@@ -21,7 +21,7 @@ from pipelines.home import Home
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
 from pipelines.publish.views import create_views
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import open_copy, open_reader
+from pipelines.warehouse.database import discard, open_copy, open_reader
 from schemas.table import quote
 from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
@@ -57,6 +57,7 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     building = home.snapshots / (name + TEMPORARY_SUFFIX)
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
+    discard(copy)
     shutil.copyfile(home.warehouse_file, copy)
     with open_copy(copy) as connection:
         for table in PRIVATE_TABLES:
@@ -111,7 +112,7 @@ def _next_number(snapshots: Path) -> int:
 def _sweep_leftovers(home: Home) -> None:
     """Remove what a killed publish left behind; nobody reads a temporary name."""
     for folder in (home.published, home.snapshots):
-        for path in folder.glob(f"*{TEMPORARY_SUFFIX}"):
+        for path in folder.glob(f"*{TEMPORARY_SUFFIX}*"):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:

@@ -65,6 +65,15 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+def discard(path: Path) -> None:
+    """Remove what a killed attempt left under a temporary name, its write-ahead log above all.
+
+    DuckDB would open the file instead of making it, and replay the log over whatever has been put in its place.
+    """
+    for left in (path, path.with_name(f"{path.name}.wal")):
+        left.unlink(missing_ok=True)
+
+
 @contextmanager
 def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A closed copy of the warehouse that nobody else knows of yet, to be finished before it is published."""
@@ -91,8 +100,7 @@ def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _create(path: Path) -> None:
-    # What a killed attempt left under the temporary name would be opened, not replaced.
-    path.unlink(missing_ok=True)
+    discard(path)
     with _attached(path) as connection:
         connection.execute("BEGIN")
         connection.execute(

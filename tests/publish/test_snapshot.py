@@ -164,6 +164,31 @@ def test_leftovers_of_a_killed_publish_are_swept(home: Home) -> None:
     assert verify(home).differences == []
 
 
+KILLED_WHILE_IT_CHANGES = """
+import os, sys, duckdb
+connection = duckdb.connect()
+connection.execute(f"ATTACH '{sys.argv[1]}' AS killed; USE killed")
+connection.execute(sys.argv[2])
+os._exit(9)
+"""
+
+
+def killed_while_it_changes(file: Path, statement: str) -> None:
+    """Leave a DuckDB file with a write-ahead log, as a process does that dies before its checkpoint."""
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_CHANGES, str(file), statement], check=False)
+    assert file.with_name(f"{file.name}.wal").exists()
+
+
+def test_the_log_of_a_killed_publish_is_not_replayed_over_the_next_copy(home: Home) -> None:
+    copy = home.published / "milestones.duckdb.tmp"
+    copy.parent.mkdir()
+    shutil.copyfile(home.warehouse_file, copy)
+    killed_while_it_changes(copy, "DROP TABLE internal_evidence")
+    publish(home, now=NOON)
+    assert verify(home).differences == []
+    assert names(home.published) == ["milestones.duckdb", "parquet"]
+
+
 def test_what_others_keep_beside_it_is_left_alone(home: Home) -> None:
     publish(home, now=NOON)
     (home.published / "mine.csv").write_text("1")
