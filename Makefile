@@ -64,12 +64,13 @@ clean: ## Remove environments, caches and the demo's data (never another home)
 $(VENV)/bin/python: | .uv-ready
 	@$(UV) venv --quiet --clear --python '>=3.11' $(VENV)
 
+# Compiled here, once: where Python may not write .pyc files, every start would compile two thousand modules anew.
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
 	@echo "installing the locked environment into $(VENV)"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/runtime.txt
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/runtime.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@touch $@
