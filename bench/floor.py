@@ -1,7 +1,7 @@
 """The floor: a bare script without any safety, as a careful user would write it in an afternoon.
 
 Fetch page by page, decode, a long table of the leaves of details, Parquet, DuckDB. No retry, no validation, no history,
-no resumption, no atomic publishing, everything in memory. What `milestones ingest` costs beyond it is the price of those.
+no resumption, no atomic publishing, everything in memory. What `milestones ingest` costs beyond it is their price.
 
 Usage: python -m bench.floor BASE_URL FOLDER
 """
@@ -66,7 +66,10 @@ def main(base_url: str, folder: Path) -> None:
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     with duckdb.connect(str(folder / "floor.duckdb")) as connection:
         for name in tables:
-            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet(?)", [str(folder / f"{name}.parquet")])
+            connection.execute(
+                f"CREATE TABLE {name} AS SELECT * FROM read_parquet(?)",  # noqa: S608
+                [str(folder / f"{name}.parquet")],
+            )
 
 
 def _table(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> pa.Table:

@@ -159,17 +159,27 @@ class Landing:
             schema=PAGES.arrow_schema,
         )
         write_durably(
-            self.folder / f"page-{page.number:06d}.parquet",
+            self._file(page.number),
             lambda path: pq.write_table(table, path, compression="zstd", write_statistics=False),
         )
         self.sweep.pages = page.number
 
     def pages(self) -> Iterator[Page]:
         """Every landed page, in order, one in memory at a time."""
-        for file in sorted(self.folder.glob("page-*.parquet")):
-            row = pq.read_table(file).to_pylist()[0]
-            row["number"] = row.pop("page")
-            yield Page(**row)
+        return map(_read, sorted(self.folder.glob("page-*.parquet")))
+
+    def page(self, number: int) -> Page:
+        """One landed page."""
+        return _read(self._file(number))
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"page-{number:06d}.parquet"
+
+
+def _read(file: Path) -> Page:
+    row = pq.ParquetFile(file).read().to_pylist()[0]
+    row["number"] = row.pop("page")
+    return Page(**row)
 
 
 def _folders(raw: Path) -> list[str]:

@@ -60,6 +60,23 @@ class Silent:
         """Say nothing."""
 
 
+class Together:
+    """Several that are told the same."""
+
+    def __init__(self, *told: Progress) -> None:
+        self._told = told
+
+    def resumed(self, sweep: Sweep) -> None:
+        """Tell all."""
+        for one in self._told:
+            one.resumed(sweep)
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """Tell all."""
+        for one in self._told:
+            one.page(sweep, page)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SweepRequest:
     """What to fetch. `auto` is incremental where a full sweep has been loaded, else full; `retry` fetches nothing and

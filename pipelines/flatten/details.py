@@ -58,8 +58,9 @@ def leaves(details: Any, path: str = "", field: str = "") -> Iterator[Leaf]:
 class LeafColumns:
     """The leaves of many details, as one list a column: what `leaves` gives, in its order, without a step for each.
 
-    Nearly all details are text under the same few sets of keys: their paths and fields are worked out once for each set,
-    and what is left of a record is its values. Only what is neither text nor an array of texts is walked leaf by leaf.
+    Nearly all details are text under the same few sets of keys: their paths and fields are worked out once for each
+    set, and what is left of a record is its values. Only what is neither text nor an array of texts is walked leaf by
+    leaf.
     """
 
     def __init__(self) -> None:

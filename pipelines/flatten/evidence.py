@@ -100,7 +100,7 @@ def _counted(leaves: pa.Table, versions: pa.Table) -> pa.Table:
 
 
 def _as_one_key(columns: pa.Table) -> tuple[pa.ChunkedArray, Callable[[pa.ChunkedArray], dict[str, pa.ChunkedArray]]]:
-    """One integer for each row of `columns`, and the way back: grouped by several texts, it would take four times as long."""
+    """One integer for each row of `columns`, and the way back: grouping by several texts takes four times as long."""
     encoded = {name: columns[name].combine_chunks().dictionary_encode() for name in columns.column_names}
     key = pa.repeat(pa.scalar(0, pa.int64()), columns.num_rows)
     for column in encoded.values():

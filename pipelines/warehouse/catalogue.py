@@ -37,10 +37,10 @@ def typed_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(connection.execute("SELECT DISTINCT type, table_name FROM details_fields ORDER BY type").fetchall())
 
 
-def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed: str | None) -> None:
+def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed: list[str] | None) -> None:
     """Decide the fields of `types` anew and bring their tables in step.
 
-    `changed` is a Parquet file with the milestone_ids whose rows changed; None makes the tables of all types anew.
+    `changed` are Parquet files with the milestone_ids whose rows changed; None makes the tables of all types anew.
     Runs inside the load's transaction, after the flat tables and the evidence.
     """
     known = [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
@@ -123,7 +123,7 @@ def _make(connection: duckdb.DuckDBPyConnection, table: str, columns: list[Colum
             connection.execute(f"COMMENT ON COLUMN {quote(table)}.{quote(name)} IS {literal(comment)}")
 
 
-def _remove(connection: duckdb.DuckDBPyConnection, table: str, changed: str) -> None:
+def _remove(connection: duckdb.DuckDBPyConnection, table: str, changed: list[str]) -> None:
     connection.execute(
         f"DELETE FROM {quote(table)} WHERE milestone_id IN (SELECT milestone_id FROM read_parquet(?))",  # noqa: S608
         [changed],
@@ -131,7 +131,7 @@ def _remove(connection: duckdb.DuckDBPyConnection, table: str, changed: str) -> 
 
 
 def _fill(
-    connection: duckdb.DuckDBPyConnection, type_: str, table: str, columns: list[Column], *, changed: str | None
+    connection: duckdb.DuckDBPyConnection, type_: str, table: str, columns: list[Column], *, changed: list[str] | None
 ) -> None:
     """Rows of the type's milestones, or of the changed ones, pivoted from the long table."""
     parameters: dict[str, Any] = {"type": type_}

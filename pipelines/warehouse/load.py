@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import NothingToDo
-from pipelines.staging import ROWS_PER_BATCH, Staging, stage_log
+from pipelines.flattening import stage_log
+from pipelines.staging import ROWS_PER_BATCH, Staging
 from pipelines.warehouse import catalogue
 from pipelines.warehouse.catalogue import Drift
 from schemas.table import Table, quote
@@ -129,7 +130,7 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
         return False
     if not staging.file(LATEST).exists():
         raise NothingToDo(f"sweep {ledger.sweep_id} has no staged tables: materialize them first")
-    latest = str(staging.file(LATEST))
+    latest = staging.files(LATEST)
     connection.execute(sql("goings"))
     with transaction(connection):
         types = _types_touched(connection, staging)
@@ -143,7 +144,7 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
             _append(connection, staging, table)
         _append(connection, staging, MILESTONE_CHANGES)
         _run(connection, "advance_updated", touched=str(staging.touched))
-        _run(connection, "merge_evidence", evidence=str(staging.file(EVIDENCE)), discarding=outcome.discarding)
+        _run(connection, "merge_evidence", evidence=staging.files(EVIDENCE), discarding=outcome.discarding)
         if types:
             catalogue.refresh(connection, types, changed=latest)
         _settle_absences(connection, ledger, outcome)
@@ -160,7 +161,9 @@ def rebuild(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
 
 def stage_whole_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Derive every table from the version log into staged files."""
-    stage_log(staging, _versions(connection, is_latest=True), _versions(connection, is_latest=False))
+    milestones: int = connection.execute("SELECT count(DISTINCT milestone_id) FROM milestone_versions").fetchall()[0][0]
+    latest, older = _versions(connection, is_latest=True), _versions(connection, is_latest=False)
+    stage_log(staging, latest, older, expected=milestones)
 
 
 def _versions(connection: duckdb.DuckDBPyConnection, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
@@ -181,7 +184,7 @@ def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     for table in (*FLAT_TABLES, MILESTONE_CHANGES):
         _append(connection, staging, table)
     connection.execute("INSERT INTO milestone_changes BY NAME SELECT * FROM goings()")
-    _run(connection, "merge_evidence", evidence=str(staging.file(EVIDENCE)), discarding=[])
+    _run(connection, "merge_evidence", evidence=staging.files(EVIDENCE), discarding=[])
     connection.execute(
         "UPDATE internal_evidence SET is_discarded = true FROM discarded WHERE discarded.type = internal_evidence.type "
         "AND discarded.path = internal_evidence.path AND discarded.kind = internal_evidence.kind"
@@ -191,7 +194,7 @@ def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
 
 def drift_of(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[Drift]:
     """Fields and kinds that the staged sweep shows for the first time; none where nothing was known before."""
-    rows = connection.execute(sql("new_evidence"), {"evidence": str(staging.file(EVIDENCE))}).fetchall()
+    rows = connection.execute(sql("new_evidence"), {"evidence": staging.files(EVIDENCE)}).fetchall()
     return [Drift(*row) for row in rows]
 
 
@@ -244,13 +247,12 @@ def quarantined(connection: duckdb.DuckDBPyConnection) -> list[Quarantined]:
 
 def refused_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> int:
     """How many of a staged sweep's refused records were refused by a loaded sweep before, word for word."""
-    files = [str(file) for file in (staging.refused_by_decoding, staging.refused_by_rules) if file.exists()]
     rows = connection.execute(
         """SELECT count(*) FROM read_parquet(?) AS refused
            SEMI JOIN (SELECT record FROM quarantine SEMI JOIN sweeps
                       ON sweeps.sweep_id = quarantine.sweep_id AND sweeps.status = 'loaded') AS known
            ON known.record = refused.record""",
-        [files],
+        [staging.refused_files],
     ).fetchall()
     count: int = rows[0][0]
     return count
@@ -277,7 +279,7 @@ def _run(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) ->
 def _append(connection: duckdb.DuckDBPyConnection, staging: Staging, table: Table) -> None:
     connection.execute(
         f"INSERT INTO {quote(table.name)} BY NAME SELECT * FROM read_parquet($rows)",  # noqa: S608
-        {"rows": str(staging.file(table))},
+        {"rows": staging.files(table)},
     )
 
 
@@ -286,7 +288,7 @@ def _types_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> l
     rows = connection.execute(
         "SELECT type FROM read_parquet($staged) UNION "
         "SELECT type FROM milestones SEMI JOIN read_parquet($staged) AS staged USING (milestone_id)",
-        {"staged": str(staging.file(MILESTONES))},
+        {"staged": staging.files(MILESTONES)},
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -309,9 +311,8 @@ def _account(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Le
     for table in (QUARANTINE, SWEEPS):
         # A sweep that failed once may be tried again: its account is written anew, never twice.
         connection.execute(f"DELETE FROM {quote(table.name)} WHERE sweep_id = ?", [ledger.sweep_id])  # noqa: S608
-    for refused in (staging.refused_by_decoding, staging.refused_by_rules):
-        if refused.exists():
-            connection.execute("INSERT INTO quarantine BY NAME SELECT * FROM read_parquet(?)", [str(refused)])
+    if refused := staging.refused_files:
+        connection.execute("INSERT INTO quarantine BY NAME SELECT * FROM read_parquet(?)", [refused])
     _insert(connection, SWEEPS, asdict(ledger))
 
 
