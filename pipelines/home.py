@@ -40,6 +40,11 @@ class Home:
         return self.warehouse / "warehouse.duckdb"
 
     @property
+    def spare_duckdb(self) -> Path:
+        """The DuckDB file that was published before the last, to be brought up to date and published again."""
+        return self.warehouse / "spare.duckdb"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the run that may write."""
         return self.warehouse / "lock"

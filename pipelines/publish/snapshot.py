@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
-from pipelines.errors import NothingToDo
+from pipelines.errors import NothingToDo, PublishedDiffers
 from pipelines.home import Home
+from pipelines.publish.duckdb_file import OF_NO_MILESTONE, WAREHOUSE, make_next, retire
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
-from pipelines.publish.views import create_views
+from pipelines.publish.parquet import Before, SnapshotWriter
+from pipelines.publish.partitions import Ranges, split
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import discard, open_copy, open_reader
-from schemas.table import quote
-from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
+from pipelines.warehouse.database import attach_reading, open_copy
+from pipelines.warehouse.touched import touched_since
+from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 
-ROWS_PER_GROUP = 100_000
 _SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
 
@@ -39,7 +39,11 @@ class Snapshot:
     @property
     def rows(self) -> dict[str, int]:
         """Rows by table."""
-        return {file.table: file.rows for file in self.manifest.files if file.table}
+        rows: Counter[str] = Counter()
+        for file in self.manifest.files:
+            if file.table:
+                rows[file.table] += file.rows
+        return dict(rows)
 
     @property
     def bytes(self) -> int:
@@ -57,51 +61,56 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     building = home.snapshots / (name + TEMPORARY_SUFFIX)
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
-    discard(copy)
-    shutil.copyfile(home.warehouse_file, copy)
-    with open_copy(copy) as connection:
-        for table in PRIVATE_TABLES:
-            connection.execute(f"DROP TABLE {quote(table.name)}")
-        create_views(connection)
-    sync(copy)
-    with open_reader(copy) as connection:
-        schemas: dict[str, pa.Schema | None] = {table.name: table.arrow_schema for table in PUBLISHED_TABLES}
-        schemas |= dict.fromkeys(sorted(typed_tables(connection).values()))
-        files = [
-            _write_table(connection, table, schema, building, home.snapshots.name, name)
-            for table, schema in schemas.items()
-        ]
-        newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
+    make_next(home, copy)
+    files, ranges, newest = _write_tables(home, copy, building)
     files.append(describe(copy, path=home.published_duckdb.name, table=None, rows=sum(file.rows for file in files)))
-    manifest = Manifest(name, SCHEMA_VERSION, now, newest, files)
+    manifest = Manifest(name, SCHEMA_VERSION, now, newest, files, ranges.days)
     manifest.write(building)
     for folder in (*(path for path in building.rglob("*") if path.is_dir()), building):
         sync(folder)
     folder = home.snapshots / name
     replace_durably(building, folder)
+    retired = retire(home)
     replace_durably(copy, home.published_duckdb)
+    if retired is not None:
+        replace_durably(retired, home.spare_duckdb)
     point_durably(home.latest_snapshot, name)
     return Snapshot(folder, manifest)
 
 
-def _write_table(
-    connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema | None, building: Path, *final: str
-) -> PublishedFile:
-    """One table as one Parquet file of the declared schema; NULL in a required column stops it here.
+def _write_tables(home: Home, copy: Path, building: Path) -> tuple[list[PublishedFile], Ranges, str | None]:
+    """Every table as Parquet files, out of the finished DuckDB file; their ranges, and the newest loaded sweep."""
+    with open_copy(copy, read_only=True) as connection:
+        attach_reading(connection, home.warehouse_file, WAREHOUSE)
+        before = _before(home, connection)
+        days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
+        ranges = split(before.ranges if before else Ranges(), days.fetchall())
+        path = f"{home.snapshots.name}/{building.name.removesuffix(TEMPORARY_SUFFIX)}"
+        writer = SnapshotWriter(connection, building, path, ranges, before)
+        files = [
+            file
+            for table in PUBLISHED_TABLES
+            for file in writer.write(table.name, table.arrow_schema, is_of_milestones=table not in OF_NO_MILESTONE)
+        ]
+        for name in sorted(typed_tables(connection).values()):
+            files += writer.write(name, None, is_of_milestones=True)
+        newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
+    return files, ranges, newest
 
-    A typed table has no declaration: its schema is what the catalogue made of it.
-    """
-    file = building / table / "part-000.parquet"
-    file.parent.mkdir()
-    reader = connection.sql(f"SELECT * FROM {quote(table)}").to_arrow_reader(ROWS_PER_GROUP)  # noqa: S608
-    schema = schema or reader.schema
-    rows = 0
-    with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
-        for batch in reader:
-            rows += batch.num_rows
-            writer.write_batch(batch.cast(schema))
-    sync(file)
-    return describe(file, path="/".join((*final, table, file.name)), table=table, rows=rows)
+
+def _before(home: Home, connection: duckdb.DuckDBPyConnection) -> Before | None:
+    """The snapshot before and what was touched since; None where either is not known for certain."""
+    if not home.latest_snapshot.exists():
+        return None
+    folder = home.latest_snapshot.resolve()
+    try:
+        manifest = Manifest.read(folder)
+    except PublishedDiffers:
+        return None
+    if manifest.schema_version != SCHEMA_VERSION or not manifest.ranges:
+        return None
+    touched = touched_since(connection, manifest.sweep_id, catalog=WAREHOUSE)
+    return Before(folder, manifest, touched) if touched else None
 
 
 def _next_number(snapshots: Path) -> int:

@@ -17,14 +17,15 @@ import pyarrow.parquet as pq
 from pipelines.errors import NothingToDo
 from pipelines.flattening import stage_log
 from pipelines.staging import ROWS_PER_BATCH, Staging
-from pipelines.warehouse import catalogue
-from pipelines.warehouse.catalogue import Drift
+from pipelines.warehouse import catalogue, touched
+from pipelines.warehouse.catalogue import Changed, Drift
 from schemas.table import Table, quote
 from schemas.tables import (
     EVIDENCE,
     FLAT_TABLES,
     LATEST,
     MILESTONE_CHANGES,
+    MILESTONE_DETAILS,
     MILESTONES,
     PUBLISHED_TABLES,
     QUARANTINE,
@@ -105,17 +106,38 @@ def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Fat
 
 
 def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str) -> Iterator[pa.RecordBatch]:
-    """New and changed milestones: batches of `schemas.tables.LATEST`, then page, position, seen_at and fate."""
-    relation = connection.sql(
-        sql("latest_of_sweep"), params={"records": str(staging.file(RECORDS)), "sweep_id": sweep_id}
-    )
-    yield from relation.to_arrow_reader(ROWS_PER_BATCH)
+    """New and changed milestones: batches of `schemas.tables.LATEST`, then page, position, seen_at and fate.
+
+    Asked for in runs of pages that bring about a batch each: all of it in one query would stand in memory whole.
+    """
+    for first, last in _runs_of_pages(connection):
+        yield from connection.sql(
+            sql("latest_of_sweep"),
+            params={"records": str(staging.file(RECORDS)), "sweep_id": sweep_id, "first": first, "last": last},
+        ).to_arrow_reader(ROWS_PER_BATCH)
+
+
+def _runs_of_pages(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
+    """First and last page of runs that have about a batch of new and changed records each."""
+    pages = connection.execute(
+        "SELECT page, count(*) FROM fates WHERE fate IN ('new', 'changed') GROUP BY page ORDER BY page"
+    ).fetchall()
+    run: list[int] = []
+    rows = 0
+    for page, count in pages:
+        if run and rows + count > ROWS_PER_BATCH:
+            yield run[0], run[-1]
+            run, rows = [], 0
+        run.append(page)
+        rows += count
+    if run:
+        yield run[0], run[-1]
 
 
 def stage_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Keep the newest last_updated_ts of milestones that are otherwise unchanged, for `load`."""
-    touched = connection.sql(sql("unchanged_of_sweep")).to_arrow_table().cast(TOUCHED_SCHEMA)
-    pq.write_table(touched, staging.touched)
+    rows = connection.sql(sql("unchanged_of_sweep")).to_arrow_table().cast(TOUCHED_SCHEMA)
+    pq.write_table(rows, staging.touched)
 
 
 def is_loaded(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> bool:
@@ -134,6 +156,7 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
     connection.execute(sql("goings"))
     with transaction(connection):
         types = _types_touched(connection, staging)
+        is_known = touched.note_before(connection, staging, ledger.sweep_id, gone=outcome.gone)
         _run(connection, "append_versions", latest=latest)
         for table in FLAT_TABLES:
             connection.execute(
@@ -145,9 +168,12 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
         _append(connection, staging, MILESTONE_CHANGES)
         _run(connection, "advance_updated", touched=str(staging.touched))
         _run(connection, "merge_evidence", evidence=staging.files(EVIDENCE), discarding=outcome.discarding)
+        remade: list[str] = []
         if types:
-            catalogue.refresh(connection, types, changed=latest)
+            changed = Changed(staging.files(MILESTONES), staging.files(MILESTONE_DETAILS))
+            remade = catalogue.refresh(connection, types, changed)
         _settle_absences(connection, ledger, outcome)
+        touched.note_after(connection, ledger.sweep_id, is_known=is_known, remade=remade)
         _account(connection, staging, ledger)
     return True
 
@@ -190,6 +216,7 @@ def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
         "AND discarded.path = internal_evidence.path AND discarded.kind = internal_evidence.kind"
     )
     catalogue.refresh(connection, known_types(connection), changed=None)
+    touched.forget(connection)
 
 
 def drift_of(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[Drift]:
