@@ -22,7 +22,9 @@ from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges
 from pipelines.warehouse.touched import Touched
 from schemas.table import quote
 
-ROWS_PER_GROUP = 50_000
+ROWS_PER_BATCH = 10_000
+BYTES_PER_GROUP = 16 * 1024 * 1024
+"""Of rows in memory; a reader of one column passes over what is in between, a writer holds one for each open range."""
 MAX_ROWS_OF_ONE_FILE = 2 * MILESTONES_PER_RANGE
 FILE_NAME = "part-000.parquet"
 _RANGE = "#range"
@@ -113,7 +115,7 @@ class SnapshotWriter:
         return PublishedFile(f"{self.path}/{table}/{name}", table, file.rows, file.bytes, file.sha256)
 
     def _write_whole(self, table: str, schema: pa.Schema | None) -> PublishedFile:
-        reader = self.connection.sql(f"SELECT * FROM {quote(table)}").to_arrow_reader(ROWS_PER_GROUP)  # noqa: S608
+        reader = self.connection.sql(f"SELECT * FROM {quote(table)}").to_arrow_reader(ROWS_PER_BATCH)  # noqa: S608
         out = _File(self.building / table / FILE_NAME, schema or reader.schema)
         for batch in reader:
             out.write(batch)
@@ -131,7 +133,7 @@ class SnapshotWriter:
                 f"WITH placed AS (SELECT milestone_id, {chosen}) "  # noqa: S608
                 f"SELECT own.*, {quote(_RANGE)} FROM {quote(table)} AS own JOIN placed USING (milestone_id)"
             )
-        reader = self.connection.sql(query).to_arrow_reader(ROWS_PER_GROUP)
+        reader = self.connection.sql(query).to_arrow_reader(ROWS_PER_BATCH)
         schema = schema or reader.schema.remove(len(reader.schema) - 1)
         files: dict[int, _File] = {}
         for number, rows in _by_range(reader):
@@ -169,14 +171,14 @@ class _File:
         self._schema = schema
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
         self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = 0
+        self._waiting_bytes = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows."""
         self.rows += batch.num_rows
         self._waiting.append(batch.cast(self._schema))
-        self._waiting_rows += batch.num_rows
-        if self._waiting_rows >= ROWS_PER_GROUP:
+        self._waiting_bytes += batch.nbytes
+        if self._waiting_bytes >= BYTES_PER_GROUP:
             self._flush()
 
     def close(self) -> None:
@@ -188,4 +190,4 @@ class _File:
     def _flush(self) -> None:
         if self._waiting:
             self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
-        self._waiting, self._waiting_rows = [], 0
+        self._waiting, self._waiting_bytes = [], 0

@@ -21,7 +21,7 @@ from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 STORAGE_VERSION = "v1.2.0"
 CATALOG = "milestones"
 
-MEMORY_LIMIT = "256MiB"
+MEMORY_LIMIT = "128MiB"
 """Of the writer's DuckDB: enough for the working set of a batch; beyond it DuckDB goes to disk, below the warehouse."""
 
 # DuckDB installs extensions from a server of its own unless told not to; nothing here needs one.
