@@ -64,7 +64,13 @@ class ScriptedApi:
 def answer(body: bytes) -> Answer:
     content = read_page(body)
     return Answer(
-        body=content.body, next_cursor=content.next_cursor, ids=content.ids, fetched_at=NOON, url_path="/milestones"
+        body=content.body,
+        next_cursor=content.next_cursor,
+        ids=content.ids,
+        starts=content.starts,
+        updates=content.updates,
+        fetched_at=NOON,
+        url_path="/milestones",
     )
 
 
