@@ -154,6 +154,28 @@ def test_what_was_believed_at_a_time(shell: Shell) -> None:
     assert published(shell, query.format("2020-01-01 00:00:00+00")) == []
 
 
+NULL_ARRAYS = {"related_event_tickers": None, "primary_event_tickers": None}
+SIMULATED_AS = {
+    "a real game": {},
+    "a real game without tickers": NULL_ARRAYS,
+    "a related ticker": {"related_event_tickers": ["SIMNBAGAME"], "primary_event_tickers": None},
+    "a primary ticker": {"related_event_tickers": None, "primary_event_tickers": ["SIMNBAGAME"]},
+    "a main ticker": {"details": {"main_game_event_ticker": "SIMNBAGAME"}} | NULL_ARRAYS,
+    "a session": {"details": {"session_id": "212f3380"}},
+    "no session": {"details": {"session_id": None}},
+    "a ticker that only holds the word": {"related_event_tickers": ["KXSIMNBAGAME", "SIMNBAGAME-26"]},
+}
+
+
+def test_what_was_believed_leaves_out_what_is_simulated_and_no_more(shell: Shell) -> None:
+    shell.world.load(as_bytes(milestone(n, title=name, **SIMULATED_AS[name]) for n, name in enumerate(SIMULATED_AS)))
+    shell.sweep(mode="full")
+    shell.stations.publish()
+    real = published(shell, "SELECT title FROM milestones WHERE NOT is_simulated ORDER BY 1")
+    assert published(shell, f"SELECT title FROM milestones_as_of(TIMESTAMPTZ '{shell.clock()}') ORDER BY 1") == real
+    assert len(real) == 4
+
+
 def test_reschedules_say_how_far_and_how_long_before(shell: Shell) -> None:
     shell.world.load(as_bytes([milestone(1), milestone(2)]))
     shell.sweep(mode="full")
