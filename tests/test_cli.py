@@ -282,11 +282,14 @@ def test_wrong_use(tmp_path: Path, at: Callable[..., Home], command: Command, ar
     assert not (tmp_path / "home").exists()
 
 
-def test_a_time_that_is_none(tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
+@pytest.mark.parametrize(
+    "text", ["yesterday", "", "9999-12-31T23:59:59-01:00"], ids=["a word", "empty", "beyond the last year in UTC"]
+)
+def test_a_time_that_is_none(tmp_path: Path, at: Callable[..., Home], command: Command, text: str) -> None:
     at(tmp_path)
-    said = command("ingest", "--since", "yesterday")
+    said = command("ingest", "--since", text)
     assert said.status == 2
-    assert said.complaint == "'yesterday' is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"
+    assert said.complaint == f"{text!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"
 
 
 NEEDS_PUBLISHED = {
