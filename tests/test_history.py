@@ -154,8 +154,8 @@ def test_what_was_believed_at_a_time(shell: Shell) -> None:
     assert published(shell, query.format("2020-01-01 00:00:00+00")) == []
 
 
-NULL_ARRAYS = {"related_event_tickers": None, "primary_event_tickers": None}
-SIMULATED_AS = {
+NULL_ARRAYS: dict[str, Any] = {"related_event_tickers": None, "primary_event_tickers": None}
+SIMULATED_AS: dict[str, dict[str, Any]] = {
     "a real game": {},
     "a real game without tickers": NULL_ARRAYS,
     "a related ticker": {"related_event_tickers": ["SIMNBAGAME"], "primary_event_tickers": None},
@@ -217,6 +217,17 @@ class TestVanishing:
         ledger = shell.sweep(mode="full")
         assert (ledger.vanished, ledger.unchanged) == (0, 30)
         assert self._vanished(shell) == []
+
+    def test_an_id_that_cannot_be_asked_for_stops_no_sweep(self, shell: Shell) -> None:
+        self._begin(shell)
+        shell.world.load(as_bytes([milestone(100, id="..")]))
+        shell.sweep(mode="full")
+        shell.world.remove("..")
+        shell.world.remove(milestone_id(1))
+        shell.sweep(mode="full", allow_shrink=True)
+        for gone in (1, 0):
+            assert shell.sweep(mode="full", allow_shrink=True).vanished == gone
+        assert self._vanished(shell) == [milestone_id(1)]
 
     def test_partial_sweeps_conclude_nothing(self, shell: Shell) -> None:
         self._begin(shell)
