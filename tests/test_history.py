@@ -414,6 +414,42 @@ class TestRetry:
             assert shell.sweep(mode="retry").quarantined == 1
         assert shell.rows("SELECT count(*), any_value(field) FROM quarantine") == [(1, "title")]
 
+    @pytest.mark.parametrize(
+        ("updated", "title"),
+        [
+            pytest.param("2026-11-20T08:30:00.25Z", "Game 1", id="no newer than what is stored"),
+            pytest.param("0001-01-01T00:00:00Z", "Game 1", id="of a time that nobody knows"),
+            pytest.param("2026-11-20T08:30:01Z", "seven", id="newer"),
+        ],
+    )
+    def test_what_was_refused_long_ago_changes_nothing_that_is_newer(
+        self, shell: Shell, updated: str, title: str
+    ) -> None:
+        self._refuse(shell, milestone(1, title=7, last_updated_ts=updated))
+        ledger = shell.sweep(mode="retry")
+        assert (ledger.changed, ledger.superseded) == ((1, 0) if title == "seven" else (0, 1))
+        assert shell.rows("SELECT count(*) FROM quarantine") == [(0,)]
+        assert shell.rows(f"SELECT title FROM milestones WHERE milestone_id = '{milestone_id(1)}'") == [(title,)]
+
+    def test_what_went_since_does_not_come_back_from_the_quarantine(self, shell: Shell) -> None:
+        self._refuse(shell, milestone(1, title=7, last_updated_ts="2026-11-20T08:30:01Z"))
+        shell.world.remove(milestone_id(1))
+        for vanished in (0, 1):
+            assert shell.sweep(mode="full").vanished == vanished
+        assert shell.sweep(mode="retry").superseded == 1
+        gone = "SELECT count(*) FROM milestones WHERE vanished_at IS NOT NULL"
+        assert shell.rows(gone) == [(1,)]
+        assert shell.rows("SELECT count(*) FROM milestone_versions WHERE version > 1") == [(0,)]
+
+    def _refuse(self, shell: Shell, row: dict[str, Any]) -> None:
+        """A world loaded whole, then one record refused by the code of its day and mended since."""
+        shell.world.load(as_bytes(milestone(number) for number in range(250)))
+        shell.sweep(mode="full")
+        shell.world.remove(milestone_id(1))
+        shell.world.load(as_bytes([row]))
+        assert shell.sweep(mode="full").quarantined == 1
+        change_warehouse(shell, 'UPDATE quarantine SET record = replace(record, \'"title":7\', \'"title":"seven"\')')
+
     def test_an_empty_quarantine_is_said(self, shell: Shell) -> None:
         shell.world.load(as_bytes([milestone(1)]))
         shell.sweep(mode="full")
