@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from pipelines.errors import MilestonesError, NothingToDo, WrongUse
-from pipelines.home import Home
+from pipelines.home import HOME_VARIABLE, Home
 
 EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
 SANDBOX_PORT = 8799
@@ -25,6 +26,8 @@ DEMO_QUERY = "select type, count(*) as milestones from milestones group by 1 ord
 
 app = App(name="milestones", help="Kalshi's milestones in SQL: fetched, validated, published as DuckDB and Parquet.")
 _Flag = Parameter(negative=())
+_NotNegative = Parameter(validator=Number(gte=0))
+_Positive = Parameter(validator=Number(gt=0))
 
 
 @app.command
@@ -206,6 +209,7 @@ def rebuild() -> int:
     home = Home.from_environment()
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
+    home.preflight()
     stations = Stations(home, now=utc_now)
     with writer_lock(home, purpose="milestones rebuild"):
         rows = stations.rebuild()
@@ -221,7 +225,11 @@ app.command(quarantine)
 
 
 @quarantine.default
-def quarantine_list(*, format: Literal["table", "csv", "json", "markdown"] = "table", limit: int = 20) -> int:  # noqa: A002
+def quarantine_list(
+    *,
+    format: Literal["table", "csv", "json", "markdown"] = "table",  # noqa: A002 - the name of the option
+    limit: Annotated[int, _NotNegative] = 20,
+) -> int:
     """List refused records with their reasons, newest first.
 
     Parameters
@@ -267,11 +275,11 @@ def quarantine_retry(*, json: Annotated[bool, _Flag] = False) -> int:
 def sandbox(
     *,
     port: int = SANDBOX_PORT,
-    rows: int | None = None,
+    rows: Annotated[int | None, _NotNegative] = None,
     seed: int = 1,
     records: Path | None = None,
-    requests_per_second: float | None = None,
-    changes: int = 0,
+    requests_per_second: Annotated[float | None, _Positive] = None,
+    changes: Annotated[int, _NotNegative] = 0,
 ) -> int:
     """Serve a local stand-in for the Kalshi API on loopback, until interrupted.
 
@@ -379,6 +387,13 @@ def _complain(line: str) -> None:
         console.print(f"{'' if number else 'milestones: '}{shown(part)}", highlight=False, markup=False, soft_wrap=True)
 
 
+def _drop_output() -> None:
+    """The reader has seen enough, as `head` does: what is still to be written goes nowhere, at exit too."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """The console script."""
     sys.exit(run(sys.argv[1:]))
@@ -390,6 +405,8 @@ def run(arguments: list[str]) -> int:
 
     try:
         outcome = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        # Here rather than at exit, where a reader that has gone could only be met with a traceback.
+        sys.stdout.flush()
     except CycloptsError as error:
         _complain(f"{error} Try: milestones --help".replace("\n", " "))
         return EXIT_WRONG_USE
@@ -398,6 +415,16 @@ def run(arguments: list[str]) -> int:
         return error.exit_status
     except KalshiError as error:
         _complain(str(error))
+        return EXIT_FAILED
+    except BrokenPipeError:
+        _drop_output()
+        return EXIT_FAILED
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        _complain(
+            f"cannot read or write{where} ({error.strerror or error}): "
+            f"{HOME_VARIABLE} must be a folder that you may use, with room on its disk"
+        )
         return EXIT_FAILED
     except KeyboardInterrupt:
         _complain("interrupted; what was published stays as it was")

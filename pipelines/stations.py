@@ -121,7 +121,7 @@ class Stations:
             prove_validation_works()
             summary = self._summary(landing)
             with open_warehouse(self.home.warehouse_file) as connection:
-                summary.fates = warehouse.settle_fates(connection, staging)
+                summary.fates = warehouse.settle_fates(connection, staging, is_retry=summary.is_retry)
                 warehouse.stage_touched(connection, staging)
                 latest = warehouse.latest_of_sweep(connection, staging, landing.sweep.sweep_id)
                 summary.flattened = stage_tables(

@@ -259,6 +259,29 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, at: Callable[..., Home], 
     assert (tmp_path / "home").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["sql", "select 1"], ["verify"], ["quarantine"], ["rebuild"]], ids=str
+)
+def test_a_home_that_cannot_be_read(
+    tmp_path: Path, at: Callable[..., Home], command: Command, arguments: list[str]
+) -> None:
+    # Longer than any file system takes: no mode stops root from reading.
+    home = at(tmp_path / ("h" * 300))
+    said = command(*arguments)
+    assert (said.status, said.out) == (1, "")
+    assert str(home.root) in said.complaint
+
+
+def test_a_reader_that_has_seen_enough(published: Shell) -> None:
+    program = [sys.executable, "-m", "pipelines.cli", "sql", "--format", "json", "select * from range(100000)"]
+    environment_ = os.environ | environment(published.home.root, DEAD_URL)
+    with subprocess.Popen(program, env=environment_, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (1, b"")
+
+
 WRONG_USE = {
     "no such verb": (["fetch"], "fetch"),
     "no such option": (["ingest", "--fast"], "--fast"),
@@ -269,6 +292,10 @@ WRONG_USE = {
     "ids and everything": (["ingest", "--id", "a", "--full"], "--id stands alone"),
     "everything and filters": (["ingest", "--full", "--type", "x"], "--full reads everything"),
     "two queries": (["sql", "select 1", "select 2"], "select 2"),
+    "fewer rows than none": (["sandbox", "--rows", "-1"], "--rows"),
+    "no requests at all": (["sandbox", "--requests-per-second", "0"], "--requests-per-second"),
+    "fewer changes than none": (["sandbox", "--changes", "-1"], "--changes"),
+    "a list shorter than none": (["quarantine", "--limit", "-1"], "--limit"),
 }
 
 
@@ -282,11 +309,14 @@ def test_wrong_use(tmp_path: Path, at: Callable[..., Home], command: Command, ar
     assert not (tmp_path / "home").exists()
 
 
-def test_a_time_that_is_none(tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
+@pytest.mark.parametrize(
+    "text", ["yesterday", "", "9999-12-31T23:59:59-01:00"], ids=["a word", "empty", "beyond the last year in UTC"]
+)
+def test_a_time_that_is_none(tmp_path: Path, at: Callable[..., Home], command: Command, text: str) -> None:
     at(tmp_path)
-    said = command("ingest", "--since", "yesterday")
+    said = command("ingest", "--since", text)
     assert said.status == 2
-    assert said.complaint == "'yesterday' is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"
+    assert said.complaint == f"{text!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"
 
 
 NEEDS_PUBLISHED = {

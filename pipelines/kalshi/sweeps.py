@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from pipelines.kalshi.answer import Answer
-from pipelines.kalshi.errors import InvalidCursor, NotFound, PagingFault
+from pipelines.kalshi.errors import BadRequest, InvalidCursor, NotFound, PagingFault
 from pipelines.kalshi.paging import Paging
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.shards import Disordered, LandedPage, Shard, Shards
@@ -35,7 +35,7 @@ class Api(Protocol):
         """One page of the list."""
 
     def get_milestone(self, milestone_id: str) -> Answer:
-        """One milestone. Raises NotFound."""
+        """One milestone. Raises NotFound, BadRequest, and ValueError for an id that cannot be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +148,23 @@ def full_sweep(
     )
 
 
-def by_id(api: Api, milestone_ids: Iterable[str], *, not_found: list[str]) -> Iterator[Fetched]:
-    """One answer an id; ids that the API does not know are added to `not_found`."""
+def by_id(
+    api: Api, milestone_ids: Iterable[str], *, not_found: list[str], unanswered: list[str] | None = None
+) -> Iterator[Fetched]:
+    """One answer an id; ids that the API does not know are added to `not_found`.
+
+    Ids that cannot be asked for, or that the API refuses as ids, are added to `unanswered`; without it they are raised.
+    """
     for milestone_id in milestone_ids:
         try:
             answer = api.get_milestone(milestone_id)
         except NotFound:
             not_found.append(milestone_id)
+            continue
+        except (BadRequest, ValueError):
+            if unanswered is None:
+                raise
+            unanswered.append(milestone_id)
             continue
         yield Fetched(answer.url_path, None, answer)
 

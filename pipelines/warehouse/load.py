@@ -95,12 +95,14 @@ def sql(name: str) -> str:
     return resources.files("pipelines.warehouse").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
-def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Fates:
+def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging, *, is_retry: bool = False) -> Fates:
     """Compare staged records with what is stored; the outcome stands in the connection's table `fates`.
+
+    `is_retry`: the records come out of quarantine, and so were seen before what is stored.
 
     Costs one join of content hashes: unchanged records are neither parsed nor written again.
     """
-    connection.execute(sql("fates"), {"records": str(staging.file(RECORDS))})
+    connection.execute(sql("fates"), {"records": str(staging.file(RECORDS)), "is_retry": is_retry})
     counts = connection.execute("SELECT fate, count(*) FROM fates GROUP BY fate").fetchall()
     return Fates(**dict(counts))
 
