@@ -5,8 +5,10 @@ Neither pyarrow nor DuckDB syncs what it writes; killed in mid-write in place, e
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".tmp"
@@ -39,6 +41,18 @@ def write_durably(final: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def one_at_a_time(guard: Path) -> Iterator[None]:
+    """Wait for whoever holds the file `guard`, then hold it: for what is written without the writer's lock.
+
+    Temporary names are fixed, so two processes that write the same file at once would take it from each other.
+    """
+    guard.parent.mkdir(parents=True, exist_ok=True)
+    with guard.open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def point_durably(link: Path, target: str) -> None:
