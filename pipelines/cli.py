@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from pipelines.errors import MilestonesError, NothingToDo, WrongUse
+from pipelines.errors import DiskFull, MilestonesError, NothingToDo, WrongUse, is_disk_full
 from pipelines.home import Home
 
 EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
@@ -206,6 +206,7 @@ def rebuild() -> int:
     home = Home.from_environment()
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
+    home.preflight()
     stations = Stations(home, now=utc_now)
     with writer_lock(home, purpose="milestones rebuild"):
         rows = stations.rebuild()
@@ -402,6 +403,11 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _complain("interrupted; what was published stays as it was")
         return EXIT_INTERRUPTED
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        _complain(str(DiskFull(Home.from_environment().root)))
+        return EXIT_FAILED
     return outcome if isinstance(outcome, int) else 0
 
 

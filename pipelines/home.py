@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.durable import one_at_a_time, write_durably
-from pipelines.errors import HomeUnusable
+from pipelines.errors import DiskFull, HomeUnusable, is_disk_full
 
 HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
@@ -91,6 +91,8 @@ class Home:
                 write_durably(probe, lambda path: path.write_bytes(b"1"))
                 probe.unlink()
         except OSError as error:
+            if is_disk_full(error):
+                raise DiskFull(self.root) from error
             raise HomeUnusable(
                 f"cannot write to {self.root} ({error.strerror}): give {HOME_VARIABLE} a folder that you may write to"
             ) from error
