@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from pipelines.errors import MilestonesError, NothingToDo, WrongUse
+from pipelines.errors import DiskFull, MilestonesError, NothingToDo, WrongUse, is_disk_full
 from pipelines.home import HOME_VARIABLE, Home
 
 EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
@@ -429,6 +429,11 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _complain("interrupted; what was published stays as it was")
         return EXIT_INTERRUPTED
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        _complain(str(DiskFull(Home.from_environment().root)))
+        return EXIT_FAILED
     return outcome if isinstance(outcome, int) else 0
 
 

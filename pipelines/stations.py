@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from pipelines.flattening import Flattened, stage_tables
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.landing import Landing, Sweep
-from pipelines.publish.snapshot import Snapshot, publish
+from pipelines.publish.snapshot import Snapshot, publish, sweep_leftovers
 from pipelines.retention import Retention, prune
 from pipelines.settings import CONTRACT_VARIABLE
 from pipelines.staging import Staging
@@ -154,9 +154,15 @@ class Stations:
 
     def publish(self) -> Snapshot:
         """Publish the warehouse as it stands, then remove what retention does not keep."""
-        snapshot = publish(self.home, now=self._now())
-        prune(self.home, self._retention, now=self._now())
-        return snapshot
+        try:
+            return publish(self.home, now=self._now())
+        except BaseException:
+            # On a full disk a half-made copy would be in the way of every later run.
+            sweep_leftovers(self.home)
+            raise
+        finally:
+            # Where nothing could be published, too: the next sweep needs the room.
+            prune(self.home, self._retention, now=self._now())
 
     def rebuild(self) -> dict[str, int]:
         """Derive every table again from the version log; rows by table."""
@@ -202,16 +208,19 @@ class Stations:
 
     def _decoded_ahead(self, landing: Landing) -> Decoded | None:
         """What was decoded while the pages were fetched, all of them. Asked for a second time, it is done anew."""
-        if not (self._staging(landing).folder / SUMMARY_FILE).exists():
-            return None
-        summary = self._summary(landing)
-        return summary.decoded if summary.pages_ahead == landing.sweep.pages else None
+        with suppress(NothingToDo):
+            summary = self._summary(landing)
+            return summary.decoded if summary.pages_ahead == landing.sweep.pages else None
+        return None
 
     def _summary(self, landing: Landing) -> Summary:
-        file = self._staging(landing).folder / SUMMARY_FILE
-        if not file.exists():
-            raise NothingToDo(f"sweep {landing.sweep.sweep_id} has no staged records: materialize records first")
-        return msgspec.json.decode(file.read_bytes(), type=Summary)
+        try:
+            text = (self._staging(landing).folder / SUMMARY_FILE).read_bytes()
+            return msgspec.json.decode(text, type=Summary)
+        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise NothingToDo(
+                f"sweep {landing.sweep.sweep_id} has no staged records: materialize records first"
+            ) from error
 
     def _ledger_row(self, sweep: Sweep, summary: Summary, watermark: datetime | None) -> LedgerRow:
         fates, refused = summary.fates, summary.flattened.refused
@@ -258,18 +267,23 @@ class Stations:
         if sweep.state == "loaded":
             # What is in the warehouse stays in it, whatever fails afterwards.
             return
-        sweep.error, sweep.state = reason, "failed"
-        landing.save()
         staging = self._staging(landing)
-        received = quarantined = 0
-        if (staging.folder / SUMMARY_FILE).exists():
-            summary = self._summary(landing)
-            received, quarantined = summary.decoded.received, summary.quarantined
-        row = LedgerRow(
-            **self._account(sweep), status="failed", records=received, quarantined=quarantined, error=reason
-        )
-        with open_warehouse(self.home.warehouse_file) as connection:
-            warehouse.record_failure(connection, staging, row)
+        try:
+            sweep.error, sweep.state = reason, "failed"
+            landing.save()
+            received = quarantined = 0
+            # A summary that cannot be read may be why it fails.
+            with suppress(NothingToDo):
+                summary = self._summary(landing)
+                received, quarantined = summary.decoded.received, summary.quarantined
+            row = LedgerRow(
+                **self._account(sweep), status="failed", records=received, quarantined=quarantined, error=reason
+            )
+            with open_warehouse(self.home.warehouse_file) as connection:
+                warehouse.record_failure(connection, staging, row)
+        finally:
+            # No station reads it again; of sweeps that fail every five minutes it would fill the disk.
+            shutil.rmtree(staging.folder, ignore_errors=True)
 
 
 def _watermark(sweep: Sweep, newest_update: datetime | None, before: datetime | None) -> datetime | None:

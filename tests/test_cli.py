@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from pipelines.publish.manifest import Manifest
 from pipelines.warehouse.lock import writer_lock
 from schemas.tables import PUBLISHED_TABLES
 
-from .support import Shell, Shells, milestone, milestone_id, rows_of, serving_shells, tree
+from .support import Shell, Shells, files_of_at_most, milestone, milestone_id, rows_of, serving_shells, tree
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -476,6 +477,33 @@ def test_rebuild(published: Shell, at: Callable[..., Home], command: Command) ->
     assert (said.status, said.err) == (0, "")
     assert re.search(r"^\s+99  milestones$", said.out, re.MULTILINE)
     assert f"published as {home.latest_snapshot.resolve()}" in said.out
+
+
+@pytest.mark.parametrize("arguments", [("rebuild",), ("ingest", "--full")], ids=" ".join)
+def test_want_of_room_is_one_line(
+    published: Shell, tmp_path: Path, at: Callable[..., Home], command: Command, arguments: tuple[str, ...]
+) -> None:
+    root = Path(shutil.copytree(published.home.root, tmp_path / "home", symlinks=True))
+    home = at(root, published.base_url)
+    before = tree(home.published)
+    with files_of_at_most(1_000_000):
+        said = command(*arguments)
+    assert said.status == 1
+    assert said.err.splitlines()[-1] == (
+        f"milestones: no space is left for {root}: make room, then run again; what is published is whole"
+    )
+    assert "Traceback" not in said.err
+    assert tree(home.published) == before
+
+
+def test_a_home_that_cannot_be_written_is_not_rebuilt(
+    published: Shell, tmp_path: Path, at: Callable[..., Home], command: Command
+) -> None:
+    root = Path(shutil.copytree(published.home.root, tmp_path / "home", symlinks=True))
+    (root / ".preflight").mkdir()
+    at(root)
+    said = command("rebuild")
+    assert (said.status, said.complaint.partition(" (")[0]) == (1, f"cannot write to {root}")
 
 
 def test_a_sandbox_without_records(tmp_path: Path, command: Command) -> None:

@@ -56,7 +56,7 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
     home.snapshots.mkdir(parents=True, exist_ok=True)
-    _sweep_leftovers(home)
+    sweep_leftovers(home)
     name = f"{_next_number(home.snapshots):06d}-{now:%Y%m%dT%H%M%SZ}"
     building = home.snapshots / (name + TEMPORARY_SUFFIX)
     building.mkdir()
@@ -118,8 +118,8 @@ def _next_number(snapshots: Path) -> int:
     return max((int(match[1]) for match in names if match), default=0) + 1
 
 
-def _sweep_leftovers(home: Home) -> None:
-    """Remove what a killed publish left behind; nobody reads a temporary name."""
+def sweep_leftovers(home: Home) -> None:
+    """Remove what a publish left behind that was killed or failed; nobody reads a temporary name."""
     for folder in (home.published, home.snapshots):
         for path in folder.glob(f"*{TEMPORARY_SUFFIX}*"):
             if path.is_dir() and not path.is_symlink():
