@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich import box
@@ -29,13 +29,24 @@ def as_json(value: Any) -> str:
 
 
 def _json_default(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return _interval(value)
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+
+
+def _interval(value: timedelta) -> str:
+    """The sign before the whole: Python calls an hour less than nothing "-1 day, 23:00:00"."""
+    return f"-{-value}" if value < timedelta() else str(value)
 
 
 def shown(value: Any) -> str:
     """One cell for people: NULL is empty, times to the second, no control character reaches the terminal."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, timedelta):
+        return _interval(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ") if value.tzinfo else str(value)
     text = str(value)
@@ -44,7 +55,7 @@ def shown(value: Any) -> str:
 
 def print_answer(console: Console, answer: Answer, style: str) -> None:
     """A query's answer in one of FORMATS."""
-    writers: dict[str, Callable[[Answer], str]] = {"csv": _csv, "json": _json, "markdown": _markdown}
+    writers: dict[str, Callable[[Answer], str]] = {"csv": _csv, "json": _json, "markdown": as_markdown}
     if style in writers:
         text = writers[style](answer)
         # A file or a pipe gets every character as it is; a terminal would act on some of them.
@@ -75,7 +86,9 @@ def _csv_line(row: Sequence[Any]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, bool):
+        return shown(value)
+    if isinstance(value, (datetime, timedelta)):
         return _json_default(value)
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         # A spreadsheet would run it as a formula.
@@ -87,7 +100,8 @@ def _json(answer: Answer) -> str:
     return as_json(answer.records) + "\n"
 
 
-def _markdown(answer: Answer) -> str:
+def as_markdown(answer: Answer) -> str:
+    """A Markdown table."""
     lines = [answer.columns, ["---"] * len(answer.columns), *([shown(value) for value in row] for row in answer.rows)]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 

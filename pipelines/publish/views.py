@@ -9,7 +9,7 @@ any: the view leaves simulated and vanished milestones out, through the macro th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib import resources
@@ -39,9 +39,9 @@ def view_texts() -> dict[str, str]:
     return {name: texts[name] for name in TopologicalSorter(calls).static_order()}
 
 
-def create_views(connection: duckdb.DuckDBPyConnection) -> None:
+def create_views(connection: duckdb.DuckDBPyConnection, texts: Mapping[str, str] | None = None) -> None:
     """Make them all, replacing what an older version made; each describes itself inside DuckDB."""
-    for name, text in view_texts().items():
+    for name, text in (texts or view_texts()).items():
         connection.execute(text)
         view = _describe(connection, name, text)
         for statement in _statements(view):
