@@ -11,12 +11,20 @@ from typing import Any
 
 import duckdb
 
+from pipelines.disk import sizes
 from pipelines.errors import MilestonesError
 from pipelines.home import Home
-from pipelines.landing import Landing
-from pipelines.retention import sizes
-from pipelines.warehouse.database import open_reader
-from pipelines.warehouse.load import row_counts
+from pipelines.query_faults import explained
+from pipelines.reader import open_reader
+from schemas.sql import quote
+
+TABLES = """
+    SELECT table_name FROM duckdb_tables()
+    WHERE database_name = current_database() AND table_name <> 'schema_version'
+      AND (table_name = 'details_fields' OR NOT starts_with(table_name, 'details_'))
+    ORDER BY table_oid
+"""
+"""Those of every published file, in its order; which types have a table of their own differs."""
 
 
 class NothingPublished(MilestonesError):
@@ -80,7 +88,7 @@ def reading(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
-    """Run one query. Raises QueryFailed with DuckDB's words."""
+    """Run one query. Raises QueryFailed, which says what to do about it."""
     try:
         cursor = connection.execute(query)
         # DuckDB answers a text without a statement with None, against its types.
@@ -88,7 +96,7 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
             raise QueryFailed("there is no query in this text: write one, such as select count(*) from milestones")
         return Answer([column[0] for column in cursor.description], cursor.fetchall())
     except duckdb.Error as error:
-        raise QueryFailed(" ".join(str(error).split())) from error
+        raise QueryFailed(explained(connection, error)) from error
 
 
 def ask_home(home: Home, query: str) -> Answer:
@@ -100,7 +108,7 @@ def ask_home(home: Home, query: str) -> Answer:
 def table_rows(home: Home) -> dict[str, int]:
     """Rows of every published table."""
     with reading(home) as connection:
-        return row_counts(connection)
+        return _row_counts(connection)
 
 
 def pages_of_last_full_sweep(home: Home) -> int | None:
@@ -123,7 +131,7 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
         return Status(
             published_file=str(home.published_duckdb),
             bytes=home.published_duckdb.stat().st_size,
-            rows=row_counts(connection),
+            rows=_row_counts(connection),
             sweeps=last,
             watermark=watermark,
             last_full_at=last_full_at,
@@ -139,7 +147,15 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
         )
 
 
+def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    names = [row[0] for row in ask(connection, TABLES).rows]
+    return {name: ask(connection, f"SELECT count(*) FROM {quote(name)}").rows[0][0] for name in names}  # noqa: S608
+
+
 def _unpublished(home: Home, newest_published: str) -> dict[str, Any] | None:
+    # Landed pages are read with Arrow, which takes longer to load than most queries take.
+    from pipelines.landing import Landing
+
     landing = Landing.newest(home.raw)
     if landing is None or landing.sweep.sweep_id <= newest_published:
         return None

@@ -19,7 +19,7 @@ from sandbox.app import build_app
 from sandbox.evolve import Counts, Evolution, evolve
 from sandbox.generate import generate_bodies
 from sandbox.world import World
-from schemas.table import quote
+from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE
 from tests.support import NOON, Shell, Shells, as_bytes, milestone, milestone_id, rows_of, serving_shells
 

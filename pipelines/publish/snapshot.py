@@ -20,9 +20,10 @@ from pipelines.errors import NothingToDo
 from pipelines.home import Home
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
 from pipelines.publish.views import create_views
+from pipelines.reader import open_reader
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import discard, open_copy, open_reader
-from schemas.table import quote
+from pipelines.warehouse.database import discard, open_copy
+from schemas.sql import quote
 from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
 ROWS_PER_GROUP = 100_000

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.flatten.validate import breaches
-from schemas.table import Reference, Table, quote
+from schemas.sql import quote
+from schemas.table import Reference, Table
 from schemas.tables import (
     DETAILS_FIELDS,
     MILESTONE_CHANGES,

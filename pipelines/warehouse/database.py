@@ -13,16 +13,13 @@ import duckdb
 
 from pipelines.durable import write_durably
 from pipelines.errors import WarehouseUnusable
+from pipelines.reader import CATALOG, NO_EXTENSIONS
 from pipelines.staging import Staging
 from pipelines.warehouse.migrations import migrate
-from schemas.table import literal
+from schemas.sql import literal
 from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
 STORAGE_VERSION = "v1.2.0"
-CATALOG = "milestones"
-
-# DuckDB installs extensions from a server of its own unless told not to; nothing here needs one.
-_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
 @contextmanager
@@ -40,29 +37,6 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             migrate(connection, Staging(path.parent / "staging" / "migration"), version=version)
         yield connection
         connection.execute("CHECKPOINT")
-
-
-@contextmanager
-def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A published file, read-only and with nothing else in reach: no other files, no extensions, no settings.
-
-    Attached to an instance of its own: DuckDB shares one a process for a path, and this one's settings are locked.
-    Raises WarehouseUnusable.
-    """
-    connection = duckdb.connect(":memory:", config=dict(_CONFIG))
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        try:
-            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} (READ_ONLY)")
-        except duckdb.Error as error:
-            raise WarehouseUnusable(
-                f"cannot open {path}: {' '.join(str(error).split())[:200]} (milestones ingest publishes it again)"
-            ) from error
-        connection.execute(f"USE {CATALOG}")
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
-        yield connection
-    finally:
-        connection.close()
 
 
 def discard(path: Path) -> None:
@@ -84,7 +58,7 @@ def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect(":memory:", config=dict(_CONFIG))
+    connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
         connection.execute("SET TimeZone = 'UTC'")
         try:

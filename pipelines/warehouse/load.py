@@ -18,7 +18,8 @@ from pipelines.errors import NothingToDo
 from pipelines.staging import ROWS_PER_BATCH, Staging, stage_log
 from pipelines.warehouse import catalogue
 from pipelines.warehouse.catalogue import Drift
-from schemas.table import Table, quote
+from schemas.sql import quote
+from schemas.table import Table
 from schemas.tables import (
     EVIDENCE,
     FLAT_TABLES,
