@@ -16,10 +16,11 @@ from importlib import resources
 
 import duckdb
 
-from schemas.table import literal, quote
+from schemas.sql import literal, quote
 from schemas.tables import MILESTONES
 from schemas.view import Parameter, View, ViewColumn
 
+# A default is NULL where it means now: DuckDB 2.0 stores what now() was when the macro was made.
 COMMON_PARAMETERS = {
     "include_simulated": "Whether simulated games are in.",
     "include_vanished": "Whether milestones that have vanished are in.",

@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from pipelines.publish.views import create_views, describe_views, view_texts
-from schemas.table import Table, quote
+from schemas.sql import quote
+from schemas.table import Table
 from schemas.tables import MILESTONE_CHANGES, MILESTONE_EVENTS, MILESTONES, PUBLISHED_TABLES, QUARANTINE, SWEEPS
 from tests.schemas.rows import good_rows
 from tests.support import NOON
@@ -182,13 +183,24 @@ def test_what_starts_within_hours(database: Database, hours: str, expected: list
 
 
 def test_without_at_time_it_is_now(database: Database) -> None:
-    database.connection.execute("BEGIN")
-    now = database.rows("SELECT now()")[0][0]
-    database.milestone("next", now + timedelta(minutes=1))
-    database.milestone("begun", now - timedelta(minutes=1))
-    assert database.ids("upcoming_milestones") == ["next"]
-    assert database.ids("milestones_starting_within(1)") == ["next"]
+    # Of the query, to the microsecond: not of when the views were made.
+    database.milestone("next", "3000-01-01 00:00:00+00")
+    database.milestone("begun", "2026-01-01 00:00:00+00", end_date="3000-01-01 00:00:00+00")
+    sweep(database, 1, mode="full")
+    checks = {
+        "upcoming_milestones": "starts_in = start_date - now()",
+        "milestones_starting_within(100_000_000)": "starts_in = start_date - now()",
+        "freshness": "lag = now() - last_sweep_at",
+    }
+    for source, check in checks.items():
+        assert database.rows(f"SELECT {check} FROM {source}") == [(True,)], source
     assert database.ids("live_milestones") == ["begun"]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_default_is_a_time_that_passes(database: Database, name: str) -> None:
+    (view,) = [one for one in describe_views(database.connection) if one.name == name]
+    assert {parameter.default for parameter in view.parameters} <= {None, "NULL", "false"}
 
 
 # live_milestones

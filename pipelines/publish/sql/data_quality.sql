@@ -8,10 +8,10 @@
 -- milestones: How many milestones break it.
 -- share: Of the milestones looked at, from 0 to 1; 0 where there are none.
 -- example: The smallest id of a milestone that breaks it; NULL where none does.
-CREATE OR REPLACE MACRO data_quality(include_simulated := false, include_vanished := false, at_time := now()) AS TABLE
+CREATE OR REPLACE MACRO data_quality(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
 WITH kept AS (
     SELECT milestone_id, category, category_group, title, start_date, end_date, status, last_updated_ts, is_simulated,
-           has_placeholder_dates
+           has_placeholder_dates, coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS present
     FROM milestones
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 ), events AS (
@@ -40,10 +40,10 @@ WITH kept AS (
     UNION ALL SELECT 'no_start', milestone_id FROM kept WHERE start_date IS NULL
     UNION ALL SELECT 'end_before_start', milestone_id FROM kept WHERE end_date < start_date
     UNION ALL SELECT 'no_end_long_after_start', milestone_id FROM kept
-        WHERE end_date IS NULL AND start_date < CAST(at_time AS TIMESTAMPTZ) - INTERVAL 7 DAY
+        WHERE end_date IS NULL AND start_date < present - INTERVAL 7 DAY
     UNION ALL SELECT 'stale_status', milestone_id FROM kept
         WHERE status IN ('scheduled', 'created', 'time-tbd', 'not_started', 'inprogress', 'live')
-          AND (start_date < CAST(at_time AS TIMESTAMPTZ) - INTERVAL 24 HOUR OR end_date < CAST(at_time AS TIMESTAMPTZ))
+          AND (start_date < present - INTERVAL 24 HOUR OR end_date < present)
     UNION ALL SELECT 'no_event_tickers', kept.milestone_id FROM kept LEFT JOIN events USING (milestone_id)
         WHERE is_listed IS NOT true
     UNION ALL SELECT 'primary_not_related', milestone_id FROM kept JOIN events USING (milestone_id)
@@ -52,7 +52,7 @@ WITH kept AS (
     UNION ALL SELECT 'category_synonym', milestone_id FROM kept WHERE category <> category_group
     UNION ALL SELECT 'empty_title', milestone_id FROM kept WHERE title = ''
     UNION ALL SELECT 'no_last_updated_ts', milestone_id FROM kept WHERE last_updated_ts IS NULL
-    UNION ALL SELECT 'updated_in_future', milestone_id FROM kept WHERE last_updated_ts > CAST(at_time AS TIMESTAMPTZ)
+    UNION ALL SELECT 'updated_in_future', milestone_id FROM kept WHERE last_updated_ts > present
     UNION ALL SELECT 'simulated', milestone_id FROM milestones
         WHERE is_simulated AND (include_vanished OR vanished_at IS NULL)
 ), totals AS (

@@ -15,7 +15,7 @@
 -- sweeps: Sweeps in the ledger, failed ones too.
 -- last_sweep_pages: Pages of the last sweep.
 -- last_sweep_records: Records of the last sweep.
-CREATE OR REPLACE MACRO freshness(include_simulated := false, include_vanished := false, at_time := now()) AS TABLE
+CREATE OR REPLACE MACRO freshness(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
 WITH ledger AS (
     SELECT max(finished_at) FILTER (mode = 'full' AND is_complete) AS last_full_sweep_at,
            max(finished_at) FILTER (mode = 'incremental') AS last_incremental_at,
@@ -31,7 +31,7 @@ WITH ledger AS (
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 )
 SELECT last_full_sweep_at, last_incremental_at, last_sweep_at, watermark, newest_update,
-       CAST(at_time AS TIMESTAMPTZ) - last_sweep_at AS lag, milestones,
+       coalesce(CAST(at_time AS TIMESTAMPTZ), now()) - last_sweep_at AS lag, milestones,
        (SELECT count(*) FROM quarantine) AS quarantined, (SELECT count(*) FROM sweeps) AS sweeps,
        last_sweep_pages, last_sweep_records
 FROM ledger CROSS JOIN kept;

@@ -9,7 +9,7 @@
 -- league: details.league, where there is one.
 -- ends_at: end_date, or the guess where that is NULL, UTC.
 -- end_is_guessed: ends_at is a guess.
-CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vanished := false, at_time := now()) AS TABLE
+CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
 WITH durations AS (
     SELECT type, to_microseconds(CAST(median(epoch_us(end_date) - epoch_us(start_date)) AS BIGINT)) AS usual
     FROM milestones
@@ -23,7 +23,7 @@ WITH durations AS (
                CASE WHEN end_date > start_date THEN end_date END, start_date + coalesce(usual, INTERVAL 3 HOUR)
            ) AS ends_at
     FROM milestones LEFT JOIN durations ON durations.type = milestones.type
-    WHERE start_date <= CAST(at_time AS TIMESTAMPTZ)
+    WHERE start_date <= coalesce(CAST(at_time AS TIMESTAMPTZ), now())
       AND start_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00'
       AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 )
@@ -31,5 +31,5 @@ SELECT milestone_id, category, category_group, type, title, start_date, end_date
        details ->> '$.league' AS league, is_simulated, vanished_at, last_updated_ts,
        ends_at, end_date IS NULL AS end_is_guessed
 FROM started
-WHERE ends_at > CAST(at_time AS TIMESTAMPTZ)
+WHERE ends_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
 ORDER BY start_date DESC, milestone_id;

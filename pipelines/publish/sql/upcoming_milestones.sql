@@ -6,12 +6,12 @@
 -- end_date: Planned end, UTC; NULL when there is none, or none after the start.
 -- league: details.league, where there is one.
 -- starts_in: How long until it starts.
-CREATE OR REPLACE MACRO upcoming_milestones(include_simulated := false, include_vanished := false, at_time := now()) AS TABLE
+CREATE OR REPLACE MACRO upcoming_milestones(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
 SELECT milestone_id, category, category_group, type, title, start_date,
        CASE WHEN end_date > start_date THEN end_date END AS end_date,
        status, main_event_ticker, details ->> '$.league' AS league, is_simulated, vanished_at, last_updated_ts,
-       start_date - CAST(at_time AS TIMESTAMPTZ) AS starts_in
+       start_date - coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS starts_in
 FROM milestones
-WHERE start_date > CAST(at_time AS TIMESTAMPTZ)
+WHERE start_date > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
   AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 ORDER BY start_date, milestone_id;
