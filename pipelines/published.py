@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,8 @@ from pipelines.home import Home
 from pipelines.query_faults import explained
 from pipelines.reader import open_reader
 from schemas.sql import quote
+
+NOT_A_QUERY = "there is no query in this text: write one, such as select count(*) from milestones"
 
 TABLES = """
     SELECT table_name FROM duckdb_tables()
@@ -52,13 +54,19 @@ class Answer:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Rows by column name; a name that comes again is numbered: a, a_2."""
-        seen: Counter[str] = Counter()
-        names = []
-        for column in self.columns:
-            seen[column] += 1
-            names.append(column if seen[column] == 1 else f"{column}_{seen[column]}")
+        """Rows by column name."""
+        names = distinct(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+def distinct(columns: Iterable[str]) -> list[str]:
+    """Names that can be keys; one that comes again is numbered: a, a_2."""
+    seen: Counter[str] = Counter()
+    names = []
+    for column in columns:
+        seen[column] += 1
+        names.append(column if seen[column] == 1 else f"{column}_{seen[column]}")
+    return names
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
         cursor = connection.execute(query)
         # DuckDB answers a text without a statement with None, against its types.
         if not cursor or not cursor.description:
-            raise QueryFailed("there is no query in this text: write one, such as select count(*) from milestones")
+            raise QueryFailed(NOT_A_QUERY)
         return Answer([column[0] for column in cursor.description], cursor.fetchall())
     except duckdb.Error as error:
         raise QueryFailed(explained(connection, error)) from error
@@ -153,7 +161,9 @@ def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def _unpublished(home: Home, newest_published: str) -> dict[str, Any] | None:
-    # Landed pages are read with Arrow, which takes longer to load than most queries take.
+    if not any(folder.name > newest_published for folder in home.raw.glob("[0-9]*")):
+        return None
+    # Only then: landed pages are read with Arrow, which takes longer to load than most queries take.
     from pipelines.landing import Landing
 
     landing = Landing.newest(home.raw)

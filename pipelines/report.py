@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.home import Home
-from pipelines.published import Answer, Status
+from pipelines.published import Answer, Status, distinct
 
 _ANY_WIDTH = 1_000_000
 
@@ -74,8 +75,26 @@ def print_answer(console: Console, answer: Answer, style: str) -> None:
 
 
 def _csv(answer: Answer) -> str:
-    rows = ([_csv_cell(value) for value in row] for row in answer.rows)
-    return "".join(_csv_line(row) for row in (answer.columns, *rows))
+    return "".join(csv_lines(answer.columns, answer.rows))
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """CSV, the names first; nothing in it is a formula to a spreadsheet."""
+    yield _csv_line(columns)
+    for row in rows:
+        yield _csv_line([_csv_cell(value) for value in row])
+
+
+def json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """One JSON object a row; what JSON has no number for is null."""
+    names = distinct(columns)
+    for row in rows:
+        record = {name: _json_cell(value) for name, value in zip(names, row, strict=True)}
+        yield json.dumps(record, ensure_ascii=False, default=_json_default) + "\n"
+
+
+def _json_cell(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _csv_line(row: Sequence[Any]) -> str:

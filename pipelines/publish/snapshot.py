@@ -19,6 +19,7 @@ from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, 
 from pipelines.errors import NothingToDo
 from pipelines.home import Home
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
+from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.publish.views import create_views
 from pipelines.reader import open_reader
 from pipelines.warehouse.catalogue import typed_tables
@@ -72,6 +73,7 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
             _write_table(connection, table, schema, building, home.snapshots.name, name)
             for table, schema in schemas.items()
         ]
+        files.append(write_summary(connection, name, building, now=now))
         newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
     files.append(describe(copy, path=home.published_duckdb.name, table=None, rows=sum(file.rows for file in files)))
     manifest = Manifest(name, SCHEMA_VERSION, now, newest, files)
@@ -82,6 +84,8 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     replace_durably(building, folder)
     replace_durably(copy, home.published_duckdb)
     point_durably(home.latest_snapshot, name)
+    if not home.published_summary.is_symlink():
+        point_durably(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
     return Snapshot(folder, manifest)
 
 
