@@ -33,8 +33,8 @@ ui: $(VENV)/.runtime ## Dagster's web server and daemon on loopback
 	$(BIN)/milestones ui
 
 .PHONY: docs
-docs: $(VENV)/.runtime ## Generate the data dictionary again
-	$(BIN)/python -m schemas.dictionary docs/data-dictionary.md
+docs: $(VENV)/.runtime ## Generate the data dictionary and the answers in the cookbook again
+	$(BIN)/python -m docs.generate
 
 .PHONY: bench
 bench: $(VENV)/.runtime ## Measure a full sweep: time, memory

@@ -29,15 +29,15 @@ from pipelines.errors import MilestonesError
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.manifest import verify
+from pipelines.reader import open_reader
 from pipelines.stations import Stations
 from pipelines.sweeping import Silent, SweepRequest
-from pipelines.warehouse.database import open_reader
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
 from sandbox.server import running
 from sandbox.world import World
-from schemas.table import quote
+from schemas.sql import quote
 
 KILLS = int(os.environ.get("BENCH_KILLS", "20"))
 SEED = int(os.environ.get("BENCH_SEED", "1"))

@@ -17,7 +17,7 @@ from sandbox.app import build_app
 from sandbox.generate import generate_bodies
 from sandbox.server import running
 from sandbox.world import World
-from schemas.table import quote
+from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES
 
 ROWS = int(os.environ.get("BENCH_ROWS", "50000"))

@@ -6,6 +6,7 @@ Heavy imports (Dagster, Arrow) stay inside the verbs that need them, so that the
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,7 +25,12 @@ DEMO_ROWS = 5_000
 DEMO_HOME = Path("data/demo")
 DEMO_QUERY = "select type, count(*) as milestones from milestones group by 1 order by 2 desc limit 8"
 
-app = App(name="milestones", help="Kalshi's milestones in SQL: fetched, validated, published as DuckDB and Parquet.")
+app = App(
+    name="milestones",
+    help="Kalshi's milestones in SQL: fetched, validated, published as DuckDB and Parquet.",
+    # Markdown, the default, takes a tenth of a second to load and says nothing more.
+    help_format="plaintext",
+)
 _Flag = Parameter(negative=())
 _NotNegative = Parameter(validator=Number(gte=0))
 _Positive = Parameter(validator=Number(gt=0))
@@ -184,6 +190,42 @@ def sql(query: str | None = None, /, *, format: Literal["table", "csv", "json", 
 
 
 @app.command
+def export(
+    *,
+    format: Literal["csv", "jsonl", "parquet"] | None = None,  # noqa: A002
+    query: str | None = None,
+    table: str | None = None,
+    output: Path | None = None,
+) -> int:
+    """Write a table, or the answer of a query, as CSV, JSON lines or Parquet; the milestones unless told otherwise.
+
+    Parameters
+    ----------
+    format
+        What to write; else what the name of the file says, else CSV.
+    query
+        What to ask of the published file.
+    table
+        A table or view to write whole.
+    output
+        The file, there whole or not at all; standard output without it.
+    """
+    from pipelines import export as exporting
+    from pipelines.published import reading
+
+    asked, style = exporting.query_of(query, table), format or exporting.format_of(output)
+    if output is None and style == "parquet":
+        raise WrongUse("Parquet goes into a file: name it with --output")
+    with reading(Home.from_environment()) as connection:
+        if output is None:
+            exporting.export_text(connection, asked, style, sys.stdout)
+            return 0
+        rows = exporting.export_file(connection, asked, style, output)
+    Console(stderr=True).print(f"{rows:,} rows in {output}", highlight=False, markup=False, soft_wrap=True)
+    return 0
+
+
+@app.command
 def verify() -> int:
     """Check every published file against its manifest; exit status 1 and the file's name when one differs."""
     from pipelines.publish.manifest import verify as verify_published
@@ -332,8 +374,6 @@ def ui(*, port: int = UI_PORT) -> int:
     port
         The port on 127.0.0.1.
     """
-    import os
-
     from pipelines.instance import PROJECT_ROOT, point_dagster_at
 
     home = Home.from_environment()
@@ -349,8 +389,6 @@ def ui(*, port: int = UI_PORT) -> int:
 @app.command
 def demo() -> int:
     """Run the whole job against the sandbox, into data/demo, and show a first answer."""
-    import os
-
     import sandbox as local_api
     from pipelines.published import ask_home
     from pipelines.report import print_answer
@@ -419,20 +457,20 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _drop_output()
         return EXIT_FAILED
-    except OSError as error:
+    except KeyboardInterrupt:
+        _complain("interrupted; what was published stays as it was")
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if is_disk_full(error):
+            _complain(str(DiskFull(Home.from_environment().root)))
+            return EXIT_FAILED
+        if not isinstance(error, OSError):
+            raise
         where = f" {error.filename}" if error.filename else ""
         _complain(
             f"cannot read or write{where} ({error.strerror or error}): "
             f"{HOME_VARIABLE} must be a folder that you may use, with room on its disk"
         )
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        _complain("interrupted; what was published stays as it was")
-        return EXIT_INTERRUPTED
-    except Exception as error:
-        if not is_disk_full(error):
-            raise
-        _complain(str(DiskFull(Home.from_environment().root)))
         return EXIT_FAILED
     return outcome if isinstance(outcome, int) else 0
 

@@ -69,6 +69,11 @@ class Home:
         return self.published / "milestones.duckdb"
 
     @property
+    def published_summary(self) -> Path:
+        """Headline figures as JSON: a symbolic link into the newest snapshot."""
+        return self.published / "summary.json"
+
+    @property
     def snapshots(self) -> Path:
         """Immutable Parquet snapshots."""
         return self.published / "parquet"
@@ -77,6 +82,11 @@ class Home:
     def latest_snapshot(self) -> Path:
         """Symbolic link to the newest snapshot."""
         return self.snapshots / "latest"
+
+    @property
+    def sql_history(self) -> Path:
+        """What was typed at the prompt of `milestones sql`."""
+        return self.root / "sql_history"
 
     @property
     def dagster(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +11,22 @@ from typing import Any
 
 import duckdb
 
+from pipelines.disk import sizes
 from pipelines.errors import MilestonesError
 from pipelines.home import Home
-from pipelines.landing import Landing
-from pipelines.retention import sizes
-from pipelines.warehouse.database import open_reader
-from pipelines.warehouse.load import row_counts
+from pipelines.query_faults import explained
+from pipelines.reader import open_reader
+from schemas.sql import quote
+
+NOT_A_QUERY = "there is no query in this text: write one, such as select count(*) from milestones"
+
+TABLES = """
+    SELECT table_name FROM duckdb_tables()
+    WHERE database_name = current_database() AND table_name <> 'schema_version'
+      AND (table_name = 'details_fields' OR NOT starts_with(table_name, 'details_'))
+    ORDER BY table_oid
+"""
+"""Those of every published file, in its order; which types have a table of their own differs."""
 
 
 class NothingPublished(MilestonesError):
@@ -44,13 +54,19 @@ class Answer:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Rows by column name; a name that comes again is numbered: a, a_2."""
-        seen: Counter[str] = Counter()
-        names = []
-        for column in self.columns:
-            seen[column] += 1
-            names.append(column if seen[column] == 1 else f"{column}_{seen[column]}")
+        """Rows by column name."""
+        names = distinct(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+def distinct(columns: Iterable[str]) -> list[str]:
+    """Names that can be keys; one that comes again is numbered: a, a_2."""
+    seen: Counter[str] = Counter()
+    names = []
+    for column in columns:
+        seen[column] += 1
+        names.append(column if seen[column] == 1 else f"{column}_{seen[column]}")
+    return names
 
 
 @dataclass(frozen=True)
@@ -80,15 +96,15 @@ def reading(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
-    """Run one query. Raises QueryFailed with DuckDB's words."""
+    """Run one query. Raises QueryFailed, which says what to do about it."""
     try:
         cursor = connection.execute(query)
         # DuckDB answers a text without a statement with None, against its types.
         if not cursor or not cursor.description:
-            raise QueryFailed("there is no query in this text: write one, such as select count(*) from milestones")
+            raise QueryFailed(NOT_A_QUERY)
         return Answer([column[0] for column in cursor.description], cursor.fetchall())
     except duckdb.Error as error:
-        raise QueryFailed(" ".join(str(error).split())) from error
+        raise QueryFailed(explained(connection, error)) from error
 
 
 def ask_home(home: Home, query: str) -> Answer:
@@ -100,7 +116,7 @@ def ask_home(home: Home, query: str) -> Answer:
 def table_rows(home: Home) -> dict[str, int]:
     """Rows of every published table."""
     with reading(home) as connection:
-        return row_counts(connection)
+        return _row_counts(connection)
 
 
 def pages_of_last_full_sweep(home: Home) -> int | None:
@@ -123,7 +139,7 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
         return Status(
             published_file=str(home.published_duckdb),
             bytes=home.published_duckdb.stat().st_size,
-            rows=row_counts(connection),
+            rows=_row_counts(connection),
             sweeps=last,
             watermark=watermark,
             last_full_at=last_full_at,
@@ -139,7 +155,17 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
         )
 
 
+def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    names = [row[0] for row in ask(connection, TABLES).rows]
+    return {name: ask(connection, f"SELECT count(*) FROM {quote(name)}").rows[0][0] for name in names}  # noqa: S608
+
+
 def _unpublished(home: Home, newest_published: str) -> dict[str, Any] | None:
+    if not any(folder.name > newest_published for folder in home.raw.glob("[0-9]*")):
+        return None
+    # Only then: landed pages are read with Arrow, which takes longer to load than most queries take.
+    from pipelines.landing import Landing
+
     landing = Landing.newest(home.raw)
     if landing is None or landing.sweep.sweep_id <= newest_published:
         return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich import box
@@ -16,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.home import Home
-from pipelines.published import Answer, Status
+from pipelines.published import Answer, Status, distinct
 
 _ANY_WIDTH = 1_000_000
 
@@ -29,13 +30,24 @@ def as_json(value: Any) -> str:
 
 
 def _json_default(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return _interval(value)
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+
+
+def _interval(value: timedelta) -> str:
+    """The sign before the whole: Python calls an hour less than nothing "-1 day, 23:00:00"."""
+    return f"-{-value}" if value < timedelta() else str(value)
 
 
 def shown(value: Any) -> str:
     """One cell for people: NULL is empty, times to the second, no control character reaches the terminal."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, timedelta):
+        return _interval(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ") if value.tzinfo else str(value)
     text = str(value)
@@ -44,7 +56,7 @@ def shown(value: Any) -> str:
 
 def print_answer(console: Console, answer: Answer, style: str) -> None:
     """A query's answer in one of FORMATS."""
-    writers: dict[str, Callable[[Answer], str]] = {"csv": _csv, "json": _json, "markdown": _markdown}
+    writers: dict[str, Callable[[Answer], str]] = {"csv": _csv, "json": _json, "markdown": as_markdown}
     if style in writers:
         text = writers[style](answer)
         # A file or a pipe gets every character as it is; a terminal would act on some of them.
@@ -63,8 +75,26 @@ def print_answer(console: Console, answer: Answer, style: str) -> None:
 
 
 def _csv(answer: Answer) -> str:
-    rows = ([_csv_cell(value) for value in row] for row in answer.rows)
-    return "".join(_csv_line(row) for row in (answer.columns, *rows))
+    return "".join(csv_lines(answer.columns, answer.rows))
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """CSV, the names first; nothing in it is a formula to a spreadsheet."""
+    yield _csv_line(columns)
+    for row in rows:
+        yield _csv_line([_csv_cell(value) for value in row])
+
+
+def json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """One JSON object a row; what JSON has no number for is null."""
+    names = distinct(columns)
+    for row in rows:
+        record = {name: _json_cell(value) for name, value in zip(names, row, strict=True)}
+        yield json.dumps(record, ensure_ascii=False, default=_json_default) + "\n"
+
+
+def _json_cell(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _csv_line(row: Sequence[Any]) -> str:
@@ -75,7 +105,9 @@ def _csv_line(row: Sequence[Any]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, bool):
+        return shown(value)
+    if isinstance(value, (datetime, timedelta)):
         return _json_default(value)
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         # A spreadsheet would run it as a formula.
@@ -87,7 +119,8 @@ def _json(answer: Answer) -> str:
     return as_json(answer.records) + "\n"
 
 
-def _markdown(answer: Answer) -> str:
+def as_markdown(answer: Answer) -> str:
+    """A Markdown table."""
     lines = [answer.columns, ["---"] * len(answer.columns), *([shown(value) for value in row] for row in answer.rows)]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 

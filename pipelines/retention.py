@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipelines.disk import bytes_of, files_below
 from pipelines.durable import TEMPORARY_SUFFIX, replace_durably
 from pipelines.errors import HomeUnusable, WrongSetting
 from pipelines.home import Home
@@ -100,22 +101,6 @@ def prune(home: Home, retention: Retention, *, now: datetime) -> Pruned:
             "or remove it by hand"
         ) from error
     return Pruned(snapshots, sweeps, staged, of_snapshots + of_sweeps + of_staging)
-
-
-def sizes(home: Home) -> dict[str, int]:
-    """Bytes by part of the home: raw, warehouse, staging, published_duckdb, published_parquet, dagster.
-
-    A file with several names in a part is counted once; what vanishes while it is counted is not counted.
-    """
-    staging = home.staging(REBUILD_STAGING).parent
-    return {
-        "raw": _bytes(_files(home.raw)),
-        "warehouse": _bytes(_files(home.warehouse, apart=staging)),
-        "staging": _bytes(_files(staging)),
-        "published_duckdb": home.published_duckdb.stat().st_size if home.published_duckdb.exists() else 0,
-        "published_parquet": _bytes(_files(home.snapshots)),
-        "dagster": _bytes(_files(home.dagster)),
-    }
 
 
 class _Dated(NamedTuple):
@@ -217,29 +202,11 @@ def _remove(parent: Path, names: Iterable[str]) -> tuple[list[str], int]:
 
 def _delete(folder: Path) -> int:
     """Delete a folder; the bytes of its files, without those that have a name elsewhere."""
-    files = list(_files(folder))
+    files = list(files_below(folder))
     names = Counter((file.st_dev, file.st_ino) for file in files)
-    freed = _bytes(file for file in files if file.st_nlink <= names[file.st_dev, file.st_ino])
+    freed = bytes_of(file for file in files if file.st_nlink <= names[file.st_dev, file.st_ino])
     shutil.rmtree(folder)
     return freed
-
-
-def _bytes(files: Iterable[os.stat_result]) -> int:
-    return sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values())
-
-
-def _files(folder: Path, *, apart: Path | None = None) -> Iterator[os.stat_result]:
-    """Every file below a folder, without the folder `apart`; links below it are not followed."""
-    for parent, folders, names in os.walk(folder):
-        if apart is not None and Path(parent) == apart:
-            folders.clear()
-            continue
-        for name in names:
-            try:
-                yield Path(parent, name).lstat()
-            except FileNotFoundError:
-                # Dagster and publishing go on while we count.
-                continue
 
 
 def _count(variable: str, default: int) -> int:

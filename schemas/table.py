@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.sql import literal, quote
+
 TEXT = pa.string()
 BYTES = pa.binary()
 BOOLEAN = pa.bool_()
@@ -31,11 +33,6 @@ SQL_TYPES: dict[pa.DataType, str] = {
     DOUBLE: "DOUBLE",
     TIMESTAMP: "TIMESTAMPTZ",
 }
-
-
-def quote(identifier: str) -> str:
-    """An SQL identifier, quoted."""
-    return '"' + identifier.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True)
@@ -161,11 +158,6 @@ class Table:
             for f in self.arrow_schema
         ]
         return pa.Table.from_arrays(arrays, schema=self.arrow_schema)
-
-
-def literal(text: str) -> str:
-    """An SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _is_present(column: str) -> Callable[[pa.Table], Any]:

@@ -545,8 +545,8 @@ def test_help_names_every_verb(command: Command) -> None:
     said = command("--help")
     assert said.status == 0
     assert verbs() == sorted(
-        ["demo", "ingest", "quarantine", "rebuild", "sandbox", "sql", "status", "ui", "verify"]
-        + [name for name in ("backup", "restore", "dashboard", "diff", "export", "doctor") if name in verbs()]
+        ["demo", "export", "ingest", "quarantine", "rebuild", "sandbox", "sql", "status", "ui", "verify"]
+        + [name for name in ("backup", "restore", "dashboard", "diff", "doctor") if name in verbs()]
     )
     for verb in verbs():
         assert re.search(rf"^\W*{verb}\s+\w", said.out, re.MULTILINE), verb
@@ -568,3 +568,26 @@ def test_every_documented_option_exists(command: Command) -> None:
             helped = command(*shlex.split(match[1]), "--help").out
             for option in re.findall(r"`(--[a-z-]+)", line):
                 assert option in helped, line
+
+
+LOADED = """
+import sys
+from pipelines.cli import run
+status = run(sys.argv[1:])
+heavy = ("dagster", "pandera", "pyarrow", "requests", "duckdb", "rich.markdown")
+print(status, *(name for name in heavy if name in sys.modules), file=sys.stderr)
+"""
+"""Every one of these takes longer to load than most queries take to answer."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [(["--help"], []), (["sql", "select 1"], ["duckdb"]), (["status"], ["duckdb"])],
+    ids=["help", "sql", "status"],
+)
+def test_what_only_asks_loads_no_more_than_it_needs(
+    published: Shell, at: Callable[..., Home], arguments: list[str], needed: list[str]
+) -> None:
+    at(published.home.root)
+    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == ["0", *needed]

@@ -19,7 +19,7 @@ from sandbox.app import build_app
 from sandbox.evolve import Counts, Evolution, evolve
 from sandbox.generate import generate_bodies
 from sandbox.world import World
-from schemas.table import quote
+from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE
 from tests.support import NOON, Shell, Shells, as_bytes, milestone, milestone_id, rows_of, serving_shells
 
@@ -174,6 +174,33 @@ def test_what_was_believed_leaves_out_what_is_simulated_and_no_more(shell: Shell
     real = published(shell, "SELECT title FROM milestones WHERE NOT is_simulated ORDER BY 1")
     assert published(shell, f"SELECT title FROM milestones_as_of(TIMESTAMPTZ '{shell.clock()}') ORDER BY 1") == real
     assert len(real) == 4
+
+
+AS_BELIEVED = """
+    milestone_id, category, type, title, start_date, end_date, source_id, main_event_ticker, status, details,
+    content_hash
+"""
+
+
+@pytest.mark.parametrize("asked", ["", ", include_simulated := true"], ids=["real", "simulated too"])
+def test_what_was_believed_is_what_milestones_said_then(shell: Shell, asked: str) -> None:
+    shell.world.load(generate_bodies(1_000, 3, NOON))
+    shell.sweep(mode="full")
+    then = shell.clock()
+    kept = "true" if asked else "NOT is_simulated"
+    said = shell.rows(f"SELECT {AS_BELIEVED} FROM milestones WHERE {kept} ORDER BY milestone_id")
+    for seed in (1, 2):
+        shell.clock.forward(hours=24)
+        evolve(shell.world, seed, CHANGES)
+        simulated = shell.rows("SELECT milestone_id FROM milestones WHERE is_simulated ORDER BY 1 LIMIT 2")
+        for (simulated_id,) in simulated:
+            shell.world.edit_title(simulated_id, f"{seed}")
+        shell.sweep(mode="full")
+    shell.stations.publish()
+    believed = f"milestones_as_of(TIMESTAMPTZ '{then}'{asked})"
+    assert published(shell, f"SELECT {AS_BELIEVED} FROM {believed} ORDER BY milestone_id") == said
+    # Neither way of finding it is idle.
+    assert {row[0] for row in published(shell, f"SELECT DISTINCT valid_to IS NULL FROM {believed}")} == {True, False}
 
 
 def test_reschedules_say_how_far_and_how_long_before(shell: Shell) -> None:

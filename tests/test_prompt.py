@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipelines.home import Home
-from pipelines.prompt import run_prompt
+from pipelines.prompt import PROMPT, run_prompt
 from pipelines.published import NothingPublished
 
 from .support import milestone, serving_shells
@@ -93,3 +99,82 @@ def test_answers_as_the_command_prints_them(home: Home, typed: io.StringIO, caps
 def test_nothing_published(tmp_path: Path, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NothingPublished):
         ask(Home(tmp_path), typed, "select 1;", capsys)
+
+
+class Terminal:
+    """`milestones sql` at a terminal of its own."""
+
+    def __init__(self, home: Home) -> None:
+        self.end, other = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", "sql", "--format", "csv"],
+            env=os.environ | {"MILESTONES_HOME": str(home.root), "TERM": "dumb", "COLUMNS": "200"},
+            stdin=other,
+            stdout=other,
+            stderr=other,
+        )
+        os.close(other)
+        self.seen = ""
+        self.read_to(PROMPT)
+
+    def read_to(self, text: str) -> str:
+        """Everything that comes up to this text; what comes after it is kept for the next time."""
+        while text not in self.seen:
+            self.seen += os.read(self.end, 4_096).decode()
+        before, _, self.seen = self.seen.partition(text)
+        return before + text
+
+    def type(self, keys: str) -> str:
+        """What comes back until the next prompt."""
+        os.write(self.end, keys.encode())
+        return self.read_to(PROMPT)
+
+    def leave(self) -> int:
+        """Its exit status. Call at a prompt: before it, the terminal takes the end for its own."""
+        os.write(self.end, CONTROL_D.encode())
+        status = self.process.wait()
+        os.close(self.end)
+        return status
+
+
+CONTROL_D, UP = "\x04", "\x1b[A"
+
+
+@pytest.fixture
+def own_home(home: Home, tmp_path: Path) -> Home:
+    own = Home(tmp_path / "home")
+    own.published.mkdir(parents=True)
+    shutil.copyfile(home.published_duckdb, own.published_duckdb)
+    return own
+
+
+def test_what_was_typed_is_there_again(own_home: Home) -> None:
+    first = Terminal(own_home)
+    assert "a\r\n42\r\n" in first.type("select 42 as a;\n")
+    assert first.leave() == 0
+    assert own_home.sql_history.read_text().splitlines()[-1] == "select 42 as a;"
+    assert own_home.sql_history.stat().st_mode & 0o077 == 0
+    second = Terminal(own_home)
+    assert "a\r\n42\r\n" in second.type(f"{UP}\n")
+    assert second.leave() == 0
+
+
+def test_control_c_drops_the_line_and_not_the_prompt(own_home: Home) -> None:
+    terminal = Terminal(own_home)
+    os.write(terminal.end, b"select nothing")
+    terminal.read_to("nothing")
+    terminal.process.send_signal(signal.SIGINT)
+    # A key wakes it where the signal came just before it began to wait.
+    os.write(terminal.end, b"\n")
+    terminal.read_to(PROMPT)
+    os.write(terminal.end, b"select 1 as a;\n")
+    assert "Error" not in terminal.read_to("a\r\n1\r\n")
+    terminal.read_to(PROMPT)
+    assert terminal.leave() == 0
+
+
+def test_a_home_that_keeps_no_history(own_home: Home) -> None:
+    own_home.sql_history.mkdir()
+    terminal = Terminal(own_home)
+    assert "a\r\n1\r\n" in terminal.type("select 1 as a;\n")
+    assert terminal.leave() == 0

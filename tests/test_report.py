@@ -41,13 +41,28 @@ def printed(answer: Answer, style: str, *, is_terminal: bool = False) -> str:
         (NOON + timedelta(microseconds=5), "2026-11-23 12:00:00Z"),
         (date(2026, 11, 23), "2026-11-23"),
         (Decimal("1.50"), "1.50"),
-        (True, "True"),
+        (True, "true"),
+        (timedelta(days=1, seconds=5), "1 day, 0:00:05"),
+        (-timedelta(minutes=90), "-1:30:00"),
         (["a\n", None], "['a\\n', None]"),
         ("two\nlines\ttab", "two\\nlines\\ttab"),
         (HOSTILE, "a\\x1b[31m\\x07\\u202e\\x9b\\r\\n\\x00|z"),
         ("\ud800", "\\ud800"),
     ],
-    ids=["null", "text", "time", "day", "number", "boolean", "list", "white space", "controls", "surrogate"],
+    ids=[
+        "null",
+        "text",
+        "time",
+        "day",
+        "number",
+        "boolean",
+        "interval",
+        "negative",
+        "list",
+        "white space",
+        "controls",
+        "surrogate",
+    ],
 )
 def test_cells_for_people(value: Any, text: str) -> None:
     assert shown(value) == text
@@ -102,7 +117,7 @@ def test_csv_keeps_numbers_times_and_quotes() -> None:
     rows = [(-1, NOON, 'a "quoted", text\nover lines', None, True, -0.5)]
     text = printed(Answer(list("abcdef"), rows), "csv")
     (_, row) = csv.reader(io.StringIO(text, newline=""))
-    assert row == ["-1", "2026-11-23T12:00:00Z", 'a "quoted", text\nover lines', "", "True", "-0.5"]
+    assert row == ["-1", "2026-11-23T12:00:00Z", 'a "quoted", text\nover lines', "", "true", "-0.5"]
 
 
 def test_json_is_what_the_rows_say() -> None:

@@ -8,11 +8,12 @@ from typing import Literal
 
 import pytest
 
+from pipelines.disk import sizes
 from pipelines.durable import point_durably
 from pipelines.errors import HomeUnusable, WrongSetting
 from pipelines.home import Home
 from pipelines.landing import SWEEP_FILE, Filters, Landing
-from pipelines.retention import Pruned, Retention, prune, sizes
+from pipelines.retention import Pruned, Retention, prune
 from pipelines.sweeping import MAX_AGE_TO_RESUME
 
 from .support import NOON, milestone, serving_shells, tree

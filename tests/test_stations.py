@@ -23,7 +23,7 @@ from pipelines.stations import MAX_REFUSED_SHARE, Stations
 from pipelines.sweeping import Silent, SweepRequest
 from sandbox.app import build_app
 from sandbox.obstacles import Faults
-from schemas.table import quote
+from schemas.sql import quote
 from schemas.tables import FLAT_TABLES
 
 from .support import (

@@ -20,7 +20,7 @@ from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.database import attach_reading, discard, open_copy
 from pipelines.warehouse.load import transaction
 from pipelines.warehouse.touched import Touched, touched_since
-from schemas.table import literal, quote
+from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, PRIVATE_TABLES, PUBLISHED_TABLES, QUARANTINE, SCHEMA_VERSION, SWEEPS
 
 WAREHOUSE = "warehouse"

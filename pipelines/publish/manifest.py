@@ -6,6 +6,7 @@ Page checksums are not enough: DuckDB reads flipped bits in Parquet without a wo
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,7 +23,7 @@ MANIFEST_FILE = "manifest.json"
 
 
 class PublishedFile(msgspec.Struct, frozen=True):
-    """One file; `path` is relative to the published folder, `table` None for the DuckDB file with all tables."""
+    """One file; `path` is relative to the published folder, `table` None for a file that is not one table's."""
 
     path: str
     table: str | None
@@ -88,16 +89,16 @@ def verify(home: Home) -> Verified:
         raise PublishedDiffers(f"nothing is published below {home.published}: run milestones ingest first")
     manifest = Manifest.read(home.latest_snapshot)
     # A run that died between the two renames leaves the DuckDB file one snapshot ahead: whole, and said to be.
-    duckdb_sums = {
-        file.sha256 for other in _manifests_since(home, manifest) for file in other.files if file.table is None
-    }
+    sums: defaultdict[str, set[str]] = defaultdict(set)
+    for other in _manifests_since(home, manifest):
+        for file in other.files:
+            sums[file.path].add(file.sha256)
     differences = []
     for file in manifest.files:
         path = home.published / file.path
-        sums = {file.sha256} if file.table else duckdb_sums
         if not path.exists():
             differences.append(f"{path} is missing")
-        elif sha256_of(path) not in sums or not _is_as_described(path, file):
+        elif sha256_of(path) not in sums[file.path] or not _is_as_described(path, file):
             differences.append(f"{path} is not what its manifest says")
     return Verified(manifest.snapshot, len(manifest.files), sum(file.bytes for file in manifest.files), differences)
 

@@ -20,7 +20,7 @@ from pipelines.durable import sync
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges
 from pipelines.warehouse.touched import Touched
-from schemas.table import quote
+from schemas.sql import quote
 
 ROWS_PER_BATCH = 10_000
 BYTES_PER_GROUP = 16 * 1024 * 1024

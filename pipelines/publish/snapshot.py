@@ -21,6 +21,7 @@ from pipelines.publish.duckdb_file import OF_NO_MILESTONE, WAREHOUSE, make_next,
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
 from pipelines.publish.parquet import Before, SnapshotWriter
 from pipelines.publish.partitions import Ranges, split
+from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.database import attach_reading, open_copy
 from pipelines.warehouse.touched import touched_since
@@ -62,7 +63,7 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
     make_next(home, copy)
-    files, ranges, newest = _write_tables(home, copy, building)
+    files, ranges, newest = _write_tables(home, copy, building, now=now)
     files.append(describe(copy, path=home.published_duckdb.name, table=None, rows=sum(file.rows for file in files)))
     manifest = Manifest(name, SCHEMA_VERSION, now, newest, files, ranges.days)
     manifest.write(building)
@@ -75,10 +76,14 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     if retired is not None:
         replace_durably(retired, home.spare_duckdb)
     point_durably(home.latest_snapshot, name)
+    if not home.published_summary.is_symlink():
+        point_durably(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
     return Snapshot(folder, manifest)
 
 
-def _write_tables(home: Home, copy: Path, building: Path) -> tuple[list[PublishedFile], Ranges, str | None]:
+def _write_tables(
+    home: Home, copy: Path, building: Path, *, now: datetime
+) -> tuple[list[PublishedFile], Ranges, str | None]:
     """Every table as Parquet files, out of the finished DuckDB file; their ranges, and the newest loaded sweep."""
     with open_copy(copy, read_only=True) as connection:
         attach_reading(connection, home.warehouse_file, WAREHOUSE)
@@ -94,6 +99,7 @@ def _write_tables(home: Home, copy: Path, building: Path) -> tuple[list[Publishe
         ]
         for name in sorted(typed_tables(connection).values()):
             files += writer.write(name, None, is_of_milestones=True)
+        files.append(write_summary(connection, building.name.removesuffix(TEMPORARY_SUFFIX), building, now=now))
         newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
     return files, ranges, newest
 

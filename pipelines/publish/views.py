@@ -1,21 +1,96 @@
-"""Views and macros of the published file: one .sql file each, its question and caveats in a comment at its head."""
+"""Views and macros of the published file: one .sql file each, from which everything about them is read.
+
+A file is a comment and a table macro. The comment's first paragraph is the question that it answers, the paragraphs
+after it are rules and caveats, the last one has a line `name: meaning` for each column and parameter that means
+something of its own. A macro whose parameters all have defaults also gets a view of its name, which calls it without
+any: the view leaves simulated and vanished milestones out, through the macro they can be asked for.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib import resources
 
 import duckdb
 
+from schemas.sql import literal, quote
+from schemas.tables import MILESTONES
+from schemas.view import Parameter, View, ViewColumn
+
+# A default is NULL where it means now: DuckDB 2.0 stores what now() was when the macro was made.
+COMMON_PARAMETERS = {
+    "include_simulated": "Whether simulated games are in.",
+    "include_vanished": "Whether milestones that have vanished are in.",
+    "at_time": "The time to take for now; what is believed today is looked at all the same (see milestones_as_of).",
+}
+COMMON_COLUMNS = {column.name: column.description for column in MILESTONES.columns}
+_MACRO = re.compile(r"^CREATE OR REPLACE MACRO (\w+)\((.*)\) AS TABLE$", re.MULTILINE)
+_MEANING = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
+
 
 @cache
 def view_texts() -> dict[str, str]:
-    """The text of every view and macro, by name."""
-    files = sorted(resources.files("pipelines.publish").joinpath("sql").iterdir(), key=lambda file: file.name)
-    return {file.name.removesuffix(".sql"): file.read_text(encoding="utf-8") for file in files}
+    """The text of every file, by name, each after those that it calls: DuckDB 2.0 resolves calls at once."""
+    files = resources.files("pipelines.publish").joinpath("sql").iterdir()
+    texts = {file.name.removesuffix(".sql"): file.read_text(encoding="utf-8") for file in files}
+    calls = {name: {other for other in texts if f"FROM {other}(" in texts[name]} for name in sorted(texts)}
+    return {name: texts[name] for name in TopologicalSorter(calls).static_order()}
 
 
-def create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make them all, replacing what an older version made."""
-    for text in view_texts().values():
+def create_views(connection: duckdb.DuckDBPyConnection, texts: Mapping[str, str] | None = None) -> None:
+    """Make them all, replacing what an older version made; each describes itself inside DuckDB."""
+    for name, text in (texts or view_texts()).items():
         connection.execute(text)
+        view = _describe(connection, name, text)
+        for statement in _statements(view):
+            connection.execute(statement)
+
+
+def describe_views(connection: duckdb.DuckDBPyConnection) -> list[View]:
+    """What the views and macros in this database are, by name."""
+    return [_describe(connection, name, text) for name, text in sorted(view_texts().items())]
+
+
+def _statements(view: View) -> Iterator[str]:
+    name, question = quote(view.name), literal(view.question)
+    yield f"COMMENT ON MACRO TABLE {name} IS {question}"
+    if view.is_view:
+        yield f"CREATE OR REPLACE VIEW {name} AS FROM {name}()"
+        yield f"COMMENT ON VIEW {name} IS {question}"
+        for column in view.columns:
+            yield f"COMMENT ON COLUMN {name}.{quote(column.name)} IS {literal(column.meaning)}"
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, name: str, text: str) -> View:
+    """Read a file's comment; ask DuckDB for columns and types. Raises KeyError for a column that nothing describes."""
+    comment = "\n".join(line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--"))
+    question, *notes, _ = paragraphs = comment.split("\n\n")
+    meanings = dict(_MEANING.findall(paragraphs[-1]))
+    parameters = tuple(_parameters(text, COMMON_PARAMETERS | meanings))
+    required = ", ".join("NULL" for parameter in parameters if parameter.default is None)
+    described = connection.execute(f"DESCRIBE FROM {quote(name)}({required})").fetchall()
+    return View(
+        name=name,
+        question=" ".join(question.split()),
+        notes=tuple(" ".join(note.split()) for paragraph in notes for note in re.split(r"\n(?=\w+: )", paragraph)),
+        parameters=parameters,
+        columns=tuple(
+            ViewColumn(column, _sql_type(sql_type), (COMMON_COLUMNS | meanings)[column])
+            for column, sql_type, *_ in described
+        ),
+    )
+
+
+def _parameters(text: str, meanings: dict[str, str]) -> Iterator[Parameter]:
+    macro = _MACRO.search(text)
+    assert macro is not None, text  # noqa: S101
+    for declared in macro[2].split(", "):
+        name, _, default = declared.partition(" := ")
+        yield Parameter(name, default or None, meanings[name])
+
+
+def _sql_type(described: str) -> str:
+    return described.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.table import literal
+from schemas.sql import literal
 
 
 @dataclass(frozen=True)

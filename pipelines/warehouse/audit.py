@@ -14,7 +14,8 @@ import pyarrow as pa
 from pipelines.flatten.validate import breaches
 from pipelines.staging import ROWS_PER_BATCH
 from pipelines.warehouse.touched import touched_by
-from schemas.table import Reference, Table, quote
+from schemas.sql import quote
+from schemas.table import Reference, Table
 from schemas.tables import (
     DETAILS_FIELDS,
     MILESTONE_CHANGES,

@@ -14,7 +14,7 @@ import duckdb
 
 from pipelines.flatten.catalogue import ROW_KEY, Column, Evidence, Field, decide, table_names
 from pipelines.flatten.details import ITEM, key_of, split_field
-from schemas.table import literal, quote
+from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, EVIDENCE
 
 RESERVED_NAMES = frozenset({DETAILS_FIELDS.name})

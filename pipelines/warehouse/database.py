@@ -13,19 +13,16 @@ import duckdb
 
 from pipelines.durable import write_durably
 from pipelines.errors import WarehouseUnusable
+from pipelines.reader import CATALOG, NO_EXTENSIONS
 from pipelines.staging import Staging
 from pipelines.warehouse.migrations import migrate
-from schemas.table import literal, quote
+from schemas.sql import literal, quote
 from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
 STORAGE_VERSION = "v1.2.0"
-CATALOG = "milestones"
 
 MEMORY_LIMIT = "128MiB"
 """Of the writer's DuckDB: enough for the working set of a batch; beyond it DuckDB goes to disk, below the warehouse."""
-
-# DuckDB installs extensions from a server of its own unless told not to; nothing here needs one.
-_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
 @contextmanager
@@ -43,29 +40,6 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             migrate(connection, Staging(path.parent / "staging" / "migration"), version=version)
         yield connection
         connection.execute("CHECKPOINT")
-
-
-@contextmanager
-def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A published file, read-only and with nothing else in reach: no other files, no extensions, no settings.
-
-    Attached to an instance of its own: DuckDB shares one a process for a path, and this one's settings are locked.
-    Raises WarehouseUnusable.
-    """
-    connection = duckdb.connect(":memory:", config=dict(_CONFIG))
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        try:
-            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} (READ_ONLY)")
-        except duckdb.Error as error:
-            raise WarehouseUnusable(
-                f"cannot open {path}: {' '.join(str(error).split())[:200]} (milestones ingest publishes it again)"
-            ) from error
-        connection.execute(f"USE {CATALOG}")
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
-        yield connection
-    finally:
-        connection.close()
 
 
 def discard(path: Path) -> None:
@@ -93,7 +67,7 @@ def attach_reading(connection: duckdb.DuckDBPyConnection, path: Path, catalog: s
 
 @contextmanager
 def _attached(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect(":memory:", config=dict(_CONFIG))
+    connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")

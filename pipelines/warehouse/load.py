@@ -19,7 +19,8 @@ from pipelines.flattening import stage_log
 from pipelines.staging import ROWS_PER_BATCH, Staging
 from pipelines.warehouse import catalogue, touched
 from pipelines.warehouse.catalogue import Changed, Drift
-from schemas.table import Table, quote
+from schemas.sql import quote
+from schemas.table import Table
 from schemas.tables import (
     EVIDENCE,
     FLAT_TABLES,

@@ -13,7 +13,7 @@ import duckdb
 
 from pipelines.staging import Staging
 from pipelines.warehouse.load import apply_log, stage_whole_log, transaction
-from schemas.table import quote
+from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, PRIVATE_TABLES, PUBLISHED_TABLES
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 import duckdb
 
 from pipelines.staging import Staging
-from schemas.table import quote
+from schemas.sql import quote
 from schemas.tables import LATEST
 
 WORTH_KNOWING_SHARE = 0.2

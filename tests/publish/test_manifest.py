@@ -13,13 +13,14 @@ import pytest
 from pipelines.errors import PublishedDiffers
 from pipelines.home import Home
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, describe, sha256_of, verify
+from pipelines.publish.summary import SUMMARY_FILE
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 from tests.support import Shell, milestone, serving_shells
 
 TYPED = "details_football_game"
 """The typed table of the only type that `support.milestone` makes."""
 TABLES = [*(table.name for table in PUBLISHED_TABLES), TYPED]
-KINDS = ["milestones.duckdb", *(f"{table}/part-000.parquet" for table in TABLES)]
+KINDS = ["milestones.duckdb", SUMMARY_FILE, *(f"{table}/part-000.parquet" for table in TABLES)]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_the_manifest_says_what_there_is(published: Shell) -> None:
         SCHEMA_VERSION,
         published.value("SELECT sweep_id FROM sweeps"),
     )
-    assert [file.table for file in manifest.files] == [*TABLES, None]
+    assert [file.table for file in manifest.files] == [*TABLES, None, None]
     for file in manifest.files:
         data = (home.published / file.path).read_bytes()
         assert file.bytes == len(data), file.path
@@ -62,7 +63,7 @@ def test_the_manifest_says_what_there_is(published: Shell) -> None:
     on_disk = {
         str(path.relative_to(home.published))
         for path in home.published.rglob("*.*")
-        if path.is_file() and home.latest_snapshot not in path.parents
+        if path.is_file() and not path.is_symlink() and home.latest_snapshot not in path.parents
     }
     assert on_disk == {file.path for file in manifest.files} | {f"parquet/{manifest.snapshot}/{MANIFEST_FILE}"}
 

@@ -22,6 +22,8 @@ from pipelines.errors import MilestonesError, NothingToDo
 from pipelines.home import Home
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, verify
 from pipelines.publish.snapshot import publish
+from pipelines.publish.summary import SUMMARY_FILE
+from pipelines.reader import open_reader
 from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, milestone, rows_of, serving_shells, tree
@@ -64,10 +66,10 @@ def test_what_is_published(home: Home) -> None:
     assert home.warehouse_file.read_bytes() == before
     assert names(home.warehouse) == [home.warehouse_file.name]
     assert snapshot.folder == home.snapshots / "000001-20261123T120000Z"
-    assert names(home.published) == ["milestones.duckdb", "parquet"]
+    assert names(home.published) == ["milestones.duckdb", "parquet", "summary.json"]
     assert names(home.snapshots) == [snapshot.folder.name, "latest"]
     assert str(home.latest_snapshot.readlink()) == snapshot.folder.name
-    assert names(snapshot.folder) == sorted([*TABLES, MANIFEST_FILE])
+    assert names(snapshot.folder) == sorted([*TABLES, MANIFEST_FILE, SUMMARY_FILE])
     assert snapshot.manifest == Manifest.read(snapshot.folder)
     assert snapshot.manifest.created_at == NOON
     assert snapshot.rows == {
@@ -144,7 +146,7 @@ def test_an_empty_warehouse_is_published_with_typed_tables(tmp_path: Path) -> No
     snapshot = publish(home, now=NOON)
     assert set(snapshot.rows.values()) == {0}
     assert snapshot.manifest.sweep_id is None
-    assert names(snapshot.folder) == sorted([*DECLARED, MANIFEST_FILE])
+    assert names(snapshot.folder) == sorted([*DECLARED, MANIFEST_FILE, SUMMARY_FILE])
     for table in PUBLISHED_TABLES:
         assert pq.read_table(snapshot.folder / table.name / "part-000.parquet").equals(
             pa.Table.from_batches([], table.arrow_schema)
@@ -159,7 +161,7 @@ def test_leftovers_of_a_killed_publish_are_swept(home: Home) -> None:
     (home.published / "milestones.duckdb.tmp").write_bytes(b"half a copy")
     (home.snapshots / "latest.tmp").symlink_to("000001-20261123T120000Z")
     snapshot = publish(home, now=NOON)
-    assert names(home.published) == ["milestones.duckdb", "parquet"]
+    assert names(home.published) == ["milestones.duckdb", "parquet", "summary.json"]
     assert names(home.snapshots) == ["000001-20261123T120000Z", snapshot.folder.name, "latest"]
     assert verify(home).differences == []
 
@@ -186,7 +188,7 @@ def test_the_log_of_a_killed_publish_is_not_replayed_over_the_next_copy(home: Ho
     killed_while_it_changes(copy, "DROP TABLE internal_evidence")
     publish(home, now=NOON)
     assert verify(home).differences == []
-    assert names(home.published) == ["milestones.duckdb", "parquet"]
+    assert names(home.published) == ["milestones.duckdb", "parquet", "summary.json"]
 
 
 def test_what_others_keep_beside_it_is_left_alone(home: Home) -> None:
@@ -262,7 +264,7 @@ def test_a_publish_that_dies_before_its_renames_leaves_the_old_snapshot(
     home.warehouse_file.write_bytes(good)
     change(home)
     publish(home, now=NOON)
-    assert names(home.published) == ["milestones.duckdb", "parquet"]
+    assert names(home.published) == ["milestones.duckdb", "parquet", "summary.json"]
     assert (titles(home), latest_titles(home)) == ({"new"}, {"new"})
     assert verify(home).differences == []
 
@@ -274,6 +276,7 @@ from datetime import datetime, UTC
 from pathlib import Path
 from pipelines.home import Home
 from pipelines.publish.snapshot import publish
+from pipelines.publish.summary import SUMMARY_FILE
 
 left = int(sys.argv[2])
 
@@ -356,11 +359,8 @@ def test_readers_see_whole_states_during_twenty_publishes(home: Home) -> None:
             file.table: pq.read_metadata(home.published / file.path).num_rows for file in manifest.files if file.table
         }
         assert found == {file.table: file.rows for file in manifest.files if file.table}
-        with duckdb.connect() as connection:
-            connection.execute(f"ATTACH '{home.published_duckdb}' AS published (READ_ONLY)")
-            titles = connection.execute(
-                "SELECT count(*), count(DISTINCT notification_message) FROM published.milestones"
-            )
+        with open_reader(home.published_duckdb) as connection:
+            titles = connection.execute("SELECT count(*), count(DISTINCT notification_message) FROM milestones")
             assert titles.fetchall() == [(99, 1)]
 
     with reading(read) as count:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.table import SQL_TYPES, Column, Table, literal, quote
+from schemas.sql import literal, quote
+from schemas.table import SQL_TYPES, Column, Table
 from schemas.tables import FLAT_TABLES, HASH_LENGTH, PUBLISHED_TABLES
 from tests.schemas.rows import ALL_TABLES, good_rows, to_arrow
 

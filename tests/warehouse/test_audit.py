@@ -11,7 +11,8 @@ import pytest
 
 from pipelines.warehouse.audit import NEWEST_ROWS, Audit, audits, rules_kept, run
 from pipelines.warehouse.database import open_warehouse
-from schemas.table import Table, quote
+from schemas.sql import quote
+from schemas.table import Table
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import milestone, serving_shells
 

@@ -26,7 +26,7 @@ from pipelines.staging import Staging
 from pipelines.warehouse import load as warehouse
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.load import LedgerRow, Outcome
-from schemas.table import quote
+from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, PRIVATE_TABLES, PUBLISHED_TABLES
 from tests.flatten.inverse import parse_path
 from tests.flatten.test_catalogue import IDS, NASTY_TYPES, documents

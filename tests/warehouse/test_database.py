@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from pipelines.errors import WarehouseUnusable
-from pipelines.warehouse.database import STORAGE_VERSION, open_reader, open_warehouse
+from pipelines.warehouse.database import STORAGE_VERSION, open_warehouse
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 from tests.support import rows_of, tables_in
 
@@ -182,47 +182,3 @@ def test_it_stays_readable_when_it_is_written_again(file: Path) -> None:
         with open_warehouse(file) as connection:
             connection.execute("CREATE OR REPLACE TABLE mine AS SELECT range FROM range(10_000)")
     assert int.from_bytes(file.read_bytes()[12:20], "little") == STORAGE_VERSION_NUMBER
-
-
-# Readers
-
-FORBIDDEN = {
-    "insert": "INSERT INTO sweeps SELECT * FROM sweeps",
-    "drop": "DROP TABLE sweeps",
-    "copy out": "COPY (SELECT 1) TO '{folder}/stolen.csv'",
-    "copy in": "COPY sweeps FROM '/etc/passwd'",
-    "export": "EXPORT DATABASE '{folder}/stolen'",
-    "attach": "ATTACH '{folder}/other.duckdb'",
-    "read a file": "SELECT * FROM read_csv('/etc/passwd')",
-    "read a file by name": "SELECT * FROM '/etc/passwd'",
-    "read text": "SELECT * FROM read_text('/etc/passwd')",
-    "list files": "SELECT * FROM glob('/etc/*')",
-    "install": "INSTALL httpfs",
-    "load": "LOAD httpfs",
-    "fetch": "SELECT * FROM 'https://example.com/x.parquet'",
-    "open up": "SET enable_external_access = true",
-    "unlock": "SET lock_configuration = false",
-    "profile": "PRAGMA profiling_output = '{folder}/stolen.json'",
-    "log": "CALL enable_logging(storage = 'file', storage_config = {{'path': '{folder}/log'}})",
-}
-
-
-@pytest.mark.parametrize("statement", FORBIDDEN.values(), ids=FORBIDDEN)
-def test_a_reader_reads_and_can_do_nothing_else(file: Path, statement: str) -> None:
-    with open_warehouse(file):
-        pass
-    before = file.read_bytes()
-    folder = file.parent.parent
-    with open_reader(file) as connection, pytest.raises(duckdb.Error):
-        connection.execute(statement.format(folder=folder)).fetchall()
-    assert file.read_bytes() == before
-    assert names(folder) == ["warehouse"]
-    assert names(file.parent) == [file.name]
-
-
-def test_readers_of_one_process_do_not_block_each_other(file: Path) -> None:
-    with open_warehouse(file):
-        pass
-    with open_reader(file) as one, open_reader(file) as other:
-        for connection in (one, other):
-            assert connection.execute("SELECT count(*) FROM sweeps").fetchall() == [(0,)]

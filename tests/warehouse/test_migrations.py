@@ -20,7 +20,7 @@ from pipelines.warehouse.audit import audits, run
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.load import rebuild
 from pipelines.warehouse.migrations import MIGRATIONS, migrate
-from schemas.table import quote
+from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, SCHEMA_VERSION
 from tests.support import rows_of, tables_in
 

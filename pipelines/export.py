@@ -1,0 +1,127 @@
+"""`milestones export`: the answer of a query as a file, streamed, there whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import duckdb
+
+from pipelines.durable import write_durably
+from pipelines.errors import MilestonesError, WrongUse
+from pipelines.published import NOT_A_QUERY, QueryFailed, distinct
+from pipelines.query_faults import explained
+from pipelines.report import csv_lines, json_lines
+from schemas.sql import quote
+
+Format = Literal["csv", "jsonl", "parquet"]
+FORMATS_BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+DEFAULT_TABLE = "milestones"
+ROWS_PER_FETCH = 10_000
+ROWS_PER_GROUP = 100_000
+
+_LINES: dict[str, Callable[[Sequence[str], Iterable[Sequence[Any]]], Iterator[str]]] = {
+    "csv": csv_lines,
+    "jsonl": json_lines,
+}
+
+
+class CannotWrite(MilestonesError):
+    """The file that was asked for cannot be written."""
+
+
+def format_of(output: Path | None) -> Format:
+    """The format that a file's name says; CSV where it says none."""
+    return FORMATS_BY_SUFFIX.get(output.suffix.lower(), "csv") if output else "csv"
+
+
+def query_of(query: str | None, table: str | None) -> str:
+    """What to export. Raises WrongUse."""
+    if query is not None and table is not None:
+        raise WrongUse("--query and --table say two things: leave one of them out")
+    return query if query is not None else f"FROM {quote(table or DEFAULT_TABLE)}"
+
+
+def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Format, output: Path) -> int:
+    """Write the answer to a file; its rows. Raises QueryFailed and CannotWrite: what stood there before still does."""
+    if output.is_dir() or not output.parent.is_dir():
+        raise CannotWrite(f"cannot write {output}: give a file in a folder that exists with --output")
+    rows = 0
+
+    def write(path: Path) -> None:
+        nonlocal rows
+        if style == "parquet":
+            rows = _write_parquet(connection, query, path)
+            return
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = export_text(connection, query, style, file)
+
+    try:
+        write_durably(output, write)
+    except OSError as error:
+        raise CannotWrite(f"cannot write {output} ({error.strerror}): give another file with --output") from error
+    return rows
+
+
+def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Format, file: IO[str]) -> int:
+    """Write the answer as lines; its rows. Raises QueryFailed."""
+    rows = 0
+
+    def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+        nonlocal rows
+        while batch := cursor.fetchmany(ROWS_PER_FETCH):
+            rows += len(batch)
+            yield from batch
+
+    try:
+        cursor = connection.execute(query)
+        if not cursor or not cursor.description:
+            raise QueryFailed(NOT_A_QUERY)
+        columns = [column[0] for column in cursor.description]
+        file.writelines(_LINES[style](columns, fetched(cursor)))
+    except duckdb.Error as error:
+        raise QueryFailed(explained(connection, error)) from error
+    return rows
+
+
+def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = 0
+    try:
+        relation = _as_parquet_knows(connection.sql(query))
+        if not relation:
+            raise QueryFailed(NOT_A_QUERY)
+        reader = relation.to_arrow_reader(ROWS_PER_GROUP)
+        with pq.ParquetWriter(path, reader.schema, compression="zstd", write_page_checksum=True) as writer:
+            for batch in _batches(reader):
+                rows += batch.num_rows
+                writer.write_batch(batch)
+    except duckdb.Error as error:
+        raise QueryFailed(explained(connection, error)) from error
+    except pa.ArrowException as error:
+        raise QueryFailed(f"this cannot be written as Parquet ({error}): cast the column in the query") from error
+    return rows
+
+
+def _batches(reader: Any) -> Iterator[Any]:
+    """A fault of the query in mid-stream reaches Arrow as one of reading."""
+    try:
+        yield from reader
+    except OSError as error:
+        raise QueryFailed(" ".join(str(error).split())) from error
+
+
+def _as_parquet_knows(relation: duckdb.DuckDBPyRelation | None) -> duckdb.DuckDBPyRelation | None:
+    """Names that differ, and intervals as text: hardly anything reads the type that Parquet has for them."""
+    if not relation:
+        return None
+    names = distinct(relation.columns)
+    columns = (
+        f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}" if str(kind) == "INTERVAL" else quote(name)
+        for name, kind in zip(names, relation.types, strict=True)
+    )
+    renamed = f"answer ({', '.join(map(quote, names))})"
+    return relation.query("answer", f"SELECT {', '.join(columns)} FROM answer AS {renamed}")  # noqa: S608

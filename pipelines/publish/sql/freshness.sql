@@ -1,0 +1,37 @@
+-- How fresh is this? One row.
+--
+-- Rule: only sweeps that were loaded count; one by id, of a part or of the quarantine refreshes nothing but what it asked
+-- for, so the last sweep is the last full or incremental one.
+-- Caveat: newest_update is Kalshi's clock, everything else ours. A quiet night is no stale copy: look at lag.
+--
+-- last_full_sweep_at: When the last complete full sweep was loaded, UTC.
+-- last_incremental_at: When the last incremental sweep was loaded, UTC.
+-- last_sweep_at: The later of the two.
+-- watermark: Everything that Kalshi updated up to here has been read, UTC.
+-- newest_update: The newest last_updated_ts, UTC.
+-- lag: Now minus last_sweep_at.
+-- milestones: How many milestones there are.
+-- quarantined: Records in the quarantine.
+-- sweeps: Sweeps in the ledger, failed ones too.
+-- last_sweep_pages: Pages of the last sweep.
+-- last_sweep_records: Records of the last sweep.
+CREATE OR REPLACE MACRO freshness(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
+WITH ledger AS (
+    SELECT max(finished_at) FILTER (mode = 'full' AND is_complete) AS last_full_sweep_at,
+           max(finished_at) FILTER (mode = 'incremental') AS last_incremental_at,
+           max(finished_at) FILTER (mode IN ('full', 'incremental') AND is_complete) AS last_sweep_at,
+           max(watermark) AS watermark,
+           arg_max(pages, sweep_id) FILTER (mode IN ('full', 'incremental') AND is_complete) AS last_sweep_pages,
+           arg_max(records, sweep_id) FILTER (mode IN ('full', 'incremental') AND is_complete) AS last_sweep_records
+    FROM sweeps
+    WHERE status = 'loaded'
+), kept AS (
+    SELECT count(*) AS milestones, max(last_updated_ts) AS newest_update
+    FROM milestones
+    WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
+)
+SELECT last_full_sweep_at, last_incremental_at, last_sweep_at, watermark, newest_update,
+       coalesce(CAST(at_time AS TIMESTAMPTZ), now()) - last_sweep_at AS lag, milestones,
+       (SELECT count(*) FROM quarantine) AS quarantined, (SELECT count(*) FROM sweeps) AS sweeps,
+       last_sweep_pages, last_sweep_records
+FROM ledger CROSS JOIN kept;

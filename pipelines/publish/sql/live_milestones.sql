@@ -1,0 +1,35 @@
+-- What is live now? One row for each milestone that has started and not ended, the latest start first.
+--
+-- Rule: start_date <= now < ends_at. Where no end after the start is known, ends_at is a guess: the start and the median
+-- duration of the milestones of its type that have both dates; 3 hours where the type has none.
+-- Caveat: a guess is a guess (end_is_guessed). status is not asked, since it goes stale: a game that ended early may
+-- stand here as closed until its end comes in.
+--
+-- end_date: End, UTC; NULL when there is none, or none after the start.
+-- league: details.league, where there is one.
+-- ends_at: end_date, or the guess where that is NULL, UTC.
+-- end_is_guessed: ends_at is a guess.
+CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
+WITH durations AS (
+    SELECT type, to_microseconds(CAST(median(epoch_us(end_date) - epoch_us(start_date)) AS BIGINT)) AS usual
+    FROM milestones
+    WHERE end_date > start_date AND NOT has_placeholder_dates AND NOT is_simulated
+    GROUP BY type
+), started AS (
+    SELECT milestone_id, category, category_group, milestones.type, title, start_date,
+           CASE WHEN end_date > start_date THEN end_date END AS end_date,
+           status, main_event_ticker, details, is_simulated, vanished_at, last_updated_ts,
+           coalesce(
+               CASE WHEN end_date > start_date THEN end_date END, start_date + coalesce(usual, INTERVAL 3 HOUR)
+           ) AS ends_at
+    FROM milestones LEFT JOIN durations ON durations.type = milestones.type
+    WHERE start_date <= coalesce(CAST(at_time AS TIMESTAMPTZ), now())
+      AND start_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00'
+      AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
+)
+SELECT milestone_id, category, category_group, type, title, start_date, end_date, status, main_event_ticker,
+       details ->> '$.league' AS league, is_simulated, vanished_at, last_updated_ts,
+       ends_at, end_date IS NULL AS end_is_guessed
+FROM started
+WHERE ends_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
+ORDER BY start_date DESC, milestone_id;

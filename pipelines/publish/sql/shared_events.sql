@@ -1,0 +1,34 @@
+-- Which events sit in several milestones, and do the starts disagree? One row for each such event, the most shared first.
+--
+-- Rule: every role counts (main, primary, related). Placeholder starts are no starts, unless the event has no others.
+-- Caveat: a season's future is related to every game of the season, so a wide spread is no fault of its own; event_starts
+-- says which start is the event's.
+--
+-- event_ticker: Ticker of the event; opaque, never to be parsed.
+-- milestones: How many milestones it is in.
+-- milestone_ids: Their ids, the earliest start first.
+-- first_start: The earliest start, UTC.
+-- last_start: The latest start, UTC.
+-- spread: last_start minus first_start.
+-- starts_differ: There is more than one start.
+CREATE OR REPLACE MACRO shared_events(include_simulated := false, include_vanished := false) AS TABLE
+WITH kept AS (
+    SELECT milestone_id, start_date,
+           CASE WHEN start_date < TIMESTAMPTZ '2000-01-01 00:00:00+00'
+                  OR start_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00' THEN start_date END AS real_start
+    FROM milestones
+    WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
+), grouped AS (
+    SELECT event_ticker, count(*) AS milestones, list(milestone_id ORDER BY start_date, milestone_id) AS milestone_ids,
+           coalesce(min(real_start), min(start_date)) AS first_start,
+           coalesce(max(real_start), max(start_date)) AS last_start
+    FROM milestone_events JOIN kept USING (milestone_id)
+    -- Few are: to list the milestones of all the others first would take three times as long.
+    WHERE event_ticker IN (SELECT event_ticker FROM milestone_events GROUP BY event_ticker HAVING count(*) > 1)
+    GROUP BY event_ticker
+    HAVING count(*) > 1
+)
+SELECT event_ticker, milestones, milestone_ids, first_start, last_start, last_start - first_start AS spread,
+       coalesce(last_start > first_start, false) AS starts_differ
+FROM grouped
+ORDER BY milestones DESC, event_ticker;

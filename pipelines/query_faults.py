@@ -1,0 +1,65 @@
+"""What DuckDB says of a query that fails, in one line that helps: the tables there are, the columns that were meant."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+import duckdb
+
+_NO_TABLE = re.compile(r"Table (Function )?with name (\S+) does not exist")
+_NO_COLUMN = re.compile(r'Referenced column "(.+?)" not found|does not have a column named "(.+?)"')
+_POSITION = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
+
+_TYPED = "details_<type>"
+_READABLE = """
+    SELECT name FROM (
+        SELECT table_name AS name, 1 AS kind FROM duckdb_tables() WHERE database_name = current_database()
+        UNION ALL SELECT view_name, 2 FROM duckdb_views() WHERE database_name = current_database() AND NOT internal
+        UNION ALL SELECT function_name || '()', 3 FROM duckdb_functions()
+        WHERE database_name = current_database() AND function_type = 'table_macro'
+          AND function_name NOT IN (SELECT view_name FROM duckdb_views())
+    ) WHERE name <> 'schema_version' ORDER BY kind, starts_with(name, 'details_'), name = 'details_fields' DESC, name
+"""
+_COLUMNS = """
+    SELECT column_name, list(table_name ORDER BY table_name) FROM duckdb_columns()
+    WHERE database_name = current_database() AND NOT internal GROUP BY column_name ORDER BY column_name
+"""
+_TABLES_SHOWN = 4
+
+
+def explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
+    """One line for a user: what is unknown and what there is instead, or else DuckDB's own words."""
+    text = str(error)
+    if match := _NO_TABLE.search(text):
+        return _no_table(connection, match[2], is_called=bool(match[1]))
+    if match := _NO_COLUMN.search(text):
+        return _no_column(connection, match[1] or match[2])
+    return " ".join(_POSITION.sub("", text).split()) or " ".join(text.split())
+
+
+def _no_table(connection: duckdb.DuckDBPyConnection, name: str, *, is_called: bool) -> str:
+    names = [row[0] for row in connection.execute(_READABLE).fetchall()]
+    what = "macro" if is_called else "table or view"
+    near = get_close_matches(name.lower(), [one.removesuffix("()") for one in names], n=3)
+    meant = f"; did you mean {' or '.join(near)}?" if near else "."
+    shown = list(dict.fromkeys(_TYPED if _is_typed(one) else one for one in names))
+    return f"there is no {what} {name}{meant} There are: {', '.join(shown)}"
+
+
+def _no_column(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    tables = dict(connection.execute(_COLUMNS).fetchall())
+    near = [name] if name in tables else get_close_matches(name.lower(), tables, n=3)
+    if not near:
+        return f"there is no column {name}: see what a table has with describe milestones"
+    meant = " or ".join(f"{one} (of {_few(tables[one])})" for one in near)
+    return f"there is no column {name} here; did you mean {meant}?"
+
+
+def _few(tables: list[str]) -> str:
+    shown = list(dict.fromkeys(_TYPED if _is_typed(table) else table for table in tables))
+    return ", ".join(shown[:_TABLES_SHOWN]) + (" ..." if len(shown) > _TABLES_SHOWN else "")
+
+
+def _is_typed(table: str) -> bool:
+    return table.startswith("details_") and table != "details_fields"

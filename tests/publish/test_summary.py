@@ -1,0 +1,115 @@
+"""Headline figures: right, small, and changed in the same step as the snapshot they are of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.home import Home
+from pipelines.publish.snapshot import publish
+from pipelines.warehouse.database import open_warehouse
+from tests.support import NOON, Shell, milestone, milestone_id, serving_shells
+
+NOW = NOON + timedelta(hours=2)
+"""The publish's clock."""
+
+
+def starting(number: int, hours: float, **fields: Any) -> dict[str, Any]:
+    return milestone(number, start_date=f"{NOW + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}", **fields)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    rows = [
+        *(starting(number, 12) for number in (1, 2, 3)),
+        starting(4, 48, category="mentions", type="one_off_milestone"),
+        starting(5, -1),
+        starting(6, -1, details={"session_id": "x"}),
+        *(starting(number, -500, category="Politics", end_date="2026-11-05T00:00:00Z") for number in range(7, 140)),
+        milestone(200, title=7),
+    ]
+    with serving_shells() as shells:
+        shell = shells(tmp_path_factory.mktemp("summary"), rows)
+        shell.sweep(mode="full")
+        shell.clock.forward(hours=1)
+        shell.world.reschedule(milestone_id(1), NOW + timedelta(hours=13))
+        shell.world.remove(milestone_id(7))
+        shell.sweep(mode="full")
+        shell.sweep(mode="full")
+        shell.clock.forward(minutes=30)
+        shell.sweep()
+        yield shell
+
+
+@pytest.fixture
+def home(loaded: Shell, tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.warehouse.mkdir(parents=True)
+    shutil.copyfile(loaded.home.warehouse_file, home.warehouse_file)
+    return home
+
+
+def read(home: Home) -> dict[str, Any]:
+    found = json.loads(home.published_summary.read_bytes())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_figures(loaded: Shell, home: Home) -> None:
+    snapshot = publish(home, now=NOW)
+    found = read(home)
+    times = {name: found.pop(name) for name in list(found) if name.endswith("_at") or "update" in name}
+    watermark = found.pop("watermark")
+    assert found == {
+        "snapshot": snapshot.folder.name,
+        "milestones": 137,
+        "quarantined": 3,
+        "sweeps": 4,
+        "last_sweep_pages": 1,
+        "last_sweep_records": 1,
+        "simulated": 1,
+        "vanished": 1,
+        "events": 2 * 139,
+        "versions": 140,
+        "live": 1,
+        "upcoming": 4,
+        "starting_within_24_hours": 3,
+        "reschedules_of_7_days": 1,
+        "by_category_group": {"Politics": 132, "Sports": 4, "Mentions": 1},
+    }
+    assert times["published_at"] == "2026-11-23T14:00:00Z"
+    assert times.keys() == {
+        "published_at",
+        "last_full_sweep_at",
+        "last_incremental_at",
+        "last_sweep_at",
+        "newest_update",
+    }
+    assert all(time.endswith("Z") for time in (*times.values(), watermark))
+
+
+def test_nothing_to_count(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with open_warehouse(home.warehouse_file):
+        pass
+    publish(home, now=NOW)
+    found = read(home)
+    assert (found["milestones"], found["last_sweep_at"], found["by_category_group"]) == (0, None, {})
+
+
+def test_it_changes_with_the_snapshot(home: Home) -> None:
+    first = publish(home, now=NOW).folder
+    assert read(home)["snapshot"] == first.name
+    second = publish(home, now=NOW + timedelta(minutes=5)).folder
+    assert read(home)["snapshot"] == second.name
+    assert str(home.published_summary.readlink()) == "parquet/latest/summary.json"
+    # A publish that dies before its last step: the figures are still those of the snapshot that is served.
+    home.latest_snapshot.unlink()
+    home.latest_snapshot.symlink_to(first.name)
+    assert read(home)["snapshot"] == first.name

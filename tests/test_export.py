@@ -1,0 +1,198 @@
+"""Exports: every format gives the same rows back, a file is there whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.cli import run
+from pipelines.errors import MilestonesError, WrongUse
+from pipelines.export import ROWS_PER_FETCH, export_file, export_text, format_of, query_of
+from pipelines.published import reading
+from tests.support import Shell, milestone, milestone_id, serving_shells, tree
+
+HOSTILE = '=HYPERLINK("https://example.com"), "x"\n'
+ROWS = 120
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    with serving_shells() as shells:
+        rows = [milestone(1, title=HOSTILE), *(milestone(number) for number in range(2, ROWS + 1))]
+        shell = shells(tmp_path_factory.mktemp("published"), rows)
+        shell.sweep()
+        shell.stations.publish()
+    return shell
+
+
+@pytest.fixture
+def connection(published: Shell) -> Iterator[duckdb.DuckDBPyConnection]:
+    with reading(published.home) as connection:
+        yield connection
+
+
+@pytest.fixture
+def command(published: Shell, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("MILESTONES_HOME", str(published.home.root))
+    return lambda *arguments: run(["export", *map(str, arguments)])
+
+
+TYPES = """
+    SELECT 'é ''x''' AS text, NULL AS nothing, true AS yes, -7 AS whole, 0.5::DOUBLE AS number,
+           TIMESTAMPTZ '2026-11-23 12:00:00.25+00' AS moment, DATE '2026-11-23' AS day, [1, 2] AS list,
+           INTERVAL '-90' MINUTE AS span, 2 AS whole
+"""
+
+
+def test_csv_of_every_type(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    assert export_file(connection, TYPES, "csv", tmp_path / "types.csv") == 1
+    lines = list(csv.reader(io.StringIO((tmp_path / "types.csv").read_text())))
+    assert lines == [
+        ["text", "nothing", "yes", "whole", "number", "moment", "day", "list", "span", "whole"],
+        ["é 'x'", "", "true", "-7", "0.5", "2026-11-23T12:00:00.250000Z", "2026-11-23", "[1, 2]", "-1:30:00", "2"],
+    ]
+
+
+def test_json_lines_of_every_type(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    assert export_file(connection, TYPES, "jsonl", tmp_path / "types.jsonl") == 1
+    assert json.loads((tmp_path / "types.jsonl").read_text()) == {
+        "text": "é 'x'",
+        "nothing": None,
+        "yes": True,
+        "whole": -7,
+        "number": 0.5,
+        "moment": "2026-11-23T12:00:00.250000Z",
+        "day": "2026-11-23",
+        "list": [1, 2],
+        "span": "-1:30:00",
+        "whole_2": 2,
+    }
+
+
+def test_parquet_of_every_type(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    assert export_file(connection, TYPES, "parquet", tmp_path / "types.parquet") == 1
+    (row,) = pq.read_table(tmp_path / "types.parquet").to_pylist()
+    assert (row["text"], row["yes"], row["whole"], row["list"], row["whole_2"]) == ("é 'x'", True, -7, [1, 2], 2)
+    assert row["moment"] == datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
+    assert row["span"] == "-01:30:00"
+
+
+@pytest.mark.parametrize("value", ["'nan'", "'inf'", "'-inf'"])
+def test_json_has_no_such_numbers(connection: duckdb.DuckDBPyConnection, value: str) -> None:
+    file = io.StringIO()
+    export_text(connection, f"SELECT {value}::DOUBLE AS x", "jsonl", file)
+    assert file.getvalue() == '{"x": null}\n'
+
+
+@pytest.mark.parametrize("style", ["csv", "jsonl", "parquet"])
+def test_more_rows_than_are_fetched_at_once(connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any) -> None:
+    rows = ROWS_PER_FETCH * 2 + 1
+    file = tmp_path / "many"
+    assert export_file(connection, f"SELECT range AS number FROM range({rows}) ORDER BY 1", style, file) == rows
+    if style == "parquet":
+        numbers = pq.read_table(file)["number"].to_pylist()
+    elif style == "csv":
+        numbers = [int(line) for line in file.read_text().splitlines()[1:]]
+    else:
+        numbers = [json.loads(line)["number"] for line in file.read_text().splitlines()]
+    assert numbers == list(range(rows))
+
+
+@pytest.mark.parametrize("style", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELECT CAST(if(range = 50000, 'x', '1') AS INTEGER) AS n FROM range(60000)", "Could not convert"),
+        ("FROM nowhere", "there is no table or view nowhere"),
+        ("", "there is no query"),
+        ("COPY milestones TO 'stolen.csv'", "disabled by configuration"),
+    ],
+    ids=["late", "table", "nothing", "copy"],
+)
+def test_a_query_that_fails_leaves_what_was_there(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any, query: str, says: str
+) -> None:
+    (tmp_path / "kept").write_text("as it was")
+    before = tree(tmp_path)
+    with pytest.raises(MilestonesError, match=says):
+        export_file(connection, query, style, tmp_path / "kept")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["", "missing/file.csv"], ids=["a folder", "no folder"])
+def test_a_file_that_cannot_be_written(connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str) -> None:
+    with pytest.raises(MilestonesError, match=r"cannot write .*--output"):
+        export_file(connection, "SELECT 1", "csv", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.csv", "csv"), ("a.JSONL", "jsonl"), ("a.ndjson", "jsonl"), ("a.parquet", "parquet"), ("a.txt", "csv")],
+)
+def test_the_format_that_a_name_says(name: str, expected: str) -> None:
+    assert format_of(Path(name)) == expected
+    assert format_of(None) == "csv"
+
+
+def test_what_is_exported() -> None:
+    assert query_of(None, None) == 'FROM "milestones"'
+    assert query_of(None, 'a"b') == 'FROM "a""b"'
+    assert query_of("SELECT 1", None) == "SELECT 1"
+    with pytest.raises(WrongUse):
+        query_of("SELECT 1", "milestones")
+
+
+# The command
+
+
+def test_a_table_as_csv_on_standard_output(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--table", "milestones") == 0
+    out, err = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert (len(rows), err) == (ROWS, "")
+    assert {row["title"] for row in rows if row["milestone_id"] == milestone_id(1)} == {f"'{HOSTILE}"}
+
+
+def test_a_view_into_a_file(command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "starts.parquet"
+    assert command("--table", "event_starts", "--output", file) == 0
+    assert capsys.readouterr().err == f"{2 * ROWS} rows in {file}\n"
+    assert pq.read_metadata(file).num_rows == 2 * ROWS
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--format", "parquet"], "Parquet goes into a file: name it with --output"),
+        (["--query", "SELECT 1", "--table", "sweeps"], "--query and --table say two things: leave one of them out"),
+    ],
+    ids=["parquet on standard output", "both"],
+)
+def test_wrong_use(command: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
+    assert command(*arguments) == 2
+    assert capsys.readouterr() == ("", f"milestones: {says}\n")
+
+
+def test_a_reader_that_has_enough(published: Shell) -> None:
+    program = [sys.executable, "-m", "pipelines.cli", "export", "--query", "SELECT range FROM range(300000)"]
+    environment = {"MILESTONES_HOME": str(published.home.root)}
+    with subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"range\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
