@@ -1,0 +1,115 @@
+"""Now: what is live, and what starts within the next 48 hours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import streamlit as st
+
+from board import parts
+from board.answers import ask_now
+from board.charts.timeline import Window, starts_by_hour, timeline
+from board.pages.panel import milestone_panel
+from board.queries.now import Filters, Happening, happenings
+from board.theme import Look
+from board.times import relative
+
+HOURS = (6, 12, 24, 48)
+
+
+def page() -> None:
+    """The whole page."""
+    look = parts.head("Now", "Live and next, simulated games left out")
+    now = datetime.now(UTC)
+    everything = ask_now(happenings, HOURS[-1])
+    wanted, hours = _filters(everything)
+    limit = now + timedelta(hours=hours)
+    found = [happening for happening in wanted.of(everything) if happening.starts_at <= limit]
+    _figures(found, now)
+    if not everything:
+        parts.nothing(
+            f"Nothing is live, and nothing starts within {HOURS[-1]} hours.",
+            "If there should be something, fetch what was updated since the last sweep.",
+            icon="event_busy",
+            command="milestones ingest",
+        )
+        return
+    if not found:
+        parts.nothing("Nothing matches these filters.", "Take a filter away, or look further ahead.", icon="filter_alt_off")
+        return
+    window = Window(now, hours)
+    parts.chart(starts_by_hour(found, window, look), key="starts")
+    parts.chart(timeline(found, window, look), key="timeline")
+    st.caption(
+        f"Times on the line are {look.zone_name}. The red line is now; a paler bar has a guessed end, the usual "
+        "duration of its type."
+    )
+    _table(found, now, look)
+
+
+def _filters(everything: Sequence[Happening]) -> tuple[Filters, int]:
+    groups, types, leagues, search, ahead = st.columns([2, 2, 2, 2, 1.6], vertical_alignment="bottom")
+    with groups:
+        chosen = parts.choices(
+            "Category", sorted({h.category_group for h in everything}), "category", placeholder="All categories"
+        )
+    within = [h for h in everything if not chosen or h.category_group in chosen]
+    with types:
+        kinds = parts.choices("Type", sorted({h.type for h in within}), "type", placeholder="All types")
+    with leagues:
+        names = sorted({h.league for h in within if h.league and (not kinds or h.type in kinds)})
+        of_leagues = parts.choices("League", names, "league", placeholder="All leagues")
+    with search:
+        text = st.text_input(
+            "Search", key="search", placeholder="Search title or ticker", label_visibility="collapsed",
+            bind="query-params",
+        )
+    with ahead:
+        hours = st.segmented_control(
+            "Hours ahead", HOURS, default=HOURS[-1], required=True, key="hours", format_func=lambda hour: f"{hour} h",
+            label_visibility="collapsed", width="stretch", bind="query-params",
+        )
+    return Filters(chosen, kinds, of_leagues, text or ""), hours or HOURS[-1]
+
+
+def _figures(found: Sequence[Happening], now: datetime) -> None:
+    live = [happening for happening in found if happening.is_live]
+    ahead = [happening for happening in found if not happening.is_live]
+    guessed = sum(happening.end_is_guessed for happening in live)
+    in_hour = sum(happening.starts_at <= now + timedelta(hours=1) for happening in ahead)
+    in_day = sum(happening.starts_at <= now + timedelta(hours=24) for happening in ahead)
+    parts.figures(
+        [
+            parts.Figure("Live now", f"{len(live):,}", f"{guessed:,} of them by a guessed end."),
+            parts.Figure("Next hour", f"{in_hour:,}"),
+            parts.Figure("Next 24 hours", f"{in_day:,}"),
+            parts.Figure("Next 48 hours", f"{len(ahead):,}"),
+            parts.Figure("Next start", relative(ahead[0].starts_at, now) if ahead else "–"),
+        ]
+    )
+
+
+def _table(found: Sequence[Happening], now: datetime, look: Look) -> None:
+    chosen = parts.table(
+        {
+            "State": ["live" if h.is_live else relative(h.starts_at, now) for h in found],
+            "Milestone": [h.title for h in found],
+            **parts.times("Start", [h.starts_at for h in found], look.zone),
+            "Type": [h.type for h in found],
+            "League": [h.league for h in found],
+            "Category": [h.category_group for h in found],
+            **parts.times("End", [h.ends_at for h in found], look.zone),
+            "End guessed": [h.end_is_guessed for h in found],
+            "Status": [h.status for h in found],
+            "Main event": [h.main_event_ticker for h in found],
+        },
+        look.zone,
+        key="happenings",
+        config={"State": st.column_config.Column(width=95), "Milestone": st.column_config.Column(width=330)},
+        is_selectable=True,
+    )
+    if chosen is None:
+        st.caption("Select a row to see the milestone's events and details.")
+    else:
+        milestone_panel(found[chosen].milestone_id, found[chosen].title)
