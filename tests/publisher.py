@@ -26,6 +26,8 @@ from sandbox.world import World
 from .support import Shell, milestone, serving_shells
 
 SEED = 7
+SECONDS_A_PAGE = 0.8
+"""What a sweep of the past took, as far as its clock knows."""
 POLLS_A_DAY = 2
 """Incremental sweeps between two full ones."""
 REFUSED, NEW_FIELD = 900_000, 910_000
@@ -43,7 +45,7 @@ class Publisher:
         """Sweep a changing world again and again, the last time just now."""
         now = datetime.now(UTC)
         clock = self.shell.clock
-        clock.time = now - timedelta(days=days)
+        clock.time = now - timedelta(days=days, minutes=5)
         # Made for the present, so that there is something live and something to come.
         world = World(generate_bodies(rows, SEED, now), now=clock)
         self.serve(world)
@@ -52,7 +54,10 @@ class Publisher:
                 clock.forward(days=days / (sweeps - 1))
                 evolve(world, SEED + number, Counts(**dict.fromkeys(Counts.__slots__, changes)))
                 self._surprise(number)
-            self.shell.sweep(mode="full" if number % (POLLS_A_DAY + 1) == 0 else "auto")
+            landing = self.shell.land(mode="full" if number % (POLLS_A_DAY + 1) == 0 else "auto")
+            clock.forward(seconds=landing.sweep.pages * SECONDS_A_PAGE)
+            self.shell.stage()
+            self.shell.stations.load()
         return self._published()
 
     def _surprise(self, number: int) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import duckdb
 import streamlit as st
@@ -34,28 +33,20 @@ def ask_now(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answe
     return _ask(query, int(time.time()) // SECONDS_OF_NOW, args, kwargs)
 
 
-def _ask(
-    query: Callable[..., Answer], minute: int, args: tuple[object, ...], kwargs: dict[str, object]
-) -> Answer:
+def _ask(query: Callable[..., Answer], minute: int, args: tuple[object, ...], kwargs: dict[str, object]) -> Answer:
     file = published_file()
     # Taken before the file is opened: a publish in between is asked again, never missed.
     identity = identity_of(file)
+
+    def answer() -> Answer:
+        with reading(file) as connection:
+            return query(connection, *args, **kwargs)
+
     name = f"{query.__module__}.{query.__qualname__}"
-    answer: Answer = _kept(str(file), identity.inode, identity.modified_ns, minute, name, args, kwargs, query)
-    return answer
+    key = (str(file), identity.inode, identity.modified_ns, minute, name, args, kwargs)
+    return cast("Answer", _kept(key, answer))
 
 
 @st.cache_resource(show_spinner=False, max_entries=ANSWERS_KEPT, ttl=SECONDS_KEPT)
-def _kept(
-    file: str,
-    inode: int,
-    modified_ns: int,
-    minute: int,
-    name: str,
-    args: tuple[object, ...],
-    kwargs: dict[str, object],
-    _query: Callable[..., object],
-) -> object:
-    with reading(Path(file)) as connection:
-        return _query(connection, *args, **kwargs)
-
+def _kept(key: tuple[object, ...], _answer: Callable[[], object]) -> object:  # noqa: ARG001 - kept by it
+    return _answer()

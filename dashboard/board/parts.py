@@ -5,7 +5,8 @@ Texts from the data go only into widgets that show text as text; none goes into 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,18 +15,23 @@ import streamlit as st
 
 from board import answers
 from board.published import Identity, Unavailable, identity_of, published_file
-from board.queries import health
+from board.queries import health, types
 from board.settings import refresh_seconds
-from board.theme import Look
+from board.theme import Look, in_order
 from board.times import Zone, in_both, relative
 
 FRESH = timedelta(minutes=15)
 """A poll every five minutes has missed two."""
 STALE = timedelta(hours=26)
 """A daily sweep has been missed."""
+FILTER_PX = 172
+"""Two beside each other in a window of 390 px."""
+SWITCH_PX = 240
 ROW_PX = 31
 HEADER_PX = 33
 TIME_FORMAT = "ddd D MMM YYYY HH:mm"
+NEAR_FORMAT = "ddd D MMM HH:mm"
+"""For times that lie within days."""
 
 
 def look() -> Look:
@@ -45,7 +51,7 @@ def head(title: str, lead: str) -> Look:
         with st.container(width="content", gap=None):
             st.header(title, anchor=False)
             st.caption(lead)
-        with st.container(width="content", horizontal=True, vertical_alignment="center", gap="small"):
+        with st.container(width="content", horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             _freshness_line(_identity())
             if not zone.is_utc:
                 st.segmented_control(
@@ -83,10 +89,11 @@ def _freshness_line(shown: Identity | None) -> None:
         return
     now = datetime.now(UTC)
     age = now - fresh.last_sweep_at
-    colour, icon = ("green", "check_circle") if age < FRESH else ("orange", "schedule") if age < STALE else (
-        "red", "error")
+    colour, icon = (
+        ("green", "check_circle") if age < FRESH else ("orange", "schedule") if age < STALE else ("red", "error")
+    )
     st.badge(
-        f"swept {relative(fresh.last_sweep_at, now)}",
+        f"swept {relative(fresh.last_sweep_at, now)}" if age >= timedelta(minutes=1) else "swept just now",
         icon=f":material/{icon}:",
         color=colour,  # type: ignore[arg-type]  # a literal in three branches
         help=f"Last sweep {in_both(fresh.last_sweep_at, look().zone)}; {fresh.milestones:,} milestones.",
@@ -120,7 +127,7 @@ class Figure:
 
 def figures(found: Sequence[Figure]) -> None:
     """Numbers in a row that wraps."""
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         for figure in found:
             st.metric(figure.label, figure.value, help=figure.help, width=165)
 
@@ -139,12 +146,15 @@ def table(
     *,
     key: str,
     rows_max: int = 14,
+    time_format: str = TIME_FORMAT,
     config: Mapping[str, Any] | None = None,
     is_selectable: bool = False,
 ) -> int | None:
     """A table as tall as it needs to be; the number of the selected row, if rows can be selected and one is."""
     rows = len(next(iter(columns.values())))
-    configured = {name: _time_column(name, zone) for name in columns if name.endswith((" UTC", f" {zone.city}"))}
+    configured = {
+        name: _time_column(name, zone, time_format) for name in columns if name.endswith((" UTC", f" {zone.city}"))
+    }
     options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if is_selectable else {}
     state = st.dataframe(
         dict(columns),
@@ -153,6 +163,7 @@ def table(
         row_height=ROW_PX,
         height=HEADER_PX + ROW_PX * min(max(rows, 1), rows_max) + 2,
         key=key,
+        placeholder="",
         **options,
     )
     chosen = state["selection"]["rows"] if is_selectable else []
@@ -160,14 +171,21 @@ def table(
     return chosen[0] if chosen and chosen[0] < rows else None
 
 
-def _time_column(name: str, zone: Zone) -> Any:
+def _time_column(name: str, zone: Zone, time_format: str) -> Any:
     there = "UTC" if name.endswith(" UTC") else zone.name
-    return st.column_config.DatetimeColumn(name, format=TIME_FORMAT, timezone=there, width=165)
+    return st.column_config.DatetimeColumn(
+        name, format=time_format, timezone=there, width=165 if time_format == TIME_FORMAT else 130
+    )
 
 
 def chart(drawn: Any, key: str) -> None:
     """A chart as wide as the page."""
     st.altair_chart(drawn, width="stretch", key=key)
+
+
+def filters() -> AbstractContextManager[Any]:
+    """A row for filters that wraps."""
+    return st.container(horizontal=True, gap="small", vertical_alignment="center")
 
 
 def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -> frozenset[str]:
@@ -177,9 +195,22 @@ def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -
         st.session_state[key] = [value for value in kept if value in options]
     return frozenset(
         st.multiselect(
-            label, options, key=key, placeholder=placeholder, label_visibility="collapsed", bind="query-params"
+            label,
+            options,
+            key=key,
+            placeholder=placeholder,
+            label_visibility="collapsed",
+            bind="query-params",
+            width=FILTER_PX,
         )
     )
 
 
-Page = Callable[[], None]
+def category_and_type() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Two filters over everything there is: category groups, and the types within the chosen ones."""
+    known = answers.ask(types.known_types)
+    groups = choices(
+        "Category", in_order(kind.category_group for kind in known), "category", placeholder="All categories"
+    )
+    names = sorted({kind.type for kind in known if not groups or kind.category_group in groups})
+    return tuple(sorted(groups)), tuple(sorted(choices("Type", names, "type", placeholder="All types")))

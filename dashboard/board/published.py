@@ -22,7 +22,7 @@ CATALOG = "milestones"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
-class Unavailable(Exception):  # noqa: N818 - named for what happened
+class Unavailable(Exception):
     """The published file cannot be asked: what is wrong, what to do, and the command that does it."""
 
     def __init__(self, what: str, *, advice: str, command: str) -> None:

@@ -51,6 +51,8 @@ MODE_COLOURS = {
     "retry": "#6d86b3",
     "failed": "#dc5a62",
 }
+LEGEND_COLUMN_PX = 105
+"""Legends wrap in a narrow window."""
 EARLIER, LATER = "#14a39a", "#dc5a62"
 
 
@@ -60,10 +62,15 @@ def colour_of(group: str) -> str:
     return GROUP_COLOURS.get(group, spare)
 
 
-def group_scale(groups: Iterable[str]) -> alt.Scale:
-    """The colour scale of the groups at hand, in the order of GROUP_COLOURS."""
+def in_order(groups: Iterable[str]) -> list[str]:
+    """Each group once, in the order of GROUP_COLOURS, new ones behind."""
     known = list(GROUP_COLOURS)
-    names = sorted(set(groups), key=lambda group: (known.index(group) if group in known else len(known), group))
+    return sorted(set(groups), key=lambda group: (known.index(group) if group in known else len(known), group))
+
+
+def group_scale(groups: Iterable[str]) -> alt.Scale:
+    """The colour scale of the groups at hand."""
+    names = in_order(groups)
     return alt.Scale(domain=names, range=[colour_of(name) for name in names])
 
 
@@ -133,8 +140,17 @@ class Look:
                 labelFontWeight="normal",
             )
             .configure_legend(
-                orient="top", direction="horizontal", title=None, labelColor=self.muted, labelFontSize=11,
-                symbolType="square", symbolSize=70, offset=4, padding=0, columnPadding=10,
+                columns=alt.ExprRef(f"max(2, floor(width / {LEGEND_COLUMN_PX}))"),
+                orient="top",
+                direction="horizontal",
+                title=None,
+                labelColor=self.muted,
+                labelFontSize=11,
+                symbolType="square",
+                symbolSize=70,
+                offset=4,
+                padding=0,
+                columnPadding=10,
             )
         )
         return dressed

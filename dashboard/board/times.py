@@ -61,14 +61,14 @@ def _written(moment: datetime, zone: tzinfo) -> str:
 def span(length: timedelta) -> str:
     """2 d 3 h, 2 h 5 min, 40 s: the two largest units, without a sign."""
     left = abs(round(length.total_seconds()))
-    parts = []
+    parts: list[str] = []
     for unit, seconds in _UNITS:
         if left >= seconds or (unit == "s" and not parts):
             parts.append(f"{left // seconds} {unit}")
             left %= seconds
         elif parts:
             break
-        if len(parts) == 2:  # noqa: PLR2004 - a third unit says nothing that matters
+        if len(parts) == 2:
             break
     return " ".join(parts)
 
@@ -79,13 +79,14 @@ def signed_span(length: timedelta) -> str:
 
 
 def relative(moment: datetime | None, now: datetime) -> str:
-    """3 min ago, in 2 h 5 min, just now."""
+    """3 min ago, in 2 h 5 min, now; whole minutes, and no further than the hour of a day."""
     if moment is None:
         return "never"
-    ahead = moment - now
-    if abs(ahead) < timedelta(seconds=5):
-        return "just now"
-    return f"in {span(ahead)}" if ahead > timedelta(0) else f"{span(ahead)} ago"
+    minutes = int((moment - now) / timedelta(minutes=1))
+    if not minutes:
+        return "now"
+    words = span(timedelta(minutes=minutes))
+    return f"in {words}" if minutes > 0 else f"{words} ago"
 
 
 def epoch_ms(moment: datetime) -> int:

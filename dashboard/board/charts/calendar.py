@@ -12,6 +12,8 @@ from board.queries.coverage import Day
 from board.theme import Look
 
 CELL_PX = 17
+AROUND_PX = 62
+"""Months above, legend below."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 MEASURES = {
@@ -71,7 +73,11 @@ def calendar(days: Sequence[Day], year: int, measure: str, today: date, look: Lo
         "weekday:O",
         scale=alt.Scale(domain=list(range(7)), paddingInner=0.14),
         axis=alt.Axis(
-            title=None, domain=False, ticks=False, values=[0, 2, 4, 6], labelPadding=6,
+            title=None,
+            domain=False,
+            ticks=False,
+            values=[0, 2, 4, 6],
+            labelPadding=6,
             labelExpr=f"{list(WEEKDAYS)}[datum.value]",
         ),
     )
@@ -80,7 +86,7 @@ def calendar(days: Sequence[Day], year: int, measure: str, today: date, look: Lo
         alt.Tooltip("milestones:Q", format=","),
         *([alt.Tooltip("value:Q", title=MEASURES[measure].lower(), format=".0%")] if is_share else []),
     ]
-    base = alt.Chart(alt.Data(values=values)).encode(x=x, y=y, tooltip=tooltip)
+    base = alt.Chart(alt.InlineData(values=values)).encode(x=x, y=y, tooltip=tooltip)
     scale = alt.Scale(range=look.heat, domain=[0, 1]) if is_share else alt.Scale(range=look.heat, type="sqrt")
     layers = [
         base.transform_filter("datum.value === null").mark_rect(cornerRadius=2, color=look.line, opacity=0.55),
@@ -91,20 +97,22 @@ def calendar(days: Sequence[Day], year: int, measure: str, today: date, look: Lo
                 "value:Q",
                 scale=scale,
                 legend=alt.Legend(
-                    type="gradient", gradientLength=140, gradientThickness=8, format=".0%" if is_share else "~s",
-                    tickCount=4, orient="bottom-right" if False else "bottom",
+                    type="gradient",
+                    gradientLength=140,
+                    gradientThickness=8,
+                    format=".0%" if is_share else "~s",
+                    tickCount=4,
+                    orient="bottom",
                 ),
             )
         ),
-        alt.Chart(alt.Data(values=months(year)))
+        alt.Chart(alt.InlineData(values=months(year)))
         .mark_text(align="left", baseline="bottom", fontSize=11, color=look.muted)
         .encode(x=alt.X("week:O", axis=None), y=alt.value(-4), text="month:N"),
     ]
     if today.year == year:
         here = f"datum.date === '{WEEKDAYS[today.weekday()]} {today.day} {today:%b %Y}'"
         layers.append(
-            base.transform_filter(here).mark_rect(
-                filled=False, stroke=look.ink, strokeWidth=1.5, cornerRadius=2
-            )
+            base.transform_filter(here).mark_rect(filled=False, stroke=look.ink, strokeWidth=1.5, cornerRadius=2)
         )
-    return look.dress(alt.layer(*layers), 7 * CELL_PX)
+    return look.dress(alt.layer(*layers), 7 * CELL_PX + AROUND_PX)

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import altair as alt
 
-from board.queries.changes import Bucket, Count, Shift
+from board.charts.axes import stacked, time_axis
+from board.queries.changes import KINDS, Bucket, Count, Shift
 from board.theme import EARLIER, KIND_COLOURS, LATER, Look, scale_of
 from board.times import epoch_ms, in_both, signed_span, span
 
-HEIGHT_PX = 170
+HEIGHT_PX = 220
 ROW_PX = 24
+AXIS_PX = 44
 BUCKETS: tuple[tuple[timedelta, Bucket], ...] = (
     (timedelta(hours=3), "minute"),
     (timedelta(days=3), "hour"),
     (timedelta(days=120), "day"),
 )
 """The longest period that is shown in each size of bucket; beyond all of them, weeks."""
-LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1),
-           "week": timedelta(days=7)}
-TITLE_LIMIT_PX = 260
+LENGTHS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+}
 
 
 def bucket_for(period: timedelta) -> Bucket:
@@ -43,12 +49,13 @@ def over_time(counts: Sequence[Count], bucket: Bucket, look: Look) -> alt.LayerC
         for count in counts
     ]
     bars = (
-        alt.Chart(alt.Data(values=values))
-        .mark_bar(stroke=look.ground, strokeWidth=1, binSpacing=0)
+        alt.Chart(alt.InlineData(values=stacked(values, at="from", size="changes", by="kind", order=KINDS)))
+        .mark_rect(stroke=look.ground, strokeWidth=1)
         .encode(
-            x=alt.X("from:T", scale=look.time_scale(), axis=alt.Axis(title=None, labelOverlap=True, tickCount=8)),
+            x=alt.X("from:T", scale=look.time_scale(), axis=time_axis(look, tickCount=8)),
             x2="to:T",
-            y=alt.Y("changes:Q", axis=alt.Axis(title=None, tickCount=4, format="~s", domain=False, ticks=False)),
+            y=alt.Y("low:Q", axis=alt.Axis(title=None, tickCount=4, domain=False, ticks=False)),
+            y2="high:Q",
             color=alt.Color("kind:N", scale=scale_of(KIND_COLOURS), legend=alt.Legend()),
             tooltip=[
                 alt.Tooltip("when:N", title=f"{bucket} from"),
@@ -76,10 +83,13 @@ def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
         }
         for row, shift in enumerate(shifts)
     ]
-    base = alt.Chart(alt.Data(values=values)).encode(
+    base = alt.Chart(alt.InlineData(values=values)).encode(
         y=alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0.35, paddingOuter=0.1)),
-        x=alt.X("hours:Q", scale=_both_ways([value["hours"] for value in values]),
-                axis=alt.Axis(title="hours moved", tickCount=6, format="+~s", orient="top", domain=False)),
+        x=alt.X(
+            "hours:Q",
+            scale=_both_ways([shift.shift / timedelta(hours=1) for shift in shifts]),
+            axis=alt.Axis(title="hours moved", tickCount=6, format="+~s", orient="top", domain=False),
+        ),
         tooltip=[
             alt.Tooltip("title:N", title="milestone"),
             alt.Tooltip("moved:N"),
@@ -90,18 +100,18 @@ def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
         ],
     )
     layers = [
-        base.mark_bar(cornerRadius=2).encode(
+        base.mark_bar(cornerRadius=2, opacity=0.85).encode(
             color=alt.condition("datum.hours < 0", alt.value(EARLIER), alt.value(LATER))
         ),
-        alt.Chart(alt.Data(values=[{}])).mark_rule(color=look.muted).encode(x=alt.datum(0, type="quantitative")),
+        alt.Chart(alt.InlineData(values=[{}])).mark_rule(color=look.muted).encode(x=alt.datum(0, type="quantitative")),
     ]
-    for is_later, align, dx in ((True, "right", -6), (False, "left", 6)):
-        layers.append(
-            base.transform_filter(f"(datum.hours > 0) === {str(is_later).lower()}")
-            .mark_text(align=align, dx=dx, fontSize=11.5, limit=TITLE_LIMIT_PX, color=look.ink)
-            .encode(x=alt.datum(0, type="quantitative"), text="title:N")
-        )
-    return look.dress(alt.layer(*layers), max(len(values), 1) * ROW_PX + 10)
+    later, earlier = base.transform_filter("datum.hours > 0"), base.transform_filter("datum.hours < 0")
+    text: dict[str, Any] = {"fontSize": 11.5, "limit": alt.ExprRef("width / 2 - 8"), "color": look.ink}
+    layers += [
+        side.encode(x=alt.datum(0, type="quantitative"), text="title:N")
+        for side in (later.mark_text(align="right", dx=-6, **text), earlier.mark_text(align="left", dx=6, **text))
+    ]
+    return look.dress(alt.layer(*layers), max(len(values), 1) * ROW_PX + AXIS_PX)
 
 
 def _both_ways(hours: Sequence[float]) -> alt.Scale:

@@ -10,7 +10,7 @@ from board.queries.health import Sweep
 from board.theme import MODE_COLOURS, OUTCOME_COLOURS, Look, scale_of
 from board.times import in_both, span
 
-HEIGHT_PX = 150
+HEIGHT_PX = 190
 
 
 def durations(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
@@ -28,13 +28,14 @@ def durations(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
         for sweep in reversed(sweeps)
     ]
     bars = (
-        alt.Chart(alt.Data(values=values))
+        alt.Chart(alt.InlineData(values=values))
         .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
         .encode(
             x=_sweep_axis(values),
-            y=alt.Y("seconds:Q", axis=alt.Axis(title="seconds", tickCount=4, domain=False, ticks=False, format="~s")),
-            color=alt.Color("mode:N", scale=_of_used(MODE_COLOURS, {str(value["mode"]) for value in values}),
-                            legend=alt.Legend()),
+            y=alt.Y("seconds:Q", axis=alt.Axis(title="seconds", tickCount=4, domain=False, ticks=False)),
+            color=alt.Color(
+                "mode:N", scale=_of_used(MODE_COLOURS, {str(value["mode"]) for value in values}), legend=alt.Legend()
+            ),
             tooltip=[
                 alt.Tooltip("sweep:N"),
                 alt.Tooltip("mode:N"),
@@ -61,14 +62,19 @@ def outcomes(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
         for outcome in OUTCOME_COLOURS
     ]
     bars = (
-        alt.Chart(alt.Data(values=values))
+        alt.Chart(alt.InlineData(values=values))
         .mark_bar(cornerRadius=1)
         .encode(
             x=_sweep_axis(values),
             # A first sweep brings everything and later ones next to nothing.
-            y=alt.Y("milestones:Q", stack=None, scale=alt.Scale(type="symlog"),
-                    axis=alt.Axis(title="milestones", values=[0, 1, 10, 100, 1_000, 10_000, 100_000], format="~s",
-                                  domain=False, ticks=False)),
+            y=alt.Y(
+                "milestones:Q",
+                stack=None,
+                scale=alt.Scale(type="symlog"),
+                axis=alt.Axis(
+                    title="milestones", values=[0, 1, 10, 100, 1_000, 10_000, 100_000], domain=False, ticks=False
+                ),
+            ),
             xOffset=alt.XOffset("outcome:N", sort=list(OUTCOME_COLOURS)),
             color=alt.Color("outcome:N", scale=scale_of(OUTCOME_COLOURS), legend=alt.Legend()),
             tooltip=[
@@ -83,7 +89,7 @@ def outcomes(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
 
 
 def _sweep_axis(values: Sequence[dict[str, object]]) -> alt.X:
-    order = list(dict.fromkeys(value["sweep"] for value in values))
+    order = list(dict.fromkeys(str(value["sweep"]) for value in values))
     return alt.X(
         "sweep:O",
         sort=order,

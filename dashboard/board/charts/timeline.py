@@ -14,8 +14,9 @@ from typing import Any
 
 import altair as alt
 
+from board.charts.axes import stacked, time_axis
 from board.queries.now import Happening
-from board.theme import Look, group_scale
+from board.theme import Look, group_scale, in_order
 from board.times import epoch_ms, in_both, relative, span
 
 TITLED_MAX = 26
@@ -24,8 +25,19 @@ BARS_MAX = 3_000
 LEAD = timedelta(hours=3)
 """How far back the line begins: enough to see what is live."""
 ROW_PX, LANE_PX, HEADING_PX, GAP_PX = 22, 8, 17, 5
-LEFT_HALF = 0.6
+AXIS_PX = 26
+STARTS_PX = 136
+TITLE_SHARE = 0.4
+"""Of the line: what a title may take, which is there on either side."""
+LEFT_PART = 0.6
 """A bar that starts beyond this part of the line has its title to the left."""
+PALE = 0.3
+"""Of a bar below a title."""
+EDGE_SHARE = 0.004
+"""Of the line: the strong edge of a pale bar."""
+SECTION_MIN = 4
+"""Types with fewer milestones share a section within their category group."""
+SHORTEST_DRAWN = timedelta(minutes=12)
 GAP_SECONDS = 600
 """Between two bars of a lane, so that they can be told apart."""
 
@@ -47,9 +59,21 @@ class Window:
         """Its right edge."""
         return self.now + timedelta(hours=self.hours)
 
-    def scale(self, look: Look) -> alt.Scale:
-        """Of the time axis."""
-        return look.time_scale(domain=[epoch_ms(self.begin), epoch_ms(self.end)], nice=False)
+    def within(self, moment: datetime) -> int:
+        """A moment as charts take it, moved to the edge that it lies beyond."""
+        return epoch_ms(min(max(moment, self.begin), self.end))
+
+    def edges(self, look: Look) -> alt.Chart:
+        """Nothing to be seen: it makes the axis reach from edge to edge.
+
+        A domain given to the scale would be given by every layer, and Vega warns when it unites them.
+        """
+        chart: alt.Chart = (
+            alt.Chart(alt.InlineData(values=[{"from": epoch_ms(self.begin)}, {"from": epoch_ms(self.end)}]))
+            .mark_rule(opacity=0)
+            .encode(x=_time("from", look))
+        )
+        return chart
 
 
 def lanes(spans: Sequence[tuple[datetime, datetime]]) -> list[int]:
@@ -89,24 +113,37 @@ def layout(happenings: Sequence[Happening], window: Window, look: Look) -> Layou
 
 def _titled(happenings: Sequence[Happening], window: Window, look: Look) -> Layout:
     bars = []
+    edge = round((window.end - window.begin) / timedelta(milliseconds=1) * EDGE_SHARE)
     for row, happening in enumerate(happenings):
         bar = _bar(happening, window, look, top=row * ROW_PX + 2, height=ROW_PX - 4)
         part = (bar["from"] - epoch_ms(window.begin)) / (epoch_ms(window.end) - epoch_ms(window.begin))
-        bar["is_left"] = part < LEFT_HALF
+        bar |= {"is_left": part < LEFT_PART, "strength": bar["strength"] * PALE, "edge": bar["from"] + edge}
         bars.append(bar)
     return Layout(bars, [], max(len(bars), 1) * ROW_PX, is_titled=True)
 
 
-def _packed(happenings: Sequence[Happening], window: Window, look: Look) -> Layout:
-    sections: dict[tuple[str, str], list[Happening]] = {}
+def sections(happenings: Sequence[Happening]) -> list[tuple[str, list[Happening]]]:
+    """Milestones by type within their category group, the largest group and type first; rare types together."""
+    groups: dict[str, dict[str, list[Happening]]] = {}
     for happening in happenings:
-        sections.setdefault((happening.category_group, happening.type), []).append(happening)
-    sizes = Counter(happening.category_group for happening in happenings)
+        groups.setdefault(happening.category_group, {}).setdefault(happening.type, []).append(happening)
+    found = []
+    for group, types in sorted(groups.items(), key=lambda item: (-sum(map(len, item[1].values())), item[0])):
+        rare = [kind for kind, members in types.items() if len(members) < SECTION_MIN]
+        apart = set(types) - (set(rare) if len(rare) > 1 else set())
+        found += [
+            (f"{group}, {kind.replace('_', ' ')}", types[kind])
+            for kind in sorted(apart, key=lambda kind: (-len(types[kind]), kind))
+        ]
+        if others := [member for member in happenings if member.category_group == group and member.type not in apart]:
+            found.append((f"{group}, {'other types' if apart else 'all types'}", others))
+    return found
+
+
+def _packed(happenings: Sequence[Happening], window: Window, look: Look) -> Layout:
     bars, headings, top = [], [], 0
-    for (group, kind), members in sorted(
-        sections.items(), key=lambda item: (-sizes[item[0][0]], item[0][0], -len(item[1]), item[0][1])
-    ):
-        headings.append({"y": top + HEADING_PX / 2, "text": f"{kind}  {len(members)}", "group": group})
+    for name, members in sections(happenings):
+        headings.append({"y": top + HEADING_PX / 2, "text": f"{name} · {len(members)}"})
         top += HEADING_PX
         given = lanes([(max(member.starts_at, window.begin), member.ends_at) for member in members])
         for lane, member in zip(given, members, strict=True):
@@ -116,11 +153,11 @@ def _packed(happenings: Sequence[Happening], window: Window, look: Look) -> Layo
 
 
 def _bar(happening: Happening, window: Window, look: Look, *, top: float, height: float) -> dict[str, Any]:
-    begin, end = max(happening.starts_at, window.begin), min(happening.ends_at, window.end)
+    begin = max(happening.starts_at, window.begin)
     length = span(happening.ends_at - happening.starts_at)
     return {
         "from": epoch_ms(begin),
-        "to": epoch_ms(max(end, begin + timedelta(minutes=12))),
+        "to": window.within(max(happening.ends_at, begin + SHORTEST_DRAWN)),
         "y": top,
         "y2": top + height,
         "middle": top + height / 2,
@@ -132,15 +169,21 @@ def _bar(happening: Happening, window: Window, look: Look, *, top: float, height
         "ends": f"{in_both(happening.ends_at, look.zone)}{' (a guess)' if happening.end_is_guessed else ''}",
         "lasts": f"{'about ' if happening.end_is_guessed else ''}{length}",
         "state": "live" if happening.is_live else relative(happening.starts_at, window.now),
-        "solid": 0.55 if happening.end_is_guessed else 1,
+        "strength": 0.5 if happening.end_is_guessed else 1,
     }
 
 
 TOOLTIP = [
     alt.Tooltip(f"{field}:N", title=title)
     for field, title in (
-        ("title", "milestone"), ("state", "starts"), ("start", "start"), ("ends", "end"), ("lasts", "lasts"),
-        ("type", "type"), ("league", "league"), ("group", "category"),
+        ("title", "milestone"),
+        ("state", "starts"),
+        ("start", "start"),
+        ("ends", "end"),
+        ("lasts", "lasts"),
+        ("type", "type"),
+        ("league", "league"),
+        ("group", "category"),
     )
 ]
 
@@ -149,35 +192,55 @@ def timeline(happenings: Sequence[Happening], window: Window, look: Look) -> alt
     """Every milestone as a bar, a rule for now."""
     placed = layout(happenings, window, look)
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[placed.height, 0], nice=False))
-    x = alt.X("from:T", scale=window.scale(look), axis=_time_axis(look, orient="top", grid=True))
+    x = _time("from", look, axis=time_axis(look, orient="top", grid=True))
     colour = alt.Color("group:N", scale=group_scale(h.category_group for h in happenings), legend=None)
-    solid = alt.Opacity("solid:Q", scale=None)
-    bars = alt.Chart(alt.Data(values=placed.bars)).encode(x=x, y=y, color=colour, tooltip=TOOLTIP)
-    layers: list[Any] = []
+    bars = alt.Chart(alt.InlineData(values=placed.bars)).encode(x=x, y=y, y2="y2:Q", color=colour, tooltip=TOOLTIP)
+    strength = alt.Opacity("strength:Q", scale=None)
+    layers: list[alt.Chart] = [bars.mark_rect(clip=True, cornerRadius=2).encode(x2="to:T", opacity=strength)]
     if placed.is_titled:
-        # A pale bar with a strong edge: the title reads on it and beyond it.
-        layers.append(
-            bars.mark_rect(clip=True, cornerRadius=3).encode(
-                x2="to:T", y2="y2:Q", opacity=alt.Opacity("pale:Q", scale=None)
-            ).transform_calculate(pale="datum.solid * 0.3")
-        )
-        layers.append(bars.mark_rect(clip=True, align="left").encode(y2="y2:Q", x2="edge:T").transform_calculate(
-            edge=f"datum.from + {(window.end - window.begin) / timedelta(milliseconds=1) / 260:.0f}"))
-        for is_left, align, dx in ((True, "left", 7), (False, "right", -5)):
-            layers.append(
-                bars.mark_text(align=align, dx=dx, baseline="middle", fontSize=11.5, limit=420, clip=False)
-                .encode(y=alt.Y("middle:Q", axis=None), text="title:N", color=alt.value(look.ink))
-                .transform_filter(f"datum.is_left === {str(is_left).lower()}")
-            )
+        # A strong edge on a pale bar: the title reads on it and beyond it.
+        layers.append(bars.mark_rect(clip=True).encode(x2="edge:T"))
+        layers += [_titles(placed, look, is_left=is_left) for is_left in (True, False)]
     else:
-        layers.append(bars.mark_rect(clip=True, cornerRadius=1.5).encode(x2="to:T", y2="y2:Q", opacity=solid))
-        layers.append(
-            alt.Chart(alt.Data(values=placed.headings))
-            .mark_text(align="left", baseline="middle", fontSize=11, dx=2)
-            .encode(x=alt.value(0), y=y, text="text:N", color=alt.value(look.muted))
+        # On a halo of the page's colour, since the lines of the axis run behind.
+        layers += [_headings(placed, stroke=look.ground, strokeWidth=5), _headings(placed, color=look.muted)]
+    layers.insert(1, _now_rule(window, look))
+    layers.append(window.edges(look))
+    return look.dress(alt.layer(*layers), placed.height + AXIS_PX)
+
+
+def _headings(placed: Layout, **ink: Any) -> alt.Chart:
+    chart: alt.Chart = (
+        alt.Chart(alt.InlineData(values=placed.headings))
+        .mark_text(align="left", baseline="middle", fontSize=11, dx=2, **ink)
+        .encode(x=alt.value(0), y=alt.Y("y:Q", axis=None), text="text:N")
+    )
+    return chart
+
+
+def _titles(placed: Layout, look: Look, *, is_left: bool) -> alt.Chart:
+    chart: alt.Chart = (
+        alt.Chart(alt.InlineData(values=[bar for bar in placed.bars if bar["is_left"] is is_left]))
+        .mark_text(
+            align="left" if is_left else "right",
+            dx=7 if is_left else -5,
+            baseline="middle",
+            fontSize=11.5,
+            limit=alt.ExprRef(f"width * {TITLE_SHARE}"),
         )
-    layers.append(_now_rule(window, look))
-    return look.dress(alt.layer(*layers), placed.height)
+        .encode(
+            x=_time("from", look),
+            y=alt.Y("middle:Q", axis=None),
+            text="title:N",
+            color=alt.value(look.ink),
+            tooltip=TOOLTIP,
+        )
+    )
+    return chart
+
+
+def _time(field: str, look: Look, **options: Any) -> alt.X:
+    return alt.X(f"{field}:T", scale=look.time_scale(nice=False), **options)
 
 
 def starts_by_hour(happenings: Sequence[Happening], window: Window, look: Look) -> alt.LayerChart:
@@ -187,10 +250,11 @@ def starts_by_hour(happenings: Sequence[Happening], window: Window, look: Look) 
         for happening in happenings
         if happening.starts_at >= window.begin.replace(minute=0, second=0, microsecond=0)
     )
+    groups = in_order(happening.category_group for happening in happenings)
     values = [
         {
-            "from": epoch_ms(max(hour, window.begin)),
-            "to": epoch_ms(hour + timedelta(hours=1)),
+            "from": window.within(hour),
+            "to": window.within(hour + timedelta(hours=1)),
             "group": group,
             "starts": count,
             "hour": in_both(hour, look.zone),
@@ -198,18 +262,27 @@ def starts_by_hour(happenings: Sequence[Happening], window: Window, look: Look) 
         for (hour, group), count in sorted(hours.items())
     ]
     bars = (
-        alt.Chart(alt.Data(values=values))
-        .mark_bar(clip=True, stroke=look.ground, strokeWidth=1)
+        alt.Chart(alt.InlineData(values=stacked(values, at="from", size="starts", by="group", order=groups)))
+        .mark_rect(clip=True, stroke=look.ground, strokeWidth=1)
         .encode(
-            x=alt.X("from:T", scale=window.scale(look), axis=None),
+            x=_time("from", look, axis=None),
             x2="to:T",
             y=alt.Y(
-                "starts:Q",
-                stack="zero",
-                axis=alt.Axis(orient="right", tickCount=2, title=None, grid=True, domain=False, ticks=False,
-                              labelAlign="right", labelPadding=-3, labelBaseline="bottom", format="d"),
+                "low:Q",
+                axis=alt.Axis(
+                    orient="right",
+                    tickCount=2,
+                    title=None,
+                    domain=False,
+                    ticks=False,
+                    labelAlign="right",
+                    labelPadding=-3,
+                    labelBaseline="bottom",
+                    format="d",
+                ),
             ),
-            color=alt.Color("group:N", scale=group_scale(h.category_group for h in happenings), legend=alt.Legend()),
+            y2="high:Q",
+            color=alt.Color("group:N", scale=group_scale(groups), legend=alt.Legend()),
             tooltip=[
                 alt.Tooltip("hour:N", title="from"),
                 alt.Tooltip("group:N", title="category"),
@@ -217,18 +290,13 @@ def starts_by_hour(happenings: Sequence[Happening], window: Window, look: Look) 
             ],
         )
     )
-    return look.dress(alt.layer(bars, _now_rule(window, look)), 84)
+    return look.dress(alt.layer(bars, _now_rule(window, look), window.edges(look)), STARTS_PX)
 
 
 def _now_rule(window: Window, look: Look) -> alt.Chart:
     chart: alt.Chart = (
-        alt.Chart(alt.Data(values=[{"now": epoch_ms(window.now)}]))
+        alt.Chart(alt.InlineData(values=[{"now": epoch_ms(window.now)}]))
         .mark_rule(color="#dc5a62", strokeWidth=1.5)
-        .encode(x=alt.X("now:T", scale=window.scale(look)))
+        .encode(x=_time("now", look))
     )
     return chart
-
-
-def _time_axis(look: Look, **options: Any) -> alt.Axis:
-    return alt.Axis(title=None, labelOverlap=True, tickSize=3, labelFlush=True, **options)
-

@@ -37,7 +37,9 @@ def page() -> None:
     bucket = bucket_for(datetime.now(UTC) - max(period.since, first))
     counted = ask(changes.counts, period, bucket)
     if not counted:
-        parts.nothing("No change matches these filters.", "Take a filter away, or look further back.", icon="filter_alt_off")
+        parts.nothing(
+            "No change matches these filters.", "Take a filter away, or look further back.", icon="filter_alt_off"
+        )
         return
     moves = ask(changes.shifts, period, SHIFTS_COUNTED)
     _figures(counted, moves)
@@ -50,26 +52,23 @@ def page() -> None:
 
 
 def _filters(first: datetime) -> Period:
-    back, kinds, groups, types = st.columns([1.7, 2, 2, 2], vertical_alignment="bottom")
-    with back:
+    with parts.filters():
         name = st.segmented_control(
-            "Period", list(PERIODS), default="7 d", required=True, key="period", label_visibility="collapsed",
-            width="stretch", bind="query-params",
+            "Period",
+            list(PERIODS),
+            default="7 d",
+            required=True,
+            key="period",
+            label_visibility="collapsed",
+            width=parts.SWITCH_PX,
+            bind="query-params",
         )
-    with kinds:
-        of_kinds = parts.choices("Change of", KINDS, "kind", placeholder="All changes")
-    known = ask(changes.known_types)
-    with groups:
-        chosen = parts.choices(
-            "Category", sorted({kind.category_group for kind in known}), "category", placeholder="All categories"
-        )
-    with types:
-        names = sorted({kind.type for kind in known if not chosen or kind.category_group in chosen})
-        of_types = parts.choices("Type", names, "type", placeholder="All types")
+        kinds = parts.choices("Change of", KINDS, "kind", placeholder="All changes")
+        groups, types = parts.category_and_type()
     length = PERIODS[name or "7 d"]
     # To the minute, so that a rerun asks the same question and finds its answer kept.
     since = first if length is None else (datetime.now(UTC) - length).replace(second=0, microsecond=0)
-    return Period(since, tuple(sorted(chosen)), tuple(sorted(of_types)), tuple(sorted(of_kinds)))
+    return Period(since, groups, types, tuple(sorted(kinds)))
 
 
 def _figures(counted: Sequence[Count], moves: Sequence[Shift]) -> None:
@@ -95,21 +94,21 @@ def _latest(period: Period, look: Look) -> None:
     st.subheader("Latest changes", anchor=False)
     parts.table(
         {
-            **parts.times("Seen", [change.seen_at for change in found], look.zone),
             "Milestone": [change.title for change in found],
             "Field": [change.field for change in found],
+            "Moved": [_shift(change) for change in found],
             "Old": [change.old for change in found],
             "New": [change.new for change in found],
-            "By": [_shift(change) for change in found],
+            **parts.times("Seen", [change.seen_at for change in found], look.zone),
             "Type": [change.type for change in found],
             "Category": [change.category_group for change in found],
         },
         look.zone,
         key="latest",
         config={
-            "Milestone": st.column_config.Column(width=260),
-            "Old": st.column_config.Column(width=190),
-            "New": st.column_config.Column(width=190),
+            "Milestone": st.column_config.Column(width=230),
+            "Old": st.column_config.Column(width=175),
+            "New": st.column_config.Column(width=175),
         },
     )
     if len(found) == LATEST_MAX:

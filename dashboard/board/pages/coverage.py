@@ -9,9 +9,11 @@ import streamlit as st
 from board import parts
 from board.answers import ask
 from board.charts.calendar import MEASURES, calendar
-from board.queries import changes, coverage
+from board.queries import coverage
 from board.queries.coverage import OfType, Scope
 from board.theme import Look
+
+YEAR_PX, MEASURE_PX = 110, 220
 
 
 def page() -> None:
@@ -19,16 +21,23 @@ def page() -> None:
     look = parts.head("Coverage", "How much there is by day, and how complete it is")
     years = ask(coverage.years)
     if not years:
-        parts.nothing("There is no milestone with a date yet.", "Fetch them all once.", icon="calendar_month",
-                      command="milestones ingest --full")
+        parts.nothing(
+            "There is no milestone with a date yet.",
+            "Fetch them all once.",
+            icon="calendar_month",
+            command="milestones ingest --full",
+        )
         return
     today = datetime.now(UTC).date()
     year, measure, groups, types = _filters(years, today)
     scope = Scope(date(year, 1, 1), date(year, 12, 31), groups, types)
     days = ask(coverage.days, scope)
     if not days:
-        parts.nothing("No milestone of that year matches these filters.", "Take a filter away, or choose another year.",
-                      icon="filter_alt_off")
+        parts.nothing(
+            "No milestone of that year matches these filters.",
+            "Take a filter away, or choose another year.",
+            icon="filter_alt_off",
+        )
         return
     found = ask(coverage.by_type, scope)
     _figures(found, len(days))
@@ -38,26 +47,27 @@ def page() -> None:
 
 
 def _filters(years: tuple[int, ...], today: date) -> tuple[int, str, tuple[str, ...], tuple[str, ...]]:
-    which, what, groups, types = st.columns([1, 2, 2, 2], vertical_alignment="bottom")
-    with which:
+    with parts.filters():
         year = st.selectbox(
-            "Year", years, index=years.index(today.year) if today.year in years else 0, key="year",
-            label_visibility="collapsed", bind="query-params",
-        )
-    with what:
-        measure = st.selectbox(
-            "Measure", list(MEASURES), format_func=MEASURES.__getitem__, key="measure", label_visibility="collapsed",
+            "Year",
+            years,
+            index=years.index(today.year) if today.year in years else 0,
+            key="year",
+            label_visibility="collapsed",
             bind="query-params",
+            width=YEAR_PX,
         )
-    known = ask(changes.known_types)
-    with groups:
-        chosen = parts.choices(
-            "Category", sorted({kind.category_group for kind in known}), "category", placeholder="All categories"
+        measure = st.selectbox(
+            "Measure",
+            list(MEASURES),
+            format_func=MEASURES.__getitem__,
+            key="measure",
+            label_visibility="collapsed",
+            bind="query-params",
+            width=MEASURE_PX,
         )
-    with types:
-        names = sorted({kind.type for kind in known if not chosen or kind.category_group in chosen})
-        of_types = parts.choices("Type", names, "type", placeholder="All types")
-    return year, measure, tuple(sorted(chosen)), tuple(sorted(of_types))
+        groups, types = parts.category_and_type()
+    return year, measure, groups, types
 
 
 def _figures(found: tuple[OfType, ...], days: int) -> None:
@@ -87,13 +97,16 @@ def _types(found: tuple[OfType, ...], look: Look) -> None:
             "Type": [kind.type for kind in found],
             "Category": [kind.category_group for kind in found],
             "Milestones": [kind.milestones for kind in found],
-            **{label: [getattr(kind, field) / kind.milestones for kind in found] for label, field in shares.items()},
+            **{
+                label: [100 * getattr(kind, field) / kind.milestones for kind in found]
+                for label, field in shares.items()
+            },
         },
         look.zone,
         key="types",
         rows_max=18,
         config={
-            label: st.column_config.ProgressColumn(label, min_value=0, max_value=1, format="percent")
+            label: st.column_config.ProgressColumn(label, min_value=0, max_value=100, format="%.0f %%")
             for label in shares
         }
         | {"Milestones": st.column_config.NumberColumn(format="localized")},

@@ -38,10 +38,14 @@ def _freshness(look: Look) -> None:
     parts.figures(
         [
             parts.Figure("Last sweep", relative(fresh.last_sweep_at, now), in_both(fresh.last_sweep_at, look.zone)),
-            parts.Figure("Last full sweep", relative(fresh.last_full_sweep_at, now),
-                         in_both(fresh.last_full_sweep_at, look.zone)),
-            parts.Figure("Watermark", relative(fresh.watermark, now),
-                         f"Everything that Kalshi updated up to {in_both(fresh.watermark, look.zone)} has been read."),
+            parts.Figure(
+                "Last full sweep", relative(fresh.last_full_sweep_at, now), in_both(fresh.last_full_sweep_at, look.zone)
+            ),
+            parts.Figure(
+                "Watermark",
+                relative(fresh.watermark, now),
+                f"Everything that Kalshi updated up to {in_both(fresh.watermark, look.zone)} has been read.",
+            ),
             parts.Figure("Newest update", relative(fresh.newest_update, now), in_both(fresh.newest_update, look.zone)),
             parts.Figure("Milestones", f"{fresh.milestones:,}"),
             parts.Figure("In quarantine", f"{fresh.quarantined:,}", "Refused records, kept whole with their reasons."),
@@ -53,7 +57,9 @@ def _sweeps(look: Look) -> None:
     found = ask(health.sweeps, SWEEPS_SHOWN)
     st.subheader("Sweeps", anchor=False)
     if not found:
-        parts.nothing("No sweep has been loaded.", "Run the first one.", icon="sync_disabled", command="milestones ingest")
+        parts.nothing(
+            "No sweep has been loaded.", "Run the first one.", icon="sync_disabled", command="milestones ingest"
+        )
         return
     left, right = st.columns(2, gap="medium")
     with left:
@@ -66,8 +72,19 @@ def _sweeps(look: Look) -> None:
 
 
 def _sweep_table(found: Sequence[Sweep], look: Look) -> None:
-    numbers = ("pages", "records", "new", "changed", "unchanged", "superseded", "quarantined", "vanished", "requests",
-               "retries", "rate_limited")
+    numbers = (
+        "pages",
+        "records",
+        "new",
+        "changed",
+        "unchanged",
+        "superseded",
+        "quarantined",
+        "vanished",
+        "requests",
+        "retries",
+        "rate_limited",
+    )
     parts.table(
         {
             "Sweep": [sweep.sweep_id for sweep in found],
@@ -82,8 +99,9 @@ def _sweep_table(found: Sequence[Sweep], look: Look) -> None:
         look.zone,
         key="sweeps",
         rows_max=8,
-        config={name.replace("_", " ").capitalize(): st.column_config.NumberColumn(format="localized")
-                for name in numbers}
+        config={
+            name.replace("_", " ").capitalize(): st.column_config.NumberColumn(format="localized") for name in numbers
+        }
         | {"MB": st.column_config.NumberColumn(format="%.1f"), "Sweep": st.column_config.Column(width=170)},
     )
 
@@ -98,7 +116,7 @@ def _quality(look: Look) -> None:
             "Rule": [rule.rule for rule in found],
             "Broken when": [rule.description for rule in found],
             "Milestones": [rule.milestones for rule in found],
-            "Share": [rule.share for rule in found],
+            "Share": [100 * rule.share for rule in found],
             "Example": [rule.example for rule in found],
         },
         look.zone,
@@ -108,7 +126,7 @@ def _quality(look: Look) -> None:
             "Rule": st.column_config.Column(width=170),
             "Broken when": st.column_config.Column(width=420),
             "Milestones": st.column_config.NumberColumn(format="localized"),
-            "Share": st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent"),
+            "Share": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.2f %%"),
         },
     )
 

@@ -12,31 +12,34 @@ from board.answers import ask_now
 from board.charts.timeline import Window, starts_by_hour, timeline
 from board.pages.panel import milestone_panel
 from board.queries.now import Filters, Happening, happenings
-from board.theme import Look
+from board.theme import Look, in_order
 from board.times import relative
 
-HOURS = (6, 12, 24, 48)
+HOURS = {"6 h": 6, "12 h": 12, "24 h": 24, "48 h": 48}
+HOURS_MAX = max(HOURS.values())
 
 
 def page() -> None:
     """The whole page."""
     look = parts.head("Now", "Live and next, simulated games left out")
     now = datetime.now(UTC)
-    everything = ask_now(happenings, HOURS[-1])
+    everything = ask_now(happenings, HOURS_MAX)
     wanted, hours = _filters(everything)
     limit = now + timedelta(hours=hours)
     found = [happening for happening in wanted.of(everything) if happening.starts_at <= limit]
     _figures(found, now)
     if not everything:
         parts.nothing(
-            f"Nothing is live, and nothing starts within {HOURS[-1]} hours.",
+            f"Nothing is live, and nothing starts within {HOURS_MAX} hours.",
             "If there should be something, fetch what was updated since the last sweep.",
             icon="event_busy",
             command="milestones ingest",
         )
         return
     if not found:
-        parts.nothing("Nothing matches these filters.", "Take a filter away, or look further ahead.", icon="filter_alt_off")
+        parts.nothing(
+            "Nothing matches these filters.", "Take a filter away, or look further ahead.", icon="filter_alt_off"
+        )
         return
     window = Window(now, hours)
     parts.chart(starts_by_hour(found, window, look), key="starts")
@@ -49,28 +52,34 @@ def page() -> None:
 
 
 def _filters(everything: Sequence[Happening]) -> tuple[Filters, int]:
-    groups, types, leagues, search, ahead = st.columns([2, 2, 2, 2, 1.6], vertical_alignment="bottom")
-    with groups:
-        chosen = parts.choices(
-            "Category", sorted({h.category_group for h in everything}), "category", placeholder="All categories"
+    with parts.filters():
+        groups = parts.choices(
+            "Category", in_order(h.category_group for h in everything), "category", placeholder="All categories"
         )
-    within = [h for h in everything if not chosen or h.category_group in chosen]
-    with types:
-        kinds = parts.choices("Type", sorted({h.type for h in within}), "type", placeholder="All types")
-    with leagues:
-        names = sorted({h.league for h in within if h.league and (not kinds or h.type in kinds)})
-        of_leagues = parts.choices("League", names, "league", placeholder="All leagues")
-    with search:
-        text = st.text_input(
-            "Search", key="search", placeholder="Search title or ticker", label_visibility="collapsed",
+        within = [h for h in everything if not groups or h.category_group in groups]
+        types = parts.choices("Type", sorted({h.type for h in within}), "type", placeholder="All types")
+        names = sorted({h.league for h in within if h.league and (not types or h.type in types)})
+        leagues = parts.choices("League", names, "league", placeholder="All leagues")
+        search = st.text_input(
+            "Search",
+            key="search",
+            placeholder="Title or ticker",
+            label_visibility="collapsed",
+            bind="query-params",
+            width=parts.FILTER_PX,
+            icon=":material/search:",
+        )
+        hours = st.segmented_control(
+            "Hours ahead",
+            list(HOURS),
+            default="48 h",
+            required=True,
+            key="hours",
+            label_visibility="collapsed",
+            width=parts.SWITCH_PX,
             bind="query-params",
         )
-    with ahead:
-        hours = st.segmented_control(
-            "Hours ahead", HOURS, default=HOURS[-1], required=True, key="hours", format_func=lambda hour: f"{hour} h",
-            label_visibility="collapsed", width="stretch", bind="query-params",
-        )
-    return Filters(chosen, kinds, of_leagues, text or ""), hours or HOURS[-1]
+    return Filters(groups, types, leagues, search or ""), HOURS[hours or "48 h"]
 
 
 def _figures(found: Sequence[Happening], now: datetime) -> None:
@@ -106,7 +115,11 @@ def _table(found: Sequence[Happening], now: datetime, look: Look) -> None:
         },
         look.zone,
         key="happenings",
-        config={"State": st.column_config.Column(width=95), "Milestone": st.column_config.Column(width=330)},
+        time_format=parts.NEAR_FORMAT,
+        config={
+            name: st.column_config.Column(width=width)
+            for name, width in (("State", 95), ("Milestone", 290), ("Type", 185), ("League", 80), ("Category", 120))
+        },
         is_selectable=True,
     )
     if chosen is None:

@@ -94,24 +94,18 @@ _CHANGES = """
     )
 """
 
-COUNTS = (
-    _CHANGES
-    + """
+COUNTS = f"""{_CHANGES}
     SELECT CAST(date_trunc($bucket, seen_at) AS TIMESTAMPTZ) AS seen_at, kind, count(*) AS changes,
            count(DISTINCT milestone_id) AS milestones
     FROM changes WHERE len($kinds) = 0 OR list_contains($kinds, kind)
     GROUP BY ALL ORDER BY ALL
-"""
-)
+"""  # noqa: S608 - of constants
 
-LATEST = (
-    _CHANGES
-    + """
+LATEST = f"""{_CHANGES}
     SELECT milestone_id, seen_at, kind, field, old, new, category_group, type, title
     FROM changes WHERE len($kinds) = 0 OR list_contains($kinds, kind)
     ORDER BY seen_at DESC, milestone_id, version, position LIMIT $limit
-"""
-)
+"""  # noqa: S608 - of constants
 
 SHIFTS = """
     SELECT milestone_id, reschedules.seen_at, category_group, milestones.type, milestones.title, old_start, new_start,
@@ -125,20 +119,6 @@ SHIFTS = """
 """
 
 FIRST_CHANGE = "SELECT min(seen_at) AS seen_at FROM milestone_changes"
-
-KNOWN_TYPES = """
-    SELECT category_group, type, count(*) AS milestones FROM milestones WHERE NOT is_simulated
-    GROUP BY ALL ORDER BY milestones DESC, type
-"""
-
-
-@dataclass(frozen=True)
-class KnownType:
-    """A type within a category group, for filters to offer."""
-
-    category_group: str
-    type: str
-    milestones: int
 
 
 def counts(connection: duckdb.DuckDBPyConnection, period: Period, bucket: Bucket) -> tuple[Count, ...]:
@@ -161,8 +141,3 @@ def first_change(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """When the first change was seen; None where there is none."""
     ((seen_at,),) = connection.execute(FIRST_CHANGE).fetchall()
     return seen_at if isinstance(seen_at, datetime) else None
-
-
-def known_types(connection: duckdb.DuckDBPyConnection) -> tuple[KnownType, ...]:
-    """Every type by group, the most frequent first."""
-    return fetch(connection, KnownType, KNOWN_TYPES)

@@ -61,8 +61,8 @@ _SUMS = """
       AND (len($types) = 0 OR list_contains($types, type))
 """
 
-DAYS = f"SELECT day, {_SUMS} GROUP BY day ORDER BY day"  # noqa: S608 - of constants
-TYPES = f"SELECT category_group, type, {_SUMS} GROUP BY ALL ORDER BY milestones DESC, category_group, type"  # noqa: S608
+DAYS = f"SELECT day, {_SUMS} GROUP BY day ORDER BY day"
+TYPES = f"SELECT category_group, type, {_SUMS} GROUP BY ALL ORDER BY milestones DESC, category_group, type"
 
 YEARS = "SELECT DISTINCT year(day) AS year FROM coverage_daily WHERE day > DATE '2000-01-02' ORDER BY year DESC"
 

@@ -57,10 +57,24 @@ class Belief:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """An event that a viewer may have meant."""
+    """An event that a viewer may have meant, by the milestone that starts first."""
 
     event_ticker: str
+    title: str
+    starts_at: datetime | None
     milestones: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An event whose start moved lately."""
+
+    event_ticker: str
+    title: str
+    old_start: datetime
+    new_start: datetime
+    shift: timedelta
+    seen_at: datetime
 
 
 EVENT_START = """
@@ -90,24 +104,32 @@ BELIEFS = """
 """
 
 SUGGESTIONS = """
-    SELECT event_ticker, count(*) AS milestones FROM milestone_events
+    SELECT event_ticker, arg_min(title, (start_date, milestone_id)) AS title, min(start_date) AS starts_at,
+           count(*) AS milestones
+    FROM milestone_events JOIN milestones USING (milestone_id)
     WHERE contains(upper(event_ticker), upper($text))
     GROUP BY event_ticker
     ORDER BY NOT starts_with(upper(event_ticker), upper($text)), length(event_ticker), event_ticker
     LIMIT $limit
 """
 
-MOVED_EVENTS = """
-    SELECT event_ticker, count(*) AS milestones
-    FROM (SELECT DISTINCT milestone_id FROM reschedules) JOIN milestone_events USING (milestone_id)
+# One event of each move: a season's future moves with every game and would be all there is to see.
+MOVED = """
+    SELECT event_ticker, title, old_start, new_start, shift, seen_at
+    FROM reschedules JOIN milestone_events USING (milestone_id)
     WHERE is_main OR is_primary
-    GROUP BY event_ticker ORDER BY milestones DESC, event_ticker LIMIT $limit
+    QUALIFY row_number() OVER (PARTITION BY milestone_id ORDER BY seen_at DESC, NOT is_main, primary_position,
+                               event_ticker) = 1
+    ORDER BY seen_at DESC, abs(epoch(shift)) DESC, event_ticker
+    LIMIT $limit
 """
 
-ANY_EVENTS = """
-    SELECT event_ticker, count(*) AS milestones FROM milestone_events JOIN milestones USING (milestone_id)
-    WHERE NOT is_simulated AND (is_main OR is_primary)
-    GROUP BY event_ticker ORDER BY max(last_changed_at) DESC, event_ticker LIMIT $limit
+NEXT = """
+    SELECT event_ticker, title, start_date AS starts_at, 1 AS milestones
+    FROM upcoming_milestones JOIN milestone_events USING (milestone_id)
+    WHERE is_main OR is_primary
+    ORDER BY start_date, event_ticker
+    LIMIT $limit
 """
 
 
@@ -131,8 +153,11 @@ def suggestions(connection: duckdb.DuckDBPyConnection, text: str, limit: int) ->
     return fetch(connection, Suggestion, SUGGESTIONS, {"text": text, "limit": limit})
 
 
-def worth_a_look(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[Suggestion, ...]:
-    """Events whose start moved; where none has, those that changed last."""
-    return fetch(connection, Suggestion, MOVED_EVENTS, {"limit": limit}) or fetch(
-        connection, Suggestion, ANY_EVENTS, {"limit": limit}
-    )
+def moved(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[Moved, ...]:
+    """Events whose start moved, those seen last first."""
+    return fetch(connection, Moved, MOVED, {"limit": limit})
+
+
+def starting_next(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[Suggestion, ...]:
+    """Events that start next."""
+    return fetch(connection, Suggestion, NEXT, {"limit": limit})
