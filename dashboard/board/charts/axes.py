@@ -10,6 +10,9 @@ import altair as alt
 
 from board.theme import Look
 
+TICK_PX = 90
+"""Room for a label; a narrow window gets fewer."""
+
 
 def time_axis(look: Look, **options: Any) -> alt.Axis:
     """Clock times, dates at midnight, months and years where the axis is that long."""
@@ -23,6 +26,7 @@ def time_axis(look: Look, **options: Any) -> alt.Axis:
             "labelOverlap": True,
             "labelFlush": True,
             "tickSize": 3,
+            "tickCount": alt.ExprRef(f"max(2, floor(width / {TICK_PX}))"),
             "labelExpr": f"{kind}Format(datum.value, {day} ? ({year} ? '%b %Y' : '%a %-d %b') : '%H:%M')",
         }
         | options

@@ -52,7 +52,7 @@ def over_time(counts: Sequence[Count], bucket: Bucket, look: Look) -> alt.LayerC
         alt.Chart(alt.InlineData(values=stacked(values, at="from", size="changes", by="kind", order=KINDS)))
         .mark_rect(stroke=look.ground, strokeWidth=1)
         .encode(
-            x=alt.X("from:T", scale=look.time_scale(), axis=time_axis(look, tickCount=8)),
+            x=alt.X("from:T", scale=look.time_scale(), axis=time_axis(look)),
             x2="to:T",
             y=alt.Y("low:Q", axis=alt.Axis(title=None, tickCount=4, domain=False, ticks=False)),
             y2="high:Q",

@@ -45,7 +45,7 @@ def start_history(beliefs: Sequence[Belief], look: Look, now: datetime) -> alt.L
         for belief, seen, start in steps([belief for belief in beliefs if belief.milestone_id in kept], now)
     ]
     base = alt.Chart(alt.InlineData(values=values)).encode(
-        x=alt.X("seen:T", scale=look.time_scale(nice=False), axis=time_axis(look, title="seen", tickCount=6)),
+        x=alt.X("seen:T", scale=look.time_scale(nice=False), axis=time_axis(look, title="seen")),
         y=alt.Y(
             "start:T",
             scale=look.time_scale(nice=True),

@@ -272,6 +272,7 @@ def starts_by_hour(happenings: Sequence[Happening], window: Window, look: Look) 
                 axis=alt.Axis(
                     orient="right",
                     tickCount=2,
+                    tickMinStep=1,
                     title=None,
                     domain=False,
                     ticks=False,

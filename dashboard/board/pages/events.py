@@ -183,13 +183,14 @@ def _history(ticker: str, look: Look) -> None:
         for before, after in itertools.pairwise(found)
         if before.milestone_id == after.milestone_id and before.start_date != after.start_date
     ]
+    if not moved:
+        first = min(belief.valid_from for belief in found)
+        st.caption(f"No start has moved since we first saw it, {in_both(first, look.zone)}.")
+        return
     parts.chart(start_history(found, look, datetime.now(UTC)), key="history")
     milestones = len({belief.milestone_id for belief in found})
     if milestones > LINES_MAX:
         st.caption(f"Drawn are {LINES_MAX} of {milestones} milestones, those with the most versions.")
-    if not moved:
-        st.caption("No start has moved since we first saw it.")
-        return
     parts.table(
         {
             **parts.times("Seen", [after.valid_from for _, after in moved], look.zone),

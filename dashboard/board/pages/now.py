@@ -26,8 +26,9 @@ def page() -> None:
     everything = ask_now(happenings, HOURS_MAX)
     wanted, hours = _filters(everything)
     limit = now + timedelta(hours=hours)
-    found = [happening for happening in wanted.of(everything) if happening.starts_at <= limit]
-    _figures(found, now)
+    matching = wanted.of(everything)
+    _figures(matching, now)
+    found = [happening for happening in matching if happening.starts_at <= limit]
     if not everything:
         parts.nothing(
             f"Nothing is live, and nothing starts within {HOURS_MAX} hours.",
