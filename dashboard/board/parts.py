@@ -102,13 +102,17 @@ def _freshness_line(shown: Identity | None) -> None:
 
 def nothing(what: str, advice: str, *, icon: str = "inbox", command: str | None = None) -> None:
     """An empty state: what is missing, and what to do."""
-    with st.container(border=True, horizontal_alignment="center", gap="small", key=f"nothing-{icon}"):
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
         st.markdown(f":material/{icon}:", text_alignment="center")
         st.text(what, text_alignment="center")
-        if advice:
-            st.caption(advice, text_alignment="center")
+        st.caption(advice, text_alignment="center")
         if command:
             st.code(command, language="sh", width=320)
+
+
+def all_well(what: str) -> None:
+    """Nothing to show where nothing is what one hopes for. Fixed words only: this is Markdown."""
+    st.caption(f":material/check_circle: {what}")
 
 
 def unavailable(fault: Unavailable) -> None:

@@ -60,6 +60,8 @@ def dashboard(home: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
+            # Streamlit has a last word, and does not end while it cannot say it.
+            process.communicate()
 
 
 @contextmanager

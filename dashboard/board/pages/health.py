@@ -135,7 +135,7 @@ def _quarantine(look: Look) -> None:
     reasons = ask(health.refusals)
     st.subheader("Quarantine", anchor=False)
     if not reasons:
-        parts.nothing("Nothing was refused.", "", icon="verified")
+        parts.all_well("Nothing was refused.")
         return
     parts.table(
         {
@@ -170,7 +170,7 @@ def _drift(look: Look) -> None:
     found = ask(health.drift, DRIFT_SHOWN)
     st.subheader("Drift of details", anchor=False)
     if not found:
-        parts.nothing("No type has a field that it did not have from its first sweep on.", "", icon="verified")
+        parts.all_well("No type has a field that it did not have from its first sweep on.")
         return
     parts.table(
         {
