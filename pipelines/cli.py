@@ -21,6 +21,7 @@ from pipelines.home import HOME_VARIABLE, Home
 EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
 SANDBOX_PORT = 8799
 UI_PORT = 3000
+DASHBOARD_PORT = 8501
 DEMO_ROWS = 5_000
 DEMO_HOME = Path("data/demo")
 DEMO_QUERY = "select type, count(*) as milestones from milestones group by 1 order by 2 desc limit 8"
@@ -387,6 +388,31 @@ def ui(*, port: int = UI_PORT) -> int:
 
 
 @app.command
+def dashboard(*, port: int = DASHBOARD_PORT) -> int:
+    """Start the dashboard over the published file, on loopback.
+
+    Parameters
+    ----------
+    port
+        The port on 127.0.0.1.
+    """
+    import os
+
+    from pipelines.instance import PROJECT_ROOT
+
+    folder = PROJECT_ROOT / "dashboard"
+    python = folder / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise NothingToDo(f"there is no environment for the dashboard at {folder / '.venv'}: run make dashboard")
+    os.environ["MILESTONES_HOME"] = str(Home.from_environment().root)
+    # Streamlit reads its settings from the folder that it is started in; what keeps it private is said again here.
+    os.chdir(folder)
+    program = [str(python), "-m", "streamlit", "run", "app.py", "--server.address", "127.0.0.1"]
+    program += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    os.execv(python, program)  # noqa: S606 - the dashboard's own interpreter, no shell
+
+
+@app.command
 def demo() -> int:
     """Run the whole job against the sandbox, into data/demo, and show a first answer."""
     import sandbox as local_api
@@ -410,6 +436,7 @@ def demo() -> int:
         f"export MILESTONES_HOME={DEMO_HOME}        # look at the demo, or leave it out for your own data",
         "milestones status                       # freshness, tables, sweeps",
         'milestones sql "select title, start_date from milestones where start_date > now() order by 2 limit 5"',
+        "make dashboard                          # the dashboard over it, http://127.0.0.1:8501",
         "milestones ui                           # the asset graph and this run, http://127.0.0.1:3000",
         "unset MILESTONES_HOME; milestones ingest # the real API, into ./data",
     ):
@@ -456,7 +483,7 @@ def run(arguments: list[str]) -> int:
         return EXIT_FAILED
     except BrokenPipeError:
         _drop_output()
-        return EXIT_FAILED
+        return 0
     except KeyboardInterrupt:
         _complain("interrupted; what was published stays as it was")
         return EXIT_INTERRUPTED
