@@ -2,8 +2,8 @@
 
 `python -m tests.publisher HOME` reads a JSON command a line from standard input and answers each with a JSON line:
 
-    {"do": "past", "rows": 5000, "sweeps": 10, "days": 9, "changes": 20}   a made-up world swept over the days that passed
-    {"do": "milestones", "rows": [{"id": ..., "title": ...}, ...]}         these, new or as they are now; swept, published
+    {"do": "past", "rows": 5000, "sweeps": 10, "days": 9, "changes": 20}   a made-up world, swept over some days
+    {"do": "milestones", "rows": [{"id": ..., "title": ...}, ...]}         these, new or changed; swept, published
     {"do": "publish", "times": 200}                                        the warehouse again; seconds that each took
 """
 

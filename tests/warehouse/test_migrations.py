@@ -24,15 +24,17 @@ from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, SCHEMA_VERSION
 from tests.support import rows_of, tables_in
 
-OLD = Path(__file__).parents[1] / "fixtures" / "warehouse-v1.duckdb.gz"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+OLD = FIXTURES / "warehouse-v1.duckdb.gz"
 KEPT = ("milestone_versions", "quarantine", "sweeps")
 """What no log can give back."""
 
 
-@pytest.fixture(scope="module")
-def brought_forward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=sorted(FIXTURES.glob("warehouse-v*.duckdb.gz")), ids=lambda file: file.name)
+def brought_forward(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse of every older schema, come forward."""
     file = tmp_path_factory.mktemp("forward") / "warehouse.duckdb"
-    file.write_bytes(gzip.decompress(OLD.read_bytes()))
+    file.write_bytes(gzip.decompress(request.param.read_bytes()))
     forward(file)
     return file
 
@@ -88,6 +90,12 @@ def columns(file: Path) -> list[tuple[Any, ...]]:
         "WHERE NOT internal AND table_name NOT IN (SELECT table_name FROM details_fields) "
         "ORDER BY table_name, column_index",
     )
+
+
+def test_there_is_a_packed_warehouse_of_every_older_schema() -> None:
+    assert {file.name for file in FIXTURES.glob("*.gz")} == {
+        f"warehouse-v{version}.duckdb.gz" for version in range(1, SCHEMA_VERSION)
+    }
 
 
 def test_the_old_one_is_what_we_think(old: Path) -> None:
@@ -211,11 +219,11 @@ def test_steps_are_ordered_named_and_reach_today() -> None:
 
 def test_a_later_migration_keeps_what_the_log_does_not_know(migrated: Path, tmp_path: Path) -> None:
     with open_warehouse(migrated) as connection:
-        connection.execute("UPDATE internal_evidence SET is_discarded = true WHERE path = 'league'")
+        connection.execute("UPDATE internal_evidence SET is_discarded = true WHERE path = 'status'")
         connection.execute("INSERT INTO internal_absences SELECT milestone_id, '000002' FROM milestones LIMIT 3")
         rebuild(connection, Staging(tmp_path / "rebuild"))
     before = contents(migrated)
-    assert rows_of(migrated, "SELECT count(*) FROM details_fields WHERE path = 'league' AND column_name IS NULL") != [
+    assert rows_of(migrated, "SELECT count(*) FROM details_fields WHERE path = 'status' AND column_name IS NULL") != [
         (0,)
     ]
     with open_warehouse(migrated) as connection:

@@ -1,0 +1,175 @@
+"""Publishing what changed gives what publishing everything gives."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.home import Home
+from pipelines.publish import parquet, partitions
+from pipelines.publish.duckdb_file import is_closed
+from pipelines.publish.manifest import Manifest, verify
+from pipelines.publish.snapshot import Snapshot, publish
+from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells
+
+ROWS = [milestone(number, start_date=f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}") for number in range(1, 41)]
+REFLECTED = "milestones"
+
+
+@pytest.fixture(scope="module")
+def shells() -> Iterator[Shells]:
+    with serving_shells() as made:
+        yield made
+
+
+@pytest.fixture
+def shell(shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Forty milestones on forty days, in ranges of ten: small ones, so that there are several."""
+    monkeypatch.setattr(partitions, "MILESTONES_PER_RANGE", 10)
+    monkeypatch.setattr(parquet, "MAX_ROWS_OF_ONE_FILE", 20)
+    made = shells(tmp_path / "home", ROWS)
+    made.sweep()
+    made.stations.publish()
+    return made
+
+
+def published_tables(home: Home) -> dict[str, str]:
+    return contents(home.published_duckdb)
+
+
+def from_parquet(home: Home) -> dict[str, list[tuple[object, ...]]]:
+    """Rows of every table of the newest snapshot, as its files hold them."""
+    manifest = Manifest.read(home.latest_snapshot)
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for file in manifest.files:
+        if file.table:
+            rows = pq.ParquetFile(home.published / file.path).read().to_pylist()
+            found.setdefault(file.table, []).extend(tuple(row.values()) for row in rows)
+    return {table: sorted(rows, key=repr) for table, rows in found.items()}
+
+
+def inodes(snapshot: Snapshot) -> dict[str, int]:
+    return {str(file.relative_to(snapshot.folder)): file.stat().st_ino for file in snapshot.folder.rglob("*.parquet")}
+
+
+def everything_anew(shell: Shell, folder: Path) -> Home:
+    """The same warehouse published where nothing was published before."""
+    other = Home(folder)
+    other.preflight()
+    shutil.copyfile(shell.home.warehouse_file, other.warehouse_file)
+    publish(other, now=NOON)
+    return other
+
+
+def edit(shell: Shell) -> None:
+    shell.world.edit_title(milestone_id(3), "another title")
+
+
+def move_far(shell: Shell) -> None:
+    shell.world.reschedule(milestone_id(3), NOON + timedelta(days=35))
+
+
+def new_field(shell: Shell) -> None:
+    shell.world.set_details(milestone_id(7), {"venue": "indoors", "season": {"week": "one"}})
+
+
+def another_type(shell: Shell) -> None:
+    shell.world.remove(milestone_id(5))
+    shell.world.insert(milestone(5, type="chess_match"))
+
+
+def touch(shell: Shell) -> None:
+    shell.world.touch([milestone_id(9)])
+
+
+def nothing(_: Shell) -> None:
+    pass
+
+
+CHANGES: dict[str, Callable[[Shell], None]] = {
+    "a title": edit,
+    "a start moved into another range": move_far,
+    "a new field and a new kind": new_field,
+    "another type": another_type,
+    "only touched": touch,
+    "nothing": nothing,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_it_is_what_publishing_everything_anew_gives(
+    shell: Shell, change: Callable[[Shell], None], tmp_path: Path
+) -> None:
+    # Three rounds: the file that was published before the last exists only from the second on.
+    for round_number in range(3):
+        shell.clock.forward(hours=1)
+        change(shell) if round_number != 1 or change is edit else edit(shell)
+        shell.sweep(mode="full" if round_number == 2 else "incremental")
+        shell.stations.publish()
+        other = everything_anew(shell, tmp_path / f"anew {round_number}")
+        assert published_tables(shell.home) == published_tables(other)
+        assert from_parquet(shell.home) == from_parquet(other)
+        assert verify(shell.home).differences == []
+        if change in (move_far, new_field, another_type):
+            change = edit
+
+
+def test_files_of_ranges_that_nothing_touched_are_linked(shell: Shell) -> None:
+    edit(shell)
+    shell.clock.forward(hours=1)
+    before = publish(shell.home, now=NOON)
+    shell.sweep(mode="incremental")
+    after = publish(shell.home, now=NOON)
+    of_milestones = [name for name in inodes(after) if name.startswith(f"{REFLECTED}/")]
+    linked = [name for name in of_milestones if inodes(before).get(name) == inodes(after)[name]]
+    assert len(of_milestones) >= 3
+    assert len(linked) == len(of_milestones) - 1
+
+
+def test_the_file_before_the_last_is_brought_up_to_date(shell: Shell) -> None:
+    names = []
+    for number in range(4):
+        shell.clock.forward(hours=1)
+        shell.world.edit_title(milestone_id(1), f"title {number}")
+        shell.sweep(mode="incremental")
+        shell.stations.publish()
+        names.append(shell.home.published_duckdb.stat().st_ino)
+    # Two files take turns.
+    assert names[3] == names[1] != names[2]
+
+
+def test_a_reader_keeps_what_it_opened_through_many_publishes(shell: Shell) -> None:
+    with duckdb.connect(str(shell.home.published_duckdb), read_only=True) as reader:
+        titles = reader.execute("SELECT title FROM milestones ORDER BY 1").fetchall()
+        bytes_before = shell.home.published_duckdb.read_bytes()
+        with shell.home.published_duckdb.open("rb") as opened:
+            for number in range(3):
+                shell.clock.forward(hours=1)
+                shell.world.edit_title(milestone_id(2), f"title {number}")
+                shell.sweep(mode="incremental")
+                shell.stations.publish()
+            assert opened.read() == bytes_before
+        assert reader.execute("SELECT title FROM milestones ORDER BY 1").fetchall() == titles
+
+
+def test_a_file_that_somebody_has_open_is_not_closed(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    assert is_closed(file)
+    with file.open("rb"):
+        assert not is_closed(file)
+    assert is_closed(file)
+
+
+def test_after_a_rebuild_everything_is_published_anew(shell: Shell) -> None:
+    before = inodes(publish(shell.home, now=NOON))
+    shell.stations.rebuild()
+    after = inodes(publish(shell.home, now=NOON))
+    assert before.keys() == after.keys()
+    assert not set(before.values()) & set(after.values())

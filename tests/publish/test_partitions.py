@@ -1,0 +1,83 @@
+"""Ranges of starts: where they are cut, what they hold, and that they are only ever split."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.publish.partitions import FIRST_DAY, MILESTONES_PER_RANGE, Ranges, split
+
+DAYS = st.dates(date(2020, 1, 1), date(2027, 1, 1))
+COUNTS = st.dictionaries(st.none() | DAYS, st.integers(1, 3 * MILESTONES_PER_RANGE), max_size=30)
+
+
+def held(ranges: Ranges, counts: dict[date | None, int]) -> list[int]:
+    """How many milestones each range holds."""
+    found = [0] * len(ranges)
+    for day, count in counts.items():
+        found[ranges.number_of(datetime(day.year, day.month, day.day, 12, tzinfo=UTC) if day else None)] += count
+    return found
+
+
+@given(COUNTS)
+def test_no_range_is_much_too_large(counts: dict[date | None, int]) -> None:
+    ranges = split(Ranges(), counts.items())
+    assert ranges.days[0] == FIRST_DAY
+    largest_day = max(counts.values(), default=0) + counts.get(None, 0)
+    assert max(held(ranges, counts), default=0) <= 2 * MILESTONES_PER_RANGE + largest_day
+
+
+@given(COUNTS, COUNTS)
+def test_ranges_are_only_ever_split(before: dict[date | None, int], after: dict[date | None, int]) -> None:
+    ranges = split(Ranges(), before.items())
+    assert set(ranges.days) <= set(split(ranges, after.items()).days)
+
+
+@given(COUNTS)
+def test_what_has_not_grown_stays_as_it_is(counts: dict[date | None, int]) -> None:
+    ranges = split(Ranges(), counts.items())
+    small = {day: min(count, 100) for day, count in counts.items()}
+    assert split(ranges, small.items()) == ranges
+
+
+def test_a_split_range_is_not_kept_and_the_others_are() -> None:
+    before = Ranges((FIRST_DAY, date(2025, 1, 1), date(2026, 1, 1)))
+    after = Ranges((FIRST_DAY, date(2025, 1, 1), date(2025, 6, 1), date(2026, 1, 1)))
+    assert after.kept_from(before) == {0, 3}
+
+
+@pytest.mark.parametrize(
+    ("start", "number"),
+    [
+        pytest.param(None, 0, id="no start"),
+        pytest.param(datetime(2000, 1, 1, tzinfo=UTC), 0, id="long before"),
+        pytest.param(datetime(2024, 12, 31, 23, 59, 59, tzinfo=UTC), 0, id="the last second before"),
+        pytest.param(datetime(2025, 1, 1, tzinfo=UTC), 1, id="the first moment"),
+        pytest.param(datetime(2030, 1, 1, tzinfo=UTC), 2, id="beyond all"),
+    ],
+)
+def test_sql_places_a_start_where_python_does(start: datetime | None, number: int) -> None:
+    ranges = Ranges((FIRST_DAY, date(2025, 1, 1), date(2026, 1, 1)))
+    assert ranges.number_of(start) == number
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        query = f"SELECT {ranges.expression} FROM (SELECT CAST(? AS TIMESTAMPTZ) AS start_date)"
+        assert connection.execute(query, [start]).fetchall() == [(number,)]
+
+
+@given(COUNTS, st.datetimes(datetime(2019, 1, 1), datetime(2028, 1, 1)))
+def test_sql_and_python_agree(counts: dict[date | None, int], start: datetime) -> None:
+    ranges, moment = split(Ranges(), counts.items()), start.replace(tzinfo=UTC)
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        query = f"SELECT {ranges.expression} FROM (SELECT CAST(? AS TIMESTAMPTZ) AS start_date)"
+        assert connection.execute(query, [moment]).fetchall() == [(ranges.number_of(moment),)]
+
+
+def test_folders_are_named_as_hive_names_them() -> None:
+    days = (FIRST_DAY, date(2025, 1, 1) + timedelta(days=30))
+    assert [Ranges(days).folder(number) for number in (0, 1)] == ["start_from=0001-01-01", "start_from=2025-01-31"]
