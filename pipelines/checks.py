@@ -6,10 +6,12 @@ from itertools import groupby
 import dagster as dg
 
 from pipelines.assets import WAREHOUSE_KEY
+from pipelines.publish.manifest import published_sweep
 from pipelines.stations import Stations
-from pipelines.warehouse.audit import Audit, audits, narrow, rules_kept, run
+from pipelines.warehouse.audit import Audit, audits, narrow, rules_kept, run, typed_tables_agree
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.watch import WATCHES, look
+from schemas.tables import DETAILS_FIELDS
 
 
 def _table_of(audit: Audit) -> str:
@@ -39,10 +41,13 @@ def _check_name(table: str) -> str:
 def warehouse_audit(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCheckResult]:
     """Ask every question of the audit."""
     with open_warehouse(stations.home.warehouse_file) as connection:
-        is_narrow = narrow(connection)
+        published = published_sweep(stations.home)
+        is_narrow = narrow(connection, published)
         for table, of_table in AUDITS_BY_TABLE.items():
             findings = [run(connection, audit, is_narrow=is_narrow) for audit in of_table]
-            findings += rules_kept(connection, table)
+            if table == DETAILS_FIELDS.name:
+                findings.append(typed_tables_agree(connection, is_narrow=is_narrow))
+            findings += rules_kept(connection, table, published)
             failed = [finding for finding in findings if not finding.passed]
             yield dg.AssetCheckResult(
                 check_name=_check_name(table),

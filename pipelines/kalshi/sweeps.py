@@ -27,6 +27,9 @@ OVERLAP_SECONDS = 300
 
 MAX_CATCH_UPS = 10
 
+MAX_QUIET_CATCH_UPS = 3
+"""In a row that bring nothing new, where our clock is behind the API's."""
+
 
 class Api(Protocol):
     """What a sweep asks of the API; `pipelines.kalshi.client.KalshiClient` is one."""
@@ -125,6 +128,7 @@ def full_sweep(
         yield fetched
     since = seconds_before(started_at, OVERLAP_SECONDS)
     seen: set[bytes] = set()
+    quiet = 0
     for _ in range(MAX_CATCH_UPS):
         begun_at, newest_before = int(now().timestamp()), newest
         pages = new = 0
@@ -141,6 +145,11 @@ def full_sweep(
         # One page is one moment: nothing can move while it is read. Several that bring nothing new prove nothing
         # while the window can still get narrower: a row may have moved behind the cursor meanwhile.
         if pages == 1 or (new == 0 and narrower <= since):
+            return
+        # Behind the API's clock ours cannot make the window narrow enough for one page: every full sweep would fail.
+        # The next poll looks back to this sweep's start all the same.
+        quiet = quiet + 1 if new == 0 and newest_before > begun_at else 0
+        if quiet == MAX_QUIET_CATCH_UPS:
             return
         since = max(since, narrower)
     raise PagingFault(

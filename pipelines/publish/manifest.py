@@ -62,6 +62,14 @@ class Manifest(msgspec.Struct, frozen=True):
             raise PublishedDiffers(f"{file} is damaged ({error}): publish again with milestones ingest") from error
 
 
+def published_sweep(home: Home) -> str | None:
+    """The newest sweep in what is published; None where that cannot be told."""
+    try:
+        return Manifest.read(home.latest_snapshot).sweep_id
+    except PublishedDiffers:
+        return None
+
+
 @dataclass(frozen=True)
 class Verified:
     """What was checked and what differs."""

@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from pipelines.flatten.validate import breaches
 from pipelines.staging import ROWS_PER_BATCH
-from pipelines.warehouse.touched import touched_by
-from schemas.sql import quote
+from pipelines.warehouse.catalogue import typed_tables
+from pipelines.warehouse.database import CATALOG
+from pipelines.warehouse.touched import touched_since
+from schemas.sql import literal, quote
 from schemas.table import Reference, Table
 from schemas.tables import (
     DETAILS_FIELDS,
@@ -86,15 +88,16 @@ def audits() -> Iterator[Audit]:
     )
 
 
-def narrow(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether asking of what the newest sweep touched will do; the connection's table `touched` then holds that.
+def narrow(connection: duckdb.DuckDBPyConnection, published: str | None) -> bool:
+    """Whether asking of what was touched since the sweep that is published will do; `touched` then holds that.
 
-    A full sweep has everything asked of everything: what went wrong elsewhere stays hidden for a day at most.
+    What is published was asked about before. A sweep that failed is asked about again with the next one, or that one
+    would publish it. A full sweep has everything asked of everything: what went wrong elsewhere stays hidden for a day.
     """
-    newest = connection.execute(
-        "SELECT sweep_id, mode FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
+    since = connection.execute(
+        "SELECT mode FROM sweeps WHERE status = 'loaded' AND sweep_id > ?", [published or ""]
     ).fetchall()
-    return bool(newest) and newest[0][1] != "full" and touched_by(connection, newest[0][0])
+    return bool(since) and ("full",) not in since and touched_since(connection, published, catalog=CATALOG) is not None
 
 
 def run(connection: duckdb.DuckDBPyConnection, audit: Audit, *, is_narrow: bool = False) -> Finding:
@@ -105,20 +108,44 @@ def run(connection: duckdb.DuckDBPyConnection, audit: Audit, *, is_narrow: bool 
     return Finding(audit, offences, example)
 
 
+def typed_tables_agree(connection: duckdb.DuckDBPyConnection, *, is_narrow: bool = False) -> Finding:
+    """The audit of the typed tables, which no declaration knows; one by one, as all at once take much memory."""
+    where = OF_TOUCHED if is_narrow else ""
+    offences: list[str] = []
+    for type_, table in typed_tables(connection).items():
+        rows = connection.execute(
+            f"SELECT milestone_id FROM {quote(table)} {where} GROUP BY milestone_id HAVING count(*) > 1 "  # noqa: S608
+            "UNION ALL SELECT coalesce(here.milestone_id, there.milestone_id) "
+            f"FROM (SELECT milestone_id FROM {quote(table)} {where}) AS here FULL JOIN "
+            f"(SELECT milestone_id FROM (SELECT milestone_id, type FROM milestones {where}) WHERE type = ?) AS there "
+            "ON here.milestone_id = there.milestone_id WHERE here.milestone_id IS NULL OR there.milestone_id IS NULL",
+            [type_],
+        ).fetchall()
+        offences += [f"{milestone_id} of {table}" for (milestone_id,) in rows]
+    audit = Audit(
+        "details_fields_typed_tables_agree",
+        DETAILS_FIELDS.name,
+        "every milestone has one row in the typed table of its type, and in no other",
+        "",
+    )
+    return Finding(audit, len(offences), offences[0] if offences else None)
+
+
 NEWEST_ROWS = {
-    MILESTONE_VERSIONS: "sweep_id = (SELECT max(sweep_id) FROM sweeps)",
-    MILESTONE_CHANGES: "seen_at >= (SELECT max(started_at) FROM sweeps)",
-    QUARANTINE: "sweep_id = (SELECT max(sweep_id) FROM sweeps)",
+    MILESTONE_VERSIONS: "sweep_id > {published}",
+    MILESTONE_CHANGES: "seen_at >= (SELECT min(started_at) FROM sweeps WHERE sweep_id > {published})",
+    QUARANTINE: "sweep_id > {published}",
     DETAILS_FIELDS: "true",
     SWEEPS: "true",
 }
-"""Tables that are not validated on their way in, and which of their rows are new: the old ones were looked at then."""
+"""Tables that are not validated on their way in, and which rows came after the published sweep: the others passed."""
 
 
-def rules_kept(connection: duckdb.DuckDBPyConnection, name: str) -> list[Finding]:
+def rules_kept(connection: duckdb.DuckDBPyConnection, name: str, published: str | None) -> list[Finding]:
     """Whether a table's new rows keep its rules, by pandera. Flat tables are validated before they are loaded."""
-    for table, is_new in NEWEST_ROWS.items():
+    for table, condition in NEWEST_ROWS.items():
         if table.name == name:
+            is_new = condition.format(published=literal(published or ""))
             rows = connection.sql(f"SELECT * FROM {quote(name)} WHERE {is_new}")  # noqa: S608
             found = [
                 breach

@@ -87,17 +87,6 @@ def touched_since(connection: duckdb.DuckDBPyConnection, sweep_id: str | None, *
     return Touched(_count(connection, "touched"), [row[0] for row in starts], [row[0] for row in tables])
 
 
-def touched_by(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> bool:
-    """Whether it is known what a sweep touched; the milestone_ids stand in the connection's table `touched`."""
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT milestone_id FROM internal_touched "
-        "WHERE sweep_id = ? AND milestone_id IS NOT NULL",
-        [sweep_id],
-    )
-    before = "SELECT 1 FROM internal_touched WHERE sweep_id < ? LIMIT 1"
-    return bool(connection.execute(before, [sweep_id]).fetchall())
-
-
 def _note_milestones(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> None:
     connection.execute(
         "INSERT INTO internal_touched (sweep_id, milestone_id, start_date) "

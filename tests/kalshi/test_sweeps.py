@@ -17,6 +17,7 @@ from pipelines.kalshi.errors import AccessDenied, BadRequest, InvalidCursor, Not
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.sweeps import (
     MAX_CATCH_UPS,
+    MAX_QUIET_CATCH_UPS,
     OVERLAP_SECONDS,
     Fetched,
     by_id,
@@ -244,6 +245,42 @@ def test_catch_ups_have_a_bound() -> None:
         fetched.extend(full_sweep(api, QUERY, started_at=NOON, now=Clock()))
     assert caught.value.rule == "no end of changes"
     assert len(api.asked) == 1 + 2 * MAX_CATCH_UPS
+
+
+@pytest.mark.parametrize(
+    ("hours", "catch_ups"), [(-1, 1 + MAX_QUIET_CATCH_UPS), (0, 2)], ids=["an hour behind", "right"]
+)
+def test_a_clock_that_is_behind_does_not_make_full_sweeps_fail(hours: int, catch_ups: int) -> None:
+    """Many updates are later than what it takes for now, so no catch-up of them fits a page."""
+    api_clock = Clock()
+    world = world_of(6, api_clock)
+    world.touch(world.ids())
+    offset = timedelta(hours=hours)
+
+    def before_page(_: int) -> None:
+        api_clock.forward(seconds=20)
+
+    def our_clock() -> datetime:
+        return api_clock() + offset
+
+    api, started_at = LiveApi(world, before_page), our_clock()
+    fetched = list(full_sweep(api, QUERY, started_at=started_at, now=our_clock))
+    begun = [one for one in fetched if "min_updated_ts" in one.path and one.cursor is None]
+    assert len(begun) == catch_ups
+    assert newest_received(fetched) == states(world)
+
+
+def test_a_clock_that_is_behind_does_not_hide_that_milestones_change() -> None:
+    api_clock = Clock()
+    world = world_of(6, api_clock)
+
+    def before_page(_: int) -> None:
+        api_clock.forward(seconds=20)
+        world.touch(world.ids())
+
+    api, started_at = LiveApi(world, before_page), NOON - timedelta(hours=1)
+    with pytest.raises(PagingFault, match="milestones still change"):
+        list(full_sweep(api, QUERY, started_at=started_at, now=Clock(started_at)))
 
 
 def test_a_refused_cursor_starts_each_scan_again_once() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.warehouse.audit import NEWEST_ROWS, Audit, audits, rules_kept, run
+from pipelines.warehouse.audit import NEWEST_ROWS, Audit, audits, narrow, rules_kept, run, typed_tables_agree
 from pipelines.warehouse.database import open_warehouse
 from schemas.sql import quote
 from schemas.table import Table
@@ -163,10 +163,51 @@ BREAKS_A_RULE = {
 
 @pytest.mark.parametrize("table", NEWEST_ROWS, ids=lambda table: table.name)
 def test_new_rows_are_validated_by_pandera(warehouse: duckdb.DuckDBPyConnection, table: Table) -> None:
-    (sound,) = rules_kept(warehouse, table.name)
+    (sound,) = rules_kept(warehouse, table.name, None)
     assert sound.passed
     statement, rule = BREAKS_A_RULE[table.name]
     warehouse.execute(statement)
-    (broken,) = rules_kept(warehouse, table.name)
+    (broken,) = rules_kept(warehouse, table.name, None)
     assert not broken.passed
     assert broken.example == next(one.description for one in table.all_rules if one.name == rule)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO details_football_game SELECT * FROM details_football_game WHERE milestone_id = '{id}'",
+        "DELETE FROM details_football_game WHERE milestone_id = '{id}'",
+        "DELETE FROM milestones WHERE milestone_id = '{id}'",
+        "UPDATE milestones SET type = 'hockey_game' WHERE milestone_id = '{id}'",
+    ],
+    ids=["a row twice", "a row lost", "a row of no milestone", "a row of another type's"],
+)
+def test_typed_tables_are_seen_to_disagree(warehouse: duckdb.DuckDBPyConnection, statement: str) -> None:
+    assert str(typed_tables_agree(warehouse)) == (
+        "every milestone has one row in the typed table of its type, and in no other"
+    )
+    broken_id = milestone(7)["id"]
+    warehouse.execute(statement.format(id=broken_id))
+    finding = typed_tables_agree(warehouse)
+    assert (finding.offences, finding.example) == (1, f"{broken_id} of details_football_game")
+
+
+@pytest.mark.parametrize(
+    ("published", "expected"),
+    [(0, True), (-1, False), (None, False)],
+    ids=["the sweep before", "the newest one", "nothing known"],
+)
+def test_what_is_asked_of_what_was_touched_alone(
+    warehouse: duckdb.DuckDBPyConnection, published: int | None, expected: bool
+) -> None:
+    sweeps = [row[0] for row in warehouse.execute("SELECT sweep_id FROM sweeps ORDER BY sweep_id").fetchall()]
+    assert narrow(warehouse, None if published is None else sweeps[published]) is expected
+    if expected:
+        touched = warehouse.execute("SELECT milestone_id FROM touched").fetchall()
+        assert touched == [(milestone(1)["id"],)]
+
+
+def test_a_full_sweep_has_everything_asked_of_everything(warehouse: duckdb.DuckDBPyConnection) -> None:
+    (first_id,) = warehouse.execute("SELECT min(sweep_id) FROM sweeps").fetchall()[0]
+    warehouse.execute("UPDATE sweeps SET mode = 'full'")
+    assert narrow(warehouse, first_id) is False
