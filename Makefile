@@ -9,6 +9,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
+READERS := $(patsubst requirements/readers/%.in,%,$(wildcard requirements/readers/*.in))
+
 .PHONY: help
 help: ## What each verb does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +22,11 @@ demo: $(VENV)/.runtime ## Run the whole job against the local sandbox, into data
 .PHONY: test
 test: $(VENV)/.dev ## Run every test
 	$(BIN)/pytest -n auto
+
+# DuckDB 1.2 has wheels for Python 3.11 to 3.13 only.
+.PHONY: readers
+readers: $(VENV)/.runtime $(READERS:%=.readers/%/.ready) ## Run the recipes for other tools in environments of their own (WRITE=1 writes what they print)
+	$(BIN)/python -m docs.recipes .readers $(if $(WRITE),--write)
 
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format and types; do the Dagster definitions load
@@ -45,10 +52,11 @@ lock: .uv-ready ## Resolve the dependencies anew into requirements/, with hashes
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
+	for reader in $(READERS); do $(LOCK) requirements/readers/$$reader.in -o requirements/readers/$$reader.txt || exit; done
 
 .PHONY: clean
 clean: ## Remove environments, caches and the demo's data (never another home)
-	rm -rf $(VENV) .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis data/demo
+	rm -rf $(VENV) .uv .readers .mypy_cache .pytest_cache .ruff_cache .hypothesis data/demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv, into a private folder where it is missing: with venv, or with pip alone where Debian left venv out.
@@ -72,4 +80,10 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.readers/%/.ready: requirements/readers/%.txt | .uv-ready
+	@echo "installing $* into .readers/$*"
+	@$(UV) venv --quiet --clear --python '>=3.11' .readers/$*
+	@$(UV) pip install --quiet --python .readers/$*/bin/python --require-hashes -r $<
 	@touch $@
