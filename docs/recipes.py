@@ -92,8 +92,10 @@ def runner(environments: Path, folder: Path) -> Run:
     """Runs code with the Python of an environment in a folder; whatever it complains of is part of what it prints."""
 
     def run(environment: str, code: str) -> str:
+        # From a file: without one DuckDB takes itself to be interactive, and draws a bar when it is slow.
+        (folder / "recipe.py").write_text(code, encoding="utf-8")
         done = subprocess.run(  # noqa: S603 - our own document's code
-            [environments / environment / "bin" / "python", "-c", code],
+            [environments / environment / "bin" / "python", "recipe.py"],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
