@@ -4,6 +4,9 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
+# A project of its own with an environment of its own: what it needs must not get into the pipeline's.
+DASHBOARD := dashboard
+DASHBOARD_VENV := $(DASHBOARD)/.venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Never fetch an interpreter: Python 3.11 or later is the one thing that must be there.
 export UV_PYTHON_DOWNLOADS := never
@@ -13,15 +16,18 @@ READERS := $(patsubst requirements/readers/%.in,%,$(wildcard requirements/reader
 
 .PHONY: help
 help: ## What each verb does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## Run the whole job against the local sandbox, into data/demo, and show a first answer
 	@$(BIN)/milestones demo
 
 .PHONY: test
-test: $(VENV)/.dev ## Run every test
-	$(BIN)/pytest -n auto
+test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: the pipeline's, then the dashboard's in its own environment
+	@failed=0; \
+	$(BIN)/pytest -n auto || failed=1; \
+	(cd $(DASHBOARD) && .venv/bin/pytest) || failed=1; \
+	exit $$failed
 
 # DuckDB 1.2 has wheels for Python 3.11 to 3.13 only.
 .PHONY: readers
@@ -29,15 +35,20 @@ readers: $(VENV)/.runtime $(READERS:%=.readers/%/.ready) ## Run the recipes for 
 	$(BIN)/python -m docs.recipes .readers $(if $(WRITE),--write)
 
 .PHONY: check
-check: $(VENV)/.dev ## Lint, format and types; do the Dagster definitions load
+check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Lint, format and types; do the Dagster definitions load
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd $(DASHBOARD) && .venv/bin/mypy
 	$(BIN)/dg check defs
 
 .PHONY: ui
 ui: $(VENV)/.runtime ## Dagster's web server and daemon on loopback
 	$(BIN)/milestones ui
+
+.PHONY: dashboard
+dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## The dashboard over what is published, on loopback
+	@$(BIN)/milestones dashboard
 
 .PHONY: docs
 docs: $(VENV)/.runtime ## Generate the data dictionary and the answers in the cookbook again
@@ -51,12 +62,15 @@ bench: $(VENV)/.runtime ## Measure a full sweep: time, memory
 lock: .uv-ready ## Resolve the dependencies anew into requirements/, with hashes
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) $(DASHBOARD)/pyproject.toml -c requirements/dev.txt -o $(DASHBOARD)/requirements/runtime.txt
+	$(LOCK) $(DASHBOARD)/pyproject.toml --group $(DASHBOARD)/pyproject.toml:dev -c requirements/dev.txt \
+	  -c $(DASHBOARD)/requirements/runtime.txt -o $(DASHBOARD)/requirements/dev.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	for reader in $(READERS); do $(LOCK) requirements/readers/$$reader.in -o requirements/readers/$$reader.txt || exit; done
 
 .PHONY: clean
 clean: ## Remove environments, caches and the demo's data (never another home)
-	rm -rf $(VENV) .uv .readers .mypy_cache .pytest_cache .ruff_cache .hypothesis data/demo
+	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .readers .hypothesis data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv, into a private folder where it is missing: with venv, or with pip alone where Debian left venv out.
@@ -72,14 +86,27 @@ clean: ## Remove environments, caches and the demo's data (never another home)
 $(VENV)/bin/python: | .uv-ready
 	@$(UV) venv --quiet --clear --python '>=3.11' $(VENV)
 
+# Compiled here, once: where Python may not write .pyc files, every start would compile two thousand modules anew.
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
 	@echo "installing the locked environment into $(VENV)"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/runtime.txt
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/runtime.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(DASHBOARD_VENV)/bin/python: | .uv-ready
+	@$(UV) venv --quiet --clear --python '>=3.11' $(DASHBOARD_VENV)
+
+$(DASHBOARD_VENV)/.runtime: $(DASHBOARD)/requirements/runtime.txt $(DASHBOARD_VENV)/bin/python
+	@echo "installing the dashboard's locked environment into $(DASHBOARD_VENV)"
+	@$(UV) pip install --quiet --python $(DASHBOARD_VENV)/bin/python --require-hashes -r $<
+	@touch $@
+
+$(DASHBOARD_VENV)/.dev: $(DASHBOARD)/requirements/dev.txt $(DASHBOARD_VENV)/.runtime
+	@$(UV) pip install --quiet --python $(DASHBOARD_VENV)/bin/python --require-hashes -r $<
 	@touch $@
 
 .readers/%/.ready: requirements/readers/%.txt | .uv-ready

@@ -11,6 +11,7 @@ import bisect
 import os
 import platform
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -124,13 +125,18 @@ class ChangingApi:
 
     def __init__(self, world: World, changes: Changes, clock: Clock, seconds_per_page: float) -> None:
         self.pages = 0
+        self._lock = threading.Lock()
         self._world = world
         self._changes = changes
         self._clock = clock
         self._seconds = seconds_per_page
 
     def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
-        """One page of the list."""
+        """One page of the list; whoever asks, a page is one moment."""
+        with self._lock:
+            return self._page(query, cursor)
+
+    def _page(self, query: MilestoneQuery, cursor: str | None) -> Answer:
         asked = parse_query(query.params(cursor))
         if self.pages:
             self._clock.forward(self._seconds)
@@ -143,6 +149,8 @@ class ChangingApi:
             body=content.body,
             next_cursor=content.next_cursor,
             ids=content.ids,
+            starts=content.starts,
+            updates=content.updates,
             fetched_at=self._clock(),
             url_path="/milestones",
         )
@@ -160,6 +168,11 @@ class ChangingApi:
 def with_catch_ups(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[Fetched]:
     """The pipeline's full sweep."""
     return full_sweep(api, query, started_at=clock(), now=clock)
+
+
+def in_shards(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[Fetched]:
+    """The pipeline's full sweep with several requests in flight."""
+    return full_sweep(api, query, started_at=clock(), now=clock, connections=4)
 
 
 def one_scan(api: Api, query: MilestoneQuery, _: Clock) -> Iterable[Fetched]:
@@ -237,6 +250,7 @@ def tally(crawl: Crawl, *, crawls: int, seed: int = SEED) -> Tally:
 CRAWL_NAMES: dict[Crawl, str] = {
     one_scan: "one scan alone",
     with_catch_ups: "full sweep: scan and catch-ups",
+    in_shards: "full sweep, four requests in flight",
     then_incremental: "full sweep, then the next incremental one",
 }
 

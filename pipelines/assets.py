@@ -81,16 +81,16 @@ class SweepConfig(dg.Config):
             category=self.category,
             type=self.type,
             allow_shrink=self.allow_shrink,
-            since=_time(self.since) if self.since else None,
+            since=None if self.since is None else _time(self.since),
         )
 
 
 def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise WrongUse(f"{text!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z") from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 @dg.asset(

@@ -7,7 +7,7 @@ import dagster as dg
 
 from pipelines.assets import WAREHOUSE_KEY
 from pipelines.stations import Stations
-from pipelines.warehouse.audit import Audit, audits, rules_kept, run
+from pipelines.warehouse.audit import Audit, audits, narrow, rules_kept, run
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.watch import WATCHES, look
 
@@ -39,8 +39,9 @@ def _check_name(table: str) -> str:
 def warehouse_audit(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCheckResult]:
     """Ask every question of the audit."""
     with open_warehouse(stations.home.warehouse_file) as connection:
+        is_narrow = narrow(connection)
         for table, of_table in AUDITS_BY_TABLE.items():
-            findings = [run(connection, audit) for audit in of_table]
+            findings = [run(connection, audit, is_narrow=is_narrow) for audit in of_table]
             findings += rules_kept(connection, table)
             failed = [finding for finding in findings if not finding.passed]
             yield dg.AssetCheckResult(

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
-from pipelines.errors import MilestonesError, NothingToDo, WrongUse
-from pipelines.home import Home
+from pipelines.errors import DiskFull, MilestonesError, NothingToDo, WrongUse, is_disk_full
+from pipelines.home import HOME_VARIABLE, Home
 
 EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
 SANDBOX_PORT = 8799
 UI_PORT = 3000
+DASHBOARD_PORT = 8501
 DEMO_ROWS = 5_000
 DEMO_HOME = Path("data/demo")
 DEMO_QUERY = "select type, count(*) as milestones from milestones group by 1 order by 2 desc limit 8"
@@ -31,6 +33,8 @@ app = App(
     help_format="plaintext",
 )
 _Flag = Parameter(negative=())
+_NotNegative = Parameter(validator=Number(gte=0))
+_Positive = Parameter(validator=Number(gt=0))
 
 
 @app.command
@@ -248,6 +252,7 @@ def rebuild() -> int:
     home = Home.from_environment()
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
+    home.preflight()
     stations = Stations(home, now=utc_now)
     with writer_lock(home, purpose="milestones rebuild"):
         rows = stations.rebuild()
@@ -263,7 +268,11 @@ app.command(quarantine)
 
 
 @quarantine.default
-def quarantine_list(*, format: Literal["table", "csv", "json", "markdown"] = "table", limit: int = 20) -> int:  # noqa: A002
+def quarantine_list(
+    *,
+    format: Literal["table", "csv", "json", "markdown"] = "table",  # noqa: A002 - the name of the option
+    limit: Annotated[int, _NotNegative] = 20,
+) -> int:
     """List refused records with their reasons, newest first.
 
     Parameters
@@ -309,11 +318,11 @@ def quarantine_retry(*, json: Annotated[bool, _Flag] = False) -> int:
 def sandbox(
     *,
     port: int = SANDBOX_PORT,
-    rows: int | None = None,
+    rows: Annotated[int | None, _NotNegative] = None,
     seed: int = 1,
     records: Path | None = None,
-    requests_per_second: float | None = None,
-    changes: int = 0,
+    requests_per_second: Annotated[float | None, _Positive] = None,
+    changes: Annotated[int, _NotNegative] = 0,
 ) -> int:
     """Serve a local stand-in for the Kalshi API on loopback, until interrupted.
 
@@ -379,6 +388,31 @@ def ui(*, port: int = UI_PORT) -> int:
 
 
 @app.command
+def dashboard(*, port: int = DASHBOARD_PORT) -> int:
+    """Start the dashboard over the published file, on loopback.
+
+    Parameters
+    ----------
+    port
+        The port on 127.0.0.1.
+    """
+    import os
+
+    from pipelines.instance import PROJECT_ROOT
+
+    folder = PROJECT_ROOT / "dashboard"
+    python = folder / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise NothingToDo(f"there is no environment for the dashboard at {folder / '.venv'}: run make dashboard")
+    os.environ["MILESTONES_HOME"] = str(Home.from_environment().root)
+    # Streamlit reads its settings from the folder that it is started in; what keeps it private is said again here.
+    os.chdir(folder)
+    program = [str(python), "-m", "streamlit", "run", "app.py", "--server.address", "127.0.0.1"]
+    program += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    os.execv(python, program)  # noqa: S606 - the dashboard's own interpreter, no shell
+
+
+@app.command
 def demo() -> int:
     """Run the whole job against the sandbox, into data/demo, and show a first answer."""
     import sandbox as local_api
@@ -402,6 +436,7 @@ def demo() -> int:
         f"export MILESTONES_HOME={DEMO_HOME}        # look at the demo, or leave it out for your own data",
         "milestones status                       # freshness, tables, sweeps",
         'milestones sql "select title, start_date from milestones where start_date > now() order by 2 limit 5"',
+        "make dashboard                          # the dashboard over it, http://127.0.0.1:8501",
         "milestones ui                           # the asset graph and this run, http://127.0.0.1:3000",
         "unset MILESTONES_HOME; milestones ingest # the real API, into ./data",
     ):
@@ -417,6 +452,13 @@ def _complain(line: str) -> None:
         console.print(f"{'' if number else 'milestones: '}{shown(part)}", highlight=False, markup=False, soft_wrap=True)
 
 
+def _drop_output() -> None:
+    """The reader has seen enough, as `head` does: what is still to be written goes nowhere, at exit too."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """The console script."""
     sys.exit(run(sys.argv[1:]))
@@ -428,6 +470,8 @@ def run(arguments: list[str]) -> int:
 
     try:
         outcome = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        # Here rather than at exit, where a reader that has gone could only be met with a traceback.
+        sys.stdout.flush()
     except CycloptsError as error:
         _complain(f"{error} Try: milestones --help".replace("\n", " "))
         return EXIT_WRONG_USE
@@ -437,13 +481,24 @@ def run(arguments: list[str]) -> int:
     except KalshiError as error:
         _complain(str(error))
         return EXIT_FAILED
+    except BrokenPipeError:
+        _drop_output()
+        return 0
     except KeyboardInterrupt:
         _complain("interrupted; what was published stays as it was")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has enough, as head does. What is still buffered must not fail at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except Exception as error:
+        if is_disk_full(error):
+            _complain(str(DiskFull(Home.from_environment().root)))
+            return EXIT_FAILED
+        if not isinstance(error, OSError):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        _complain(
+            f"cannot read or write{where} ({error.strerror or error}): "
+            f"{HOME_VARIABLE} must be a folder that you may use, with room on its disk"
+        )
+        return EXIT_FAILED
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 
 class MilestonesError(Exception):
     """Base of the faults that a user can act on; `str()` is the line to show, `exit_status` the command's."""
@@ -13,6 +16,13 @@ class HomeUnusable(MilestonesError):
     """The home folder cannot be written."""
 
 
+class DiskFull(HomeUnusable):
+    """There is no room below the home folder."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(f"no space is left for {home}: make room, then run again; what is published is whole")
+
+
 class WarehouseBusy(MilestonesError):
     """Another run holds the warehouse: `holder` says which."""
 
@@ -21,6 +31,26 @@ class WarehouseBusy(MilestonesError):
     def __init__(self, home: str, holder: str) -> None:
         super().__init__(f"{home} is being written by {holder}: wait for it, then run again")
         self.holder = holder
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_SPACE_TEXTS = ("no space left on device", "disk quota exceeded", "file too large", "database or disk is full")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or one that led to it, is for want of room: DuckDB and SQLite tell in words only."""
+    # Dagster's chains of exceptions fork and can be rings.
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        text = str(one).lower()
+        if getattr(one, "errno", None) in _NO_SPACE or any(words in text for words in _NO_SPACE_TEXTS):
+            return True
+        waiting += [link for link in (one.__cause__, one.__context__) if link is not None]
+    return False
 
 
 class WarehouseUnusable(MilestonesError):

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.durable import write_durably
-from pipelines.errors import HomeUnusable
+from pipelines.durable import one_at_a_time, write_durably
+from pipelines.errors import DiskFull, HomeUnusable, is_disk_full
 
 HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
@@ -40,9 +40,19 @@ class Home:
         return self.warehouse / "warehouse.duckdb"
 
     @property
+    def spare_duckdb(self) -> Path:
+        """The DuckDB file that was published before the last, to be brought up to date and published again."""
+        return self.warehouse / "spare.duckdb"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the run that may write."""
         return self.warehouse / "lock"
+
+    @property
+    def start_file(self) -> Path:
+        """Held for the moment in which a command that starts writes what it does not need the lock for."""
+        return self.warehouse / "start"
 
     def staging(self, sweep_id: str) -> Path:
         """Tables of a sweep on their way into the warehouse."""
@@ -92,9 +102,12 @@ class Home:
         try:
             for folder in (self.raw, self.warehouse, self.published, self.dagster):
                 folder.mkdir(parents=True, exist_ok=True)
-            write_durably(probe, lambda path: path.write_bytes(b"1"))
-            probe.unlink()
+            with one_at_a_time(self.start_file):
+                write_durably(probe, lambda path: path.write_bytes(b"1"))
+                probe.unlink()
         except OSError as error:
+            if is_disk_full(error):
+                raise DiskFull(self.root) from error
             raise HomeUnusable(
                 f"cannot write to {self.root} ({error.strerror}): give {HOME_VARIABLE} a folder that you may write to"
             ) from error

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.definitions import build_defs
-from pipelines.errors import MilestonesError
+from pipelines.errors import DiskFull, MilestonesError, is_disk_full
 from pipelines.home import Home
 from pipelines.instance import point_dagster_at
 from pipelines.jobs import INGEST_JOB
@@ -54,6 +54,8 @@ def _cause(error: Exception, home: Home, before: str | None) -> Exception:
             return link
         seen.add(id(link))
         link = link.__cause__ or link.__context__
+    if is_disk_full(error):
+        return DiskFull(home.root)
     landing = Landing.newest(home.raw)
     if landing is not None and landing.sweep.sweep_id != before and landing.sweep.state == "failed":
         return RunFailed(landing.sweep.error or "no reason was left")

@@ -23,7 +23,22 @@ PUBLISH = dg.define_asset_job(
     description="The warehouse as it stands, to the published files.",
 )
 
+SWEEP_TAG = "milestones/sweep"
+"""Which sweep a schedule launched a run for."""
+
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
+
+
+def full_under_way(instance: dg.DagsterInstance) -> str | None:
+    """The full sweep that a schedule launched and that has not ended; None when there is none.
+
+    An incremental one is no reason to leave a full one out for a day: the pool lets it wait for whatever runs.
+    """
+    is_full = dg.RunsFilter(
+        job_name=INGEST_JOB, statuses=[*_WAITING, dg.DagsterRunStatus.STARTED], tags={SWEEP_TAG: "full"}
+    )
+    running = instance.get_runs(is_full, limit=1)
+    return f"run {running[0].run_id}" if running else None
 
 
 def under_way(instance: dg.DagsterInstance, home: Home) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -126,9 +127,15 @@ class Landing:
 
     @classmethod
     def newest(cls, raw: Path) -> Landing | None:
-        """The sweep begun last, if there is one. A folder killed before its `sweep.json` holds nothing."""
-        named = [name for name in _folders(raw) if _SWEEP_ID.fullmatch(name) and (raw / name / SWEEP_FILE).exists()]
-        return cls.open(raw, max(named)) if named else None
+        """The sweep begun last, if there is one.
+
+        A folder without a `sweep.json` that can be read, killed before it was written or damaged since, holds nothing:
+        what it had landed is fetched again, and nobody has to come and look.
+        """
+        for name in sorted(filter(_SWEEP_ID.fullmatch, _folders(raw)), reverse=True):
+            with suppress(FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+                return cls.open(raw, name)
+        return None
 
     @property
     def absent_file(self) -> Path:
@@ -159,17 +166,27 @@ class Landing:
             schema=PAGES.arrow_schema,
         )
         write_durably(
-            self.folder / f"page-{page.number:06d}.parquet",
+            self._file(page.number),
             lambda path: pq.write_table(table, path, compression="zstd", write_statistics=False),
         )
         self.sweep.pages = page.number
 
     def pages(self) -> Iterator[Page]:
         """Every landed page, in order, one in memory at a time."""
-        for file in sorted(self.folder.glob("page-*.parquet")):
-            row = pq.read_table(file).to_pylist()[0]
-            row["number"] = row.pop("page")
-            yield Page(**row)
+        return map(_read, sorted(self.folder.glob("page-*.parquet")))
+
+    def page(self, number: int) -> Page:
+        """One landed page."""
+        return _read(self._file(number))
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"page-{number:06d}.parquet"
+
+
+def _read(file: Path) -> Page:
+    row = pq.ParquetFile(file).read().to_pylist()[0]
+    row["number"] = row.pop("page")
+    return Page(**row)
 
 
 def _folders(raw: Path) -> list[str]:

@@ -19,6 +19,9 @@ NO_EXTENSIONS: dict[str, str | bool | int | float | list[str]] = {
 }
 """DuckDB installs extensions from a server of its own unless told not to; nothing here needs one."""
 
+MAX_SWAPS = 20
+"""Of the file while it is being opened, which takes a thousandth of the time from one publish to the next."""
+
 _CLOSED = NO_EXTENSIONS | {
     # A query that does not fit into memory fails: it must not spill into the folder where it was asked.
     "temp_directory": "",
@@ -37,14 +40,40 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:", config=dict(_CLOSED))
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        try:
-            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} (READ_ONLY)")
-        except duckdb.Error as error:
-            raise WarehouseUnusable(
-                f"cannot open {path}: {' '.join(str(error).split())[:200]} (milestones ingest publishes it again)"
-            ) from error
+        _attach(connection, path)
         connection.execute(f"USE {CATALOG}")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         yield connection
     finally:
         connection.close()
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Attach the file that stands at `path`, whole. Raises WarehouseUnusable.
+
+    DuckDB opens a file by its name twice, for its head and then for the rest. Where another was published between the
+    two, it reads the head of one file and the rest of another: then it is done again.
+    """
+    for _ in range(MAX_SWAPS):
+        before = _identity(path)
+        fault = None
+        try:
+            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} (READ_ONLY)")
+        except duckdb.Error as error:
+            fault = error
+        if before == _identity(path):
+            break
+        connection.execute(f"DETACH DATABASE IF EXISTS {CATALOG}")
+    if fault is not None:
+        raise WarehouseUnusable(
+            f"cannot open {path}: {' '.join(str(fault).split())[:200]} (milestones ingest publishes it again)"
+        ) from fault
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is that has this name now."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

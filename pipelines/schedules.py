@@ -8,24 +8,28 @@ from collections.abc import Callable
 import dagster as dg
 
 from pipelines.home import Home
-from pipelines.jobs import INGEST, under_way
+from pipelines.jobs import INGEST, SWEEP_TAG, full_under_way, under_way
 
 INCREMENTAL_CRON = "*/5 * * * *"
 FULL_CRON = "17 4 * * *"
 """Once a day, when little is played; not on the hour, when everybody polls."""
 
 
-def _tick(mode: str) -> Callable[[dg.ScheduleEvaluationContext], dg.RunRequest | dg.SkipReason]:
+def _tick(
+    mode: str, under_way: Callable[[dg.DagsterInstance], str | None]
+) -> Callable[[dg.ScheduleEvaluationContext], dg.RunRequest | dg.SkipReason]:
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Skip where a sweep is under way: it brings what this one would."""
-        waits_for = under_way(context.instance, Home.from_environment())
+        """Skip where a sweep is under way that brings what this one would."""
+        waits_for = under_way(context.instance)
         if waits_for is not None:
             return dg.SkipReason(f"{waits_for} is under way")
-        return dg.RunRequest(
-            run_config={"ops": {"pages": {"config": {"mode": mode}}}}, tags={"milestones/sweep": mode.lower()}
-        )
+        return dg.RunRequest(run_config={"ops": {"pages": {"config": {"mode": mode}}}}, tags={SWEEP_TAG: mode.lower()})
 
     return evaluate
+
+
+def _any_under_way(instance: dg.DagsterInstance) -> str | None:
+    return under_way(instance, Home.from_environment())
 
 
 incremental_schedule = dg.ScheduleDefinition(
@@ -33,7 +37,7 @@ incremental_schedule = dg.ScheduleDefinition(
     job=INGEST,
     cron_schedule=INCREMENTAL_CRON,
     execution_timezone="UTC",
-    execution_fn=_tick("AUTO"),
+    execution_fn=_tick("AUTO", _any_under_way),
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description="What was updated since the last sweep, every five minutes; everything when there was none.",
 )
@@ -43,7 +47,7 @@ full_schedule = dg.ScheduleDefinition(
     job=INGEST,
     cron_schedule=FULL_CRON,
     execution_timezone="UTC",
-    execution_fn=_tick("FULL"),
+    execution_fn=_tick("FULL", full_under_way),
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description="Everything, once a day: finds what vanished and what no update time betrays.",
 )

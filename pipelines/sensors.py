@@ -1,6 +1,7 @@
 """Sensors: alerts to a webhook when a run fails or a check turns from passed to failed. Off until switched on."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
 import msgspec
@@ -8,15 +9,21 @@ import msgspec
 from pipelines.alerts import Webhook, check_failed_text, run_failed_text
 from pipelines.assets import ALL_ASSETS
 from pipelines.checks import ALL_CHECKS
-from pipelines.jobs import ALL_JOBS
+from pipelines.errors import WarehouseBusy
 
 CHECK_KEYS = sorted(key for definition in (*ALL_ASSETS, *ALL_CHECKS) for key in definition.check_keys)
 NO_WEBHOOK = "no webhook is configured: set MILESTONES_WEBHOOK_URL"
+NO_FAILURE = {
+    WarehouseBusy.__name__: "another run held the warehouse, which is no failure",
+    dg.DagsterExecutionInterruptedError.__name__: "the run was interrupted, which is no failure",
+}
+"""By the name of the error: how runs end that Dagster holds to have failed, and that nobody need hear of."""
 
 
 @dg.run_failure_sensor(
     name="run_failure_alert",
-    monitored_jobs=ALL_JOBS,
+    # What a timer or a person started belongs to no code location, and what automation started to no job of ours.
+    monitor_all_code_locations=True,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Posts to the webhook when a run fails.",
 )
@@ -25,9 +32,26 @@ def run_failure_alert(context: dg.RunFailureSensorContext) -> dg.SkipReason | No
     webhook = Webhook.from_environment()
     if webhook is None:
         return dg.SkipReason(NO_WEBHOOK)
+    name, message = _cause(context)
+    if name in NO_FAILURE:
+        return dg.SkipReason(NO_FAILURE[name])
     run = context.dagster_run
-    webhook.post(run_failed_text(run.job_name, run.run_id, context.failure_event.message or "no message"))
+    webhook.post(run_failed_text(run.job_name, run.run_id, message))
     return None
+
+
+def _cause(context: dg.RunFailureSensorContext) -> tuple[str, str]:
+    """What a step, or the run before its first step, failed of: the error's name, and what it says."""
+    event = next(iter(context.get_step_failure_events()), context.failure_event)
+    error: Any = getattr(event.event_specific_data, "error", None)
+    while error is not None and error.cause is not None and str(error.cls_name).startswith("Dagster"):
+        # Wrapped around it by Dagster.
+        error = error.cause
+    if error is None or not error.cls_name:
+        return "", context.failure_event.message or "no message"
+    name: str = error.cls_name
+    # The module that stands in front says nothing to whoever reads an alert.
+    return name, f"{name}{error.message.partition(name)[2]}".strip()
 
 
 @dg.sensor(

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from pipelines.contract import EVOLVE, Contract
+from pipelines.decoding import Decoded, DecodingAhead, stage_records
 from pipelines.errors import ContractBroken, NothingToDo
 from pipelines.flatten.validate import prove_validation_works
+from pipelines.flattening import Flattened, stage_tables
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.landing import Landing, Sweep
-from pipelines.publish.snapshot import Snapshot, publish
+from pipelines.publish.snapshot import Snapshot, publish, sweep_leftovers
 from pipelines.retention import Retention, prune
 from pipelines.settings import CONTRACT_VARIABLE
-from pipelines.staging import Decoded, Flattened, Staging, stage_records, stage_tables
-from pipelines.sweeping import Fetch, Progress, SweepRequest, begin
+from pipelines.staging import Staging
+from pipelines.sweeping import Fetch, Progress, SweepRequest, Together, begin
 from pipelines.warehouse import load as warehouse
 from pipelines.warehouse.catalogue import Drift
 from pipelines.warehouse.database import open_warehouse
@@ -37,7 +39,10 @@ SUMMARY_FILE = "summary.json"
 
 
 class Summary(msgspec.Struct):
-    """What the stations before the load found, kept beside the staged tables."""
+    """What the stations before the load found, kept beside the staged tables.
+
+    `pages_ahead`: how many pages were decoded while they were fetched, until the station of records has taken note.
+    """
 
     decoded: Decoded
     fates: Fates = msgspec.field(default_factory=Fates)
@@ -45,6 +50,7 @@ class Summary(msgspec.Struct):
     drift: list[str] = msgspec.field(default_factory=list)
     is_retry: bool = False
     refused_before: int = 0
+    pages_ahead: int | None = None
 
     @property
     def quarantined(self) -> int:
@@ -90,15 +96,20 @@ class Stations:
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
         """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is taken up."""
         landing = begin(self.home, request, now=self._now())
-        with self._accounted(landing):
-            Fetch(self.home, landing, api, progress, now=self._now).run(allow_shrink=request.allow_shrink)
+        with self._accounted(landing), DecodingAhead(self._staging(landing), landing) as ahead:
+            told = Together(progress, ahead)
+            Fetch(self.home, landing, api, told, now=self._now).run(allow_shrink=request.allow_shrink)
+            if decoded := ahead.finish():
+                self._keep(landing, Summary(decoded, pages_ahead=landing.sweep.pages))
         return landing
 
     def stage_records(self) -> tuple[Sweep, Decoded]:
-        """Decode the newest sweep's pages."""
+        """Decode the newest sweep's pages, unless that was done while they were fetched."""
         landing = self._newest()
         with self._accounted(landing):
-            decoded = stage_records(self._staging(landing), landing.sweep.sweep_id, landing.pages())
+            decoded = self._decoded_ahead(landing) or stage_records(
+                self._staging(landing), landing.sweep.sweep_id, landing.pages()
+            )
             self._keep(landing, Summary(decoded, is_retry=landing.sweep.mode == "retry"))
         return landing.sweep, decoded
 
@@ -110,10 +121,15 @@ class Stations:
             prove_validation_works()
             summary = self._summary(landing)
             with open_warehouse(self.home.warehouse_file) as connection:
-                summary.fates = warehouse.settle_fates(connection, staging)
+                summary.fates = warehouse.settle_fates(connection, staging, is_retry=summary.is_retry)
                 warehouse.stage_touched(connection, staging)
                 latest = warehouse.latest_of_sweep(connection, staging, landing.sweep.sweep_id)
-                summary.flattened = stage_tables(staging, landing.sweep.sweep_id, latest)
+                summary.flattened = stage_tables(
+                    staging,
+                    landing.sweep.sweep_id,
+                    latest,
+                    expected=summary.fates.new + summary.fates.changed,
+                )
                 drift = warehouse.drift_of(connection, staging)
                 summary.refused_before = warehouse.refused_before(connection, staging)
             summary.drift = [str(one) for one in drift]
@@ -138,9 +154,15 @@ class Stations:
 
     def publish(self) -> Snapshot:
         """Publish the warehouse as it stands, then remove what retention does not keep."""
-        snapshot = publish(self.home, now=self._now())
-        prune(self.home, self._retention, now=self._now())
-        return snapshot
+        try:
+            return publish(self.home, now=self._now())
+        except BaseException:
+            # On a full disk a half-made copy would be in the way of every later run.
+            sweep_leftovers(self.home)
+            raise
+        finally:
+            # Where nothing could be published, too: the next sweep needs the room.
+            prune(self.home, self._retention, now=self._now())
 
     def rebuild(self) -> dict[str, int]:
         """Derive every table again from the version log; rows by table."""
@@ -184,11 +206,21 @@ class Stations:
     def _keep(self, landing: Landing, summary: Summary) -> None:
         (self._staging(landing).folder / SUMMARY_FILE).write_bytes(msgspec.json.encode(summary))
 
+    def _decoded_ahead(self, landing: Landing) -> Decoded | None:
+        """What was decoded while the pages were fetched, all of them. Asked for a second time, it is done anew."""
+        with suppress(NothingToDo):
+            summary = self._summary(landing)
+            return summary.decoded if summary.pages_ahead == landing.sweep.pages else None
+        return None
+
     def _summary(self, landing: Landing) -> Summary:
-        file = self._staging(landing).folder / SUMMARY_FILE
-        if not file.exists():
-            raise NothingToDo(f"sweep {landing.sweep.sweep_id} has no staged records: materialize records first")
-        return msgspec.json.decode(file.read_bytes(), type=Summary)
+        try:
+            text = (self._staging(landing).folder / SUMMARY_FILE).read_bytes()
+            return msgspec.json.decode(text, type=Summary)
+        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise NothingToDo(
+                f"sweep {landing.sweep.sweep_id} has no staged records: materialize records first"
+            ) from error
 
     def _ledger_row(self, sweep: Sweep, summary: Summary, watermark: datetime | None) -> LedgerRow:
         fates, refused = summary.fates, summary.flattened.refused
@@ -235,18 +267,23 @@ class Stations:
         if sweep.state == "loaded":
             # What is in the warehouse stays in it, whatever fails afterwards.
             return
-        sweep.error, sweep.state = reason, "failed"
-        landing.save()
         staging = self._staging(landing)
-        received = quarantined = 0
-        if (staging.folder / SUMMARY_FILE).exists():
-            summary = self._summary(landing)
-            received, quarantined = summary.decoded.received, summary.quarantined
-        row = LedgerRow(
-            **self._account(sweep), status="failed", records=received, quarantined=quarantined, error=reason
-        )
-        with open_warehouse(self.home.warehouse_file) as connection:
-            warehouse.record_failure(connection, staging, row)
+        try:
+            sweep.error, sweep.state = reason, "failed"
+            landing.save()
+            received = quarantined = 0
+            # A summary that cannot be read may be why it fails.
+            with suppress(NothingToDo):
+                summary = self._summary(landing)
+                received, quarantined = summary.decoded.received, summary.quarantined
+            row = LedgerRow(
+                **self._account(sweep), status="failed", records=received, quarantined=quarantined, error=reason
+            )
+            with open_warehouse(self.home.warehouse_file) as connection:
+                warehouse.record_failure(connection, staging, row)
+        finally:
+            # No station reads it again; of sweeps that fail every five minutes it would fill the disk.
+            shutil.rmtree(staging.folder, ignore_errors=True)
 
 
 def _watermark(sweep: Sweep, newest_update: datetime | None, before: datetime | None) -> datetime | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
+from urllib.parse import parse_qsl
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +21,7 @@ from pipelines.kalshi.answer import read_page
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.errors import KalshiError, PagingFault
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.shards import LandedPage, since_restart
 from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
 from pipelines.landing import Filters, Landing, Mode, Page, Sweep, Traffic
 from pipelines.records.decode import is_json
@@ -58,6 +60,23 @@ class Silent:
 
     def page(self, sweep: Sweep, page: Page) -> None:
         """Say nothing."""
+
+
+class Together:
+    """Several that are told the same."""
+
+    def __init__(self, *told: Progress) -> None:
+        self._told = told
+
+    def resumed(self, sweep: Sweep) -> None:
+        """Tell all."""
+        for one in self._told:
+            one.resumed(sweep)
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """Tell all."""
+        for one in self._told:
+            one.page(sweep, page)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +201,8 @@ class Fetch:
                 f"milestones that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once): if that is right, run "
                 "milestones ingest --full --allow-shrink"
             )
-        self._land(by_id(self._api, absences.twice, not_found=self._sweep.gone))
+        # One odd id must not stop every full sweep: what the API says nothing of stays absent and is asked for again.
+        self._land(by_id(self._api, absences.twice, not_found=self._sweep.gone, unanswered=[]))
 
     def _land_quarantined(self) -> None:
         """What is in quarantine, as pages that are read like any other."""
@@ -205,24 +225,32 @@ class Fetch:
         query = MilestoneQuery(**msgspec.structs.asdict(sweep.filters))
         landed = self._landed_before(seen)
         if sweep.mode == "incremental":
-            return scan(self._api, query, landed=landed)
-        return full_sweep(self._api, query, landed=landed, started_at=sweep.started_at, now=self._now)
+            return scan(self._api, query, landed=[page.next_cursor for page in since_restart(landed)])
+        return full_sweep(
+            self._api,
+            query,
+            landed=landed,
+            started_at=sweep.started_at,
+            now=self._now,
+            connections=self._api.connections,
+        )
 
-    def _landed_before(self, seen: list[pa.Array]) -> list[str | None]:
-        """The cursors that the first scan's landed pages gave, in order. Catch-ups are cheap and begin anew."""
+    def _landed_before(self, seen: list[pa.Array]) -> list[LandedPage]:
+        """What the pages of the first scan gave that were landed before. Catch-ups are cheap and begin anew."""
         if not self._sweep.pages:
             return []
         self._progress.resumed(self._sweep)
-        cursors: list[str | None] = []
-        first_path = None
+        landed = []
         for page in self._landing.pages():
-            first_path = first_path or page.path
-            seen.append(pa.array(read_page(page.body).ids, pa.string()))
-            if page.path == first_path:
-                # Begun again after a refused cursor: what the pages before it gave leads nowhere any more.
-                cursors = cursors if page.cursor is not None else []
-                cursors.append(page.next_cursor)
-        return cursors
+            content = read_page(page.body)
+            seen.append(pa.array(content.ids, pa.string()))
+            asked = dict(parse_qsl(page.path.partition("?")[2]))
+            is_catch_up = "min_updated_ts" in asked and self._sweep.filters.min_updated_ts is None
+            if page.is_list and not is_catch_up:
+                bound = asked.get("minimum_start_date")
+                begins = datetime.fromisoformat(bound) if bound else None
+                landed.append(LandedPage(begins, page.cursor, page.next_cursor, content.starts))
+        return landed
 
     def _traffic(self) -> Traffic:
         before, stats = self._before, self._api.stats

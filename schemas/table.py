@@ -6,7 +6,7 @@ dictionary (schemas.dictionary) are made from the same declaration.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -148,10 +148,16 @@ class Table:
         unique = Rule("key_is_unique", self.key[0], f"({', '.join(self.key)}) is unique", _is_unique(self.key))
         return (*required, unique, *self.rules)
 
-    def from_columns(self, columns: dict[str, list[Any]]) -> pa.Table:
-        """An Arrow table of this schema from one list a column; times are microseconds since 1970 UTC."""
-        schema = self.arrow_schema
-        return pa.Table.from_arrays([pa.array(columns[f.name], type=f.type) for f in schema], schema=schema)
+    def from_columns(self, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+        """An Arrow table of this schema from one sequence a column; times are microseconds since 1970 UTC.
+
+        What is an Arrow column already must have the declared type.
+        """
+        arrays = [
+            values if isinstance(values := columns[f.name], pa.ChunkedArray) else pa.array(values, type=f.type)
+            for f in self.arrow_schema
+        ]
+        return pa.Table.from_arrays(arrays, schema=self.arrow_schema)
 
 
 def _is_present(column: str) -> Callable[[pa.Table], Any]:

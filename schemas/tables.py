@@ -19,7 +19,7 @@ from schemas.table import (
     Table,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of the warehouse and of everything published from it."""
 
 HASH_LENGTH = 32
@@ -401,6 +401,19 @@ ABSENCES = Table(
     key=("milestone_id",),
 )
 
+TOUCHED = Table(
+    name="internal_touched",
+    grain="loaded sweep and what it touched",
+    description="What publishing must write anew: a sweep's own row, one for each milestone, one for each typed table.",
+    columns=(
+        Column("sweep_id", TEXT, "The sweep.", "the sweep"),
+        Column("milestone_id", TEXT, "A milestone of which any row changed.", "id", nullable=True),
+        Column("start_date", TIMESTAMP, "Its start, before or after.", "start_date", nullable=True),
+        Column("table_name", TEXT, "A typed table that was made anew or dropped.", "the catalogue", nullable=True),
+    ),
+    key=("sweep_id", "milestone_id", "start_date", "table_name"),
+)
+
 MILESTONE_VERSIONS = Table(
     name="milestone_versions",
     grain="distinct version of a milestone",
@@ -533,5 +546,5 @@ PUBLISHED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS, MILESTONE_V
 DERIVED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS)
 """Made from the version log alone, and made again from it."""
 
-PRIVATE_TABLES = (EVIDENCE, ABSENCES)
+PRIVATE_TABLES = (EVIDENCE, ABSENCES, TOUCHED)
 """The writer's bookkeeping; nobody should rely on them."""

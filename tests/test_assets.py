@@ -25,7 +25,7 @@ from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.lock import writer_lock
 from schemas.tables import PUBLISHED_TABLES
 
-from .support import NOON, Shell, Shells, contents, milestone, milestone_id, rows_of, serving_shells, tree
+from .support import NOON, Shell, Shells, as_bytes, contents, milestone, milestone_id, rows_of, serving_shells, tree
 
 DECLARED = {table.name: table for table in PUBLISHED_TABLES}
 SPECS = {spec.key.to_user_string(): spec for spec in build_defs().resolve_all_asset_specs()}
@@ -131,6 +131,37 @@ def test_every_check_is_evaluated_and_passes(ran: Ran) -> None:
     specs = {(key.asset_key.to_user_string(), key.name) for key in build_defs().resolve_asset_graph().asset_check_keys}
     assert {(check.asset_key.to_user_string(), check.check_name) for check in ran.checks} == specs
     assert [check.check_name for check in ran.checks if not check.passed] == []
+
+
+def test_what_is_odd_is_warned_of_and_published_all_the_same(
+    shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = shells(tmp_path / "home", ROWS)
+    shell.sweep(mode="full")
+    shell.world.load(
+        as_bytes([milestone(100, primary_event_tickers=[""]), milestone(101, details={"status": 7, "new": True})])
+    )
+    point_at(monkeypatch, shell.home, shell.base_url)
+    ran = Ran(shell)
+    failed = {
+        (check.asset_key.to_user_string(), check.check_name): (check.severity.name, check.description)
+        for check in ran.checks
+        if not check.passed and check.asset_key.path[0] == "tables"
+    }
+    assert failed == {
+        ("tables/milestone_events", "rows_keep_rules"): (
+            "WARN",
+            "1 records refused by milestone_events.event_ticker_is_not_empty",
+        ),
+        ("tables/milestone_details", "details_keep_their_shape"): (
+            "WARN",
+            "football_game: new is boolean; football_game: status is integer",
+        ),
+    }
+    assert (ran.status, Manifest.read(ran.home.latest_snapshot).sweep_id) == (
+        dg.DagsterRunStatus.SUCCESS,
+        shell.value("SELECT max(sweep_id) FROM sweeps"),
+    )
 
 
 # Failed runs

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from pipelines.publish.manifest import Manifest
 from pipelines.warehouse.lock import writer_lock
 from schemas.tables import PUBLISHED_TABLES
 
-from .support import Shell, Shells, milestone, milestone_id, rows_of, serving_shells, tree
+from .support import Shell, Shells, files_of_at_most, milestone, milestone_id, rows_of, serving_shells, tree
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -259,6 +260,29 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, at: Callable[..., Home], 
     assert (tmp_path / "home").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["sql", "select 1"], ["verify"], ["quarantine"], ["rebuild"]], ids=str
+)
+def test_a_home_that_cannot_be_read(
+    tmp_path: Path, at: Callable[..., Home], command: Command, arguments: list[str]
+) -> None:
+    # Longer than any file system takes: no mode stops root from reading.
+    home = at(tmp_path / ("h" * 300))
+    said = command(*arguments)
+    assert (said.status, said.out) == (1, "")
+    assert str(home.root) in said.complaint
+
+
+def test_a_reader_that_has_seen_enough(published: Shell) -> None:
+    program = [sys.executable, "-m", "pipelines.cli", "sql", "--format", "json", "select * from range(100000)"]
+    environment_ = os.environ | environment(published.home.root, DEAD_URL)
+    with subprocess.Popen(program, env=environment_, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (0, b"")
+
+
 WRONG_USE = {
     "no such verb": (["fetch"], "fetch"),
     "no such option": (["ingest", "--fast"], "--fast"),
@@ -269,6 +293,10 @@ WRONG_USE = {
     "ids and everything": (["ingest", "--id", "a", "--full"], "--id stands alone"),
     "everything and filters": (["ingest", "--full", "--type", "x"], "--full reads everything"),
     "two queries": (["sql", "select 1", "select 2"], "select 2"),
+    "fewer rows than none": (["sandbox", "--rows", "-1"], "--rows"),
+    "no requests at all": (["sandbox", "--requests-per-second", "0"], "--requests-per-second"),
+    "fewer changes than none": (["sandbox", "--changes", "-1"], "--changes"),
+    "a list shorter than none": (["quarantine", "--limit", "-1"], "--limit"),
 }
 
 
@@ -282,11 +310,14 @@ def test_wrong_use(tmp_path: Path, at: Callable[..., Home], command: Command, ar
     assert not (tmp_path / "home").exists()
 
 
-def test_a_time_that_is_none(tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
+@pytest.mark.parametrize(
+    "text", ["yesterday", "", "9999-12-31T23:59:59-01:00"], ids=["a word", "empty", "beyond the last year in UTC"]
+)
+def test_a_time_that_is_none(tmp_path: Path, at: Callable[..., Home], command: Command, text: str) -> None:
     at(tmp_path)
-    said = command("ingest", "--since", "yesterday")
+    said = command("ingest", "--since", text)
     assert said.status == 2
-    assert said.complaint == "'yesterday' is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"
+    assert said.complaint == f"{text!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"
 
 
 NEEDS_PUBLISHED = {
@@ -446,6 +477,33 @@ def test_rebuild(published: Shell, at: Callable[..., Home], command: Command) ->
     assert (said.status, said.err) == (0, "")
     assert re.search(r"^\s+99  milestones$", said.out, re.MULTILINE)
     assert f"published as {home.latest_snapshot.resolve()}" in said.out
+
+
+@pytest.mark.parametrize("arguments", [("rebuild",), ("ingest", "--full")], ids=" ".join)
+def test_want_of_room_is_one_line(
+    published: Shell, tmp_path: Path, at: Callable[..., Home], command: Command, arguments: tuple[str, ...]
+) -> None:
+    root = Path(shutil.copytree(published.home.root, tmp_path / "home", symlinks=True))
+    home = at(root, published.base_url)
+    before = tree(home.published)
+    with files_of_at_most(1_000_000):
+        said = command(*arguments)
+    assert said.status == 1
+    assert said.err.splitlines()[-1] == (
+        f"milestones: no space is left for {root}: make room, then run again; what is published is whole"
+    )
+    assert "Traceback" not in said.err
+    assert tree(home.published) == before
+
+
+def test_a_home_that_cannot_be_written_is_not_rebuilt(
+    published: Shell, tmp_path: Path, at: Callable[..., Home], command: Command
+) -> None:
+    root = Path(shutil.copytree(published.home.root, tmp_path / "home", symlinks=True))
+    (root / ".preflight").mkdir()
+    at(root)
+    said = command("rebuild")
+    assert (said.status, said.complaint.partition(" (")[0]) == (1, f"cannot write to {root}")
 
 
 def test_a_sandbox_without_records(tmp_path: Path, command: Command) -> None:

@@ -2,13 +2,19 @@
 
 import pytest
 
-from bench.completeness import Crawl, one_scan, simulate, tally, then_incremental, with_catch_ups
+from bench.completeness import Crawl, in_shards, one_scan, simulate, tally, then_incremental, with_catch_ups
 
 CRAWLS = 40
 
 
 def test_a_full_sweep_misses_nothing() -> None:
     found = tally(with_catch_ups, crawls=CRAWLS)
+
+    assert (found.missed, found.endless) == (0, 0)
+
+
+def test_a_full_sweep_with_several_requests_in_flight_misses_nothing() -> None:
+    found = tally(in_shards, crawls=CRAWLS)
 
     assert (found.missed, found.endless) == (0, 0)
 

@@ -154,6 +154,28 @@ def test_what_was_believed_at_a_time(shell: Shell) -> None:
     assert published(shell, query.format("2020-01-01 00:00:00+00")) == []
 
 
+NULL_ARRAYS: dict[str, Any] = {"related_event_tickers": None, "primary_event_tickers": None}
+SIMULATED_AS: dict[str, dict[str, Any]] = {
+    "a real game": {},
+    "a real game without tickers": NULL_ARRAYS,
+    "a related ticker": {"related_event_tickers": ["SIMNBAGAME"], "primary_event_tickers": None},
+    "a primary ticker": {"related_event_tickers": None, "primary_event_tickers": ["SIMNBAGAME"]},
+    "a main ticker": {"details": {"main_game_event_ticker": "SIMNBAGAME"}} | NULL_ARRAYS,
+    "a session": {"details": {"session_id": "212f3380"}},
+    "no session": {"details": {"session_id": None}},
+    "a ticker that only holds the word": {"related_event_tickers": ["KXSIMNBAGAME", "SIMNBAGAME-26"]},
+}
+
+
+def test_what_was_believed_leaves_out_what_is_simulated_and_no_more(shell: Shell) -> None:
+    shell.world.load(as_bytes(milestone(n, title=name, **SIMULATED_AS[name]) for n, name in enumerate(SIMULATED_AS)))
+    shell.sweep(mode="full")
+    shell.stations.publish()
+    real = published(shell, "SELECT title FROM milestones WHERE NOT is_simulated ORDER BY 1")
+    assert published(shell, f"SELECT title FROM milestones_as_of(TIMESTAMPTZ '{shell.clock()}') ORDER BY 1") == real
+    assert len(real) == 4
+
+
 AS_BELIEVED = """
     milestone_id, category, type, title, start_date, end_date, source_id, main_event_ticker, status, details,
     content_hash
@@ -222,6 +244,17 @@ class TestVanishing:
         ledger = shell.sweep(mode="full")
         assert (ledger.vanished, ledger.unchanged) == (0, 30)
         assert self._vanished(shell) == []
+
+    def test_an_id_that_cannot_be_asked_for_stops_no_sweep(self, shell: Shell) -> None:
+        self._begin(shell)
+        shell.world.load(as_bytes([milestone(100, id="..")]))
+        shell.sweep(mode="full")
+        shell.world.remove("..")
+        shell.world.remove(milestone_id(1))
+        shell.sweep(mode="full", allow_shrink=True)
+        for gone in (1, 0):
+            assert shell.sweep(mode="full", allow_shrink=True).vanished == gone
+        assert self._vanished(shell) == [milestone_id(1)]
 
     def test_partial_sweeps_conclude_nothing(self, shell: Shell) -> None:
         self._begin(shell)
@@ -407,6 +440,42 @@ class TestRetry:
         for _ in range(2):
             assert shell.sweep(mode="retry").quarantined == 1
         assert shell.rows("SELECT count(*), any_value(field) FROM quarantine") == [(1, "title")]
+
+    @pytest.mark.parametrize(
+        ("updated", "title"),
+        [
+            pytest.param("2026-11-20T08:30:00.25Z", "Game 1", id="no newer than what is stored"),
+            pytest.param("0001-01-01T00:00:00Z", "Game 1", id="of a time that nobody knows"),
+            pytest.param("2026-11-20T08:30:01Z", "seven", id="newer"),
+        ],
+    )
+    def test_what_was_refused_long_ago_changes_nothing_that_is_newer(
+        self, shell: Shell, updated: str, title: str
+    ) -> None:
+        self._refuse(shell, milestone(1, title=7, last_updated_ts=updated))
+        ledger = shell.sweep(mode="retry")
+        assert (ledger.changed, ledger.superseded) == ((1, 0) if title == "seven" else (0, 1))
+        assert shell.rows("SELECT count(*) FROM quarantine") == [(0,)]
+        assert shell.rows(f"SELECT title FROM milestones WHERE milestone_id = '{milestone_id(1)}'") == [(title,)]
+
+    def test_what_went_since_does_not_come_back_from_the_quarantine(self, shell: Shell) -> None:
+        self._refuse(shell, milestone(1, title=7, last_updated_ts="2026-11-20T08:30:01Z"))
+        shell.world.remove(milestone_id(1))
+        for vanished in (0, 1):
+            assert shell.sweep(mode="full").vanished == vanished
+        assert shell.sweep(mode="retry").superseded == 1
+        gone = "SELECT count(*) FROM milestones WHERE vanished_at IS NOT NULL"
+        assert shell.rows(gone) == [(1,)]
+        assert shell.rows("SELECT count(*) FROM milestone_versions WHERE version > 1") == [(0,)]
+
+    def _refuse(self, shell: Shell, row: dict[str, Any]) -> None:
+        """A world loaded whole, then one record refused by the code of its day and mended since."""
+        shell.world.load(as_bytes(milestone(number) for number in range(250)))
+        shell.sweep(mode="full")
+        shell.world.remove(milestone_id(1))
+        shell.world.load(as_bytes([row]))
+        assert shell.sweep(mode="full").quarantined == 1
+        change_warehouse(shell, 'UPDATE quarantine SET record = replace(record, \'"title":7\', \'"title":"seven"\')')
 
     def test_an_empty_quarantine_is_said(self, shell: Shell) -> None:
         shell.world.load(as_bytes([milestone(1)]))

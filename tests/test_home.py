@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import HomeUnusable
 from pipelines.home import DEFAULT_HOME, HOME_VARIABLE, Home
+from pipelines.instance import point_dagster_at
 
 
 def test_nothing_lies_outside_and_asking_makes_nothing(tmp_path: Path) -> None:
@@ -18,6 +20,7 @@ def test_nothing_lies_outside_and_asking_makes_nothing(tmp_path: Path) -> None:
         home.warehouse,
         home.warehouse_file,
         home.lock_file,
+        home.start_file,
         home.staging("000001-20261123T120000Z"),
         home.published,
         home.published_duckdb,
@@ -95,3 +98,20 @@ def test_a_probe_that_cannot_be_put_in_place(tmp_path: Path) -> None:
     with pytest.raises(HomeUnusable, match=r"cannot write to .* \(Is a directory\)"):
         Home(tmp_path).preflight()
     assert not (tmp_path / ".preflight.tmp").exists()
+
+
+def test_commands_that_start_together_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    # Set by every start, and given back when the test ends.
+    monkeypatch.setenv("DAGSTER_HOME", str(home.dagster))
+
+    def start(_: int) -> None:
+        home.preflight()
+        point_dagster_at(home)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(start, range(200))) == [None] * 200
+    assert sorted(path.name for path in home.root.iterdir()) == ["dagster", "published", "raw", "warehouse"]
+    assert [path.name for path in home.dagster.iterdir()] == ["dagster.yaml"]

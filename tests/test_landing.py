@@ -68,6 +68,21 @@ def test_nothing_landed(tmp_path: Path) -> None:
     assert Landing.newest(tmp_path) is None
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b'{"sweep_id": "0000', b'{"sweep_id": 3}', b"\xff\x00\xfe"],
+    ids=["empty", "cut", "of another shape", "no text"],
+)
+def test_a_folder_whose_sweep_file_is_damaged_holds_nothing_and_numbers_go_on(tmp_path: Path, damage: bytes) -> None:
+    whole = begin(tmp_path)
+    damaged = begin(tmp_path)
+    (damaged.folder / SWEEP_FILE).write_bytes(damage)
+    newest = Landing.newest(tmp_path)
+    assert newest is not None
+    assert newest.sweep.sweep_id == whole.sweep.sweep_id
+    assert begin(tmp_path).sweep.sweep_id.startswith("000003-")
+
+
 def test_a_folder_killed_before_its_sweep_file_holds_nothing(tmp_path: Path) -> None:
     whole = begin(tmp_path)
     killed = begin(tmp_path)

@@ -23,7 +23,7 @@ from pipelines.published import (
 from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES
 
-from .support import Shell, milestone, serving_shells
+from .support import Shell, as_bytes, milestone, serving_shells
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +135,18 @@ def test_the_status(published: Shell) -> None:
     assert found.drift == []
     assert found.unpublished is None
     assert len(status(published.home, sweeps=1).sweeps) == 1
+
+
+def test_the_status_names_new_fields_of_known_types(tmp_path: Path) -> None:
+    grown = [milestone(2, details={"x": 2, "y": "s"}), milestone(3, type="game", details={"z": 1})]
+    with serving_shells() as shells:
+        shell = shells(tmp_path / "home", [milestone(1, details={"x": 1})])
+        shell.sweep(mode="full")
+        shell.world.load(as_bytes(grown))
+        shell.sweep(mode="full")
+    shell.stations.publish()
+    found = status(shell.home).drift
+    assert [(field["type"], field["path"], field["kinds"]) for field in found] == [("football_game", "y", "string")]
 
 
 def test_the_status_names_what_came_after_the_publishing(home: Home) -> None:

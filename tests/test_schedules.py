@@ -56,14 +56,37 @@ def test_a_tick_asks_for_its_sweep(
     assert dg.validate_run_config(job, request.run_config)
 
 
-@pytest.mark.parametrize("schedule", ALL_SCHEDULES, ids=lambda schedule: schedule.name)
-def test_a_tick_skips_while_somebody_writes(
-    schedule: dg.ScheduleDefinition, home: Home, instance: dg.DagsterInstance
-) -> None:
+def test_an_incremental_tick_skips_while_somebody_writes(home: Home, instance: dg.DagsterInstance) -> None:
     with writer_lock(home, purpose="a test"):
-        said = tick(schedule, instance)
+        said = tick(incremental_schedule, instance)
     assert isinstance(said, str)
     assert said.endswith("(a test) is under way")
+
+
+def launched(instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, status: dg.DagsterRunStatus) -> str:
+    """The run of a tick, as far as the daemon has got with it."""
+    request = tick(schedule, instance)
+    assert isinstance(request, dg.RunRequest)
+    job = build_defs().resolve_job_def(INGEST_JOB)
+    return instance.create_run_for_job(job, tags=dict(request.tags), status=status).run_id
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_a_full_tick_waits_behind_an_incremental_sweep(
+    home: Home, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    """Both fall due at once after a downtime: to skip would leave the full sweep out for a day."""
+    launched(instance, incremental_schedule, status)
+    with writer_lock(home, purpose="that run"):
+        assert isinstance(tick(full_schedule, instance), dg.RunRequest)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_a_full_tick_skips_while_a_full_sweep_is_under_way(
+    home: Home, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    run_id = launched(instance, full_schedule, status)
+    assert tick(full_schedule, instance) == f"run {run_id} is under way"
 
 
 def test_a_tick_skips_while_a_run_waits_in_the_queue(home: Home, instance: dg.DagsterInstance) -> None:

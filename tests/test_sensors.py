@@ -1,6 +1,7 @@
 """Sensors: a webhook hears of failed runs and of checks that turn, once, and never of a secret."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,6 +11,7 @@ import dagster as dg
 import pytest
 
 from pipelines.alerts import AlertNotDelivered
+from pipelines.errors import SweepRefused, WarehouseBusy
 from pipelines.sensors import CHECK_KEYS, check_failure_alert, run_failure_alert, turned_checks
 
 CANARY = "canary-5e0c1"
@@ -104,12 +106,19 @@ def test_what_could_not_be_delivered_is_told_at_the_next_tick(receiver: Receiver
     assert len(receiver.texts) == 1
 
 
-def test_a_failed_run_is_told(receiver: Receiver) -> None:
-    @dg.op
-    def breaks() -> None:
-        raise ValueError(f"the API said no, {CANARY}")
+def fail(error: Exception, *, in_resource: bool = False) -> str | None:
+    """Let a run of nobody's job fail, as the command's and automation's runs are; why the sensor skipped, if it did."""
 
-    @dg.job
+    @dg.resource
+    def needed() -> None:
+        if in_resource:
+            raise error
+
+    @dg.op(required_resource_keys={"needed"})
+    def breaks() -> None:
+        raise error
+
+    @dg.job(resource_defs={"needed": needed})
     def failing() -> None:
         breaks()
 
@@ -121,11 +130,53 @@ def test_a_failed_run_is_told(receiver: Receiver) -> None:
             dagster_instance=instance,
             dagster_run=result.dagster_run,
         ).for_run_failure()
-        run_failure_alert(context)
+        skipped = run_failure_alert(context)
+    assert skipped is None or isinstance(skipped, dg.SkipReason)
+    return skipped.skip_message if skipped else None
+
+
+@pytest.mark.parametrize("in_resource", [False, True], ids=["in a step", "before the first step"])
+def test_a_failed_run_is_told_with_what_it_failed_of(receiver: Receiver, in_resource: bool) -> None:
+    assert fail(SweepRefused(f"the API listed 0 records, {CANARY}"), in_resource=in_resource) is None
     (text,) = receiver.texts
-    assert "failing" in text
-    assert result.run_id[:8] in text
-    assert CANARY not in text
+    assert re.fullmatch(r"Run failed: failing \(run \S+\): SweepRefused: the API listed 0 records, \*\*\*", text)
+
+
+def test_an_error_without_a_text_is_named(receiver: Receiver) -> None:
+    fail(ZeroDivisionError())
+    (text,) = receiver.texts
+    assert text.endswith("): ZeroDivisionError")
+
+
+def test_a_busy_warehouse_is_no_alert(receiver: Receiver) -> None:
+    skipped = fail(WarehouseBusy("home", "process 7"), in_resource=True)
+    assert skipped == "another run held the warehouse, which is no failure"
+    assert receiver.texts == []
+
+
+def test_a_failed_command_is_seen_by_the_sensor(
+    receiver: Receiver, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """Evaluated as the daemon does it, over what is in storage: a command's run belongs to no code location."""
+
+    @dg.job
+    def ingest() -> None:
+        @dg.op
+        def breaks() -> None:
+            raise SweepRefused("the API listed 0 records")
+
+        breaks()
+
+    def sense_runs(cursor: str | None) -> str | None:
+        with dg.build_sensor_context(
+            instance=instance, cursor=cursor, repository_name="__repository__", sensor_name="run_failure_alert"
+        ) as context:
+            return run_failure_alert.evaluate_tick(context).cursor
+
+    cursor = sense_runs(None)
+    ingest.execute_in_process(instance=instance, raise_on_error=False)
+    sense_runs(cursor)
+    assert [text.rpartition("): ")[2] for text in receiver.texts] == ["SweepRefused: the API listed 0 records"]
 
 
 def test_without_a_webhook_nothing_is_read(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.decoding import Decoded, stage_records
+from pipelines.flattening import stage_tables
 from pipelines.landing import Page
-from pipelines.staging import ROWS_PER_BATCH, Decoded, Staging, stage_records, stage_tables
+from pipelines.staging import ROWS_PER_BATCH, Staging
 from schemas.tables import FLAT_TABLES, LATEST, QUARANTINE, RECORDS
 
 from .support import NOON, ZERO_TIME, milestone, milestone_id, page_body

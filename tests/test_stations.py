@@ -35,6 +35,7 @@ from .support import (
     Shells,
     as_bytes,
     contents,
+    files_of_at_most,
     loaded_milestones,
     milestone,
     milestone_id,
@@ -559,6 +560,42 @@ def test_any_station_can_be_done_again(shell: Shell, again: str) -> None:
     for station in STATIONS.values():
         station(shell.stations)
     assert contents(shell.home.warehouse_file, without=frozenset({"finished_at"})) == once
+
+
+def test_a_sweep_that_failed_leaves_no_staging(shell: Shell) -> None:
+    landing = shell.land()
+    shell.stations.stage_records()
+    staging = shell.home.staging(landing.sweep.sweep_id)
+    (staging / "records.parquet").write_bytes(b"damaged")
+    with pytest.raises(Exception, match=r"records\.parquet"):
+        shell.stations.stage_tables()
+    assert not staging.exists()
+    assert shell.rows("SELECT status, records FROM sweeps") == [("failed", 3)]
+
+
+def test_a_damaged_summary_is_none(shell: Shell) -> None:
+    landing = shell.land()
+    shell.stations.stage_records()
+    (shell.home.staging(landing.sweep.sweep_id) / "summary.json").write_bytes(b'{"decoded": {')
+    with pytest.raises(NothingToDo, match="materialize records first"):
+        shell.stations.stage_tables()
+    shell.stations.stage_records()
+    shell.stations.stage_tables()
+    assert shell.stations.load().new == 3
+
+
+def test_a_publish_without_room_leaves_what_was_there_and_nothing_else(shell: Shell) -> None:
+    shell.sweep()
+    shell.stations.publish()
+    before = tree(shell.home.published)
+    shell.world.edit_title(milestone_id(2), "Game 2, moved indoors")
+    ledger = shell.sweep()
+    with files_of_at_most(100_000), pytest.raises(OSError, match="File too large"):
+        shell.stations.publish()
+    assert tree(shell.home.published) == before
+    assert not shell.home.staging(ledger.sweep_id).exists(), "the next sweep needs the room"
+    shell.stations.publish()
+    assert tree(shell.home.published) != before
 
 
 def test_a_lost_staging_folder_is_made_again_from_the_pages(shell: Shell) -> None:

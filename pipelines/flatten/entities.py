@@ -35,12 +35,14 @@ def entities(details: dict[str, Any]) -> list[Entity]:
         for position, entity_id in enumerate(value if isinstance(value, list) else [value])
         if isinstance(entity_id, str) and _UUID.fullmatch(entity_id)
     ]
-    roles = _roles({key: stem for key, *_ in found if (stem := _stem(key)) is not None})
+    roles = _roles(tuple(dict.fromkeys(key for key, *_ in found)))
     return [Entity(roles[key], position, entity_id, key) for key, position, entity_id in found]
 
 
-def _roles(stems: dict[str, str]) -> dict[str, str]:
-    """The role of each key, given its stem; no two keys share one."""
+@lru_cache(maxsize=4_096)
+def _roles(keys: tuple[str, ...]) -> dict[str, str]:
+    """The role of each key; no two keys share one. Types have few sets of keys."""
+    stems = {key: stem for key in keys if (stem := _stem(key)) is not None}
     with_stem = Counter(stems.values())
     claims = Counter(name for stem in stems.values() for name in {_role(stem), stem})
 

@@ -41,7 +41,8 @@ def events(related: list[str], primary: list[str], main: str | None) -> list[Eve
 
 
 def _first_positions(tickers: list[str]) -> dict[str, int]:
-    positions: dict[str, int] = {}
-    for position, ticker in enumerate(tickers):
-        positions.setdefault(ticker, position)
+    positions = dict(zip(tickers, range(len(tickers)), strict=True))
+    if len(positions) < len(tickers):
+        # One comes twice: written backwards, the first is the one that stays.
+        positions = {ticker: position for position, ticker in reversed(list(enumerate(tickers)))}
     return positions

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from pipelines.flatten.changes import Change, changes
-from pipelines.flatten.details import leaves
+from pipelines.flatten.details import LeafColumns
 from pipelines.flatten.entities import entities
 from pipelines.flatten.events import Event, events, main_event_ticker
 from pipelines.records.canonical import canonical_json
@@ -18,7 +20,7 @@ from schemas.api import KNOWN_FIELDS, JsonObject, object_decoder
 from schemas.categories import category_group
 from schemas.table import Table
 from schemas.tables import (
-    FLAT_TABLES,
+    LATEST,
     MILESTONE_CHANGES,
     MILESTONE_DETAILS,
     MILESTONE_ENTITIES,
@@ -35,20 +37,30 @@ PLACEHOLDER_FROM = 946_684_800_000_000
 PLACEHOLDER_UNTIL = PLACEHOLDER_FROM + 2 * 86_400_000_000
 
 
+class _Parts(msgspec.Struct):
+    """What is taken out of a record as it stands in its text."""
+
+    details: msgspec.Raw
+
+
+_parts_decoder = msgspec.json.Decoder(_Parts)
+
+
 class _Rows:
-    """Rows of one table, kept as one list a column so that Arrow takes them without a pass over tuples."""
+    """Rows of one table, turned into columns at the end."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.lists: list[list[Any]] = [[] for _ in table.columns]
-
-    def extend(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        for row in rows:
-            for values, value in zip(self.lists, row, strict=True):
-                values.append(value)
+        self.rows: list[tuple[Any, ...]] = []
 
     def to_arrow(self) -> pa.Table:
-        return self.table.from_columns(dict(zip(self.table.arrow_schema.names, self.lists, strict=True)))
+        return self.table.from_columns(_transposed(self.table.arrow_schema.names, self.rows))
+
+
+def _transposed(names: Sequence[str], rows: list[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
+    """Rows as columns: in one go, since a step for each value costs more."""
+    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return dict(zip(names, columns, strict=True))
 
 
 def flatten(latest: pa.Table) -> dict[str, pa.Table]:
@@ -56,23 +68,45 @@ def flatten(latest: pa.Table) -> dict[str, pa.Table]:
 
     The records must have passed `pipelines.records.decode`; nothing is checked again here.
     """
-    rows = {table.name: _Rows(table) for table in FLAT_TABLES}
-    milestones, of_events = rows[MILESTONES.name], rows[MILESTONE_EVENTS.name]
-    sources, participants = rows[MILESTONE_SOURCES.name], rows[MILESTONE_ENTITIES.name]
-    details_leaves = rows[MILESTONE_DETAILS.name]
-    for version in _as_rows(latest):
-        milestone_id = version["milestone_id"]
-        record = object_decoder.decode(version["record"])
+    milestones: list[tuple[Any, ...]] = []
+    of_events, sources, participants = map(_Rows, (MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_ENTITIES))
+    of_details = LeafColumns()
+    milestone_ids = latest["milestone_id"].to_pylist()
+    for milestone_id, text in zip(milestone_ids, latest["record"].to_pylist(), strict=True):
+        record = object_decoder.decode(text)
         details = record["details"]
         of_this = events(
             record["related_event_tickers"] or [], record["primary_event_tickers"] or [], main_event_ticker(details)
         )
-        milestones.extend([_milestone(version, record, of_this)])
-        of_events.extend((milestone_id, *event) for event in of_this)
-        sources.extend((milestone_id, *source) for source in (record.get("source_ids") or {}).items())
-        participants.extend((milestone_id, *entity) for entity in entities(details))
-        details_leaves.extend((milestone_id, *leaf) for leaf in leaves(details))
-    return {name: of_table.to_arrow() for name, of_table in rows.items()}
+        milestones.append(_milestone(text, record, of_this))
+        of_events.rows += [(milestone_id, *event) for event in of_this]
+        sources.rows += [(milestone_id, *source) for source in (record.get("source_ids") or {}).items()]
+        participants.rows += [(milestone_id, *entity) for entity in entities(details)]
+        of_details.add(details)
+    of_records = {MILESTONES.name: _with_lives(milestones, latest)}
+    of_lists = {rows.table.name: rows.to_arrow() for rows in (of_events, sources, participants)}
+    return of_records | of_lists | {MILESTONE_DETAILS.name: _of_leaves(milestone_ids, of_details)}
+
+
+def _with_lives(milestones: list[tuple[Any, ...]], latest: pa.Table) -> pa.Table:
+    """What was read from the records, beside what the log knows of their milestones, which stays in Arrow."""
+    return MILESTONES.from_columns(
+        {name: latest[name] for name in LATEST.arrow_schema.names if name in MILESTONES.arrow_schema.names}
+        | _transposed(_OF_RECORD, milestones)
+    )
+
+
+def _of_leaves(milestone_ids: list[str], columns: LeafColumns) -> pa.Table:
+    return MILESTONE_DETAILS.from_columns(
+        {
+            "milestone_id": list(chain.from_iterable(map(repeat, milestone_ids, columns.counts))),
+            "path": columns.paths,
+            "field": columns.fields,
+            "kind": columns.kinds,
+            "value": columns.values,
+            "value_number": columns.numbers,
+        }
+    )
 
 
 def flatten_changes(latest: pa.Table) -> pa.Table:
@@ -84,10 +118,10 @@ def flatten_changes(latest: pa.Table) -> pa.Table:
         found = changes(object_decoder.decode(version["previous_record"]), object_decoder.decode(version["record"]))
         if version["was_vanished_at"] is not None:
             found.append(Change("vanished_at", rfc3339(version["was_vanished_at"]), None))
-        rows.extend(
+        rows.rows += [
             (version["milestone_id"], version["version"], position, *change, version["last_changed_at"])
             for position, change in enumerate(found, start=1)
-        )
+        ]
     return rows.to_arrow()
 
 
@@ -100,14 +134,17 @@ def _as_rows(latest: pa.Table) -> Iterable[dict[str, Any]]:
     return (dict(zip(latest.column_names, values, strict=True)) for values in zip(*columns, strict=True))
 
 
-def _milestone(version: dict[str, Any], record: JsonObject, of_this: list[Event]) -> tuple[Any, ...]:
+_OF_RECORD = tuple(name for name in MILESTONES.arrow_schema.names if name not in LATEST.arrow_schema.names)
+
+
+def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any, ...]:
+    """The columns of `milestones` that a record alone says, in their order; `text` is its canonical JSON."""
     details = record["details"]
     status = details.get("status")
     start_date = parse_rfc3339(record["start_date"])
     end_date = parse_rfc3339(record["end_date"]) if record.get("end_date") is not None else None
-    extra = {key: value for key, value in record.items() if key not in KNOWN_FIELDS}
+    extra = {key: record[key] for key in record.keys() - KNOWN_FIELDS}
     return (
-        version["milestone_id"],
         record["category"],
         category_group(record["category"]),
         record["type"],
@@ -118,21 +155,17 @@ def _milestone(version: dict[str, Any], record: JsonObject, of_this: list[Event]
         record.get("source_id"),
         main_event_ticker(details),
         status if isinstance(status, str) else None,
-        canonical_json(details).decode(),
+        # A part of a canonical text is canonical itself.
+        bytes(_parts_decoder.decode(text).details).decode(),
         canonical_json(extra).decode() if extra else None,
-        version["last_updated_ts"],
         is_simulated(details, [event.event_ticker for event in of_this]),
         _is_placeholder(start_date) or _is_placeholder(end_date),
-        version["content_hash"],
-        version["first_seen_at"],
-        version["last_changed_at"],
-        version["vanished_at"],
     )
 
 
 def is_simulated(details: JsonObject, tickers: Iterable[str]) -> bool:
     """A game that Kalshi simulates in production; such games change daily and look live."""
-    return details.get("session_id") is not None or any(_SIMULATED_TICKER.fullmatch(ticker) for ticker in tickers)
+    return details.get("session_id") is not None or any(map(_SIMULATED_TICKER.fullmatch, tickers))
 
 
 def _is_placeholder(time: int | None) -> bool:

@@ -21,8 +21,9 @@ class Answer:
     """One good answer.
 
     `body` is the JSON exactly as sent (content encoding undone); `ids` holds each milestone's id, in order, and a
-    digest for a record whose id cannot be read; `next_cursor` is None on the last page; `fetched_at` is UTC;
-    `url_path` is the path below the base URL.
+    digest for a record whose id cannot be read; `starts` and `updates` their start_date and last_updated_ts as sent,
+    "" where one cannot be read; `next_cursor` is None on the last page; `fetched_at` is UTC; `url_path` is the path
+    below the base URL.
     """
 
     body: bytes
@@ -30,6 +31,8 @@ class Answer:
     ids: tuple[str, ...]
     fetched_at: datetime
     url_path: str
+    starts: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()
 
     @property
     def records(self) -> int:
@@ -44,6 +47,8 @@ class Content:
     body: bytes
     ids: tuple[str, ...]
     next_cursor: str | None = None
+    starts: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()
 
 
 class NotJson(Exception):
@@ -61,10 +66,16 @@ def read_page(body: bytes) -> Content:
     "no milestones" they would pass for an empty world.
     """
     try:
-        page = raw_page_decoder.decode(body)
+        heads, cursor = _heads(body)
     except (ValueError, RecursionError) as error:
         raise _why_not(error, body) from error
-    return Content(body, tuple(_identity(raw) for raw in page.milestones), page.cursor or None)
+    return Content(
+        body,
+        ids=tuple(head.id for head in heads),
+        next_cursor=cursor or None,
+        starts=tuple(head.start_date for head in heads),
+        updates=tuple(head.last_updated_ts for head in heads),
+    )
 
 
 def read_single(body: bytes) -> Content:
@@ -74,6 +85,40 @@ def read_single(body: bytes) -> Content:
     except (ValueError, RecursionError) as error:
         raise _why_not(error, body) from error
     return Content(body, (_identity(milestone),))
+
+
+class _Head(msgspec.Struct):
+    """What a milestone says of itself to a sweep."""
+
+    id: str
+    start_date: str = ""
+    last_updated_ts: str = ""
+
+
+class _Page(msgspec.Struct):
+    milestones: list[_Head]
+    cursor: str | None = None
+
+
+_head_decoder = msgspec.json.Decoder(_Head)
+_page_decoder = msgspec.json.Decoder(_Page)
+
+
+def _heads(body: bytes) -> tuple[list[_Head], str | None]:
+    """The heads of a page: all in one go, or one by one where that does not succeed. Raises what msgspec raises."""
+    try:
+        page = _page_decoder.decode(body)
+    except (ValueError, RecursionError):
+        raws = raw_page_decoder.decode(body)
+        return [_head(raw) for raw in raws.milestones], raws.cursor
+    return page.milestones, page.cursor
+
+
+def _head(raw: msgspec.Raw) -> _Head:
+    try:
+        return _head_decoder.decode(raw)
+    except (ValueError, RecursionError):
+        return _Head(_identity(raw))
 
 
 class _Identity(msgspec.Struct):

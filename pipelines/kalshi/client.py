@@ -44,6 +44,10 @@ ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 2.0
 PIECE_BYTES = 64 * 1024
 
+MAX_CONNECTIONS = 8
+ANSWER_SECONDS = 0.25
+"""What an answer may take before its latency, and not the pace, bounds a sweep that has one request in flight."""
+
 _LOG = logging.getLogger(__name__)
 # What a request in flight can raise: requests wraps most of urllib3, but nothing that streaming raises.
 _IN_FLIGHT = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -95,10 +99,19 @@ class _Fault:
     excerpt: bytes = b""
 
 
+def connections_for(requests_per_second: float | None) -> int:
+    """How many requests to have in flight so that the pace, and not the answers' latency, bounds a sweep."""
+    if not requests_per_second:
+        # Only a server on loopback is asked without a pace.
+        return 1
+    return max(1, min(MAX_CONNECTIONS, math.ceil(requests_per_second * ANSWER_SECONDS)))
+
+
 class KalshiClient:
     """The milestones of one API, read politely. Threads may share it; close it, or use it as a context manager.
 
-    Every call raises KalshiError. `requests_per_second` None or 0 switches pacing off. `deadline_seconds` is the
+    Every call raises KalshiError. `requests_per_second` None or 0 switches pacing off. `connections` says how many
+    requests a sweep should have in flight; None takes what the pace needs. `deadline_seconds` is the
     wall-clock time of one page with all its tries and waits, from its first turn on. Clock, now, sleep, random and
     session are for tests to inject; an injected session must verify TLS and stays the caller's to close.
     """
@@ -108,6 +121,7 @@ class KalshiClient:
         base_url: str,
         *,
         requests_per_second: float | None = 4.0,
+        connections: int | None = None,
         deadline_seconds: float = 60.0,
         max_body_bytes: int = MAX_BODY_BYTES,
         session: requests.Session | None = None,
@@ -121,6 +135,7 @@ class KalshiClient:
         if session is not None and session.verify is False:
             raise ValueError("the session does not verify TLS: name a private authority in session.verify instead")
         self.base_url = check_base_url(base_url)
+        self.connections = connections or connections_for(requests_per_second)
         self.stats = Stats()
         self._owns_session = session is None
         self._session = session or transport.build_session()
@@ -172,6 +187,8 @@ class KalshiClient:
             body=outcome.body,
             next_cursor=outcome.next_cursor,
             ids=outcome.ids,
+            starts=outcome.starts,
+            updates=outcome.updates,
             fetched_at=self._now(),
             url_path=path,
         )

@@ -1,7 +1,8 @@
 """Sweeps: which pages are asked for, in which order, and when everything has been read.
 
 The list is a scan ordered by start: a milestone whose start moves back over the scan is missed by it, so a scan of
-the whole list is complete only after catch-ups by `min_updated_ts` from its own start.
+the whole list is complete only after catch-ups by `min_updated_ts` from its own start. The same holds of a scan in
+several places at once.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlencode
 
-import msgspec
-
 from pipelines.kalshi.answer import Answer
-from pipelines.kalshi.errors import InvalidCursor, NotFound, PagingFault
+from pipelines.kalshi.errors import BadRequest, InvalidCursor, NotFound, PagingFault
 from pipelines.kalshi.paging import Paging
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.shards import Disordered, LandedPage, Shard, Shards
+from pipelines.kalshi.workers import Workers
 from schemas.api import raw_page_decoder
 
 OVERLAP_SECONDS = 300
@@ -34,7 +35,7 @@ class Api(Protocol):
         """One page of the list."""
 
     def get_milestone(self, milestone_id: str) -> Answer:
-        """One milestone. Raises NotFound."""
+        """One milestone. Raises NotFound, BadRequest, and ValueError for an id that cannot be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,49 @@ def scan(api: Api, query: MilestoneQuery, *, landed: Sequence[str | None] = ()) 
             has_restarted, paging = True, Paging()
             continue
         paging.advance(answer.next_cursor, answer.ids)
-        yield Fetched(f"{answer.url_path}?{urlencode(query.params())}", cursor, answer)
+        yield _fetched(answer, query, cursor)
+
+
+def scan_in_shards(
+    api: Api, query: MilestoneQuery, *, now: datetime, connections: int, landed: Sequence[LandedPage] = ()
+) -> Iterator[Fetched]:
+    """Every page of a query, with several connections in several places of the list; see `pipelines.kalshi.shards`.
+
+    `landed` are the pages of an interrupted scan. Where the list turns out not to be ordered by start after all it is
+    read once more, from its beginning to its end.
+    """
+    try:
+        yield from _in_shards(api, Shards(query, now=now, landed=landed), connections)
+    except Disordered:
+        yield from scan(api, query)
+
+
+def _in_shards(api: Api, shards: Shards, connections: int) -> Iterator[Fetched]:
+    def ask(shard: Shard) -> Answer:
+        return api.list_page(shards.query_of(shard), shard.paging.next_cursor)
+
+    with Workers(connections, ask) as workers:
+        while True:
+            while workers.has_room and (shard := shards.next()) is not None:
+                workers.begin(shard)
+            if not workers.running:
+                return
+            done = workers.wait()
+            shard, cursor = done.task, done.task.paging.next_cursor
+            shard.is_asked = False
+            if isinstance(done.fault, InvalidCursor) and cursor is not None and not shard.has_restarted:
+                shard.restart()
+                continue
+            if done.fault is not None:
+                raise done.fault
+            assert done.result is not None  # noqa: S101 - one or the other
+            answer = done.result
+            shards.take(shard, answer.next_cursor, answer.ids, answer.starts)
+            yield _fetched(answer, shards.query_of(shard), cursor)
+
+
+def _fetched(answer: Answer, query: MilestoneQuery, cursor: str | None) -> Fetched:
+    return Fetched(f"{answer.url_path}?{urlencode(query.params())}", cursor, answer)
 
 
 def full_sweep(
@@ -72,12 +115,13 @@ def full_sweep(
     *,
     started_at: datetime,
     now: Callable[[], datetime],
-    landed: Sequence[str | None] = (),
+    connections: int = 1,
+    landed: Sequence[LandedPage] = (),
 ) -> Iterator[Fetched]:
     """Every page, then catch-ups until one cannot have missed anything. Raises PagingFault when none ever does."""
     newest = 0
-    for fetched in scan(api, query, landed=landed):
-        newest = max(newest, _newest_update(fetched.answer.body))
+    for fetched in scan_in_shards(api, query, now=started_at, connections=connections, landed=landed):
+        newest = max(newest, _newest_update(fetched.answer.updates))
         yield fetched
     since = seconds_before(started_at, OVERLAP_SECONDS)
     seen: set[bytes] = set()
@@ -89,7 +133,7 @@ def full_sweep(
             records = _digests(fetched.answer.body)
             new += len(records - seen)
             seen |= records
-            newest = max(newest, _newest_update(fetched.answer.body))
+            newest = max(newest, _newest_update(fetched.answer.updates))
             yield fetched
         # Whatever moves from now on carries a later time than what had been seen before this catch-up began, by the
         # API's own clock: the next one need not look back further.
@@ -104,13 +148,23 @@ def full_sweep(
     )
 
 
-def by_id(api: Api, milestone_ids: Iterable[str], *, not_found: list[str]) -> Iterator[Fetched]:
-    """One answer an id; ids that the API does not know are added to `not_found`."""
+def by_id(
+    api: Api, milestone_ids: Iterable[str], *, not_found: list[str], unanswered: list[str] | None = None
+) -> Iterator[Fetched]:
+    """One answer an id; ids that the API does not know are added to `not_found`.
+
+    Ids that cannot be asked for, or that the API refuses as ids, are added to `unanswered`; without it they are raised.
+    """
     for milestone_id in milestone_ids:
         try:
             answer = api.get_milestone(milestone_id)
         except NotFound:
             not_found.append(milestone_id)
+            continue
+        except (BadRequest, ValueError):
+            if unanswered is None:
+                raise
+            unanswered.append(milestone_id)
             continue
         yield Fetched(answer.url_path, None, answer)
 
@@ -120,24 +174,10 @@ def seconds_before(moment: datetime, seconds: int) -> int:
     return int(moment.timestamp()) - seconds
 
 
-class _Updated(msgspec.Struct):
-    last_updated_ts: str
-
-
-_updated_decoder = msgspec.json.Decoder(_Updated)
-
-
-def _newest_update(body: bytes) -> int:
-    """The newest last_updated_ts on a page, in whole Unix seconds; 0 where none can be read."""
-    newest = ""
-    for raw in raw_page_decoder.decode(body).milestones:
-        try:
-            text = _updated_decoder.decode(raw).last_updated_ts
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue
-        # Text in UTC sorts by time up to the seconds.
-        if text.endswith("Z") and text[:19] > newest:
-            newest = text[:19]
+def _newest_update(updates: Iterable[str]) -> int:
+    """The newest last_updated_ts of a page, in whole Unix seconds; 0 where none can be read."""
+    # Text in UTC sorts by time up to the seconds.
+    newest = max((text[:19] for text in updates if text.endswith("Z")), default="")
     try:
         return max(0, int(datetime.fromisoformat(f"{newest}+00:00").timestamp()))
     except ValueError:

@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import msgspec
@@ -33,13 +33,17 @@ class PublishedFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a snapshot consists of, and which sweep it stands after."""
+    """What a snapshot consists of, and which sweep it stands after.
+
+    `ranges` are the first days of the ranges of starts that its large tables are split into.
+    """
 
     snapshot: str
     schema_version: int
     created_at: datetime
     sweep_id: str | None
     files: list[PublishedFile]
+    ranges: tuple[date, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Keep it in the snapshot's folder."""

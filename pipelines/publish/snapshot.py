@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
-from pipelines.errors import NothingToDo
+from pipelines.errors import NothingToDo, PublishedDiffers
 from pipelines.home import Home
+from pipelines.publish.duckdb_file import OF_NO_MILESTONE, WAREHOUSE, make_next, retire
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
+from pipelines.publish.parquet import Before, SnapshotWriter
+from pipelines.publish.partitions import Ranges, split
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
-from pipelines.publish.views import create_views
-from pipelines.reader import open_reader
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import discard, open_copy
-from schemas.sql import quote
-from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
+from pipelines.warehouse.database import attach_reading, open_copy
+from pipelines.warehouse.touched import touched_since
+from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 
-ROWS_PER_GROUP = 100_000
 _SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
 
@@ -41,7 +40,11 @@ class Snapshot:
     @property
     def rows(self) -> dict[str, int]:
         """Rows by table."""
-        return {file.table: file.rows for file in self.manifest.files if file.table}
+        rows: Counter[str] = Counter()
+        for file in self.manifest.files:
+            if file.table:
+                rows[file.table] += file.rows
+        return dict(rows)
 
     @property
     def bytes(self) -> int:
@@ -54,59 +57,66 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
     home.snapshots.mkdir(parents=True, exist_ok=True)
-    _sweep_leftovers(home)
+    sweep_leftovers(home)
     name = f"{_next_number(home.snapshots):06d}-{now:%Y%m%dT%H%M%SZ}"
     building = home.snapshots / (name + TEMPORARY_SUFFIX)
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
-    discard(copy)
-    shutil.copyfile(home.warehouse_file, copy)
-    with open_copy(copy) as connection:
-        for table in PRIVATE_TABLES:
-            connection.execute(f"DROP TABLE {quote(table.name)}")
-        create_views(connection)
-    sync(copy)
-    with open_reader(copy) as connection:
-        schemas: dict[str, pa.Schema | None] = {table.name: table.arrow_schema for table in PUBLISHED_TABLES}
-        schemas |= dict.fromkeys(sorted(typed_tables(connection).values()))
-        files = [
-            _write_table(connection, table, schema, building, home.snapshots.name, name)
-            for table, schema in schemas.items()
-        ]
-        files.append(write_summary(connection, name, building, now=now))
-        newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
+    make_next(home, copy)
+    files, ranges, newest = _write_tables(home, copy, building, now=now)
     files.append(describe(copy, path=home.published_duckdb.name, table=None, rows=sum(file.rows for file in files)))
-    manifest = Manifest(name, SCHEMA_VERSION, now, newest, files)
+    manifest = Manifest(name, SCHEMA_VERSION, now, newest, files, ranges.days)
     manifest.write(building)
     for folder in (*(path for path in building.rglob("*") if path.is_dir()), building):
         sync(folder)
     folder = home.snapshots / name
     replace_durably(building, folder)
+    retired = retire(home)
     replace_durably(copy, home.published_duckdb)
+    if retired is not None:
+        replace_durably(retired, home.spare_duckdb)
     point_durably(home.latest_snapshot, name)
     if not home.published_summary.is_symlink():
         point_durably(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
     return Snapshot(folder, manifest)
 
 
-def _write_table(
-    connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema | None, building: Path, *final: str
-) -> PublishedFile:
-    """One table as one Parquet file of the declared schema; NULL in a required column stops it here.
+def _write_tables(
+    home: Home, copy: Path, building: Path, *, now: datetime
+) -> tuple[list[PublishedFile], Ranges, str | None]:
+    """Every table as Parquet files, out of the finished DuckDB file; their ranges, and the newest loaded sweep."""
+    with open_copy(copy, read_only=True) as connection:
+        attach_reading(connection, home.warehouse_file, WAREHOUSE)
+        before = _before(home, connection)
+        days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
+        ranges = split(before.ranges if before else Ranges(), days.fetchall())
+        path = f"{home.snapshots.name}/{building.name.removesuffix(TEMPORARY_SUFFIX)}"
+        writer = SnapshotWriter(connection, building, path, ranges, before)
+        files = [
+            file
+            for table in PUBLISHED_TABLES
+            for file in writer.write(table.name, table.arrow_schema, is_of_milestones=table not in OF_NO_MILESTONE)
+        ]
+        for name in sorted(typed_tables(connection).values()):
+            files += writer.write(name, None, is_of_milestones=True)
+        files.append(write_summary(connection, building.name.removesuffix(TEMPORARY_SUFFIX), building, now=now))
+        newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
+    return files, ranges, newest
 
-    A typed table has no declaration: its schema is what the catalogue made of it.
-    """
-    file = building / table / "part-000.parquet"
-    file.parent.mkdir()
-    reader = connection.sql(f"SELECT * FROM {quote(table)}").to_arrow_reader(ROWS_PER_GROUP)  # noqa: S608
-    schema = schema or reader.schema
-    rows = 0
-    with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
-        for batch in reader:
-            rows += batch.num_rows
-            writer.write_batch(batch.cast(schema))
-    sync(file)
-    return describe(file, path="/".join((*final, table, file.name)), table=table, rows=rows)
+
+def _before(home: Home, connection: duckdb.DuckDBPyConnection) -> Before | None:
+    """The snapshot before and what was touched since; None where either is not known for certain."""
+    if not home.latest_snapshot.exists():
+        return None
+    folder = home.latest_snapshot.resolve()
+    try:
+        manifest = Manifest.read(folder)
+    except PublishedDiffers:
+        return None
+    if manifest.schema_version != SCHEMA_VERSION or not manifest.ranges:
+        return None
+    touched = touched_since(connection, manifest.sweep_id, catalog=WAREHOUSE)
+    return Before(folder, manifest, touched) if touched else None
 
 
 def _next_number(snapshots: Path) -> int:
@@ -114,8 +124,8 @@ def _next_number(snapshots: Path) -> int:
     return max((int(match[1]) for match in names if match), default=0) + 1
 
 
-def _sweep_leftovers(home: Home) -> None:
-    """Remove what a killed publish left behind; nobody reads a temporary name."""
+def sweep_leftovers(home: Home) -> None:
+    """Remove what a publish left behind that was killed or failed; nobody reads a temporary name."""
     for folder in (home.published, home.snapshots):
         for path in folder.glob(f"*{TEMPORARY_SUFFIX}*"):
             if path.is_dir() and not path.is_symlink():

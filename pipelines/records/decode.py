@@ -132,7 +132,7 @@ def _to_record(position: int, value: JsonObject) -> Record | Refusal:
     return Record(
         position=position,
         milestone_id=milestone.id,
-        content_hash=content_hash(value),
+        content_hash=content_hash(value, text),
         last_updated_ts=last_updated_ts,
         text=text.decode(),
         unknown_fields=frozenset(value.keys() - KNOWN_FIELDS),

@@ -5,12 +5,15 @@ Made from the declarations, one query each; a batch cannot see these, since they
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
 from pipelines.flatten.validate import breaches
+from pipelines.staging import ROWS_PER_BATCH
+from pipelines.warehouse.touched import touched_by
 from schemas.sql import quote
 from schemas.table import Reference, Table
 from schemas.tables import (
@@ -22,10 +25,15 @@ from schemas.tables import (
     SWEEPS,
 )
 
+OF_TOUCHED = "WHERE milestone_id IN (SELECT milestone_id FROM touched)"
+
 
 @dataclass(frozen=True)
 class Audit:
-    """One thing that must hold; `query` gives one row an offence, the first column naming it."""
+    """One thing that must hold; `query` gives one row an offence, the first column naming it.
+
+    `{where}` stands in it where it can be asked of the milestones alone that a sweep touched.
+    """
 
     name: str
     table: str
@@ -73,14 +81,26 @@ def audits() -> Iterator[Audit]:
         "milestone_versions_one_holds",
         "milestone_versions",
         "at most one version of a milestone holds",
-        """SELECT milestone_id FROM milestone_versions WHERE valid_to IS NULL
+        """SELECT milestone_id FROM (SELECT * FROM milestone_versions {where}) WHERE valid_to IS NULL
            GROUP BY milestone_id HAVING count(*) > 1""",
     )
 
 
-def run(connection: duckdb.DuckDBPyConnection, audit: Audit) -> Finding:
-    """Ask the question."""
-    query = f"SELECT count(*), CAST(any_value(offence) AS VARCHAR) FROM ({audit.query}) AS offences (offence)"  # noqa: S608
+def narrow(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether asking of what the newest sweep touched will do; the connection's table `touched` then holds that.
+
+    A full sweep has everything asked of everything: what went wrong elsewhere stays hidden for a day at most.
+    """
+    newest = connection.execute(
+        "SELECT sweep_id, mode FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
+    ).fetchall()
+    return bool(newest) and newest[0][1] != "full" and touched_by(connection, newest[0][0])
+
+
+def run(connection: duckdb.DuckDBPyConnection, audit: Audit, *, is_narrow: bool = False) -> Finding:
+    """Ask the question, of everything or (see `narrow`) of what was touched."""
+    offences_of = audit.query.format(where=OF_TOUCHED if is_narrow else "")
+    query = f"SELECT count(*), CAST(any_value(offence) AS VARCHAR) FROM ({offences_of}) AS offences (offence)"  # noqa: S608
     offences, example = connection.execute(query).fetchall()[0]
     return Finding(audit, offences, example)
 
@@ -99,11 +119,32 @@ def rules_kept(connection: duckdb.DuckDBPyConnection, name: str) -> list[Finding
     """Whether a table's new rows keep its rules, by pandera. Flat tables are validated before they are loaded."""
     for table, is_new in NEWEST_ROWS.items():
         if table.name == name:
-            rows = connection.sql(f"SELECT * FROM {quote(name)} WHERE {is_new}").to_arrow_table()  # noqa: S608
-            found = breaches(table, rows.cast(table.arrow_schema))
+            rows = connection.sql(f"SELECT * FROM {quote(name)} WHERE {is_new}")  # noqa: S608
+            found = [
+                breach
+                for part in _parts(rows.to_arrow_reader(ROWS_PER_BATCH))
+                for breach in breaches(table, part.cast(table.arrow_schema))
+            ]
             audit = Audit(f"{name}_rows_keep_rules", name, "new rows keep pandera's rules", is_new)
             return [Finding(audit, len(found), found[0].description if found else None)]
     return []
+
+
+def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches put together to about ROWS_PER_BATCH rows: DuckDB gives smaller ones where it likes."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(one.num_rows for one in waiting) >= ROWS_PER_BATCH:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _where(table: Table) -> str:
+    """Where a question can be narrowed: tables whose rows all belong to a milestone."""
+    return "{where}" if "milestone_id" in table.stored_columns and table is not QUARANTINE else ""
 
 
 def _key(table: Table) -> Audit:
@@ -112,7 +153,8 @@ def _key(table: Table) -> Audit:
         f"{table.name}_key_is_unique",
         table.name,
         f"({', '.join(table.key)}) is unique",
-        f"SELECT {quote(table.key[0])} FROM {quote(table.name)} GROUP BY {columns} HAVING count(*) > 1",  # noqa: S608
+        f"SELECT {quote(table.key[0])} FROM {quote(table.name)} {_where(table)} "  # noqa: S608
+        f"GROUP BY {columns} HAVING count(*) > 1",
     )
 
 
@@ -121,8 +163,8 @@ def _reference(table: Table, to: Reference) -> Audit:
         f"{table.name}_{to.column}_refers_to_{to.table}",
         table.name,
         f"every {to.column} stands in {to.table}",
-        f"SELECT {quote(to.column)} FROM {quote(table.name)} AS here ANTI JOIN {quote(to.table)} AS there "  # noqa: S608
-        f"ON here.{quote(to.column)} = there.{quote(to.to)}",
+        f"SELECT here.{quote(to.column)} FROM (SELECT * FROM {quote(table.name)} {_where(table)}) AS here "  # noqa: S608
+        f"ANTI JOIN {quote(to.table)} AS there ON here.{quote(to.column)} = there.{quote(to.to)}",
     )
 
 
@@ -131,6 +173,6 @@ def _total(table: Table, to: Reference) -> Audit:
         f"{table.name}_covers_{to.table}",
         table.name,
         f"every {to.to} of {to.table} has a row",
-        f"SELECT {quote(to.to)} FROM {quote(to.table)} AS there ANTI JOIN {quote(table.name)} AS here "  # noqa: S608
-        f"ON here.{quote(to.column)} = there.{quote(to.to)}",
+        f"SELECT there.{quote(to.to)} FROM (SELECT * FROM {quote(to.table)} {{where}}) AS there "  # noqa: S608
+        f"ANTI JOIN {quote(table.name)} AS here ON here.{quote(to.column)} = there.{quote(to.to)}",
     )

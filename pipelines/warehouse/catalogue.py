@@ -32,16 +32,26 @@ class Drift:
         return f"{self.type}: {self.path or 'details'} is {self.kind}"
 
 
-def typed_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """The name of every type's own table, as catalogued."""
-    return dict(connection.execute("SELECT DISTINCT type, table_name FROM details_fields ORDER BY type").fetchall())
+def typed_tables(connection: duckdb.DuckDBPyConnection, catalog: str | None = None) -> dict[str, str]:
+    """The name of every type's own table, as catalogued in the current file or in an attached one."""
+    fields = f"{quote(catalog)}.details_fields" if catalog else "details_fields"
+    query = f"SELECT DISTINCT type, table_name FROM {fields} ORDER BY type"  # noqa: S608
+    return dict(connection.execute(query).fetchall())
 
 
-def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed: str | None) -> None:
-    """Decide the fields of `types` anew and bring their tables in step.
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Staged Parquet files of the milestones whose rows changed, and of their leaves."""
 
-    `changed` is a Parquet file with the milestone_ids whose rows changed; None makes the tables of all types anew.
-    Runs inside the load's transaction, after the flat tables and the evidence.
+    milestones: list[str]
+    details: list[str]
+
+
+def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed: Changed | None) -> list[str]:
+    """Decide the fields of `types` anew and bring their tables in step; the tables that were made or dropped whole.
+
+    `changed` says which rows to touch; None makes the tables of all types anew. Runs inside the load's transaction,
+    after the flat tables and the evidence.
     """
     known = [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
     before = typed_tables(connection)
@@ -50,6 +60,7 @@ def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed
     for type_ in renamed:
         connection.execute(f"DROP TABLE IF EXISTS {quote(before[type_])}")
         connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
+    remade = [before[type_] for type_ in renamed]
     for type_ in sorted({*types, *renamed} & set(known)):
         fields = decide(_evidence(connection, type_))
         _catalogue(connection, type_, names[type_], fields)
@@ -57,9 +68,11 @@ def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed
         if changed is None or _columns_of(connection, names[type_]) != _declared(columns):
             _make(connection, names[type_], columns)
             _fill(connection, type_, names[type_], columns, changed=None)
+            remade.append(names[type_])
         else:
             _remove(connection, names[type_], changed)
             _fill(connection, type_, names[type_], columns, changed=changed)
+    return remade
 
 
 def _evidence(connection: duckdb.DuckDBPyConnection, type_: str) -> list[Evidence]:
@@ -123,22 +136,25 @@ def _make(connection: duckdb.DuckDBPyConnection, table: str, columns: list[Colum
             connection.execute(f"COMMENT ON COLUMN {quote(table)}.{quote(name)} IS {literal(comment)}")
 
 
-def _remove(connection: duckdb.DuckDBPyConnection, table: str, changed: str) -> None:
+def _remove(connection: duckdb.DuckDBPyConnection, table: str, changed: Changed) -> None:
     connection.execute(
         f"DELETE FROM {quote(table)} WHERE milestone_id IN (SELECT milestone_id FROM read_parquet(?))",  # noqa: S608
-        [changed],
+        [changed.milestones],
     )
 
 
 def _fill(
-    connection: duckdb.DuckDBPyConnection, type_: str, table: str, columns: list[Column], *, changed: str | None
+    connection: duckdb.DuckDBPyConnection, type_: str, table: str, columns: list[Column], *, changed: Changed | None
 ) -> None:
-    """Rows of the type's milestones, or of the changed ones, pivoted from the long table."""
+    """Rows of the type's milestones, or of the changed ones, pivoted from the long table.
+
+    Those of changed milestones are read where they were staged: among all leaves there are, finding a few takes long.
+    """
     parameters: dict[str, Any] = {"type": type_}
-    chosen = "SELECT milestone_id FROM milestones WHERE type = $type"
+    milestones, details = "milestones", "milestone_details"
     if changed is not None:
-        parameters["changed"] = changed
-        chosen += " AND milestone_id IN (SELECT milestone_id FROM read_parquet($changed))"
+        parameters |= {"milestones": changed.milestones, "details": changed.details}
+        milestones, details = "read_parquet($milestones)", "read_parquet($details)"
     aggregates, values = [], []
     for number, column in enumerate(columns):
         aggregate, value = _expressions(column, number, parameters)
@@ -147,10 +163,9 @@ def _fill(
     pivoted = "".join(f", {aggregate}" for aggregate in aggregates)
     selected = "".join(f", {value}" for value in values)
     connection.execute(
-        f"WITH chosen AS ({chosen}), pivoted AS ("  # noqa: S608
-        f"SELECT milestone_id{pivoted} FROM milestone_details SEMI JOIN chosen USING (milestone_id) GROUP BY 1"
-        f") INSERT INTO {quote(table)} SELECT chosen.milestone_id{selected} FROM chosen "
-        f"JOIN milestones USING (milestone_id) JOIN pivoted USING (milestone_id)",
+        f"WITH chosen AS (SELECT milestone_id, details FROM {milestones} WHERE type = $type), pivoted AS ("  # noqa: S608
+        f"SELECT milestone_id{pivoted} FROM {details} SEMI JOIN chosen USING (milestone_id) GROUP BY 1"
+        f") INSERT INTO {quote(table)} SELECT milestone_id{selected} FROM chosen JOIN pivoted USING (milestone_id)",
         parameters,
     )
 
@@ -170,7 +185,7 @@ def _expressions(column: Column, number: int, parameters: dict[str, Any]) -> tup
     aggregate = f"max(value) FILTER (path = $p{number}) AS {leaf}"
     if column.shape == "text":
         parameters[f"j{number}"] = json_pointer(column.path)
-        return aggregate, f"coalesce({leaf}, json_extract_string(milestones.details, $j{number}))"
+        return aggregate, f"coalesce({leaf}, json_extract_string(chosen.details, $j{number}))"
     return aggregate, leaf if column.sql_type == "VARCHAR" else f"TRY_CAST({leaf} AS {column.sql_type})"
 
 

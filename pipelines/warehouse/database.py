@@ -16,10 +16,13 @@ from pipelines.errors import WarehouseUnusable
 from pipelines.reader import CATALOG, NO_EXTENSIONS
 from pipelines.staging import Staging
 from pipelines.warehouse.migrations import migrate
-from schemas.sql import literal
+from schemas.sql import literal, quote
 from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
 STORAGE_VERSION = "v1.2.0"
+
+MEMORY_LIMIT = "128MiB"
+"""Of the writer's DuckDB: enough for the working set of a batch; beyond it DuckDB goes to disk, below the warehouse."""
 
 
 @contextmanager
@@ -49,20 +52,29 @@ def discard(path: Path) -> None:
 
 
 @contextmanager
-def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A closed copy of the warehouse that nobody else knows of yet, to be finished before it is published."""
-    with _attached(path) as connection:
+def open_copy(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A closed copy of the warehouse that nobody else knows of yet, to be finished or read before it is published."""
+    with _attached(path, read_only=read_only) as connection:
         yield connection
-        connection.execute("CHECKPOINT")
+        if not read_only:
+            connection.execute("CHECKPOINT")
+
+
+def attach_reading(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
+    """Attach a second file to read from."""
+    connection.execute(f"ATTACH {literal(str(path))} AS {quote(catalog)} (READ_ONLY)")
 
 
 @contextmanager
-def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _attached(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute(f"SET temp_directory = {literal(str(path.parent / 'spill'))}")
         try:
-            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
+            how = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}'"
+            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} ({how})")
         except duckdb.Error as error:
             raise WarehouseUnusable(
                 f"cannot open {path}: {str(error).splitlines()[0]} (move it away and run a full sweep to start anew)"

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import NothingToDo
-from pipelines.staging import ROWS_PER_BATCH, Staging, stage_log
-from pipelines.warehouse import catalogue
-from pipelines.warehouse.catalogue import Drift
+from pipelines.flattening import stage_log
+from pipelines.staging import ROWS_PER_BATCH, Staging
+from pipelines.warehouse import catalogue, touched
+from pipelines.warehouse.catalogue import Changed, Drift
 from schemas.sql import quote
 from schemas.table import Table
 from schemas.tables import (
@@ -25,6 +26,7 @@ from schemas.tables import (
     FLAT_TABLES,
     LATEST,
     MILESTONE_CHANGES,
+    MILESTONE_DETAILS,
     MILESTONES,
     PUBLISHED_TABLES,
     QUARANTINE,
@@ -94,28 +96,51 @@ def sql(name: str) -> str:
     return resources.files("pipelines.warehouse").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
-def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Fates:
+def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging, *, is_retry: bool = False) -> Fates:
     """Compare staged records with what is stored; the outcome stands in the connection's table `fates`.
+
+    `is_retry`: the records come out of quarantine, and so were seen before what is stored.
 
     Costs one join of content hashes: unchanged records are neither parsed nor written again.
     """
-    connection.execute(sql("fates"), {"records": str(staging.file(RECORDS))})
+    connection.execute(sql("fates"), {"records": str(staging.file(RECORDS)), "is_retry": is_retry})
     counts = connection.execute("SELECT fate, count(*) FROM fates GROUP BY fate").fetchall()
     return Fates(**dict(counts))
 
 
 def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str) -> Iterator[pa.RecordBatch]:
-    """New and changed milestones: batches of `schemas.tables.LATEST`, then page, position, seen_at and fate."""
-    relation = connection.sql(
-        sql("latest_of_sweep"), params={"records": str(staging.file(RECORDS)), "sweep_id": sweep_id}
-    )
-    yield from relation.to_arrow_reader(ROWS_PER_BATCH)
+    """New and changed milestones: batches of `schemas.tables.LATEST`, then page, position, seen_at and fate.
+
+    Asked for in runs of pages that bring about a batch each: all of it in one query would stand in memory whole.
+    """
+    for first, last in _runs_of_pages(connection):
+        yield from connection.sql(
+            sql("latest_of_sweep"),
+            params={"records": str(staging.file(RECORDS)), "sweep_id": sweep_id, "first": first, "last": last},
+        ).to_arrow_reader(ROWS_PER_BATCH)
+
+
+def _runs_of_pages(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
+    """First and last page of runs that have about a batch of new and changed records each."""
+    pages = connection.execute(
+        "SELECT page, count(*) FROM fates WHERE fate IN ('new', 'changed') GROUP BY page ORDER BY page"
+    ).fetchall()
+    run: list[int] = []
+    rows = 0
+    for page, count in pages:
+        if run and rows + count > ROWS_PER_BATCH:
+            yield run[0], run[-1]
+            run, rows = [], 0
+        run.append(page)
+        rows += count
+    if run:
+        yield run[0], run[-1]
 
 
 def stage_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Keep the newest last_updated_ts of milestones that are otherwise unchanged, for `load`."""
-    touched = connection.sql(sql("unchanged_of_sweep")).to_arrow_table().cast(TOUCHED_SCHEMA)
-    pq.write_table(touched, staging.touched)
+    rows = connection.sql(sql("unchanged_of_sweep")).to_arrow_table().cast(TOUCHED_SCHEMA)
+    pq.write_table(rows, staging.touched)
 
 
 def is_loaded(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> bool:
@@ -130,10 +155,11 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
         return False
     if not staging.file(LATEST).exists():
         raise NothingToDo(f"sweep {ledger.sweep_id} has no staged tables: materialize them first")
-    latest = str(staging.file(LATEST))
+    latest = staging.files(LATEST)
     connection.execute(sql("goings"))
     with transaction(connection):
         types = _types_touched(connection, staging)
+        is_known = touched.note_before(connection, staging, ledger.sweep_id, gone=outcome.gone)
         _run(connection, "append_versions", latest=latest)
         for table in FLAT_TABLES:
             connection.execute(
@@ -144,10 +170,13 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
             _append(connection, staging, table)
         _append(connection, staging, MILESTONE_CHANGES)
         _run(connection, "advance_updated", touched=str(staging.touched))
-        _run(connection, "merge_evidence", evidence=str(staging.file(EVIDENCE)), discarding=outcome.discarding)
+        _run(connection, "merge_evidence", evidence=staging.files(EVIDENCE), discarding=outcome.discarding)
+        remade: list[str] = []
         if types:
-            catalogue.refresh(connection, types, changed=latest)
+            changed = Changed(staging.files(MILESTONES), staging.files(MILESTONE_DETAILS))
+            remade = catalogue.refresh(connection, types, changed)
         _settle_absences(connection, ledger, outcome)
+        touched.note_after(connection, ledger.sweep_id, is_known=is_known, remade=remade)
         _account(connection, staging, ledger)
     return True
 
@@ -161,7 +190,9 @@ def rebuild(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
 
 def stage_whole_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Derive every table from the version log into staged files."""
-    stage_log(staging, _versions(connection, is_latest=True), _versions(connection, is_latest=False))
+    milestones: int = connection.execute("SELECT count(DISTINCT milestone_id) FROM milestone_versions").fetchall()[0][0]
+    latest, older = _versions(connection, is_latest=True), _versions(connection, is_latest=False)
+    stage_log(staging, latest, older, expected=milestones)
 
 
 def _versions(connection: duckdb.DuckDBPyConnection, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
@@ -182,17 +213,18 @@ def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     for table in (*FLAT_TABLES, MILESTONE_CHANGES):
         _append(connection, staging, table)
     connection.execute("INSERT INTO milestone_changes BY NAME SELECT * FROM goings()")
-    _run(connection, "merge_evidence", evidence=str(staging.file(EVIDENCE)), discarding=[])
+    _run(connection, "merge_evidence", evidence=staging.files(EVIDENCE), discarding=[])
     connection.execute(
         "UPDATE internal_evidence SET is_discarded = true FROM discarded WHERE discarded.type = internal_evidence.type "
         "AND discarded.path = internal_evidence.path AND discarded.kind = internal_evidence.kind"
     )
     catalogue.refresh(connection, known_types(connection), changed=None)
+    touched.forget(connection)
 
 
 def drift_of(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[Drift]:
     """Fields and kinds that the staged sweep shows for the first time; none where nothing was known before."""
-    rows = connection.execute(sql("new_evidence"), {"evidence": str(staging.file(EVIDENCE))}).fetchall()
+    rows = connection.execute(sql("new_evidence"), {"evidence": staging.files(EVIDENCE)}).fetchall()
     return [Drift(*row) for row in rows]
 
 
@@ -245,13 +277,12 @@ def quarantined(connection: duckdb.DuckDBPyConnection) -> list[Quarantined]:
 
 def refused_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> int:
     """How many of a staged sweep's refused records were refused by a loaded sweep before, word for word."""
-    files = [str(file) for file in (staging.refused_by_decoding, staging.refused_by_rules) if file.exists()]
     rows = connection.execute(
         """SELECT count(*) FROM read_parquet(?) AS refused
            SEMI JOIN (SELECT record FROM quarantine SEMI JOIN sweeps
                       ON sweeps.sweep_id = quarantine.sweep_id AND sweeps.status = 'loaded') AS known
            ON known.record = refused.record""",
-        [files],
+        [staging.refused_files],
     ).fetchall()
     count: int = rows[0][0]
     return count
@@ -278,7 +309,7 @@ def _run(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) ->
 def _append(connection: duckdb.DuckDBPyConnection, staging: Staging, table: Table) -> None:
     connection.execute(
         f"INSERT INTO {quote(table.name)} BY NAME SELECT * FROM read_parquet($rows)",  # noqa: S608
-        {"rows": str(staging.file(table))},
+        {"rows": staging.files(table)},
     )
 
 
@@ -287,7 +318,7 @@ def _types_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> l
     rows = connection.execute(
         "SELECT type FROM read_parquet($staged) UNION "
         "SELECT type FROM milestones SEMI JOIN read_parquet($staged) AS staged USING (milestone_id)",
-        {"staged": str(staging.file(MILESTONES))},
+        {"staged": staging.files(MILESTONES)},
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -310,9 +341,8 @@ def _account(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Le
     for table in (QUARANTINE, SWEEPS):
         # A sweep that failed once may be tried again: its account is written anew, never twice.
         connection.execute(f"DELETE FROM {quote(table.name)} WHERE sweep_id = ?", [ledger.sweep_id])  # noqa: S608
-    for refused in (staging.refused_by_decoding, staging.refused_by_rules):
-        if refused.exists():
-            connection.execute("INSERT INTO quarantine BY NAME SELECT * FROM read_parquet(?)", [str(refused)])
+    if refused := staging.refused_files:
+        connection.execute("INSERT INTO quarantine BY NAME SELECT * FROM read_parquet(?)", [refused])
     _insert(connection, SWEEPS, asdict(ledger))
 
 

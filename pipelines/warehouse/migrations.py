@@ -32,6 +32,7 @@ MIGRATIONS = (
         "field catalogue, typed tables, entities and changes",
         ("ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS name VARCHAR",),
     ),
+    Migration(3, "what a sweep touched"),
 )
 
 

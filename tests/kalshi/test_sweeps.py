@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.kalshi.answer import Answer, read_page, read_single
-from pipelines.kalshi.errors import InvalidCursor, NotFound, PagingFault, ServerFault
+from pipelines.kalshi.errors import AccessDenied, BadRequest, InvalidCursor, NotFound, PagingFault, ServerFault
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.sweeps import (
     MAX_CATCH_UPS,
@@ -36,7 +36,7 @@ Play = bytes | Exception
 class ScriptedApi:
     """Plays one answer or error a request, in order; `asked` is what was sent."""
 
-    def __init__(self, *script: Play, singles: dict[str, bytes] | None = None) -> None:
+    def __init__(self, *script: Play, singles: dict[str, Play] | None = None) -> None:
         self._script: Iterator[Play] = iter(script)
         self._singles = singles or {}
         self.asked: list[tuple[int | None, str | None]] = []
@@ -51,7 +51,10 @@ class ScriptedApi:
     def get_milestone(self, milestone_id: str) -> Answer:
         if milestone_id not in self._singles:
             raise NotFound(f"https://api.test/milestones/{milestone_id}", status=404)
-        content = read_single(self._singles[milestone_id])
+        play = self._singles[milestone_id]
+        if isinstance(play, Exception):
+            raise play
+        content = read_single(play)
         return Answer(
             body=content.body,
             next_cursor=None,
@@ -64,7 +67,13 @@ class ScriptedApi:
 def answer(body: bytes) -> Answer:
     content = read_page(body)
     return Answer(
-        body=content.body, next_cursor=content.next_cursor, ids=content.ids, fetched_at=NOON, url_path="/milestones"
+        body=content.body,
+        next_cursor=content.next_cursor,
+        ids=content.ids,
+        starts=content.starts,
+        updates=content.updates,
+        fetched_at=NOON,
+        url_path="/milestones",
     )
 
 
@@ -356,6 +365,32 @@ def test_ids_are_asked_one_by_one_and_unknown_ones_named() -> None:
         (f"/milestones/{milestone_id(number)}", None, (milestone_id(number),)) for number in (1, 3)
     ]
     assert not_found == [milestone_id(2), milestone_id(4)]
+
+
+ODD_IDS = {
+    "refused by the API": ("not-a-uuid", BadRequest("https://api.test/milestones/not-a-uuid", status=400)),
+    "no segment of a path": ("..", ValueError("'..' cannot be a milestone's id")),
+}
+
+
+@pytest.mark.parametrize(("odd", "error"), ODD_IDS.values(), ids=ODD_IDS)
+def test_an_id_that_cannot_be_asked_for_is_raised_or_passed_over(odd: str, error: Exception) -> None:
+    def asked(**options: Any) -> list[str]:
+        api = ScriptedApi(singles={odd: error, milestone_id(1): single(1)})
+        return ids_of(list(by_id(api, [odd, milestone_id(1)], not_found=not_found, **options)))
+
+    not_found: list[str] = []
+    unanswered: list[str] = []
+    with pytest.raises(type(error)):
+        asked()
+    assert asked(unanswered=unanswered) == [milestone_id(1)]
+    assert (not_found, unanswered) == ([], [odd])
+
+
+def test_an_api_that_denies_is_not_passed_over() -> None:
+    api = ScriptedApi(singles={milestone_id(1): AccessDenied("https://api.test", status=403)})
+    with pytest.raises(AccessDenied):
+        list(by_id(api, [milestone_id(1)], not_found=[], unanswered=[]))
 
 
 def test_no_ids_no_requests() -> None:

@@ -23,6 +23,7 @@ from pipelines.home import Home
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, verify
 from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
+from pipelines.reader import open_reader
 from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, milestone, rows_of, serving_shells, tree
@@ -358,11 +359,8 @@ def test_readers_see_whole_states_during_twenty_publishes(home: Home) -> None:
             file.table: pq.read_metadata(home.published / file.path).num_rows for file in manifest.files if file.table
         }
         assert found == {file.table: file.rows for file in manifest.files if file.table}
-        with duckdb.connect() as connection:
-            connection.execute(f"ATTACH '{home.published_duckdb}' AS published (READ_ONLY)")
-            titles = connection.execute(
-                "SELECT count(*), count(DISTINCT notification_message) FROM published.milestones"
-            )
+        with open_reader(home.published_duckdb) as connection:
+            titles = connection.execute("SELECT count(*), count(DISTINCT notification_message) FROM milestones")
             assert titles.fetchall() == [(99, 1)]
 
     with reading(read) as count:

@@ -135,3 +135,29 @@ def test_a_hash_is_lower_case_hexadecimal_and_stays_what_it_was() -> None:
     # Hashes are stored: code that computes others makes every milestone look changed.
     assert content_hash({"id": "a", "n": Decimal("1.10")}) == "4fe46f49ef56fbabee9295d1c351e6bc"
     assert all(len(content_hash({"key": key})) == HASH_LENGTH for key in NASTY_KEYS)
+
+
+@given(objects, st.sampled_from(["2026-11-01T00:00:00Z", ABSENT]))
+def test_the_hash_is_the_same_whether_the_text_is_at_hand_or_not(value: dict[str, Any], update: str) -> None:
+    record = {**value, **({} if update == ABSENT else {"last_updated_ts": update})}
+    decoded = object_decoder.decode(encoded(record))
+    assert content_hash(decoded, canonical_json(decoded)) == content_hash(decoded)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param({"last_updated_ts": "x"}, id="nothing else"),
+        pytest.param({"a": 1, "last_updated_ts": "x"}, id="the last"),
+        pytest.param({"last_updated_ts": "x", "z": 1}, id="the first"),
+        pytest.param({"a": {"last_updated_ts": "x"}, "last_updated_ts": "x"}, id="the same in a nested object"),
+        pytest.param({"last_updated_ts": "x", "z": {"last_updated_ts": "xy"}}, id="nearly the same below"),
+        pytest.param({'a"last_updated_ts': "x", "last_updated_ts": "x"}, id="a key that ends like it"),
+        pytest.param({"last_updated_ts": "x", "z": '"last_updated_ts":"x"'}, id="the same in a text"),
+        pytest.param({"last_updated_ts": 1, "z": [{"last_updated_ts": 12}]}, id="a number that begins another"),
+    ],
+)
+def test_only_the_records_own_update_is_cut_out(record: dict[str, Any]) -> None:
+    text = canonical_json(record)
+    content = {key: value for key, value in record.items() if key != "last_updated_ts"}
+    assert content_hash(record, text) == content_hash(record) == content_hash(content)

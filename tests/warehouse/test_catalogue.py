@@ -17,10 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.decoding import stage_records
 from pipelines.flatten.catalogue import MAX_COLUMNS
 from pipelines.flatten.details import leaves
+from pipelines.flattening import stage_tables
 from pipelines.landing import Page
-from pipelines.staging import Staging, stage_records, stage_tables
+from pipelines.staging import Staging
 from pipelines.warehouse import load as warehouse
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.load import LedgerRow, Outcome

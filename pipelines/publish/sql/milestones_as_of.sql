@@ -23,6 +23,7 @@ FROM milestone_versions
 WHERE valid_to > CAST(ts AS TIMESTAMPTZ) AND valid_from <= CAST(ts AS TIMESTAMPTZ)
   AND (include_simulated
        OR ((record ->> '$.details.session_id') IS NULL
-           AND NOT regexp_matches(record ->> '$.related_event_tickers', '"SIM[A-Z]+GAME"')
-           AND NOT regexp_matches(record ->> '$.primary_event_tickers', '"SIM[A-Z]+GAME"')
+           -- IS NOT true: arrays that came as null and main tickers that are not there match nothing.
+           AND regexp_matches(record ->> '$.related_event_tickers', '"SIM[A-Z]+GAME"') IS NOT true
+           AND regexp_matches(record ->> '$.primary_event_tickers', '"SIM[A-Z]+GAME"') IS NOT true
            AND regexp_full_match(record ->> '$.details.main_game_event_ticker', 'SIM[A-Z]+GAME') IS NOT true));

@@ -2,6 +2,8 @@
 -- Of several records of one milestone in a sweep the newest counts; equal times are settled by content, so that the
 -- outcome is the same in whatever order they came. A record older than what is stored never overwrites it. One that
 -- had vanished and is there again begins a new version, whatever its content: both facts stay in the history.
+-- A record out of quarantine ($is_retry) was seen before what is stored: it brings nothing back that went since, and
+-- changes a milestone only where Kalshi's own time says that it is newer. The next full sweep tells what holds now.
 CREATE OR REPLACE TEMP TABLE fates AS
 WITH ranked AS (
     SELECT page, position, milestone_id, content_hash, last_updated_ts, seen_at,
@@ -17,9 +19,10 @@ SELECT received.page, received.position, received.milestone_id, received.content
        CASE
            WHEN received.rank > 1 THEN 'superseded'
            WHEN stored.milestone_id IS NULL THEN 'new'
-           WHEN stored.vanished_at IS NOT NULL THEN 'changed'
+           WHEN stored.vanished_at IS NOT NULL THEN if($is_retry, 'superseded', 'changed')
            WHEN received.content_hash = stored.content_hash THEN 'unchanged'
            WHEN received.last_updated_ts < stored.last_updated_ts THEN 'superseded'
+           WHEN $is_retry AND (received.last_updated_ts > stored.last_updated_ts) IS NOT true THEN 'superseded'
            ELSE 'changed'
        END AS fate
 FROM ranked AS received

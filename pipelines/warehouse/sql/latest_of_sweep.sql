@@ -1,7 +1,7 @@
--- The versions that a sweep brings, with the ones before them and what the log knows of their milestones' lives.
+-- The versions that a run of a sweep's pages brings, with the ones before them and what the log knows of their milestones' lives.
 -- A clock that was set back must not make a version begin before what it follows. greatest() passes over NULL.
 WITH wanted AS (
-    SELECT * FROM fates WHERE fate IN ('new', 'changed')
+    SELECT * FROM fates WHERE fate IN ('new', 'changed') AND page BETWEEN $first AND $last
 ),
 previous AS (
     SELECT milestone_id, version, record, valid_to
@@ -18,6 +18,7 @@ SELECT wanted.milestone_id, coalesce(previous.version, 0) + 1 AS version, wanted
        previous.record AS previous_record, previous.valid_to AS was_vanished_at,
        wanted.page, wanted.position, wanted.seen_at, wanted.fate
 FROM wanted
-JOIN read_parquet($records) AS records USING (page, position)
+JOIN (SELECT page, position, record FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records
+    USING (page, position)
 LEFT JOIN previous ON previous.milestone_id = wanted.milestone_id
 ORDER BY wanted.page, wanted.position

@@ -1,0 +1,38 @@
+"""The dashboard: `streamlit run app.py`, with MILESTONES_HOME naming the folder of what is published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from board import parts
+from board.pages import changes, coverage, events, health, now
+from board.published import Unavailable
+
+BOARD = Path(__file__).parent / "board"
+
+
+def main() -> None:
+    """One run of the page that is open."""
+    mark = str(BOARD / "mark.svg")
+    st.set_page_config(page_title="Kalshi milestones", page_icon=mark, layout="wide")
+    st.logo(mark, size="medium")
+    st.html(BOARD / "style.css")
+    page = st.navigation(
+        [
+            st.Page(now.page, title="Now", icon=":material/sensors:", url_path="now", default=True),
+            events.place(),
+            st.Page(changes.page, title="Changes", icon=":material/history:", url_path="changes"),
+            st.Page(coverage.page, title="Coverage", icon=":material/calendar_month:", url_path="coverage"),
+            st.Page(health.page, title="Health", icon=":material/monitor_heart:", url_path="health"),
+        ],
+        position="top",
+    )
+    try:
+        page.run()
+    except Unavailable as fault:
+        parts.unavailable(fault)
+
+
+main()

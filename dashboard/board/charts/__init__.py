@@ -1,0 +1,1 @@
+"""Rows to Altair charts: layout and drawing. No queries, no page."""

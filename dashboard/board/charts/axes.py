@@ -1,0 +1,49 @@
+"""What the charts share: time axes in 24 hours, and bars stacked on each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import altair as alt
+
+from board.theme import Look
+
+TICK_PX = 90
+"""Room for a label; a narrow window gets fewer."""
+
+
+def time_axis(look: Look, **options: Any) -> alt.Axis:
+    """Clock times, dates at midnight, months and years where the axis is that long."""
+    kind = "utc" if look.charts_in_utc else "time"
+    prefix = "utc" if look.charts_in_utc else ""
+    day = f"{prefix}hours(datum.value) + {prefix}minutes(datum.value) + {prefix}seconds(datum.value) === 0"
+    year = f"{prefix}month(datum.value) === 0 && {prefix}date(datum.value) === 1"
+    return alt.Axis(
+        **{
+            "title": None,
+            "labelOverlap": True,
+            "labelFlush": True,
+            "tickSize": 3,
+            "tickCount": alt.ExprRef(f"max(2, floor(width / {TICK_PX}))"),
+            "labelExpr": f"{kind}Format(datum.value, {day} ? ({year} ? '%b %Y' : '%a %-d %b') : '%H:%M')",
+        }
+        | options
+    )
+
+
+def stacked(
+    values: Iterable[dict[str, Any]], *, at: str, size: str, order: Sequence[str], by: str
+) -> list[dict[str, Any]]:
+    """Give every value `low` and `high`, those of the same place on top of each other in the given order.
+
+    Vega-Lite stacks no bars that have an end of their own.
+    """
+    tops: dict[Any, float] = defaultdict(float)
+    placed = []
+    for value in sorted(values, key=lambda value: (value[at], order.index(value[by]))):
+        low = tops[value[at]]
+        tops[value[at]] = low + value[size]
+        placed.append(value | {"low": low, "high": low + value[size]})
+    return placed

@@ -1,0 +1,120 @@
+"""Changes over time by kind, and the starts that moved furthest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import altair as alt
+
+from board.charts.axes import stacked, time_axis
+from board.queries.changes import KINDS, Bucket, Count, Shift
+from board.theme import EARLIER, KIND_COLOURS, LATER, Look, scale_of
+from board.times import epoch_ms, in_both, signed_span, span
+
+HEIGHT_PX = 220
+ROW_PX = 24
+AXIS_PX = 44
+BUCKETS: tuple[tuple[timedelta, Bucket], ...] = (
+    (timedelta(hours=3), "minute"),
+    (timedelta(days=3), "hour"),
+    (timedelta(days=120), "day"),
+)
+"""The longest period that is shown in each size of bucket; beyond all of them, weeks."""
+LENGTHS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+}
+
+
+def bucket_for(period: timedelta) -> Bucket:
+    """Fine enough to show something, coarse enough to be read."""
+    return next((bucket for longest, bucket in BUCKETS if period <= longest), "week")
+
+
+def over_time(counts: Sequence[Count], bucket: Bucket, look: Look) -> alt.LayerChart:
+    """Stacked bars, a colour a kind."""
+    values = [
+        {
+            "from": epoch_ms(count.seen_at),
+            "to": epoch_ms(count.seen_at + LENGTHS[bucket]),
+            "kind": count.kind,
+            "changes": count.changes,
+            "milestones": count.milestones,
+            "when": in_both(count.seen_at, look.zone),
+        }
+        for count in counts
+    ]
+    bars = (
+        alt.Chart(alt.InlineData(values=stacked(values, at="from", size="changes", by="kind", order=KINDS)))
+        .mark_rect(stroke=look.ground, strokeWidth=1)
+        .encode(
+            x=alt.X("from:T", scale=look.time_scale(), axis=time_axis(look)),
+            x2="to:T",
+            y=alt.Y("low:Q", axis=alt.Axis(title=None, tickCount=4, domain=False, ticks=False)),
+            y2="high:Q",
+            color=alt.Color("kind:N", scale=scale_of(KIND_COLOURS), legend=alt.Legend()),
+            tooltip=[
+                alt.Tooltip("when:N", title=f"{bucket} from"),
+                alt.Tooltip("kind:N", title="change of"),
+                alt.Tooltip("changes:Q", format=","),
+                alt.Tooltip("milestones:Q", format=","),
+            ],
+        )
+    )
+    return look.dress(alt.layer(bars), HEIGHT_PX)
+
+
+def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
+    """A bar a move, to the left earlier and to the right later; the title stands on the empty side."""
+    values = [
+        {
+            "row": row,
+            "hours": shift.shift / timedelta(hours=1),
+            "title": shift.title,
+            "moved": signed_span(shift.shift),
+            "old": in_both(shift.old_start, look.zone),
+            "new": in_both(shift.new_start, look.zone),
+            "seen": in_both(shift.seen_at, look.zone),
+            "notice": f"{span(shift.notice)} {'before' if shift.notice > timedelta(0) else 'after'} the old start",
+        }
+        for row, shift in enumerate(shifts)
+    ]
+    base = alt.Chart(alt.InlineData(values=values)).encode(
+        y=alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0.35, paddingOuter=0.1)),
+        x=alt.X(
+            "hours:Q",
+            scale=_both_ways([shift.shift / timedelta(hours=1) for shift in shifts]),
+            axis=alt.Axis(title="hours moved", tickCount=6, format="+~s", orient="top", domain=False),
+        ),
+        tooltip=[
+            alt.Tooltip("title:N", title="milestone"),
+            alt.Tooltip("moved:N"),
+            alt.Tooltip("old:N", title="from"),
+            alt.Tooltip("new:N", title="to"),
+            alt.Tooltip("seen:N", title="seen"),
+            alt.Tooltip("notice:N", title="notice"),
+        ],
+    )
+    layers = [
+        base.mark_bar(cornerRadius=2, opacity=0.85).encode(
+            color=alt.condition("datum.hours < 0", alt.value(EARLIER), alt.value(LATER))
+        ),
+        alt.Chart(alt.InlineData(values=[{}])).mark_rule(color=look.muted).encode(x=alt.datum(0, type="quantitative")),
+    ]
+    later, earlier = base.transform_filter("datum.hours > 0"), base.transform_filter("datum.hours < 0")
+    text: dict[str, Any] = {"fontSize": 11.5, "limit": alt.ExprRef("width / 2 - 8"), "color": look.ink}
+    layers += [
+        side.encode(x=alt.datum(0, type="quantitative"), text="title:N")
+        for side in (later.mark_text(align="right", dx=-6, **text), earlier.mark_text(align="left", dx=6, **text))
+    ]
+    return look.dress(alt.layer(*layers), max(len(values), 1) * ROW_PX + AXIS_PX)
+
+
+def _both_ways(hours: Sequence[float]) -> alt.Scale:
+    # Titles need the side that their bar leaves empty, so both sides are there whatever the moves.
+    furthest = max((abs(value) for value in hours), default=1)
+    return alt.Scale(domain=[-furthest, furthest], nice=False)

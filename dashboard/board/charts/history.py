@@ -1,0 +1,70 @@
+"""The history of an event's starts: what each milestone's listed start was, over the time it was listed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import altair as alt
+
+from board.charts.axes import time_axis
+from board.queries.events import Belief
+from board.theme import Look
+from board.times import epoch_ms, in_both
+
+HEIGHT_PX = 230
+LINES_MAX = 8
+"""More milestones than this make a thicket: those with the most versions are drawn."""
+
+
+def steps(beliefs: Sequence[Belief], now: datetime) -> list[tuple[Belief, datetime, datetime]]:
+    """The corners of the step lines: a start holds from when it was first seen until the next version, or now."""
+    return [
+        (belief, moment, belief.start_date)
+        for belief in beliefs
+        if belief.start_date is not None
+        for moment in (belief.valid_from, belief.valid_to or now)
+    ]
+
+
+def start_history(beliefs: Sequence[Belief], look: Look, now: datetime) -> alt.LayerChart:
+    """Left to right when it was believed, upwards which start was believed."""
+    versions = Counter(belief.milestone_id for belief in beliefs)
+    kept = {milestone_id for milestone_id, _ in versions.most_common(LINES_MAX)}
+    values = [
+        {
+            "seen": epoch_ms(seen),
+            "start": epoch_ms(start),
+            "milestone": belief.milestone_id,
+            "title": belief.title,
+            "written": in_both(start, look.zone),
+            "from": in_both(belief.valid_from, look.zone),
+            "begins": seen == belief.valid_from,
+        }
+        for belief, seen, start in steps([belief for belief in beliefs if belief.milestone_id in kept], now)
+    ]
+    base = alt.Chart(alt.InlineData(values=values)).encode(
+        x=alt.X("seen:T", scale=look.time_scale(nice=False), axis=time_axis(look, title="seen")),
+        y=alt.Y(
+            "start:T",
+            scale=look.time_scale(nice=True),
+            axis=time_axis(look, title="listed start", tickCount=5, labelFlush=False),
+        ),
+        color=alt.Color(
+            "milestone:N",
+            legend=None,
+            scale=alt.Scale(
+                range=["#14a39a", "#3d7fe0", "#d9982b", "#9a6ee0", "#dc5a62", "#6d86b3", "#7fa83a", "#d968ad"]
+            ),
+        ),
+        tooltip=[
+            alt.Tooltip("title:N", title="milestone"),
+            alt.Tooltip("written:N", title="start"),
+            alt.Tooltip("from:N", title="seen from"),
+        ],
+    )
+    line = base.mark_line(interpolate="linear", strokeWidth=2)
+    return look.dress(
+        alt.layer(line, base.transform_filter("datum.begins").mark_point(filled=True, opacity=1, size=42)), HEIGHT_PX
+    )

@@ -1,0 +1,220 @@
+"""What every page is put together from: its head, tables with times in two zones, metrics, empty states.
+
+Texts from the data go only into widgets that show text as text; none goes into Markdown or HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from board import answers
+from board.published import Identity, Unavailable, identity_of, published_file
+from board.queries import health, types
+from board.settings import refresh_seconds
+from board.theme import Look, in_order
+from board.times import Zone, in_both, relative
+
+FRESH = timedelta(minutes=15)
+"""A poll every five minutes has missed two."""
+STALE = timedelta(hours=26)
+"""A daily sweep has been missed."""
+FILTER_PX = 172
+"""Two beside each other in a window of 390 px."""
+SWITCH_PX = 240
+ROW_PX = 31
+HEADER_PX = 33
+TIME_FORMAT = "ddd D MMM YYYY HH:mm"
+NEAR_FORMAT = "ddd D MMM HH:mm"
+"""For times that lie within days."""
+
+
+def look() -> Look:
+    """How this viewer sees the page."""
+    zone = Zone.named(st.context.timezone)
+    return Look(
+        is_dark=st.context.theme.type == "dark",
+        zone=zone,
+        charts_in_utc=zone.is_utc or st.session_state.get("clock") == "UTC",
+    )
+
+
+def head(title: str, lead: str) -> Look:
+    """Title and lead of a page, how fresh the data is, and the switch between UTC and the viewer's zone."""
+    zone = Zone.named(st.context.timezone)
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", gap="small"):
+        with st.container(width="content", gap=None):
+            st.header(title, anchor=False)
+            st.caption(lead)
+        with st.container(width="content", horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            _freshness_line(_identity())
+            if not zone.is_utc:
+                st.segmented_control(
+                    "Charts in",
+                    [zone.city, "UTC"],
+                    default=zone.city,
+                    required=True,
+                    key="clock",
+                    label_visibility="collapsed",
+                    persist_state="session",
+                    help="The zone of the charts' time axes; tables show both.",
+                )
+    return look()
+
+
+def _identity() -> Identity | None:
+    try:
+        return identity_of(published_file())
+    except Unavailable:
+        return None
+
+
+@st.fragment(run_every=refresh_seconds())
+def _freshness_line(shown: Identity | None) -> None:
+    """How old the data is, looked at again and again; a new publish draws the page anew."""
+    if _identity() != shown:
+        st.rerun()
+    try:
+        fresh = answers.ask(health.freshness)
+    except Unavailable:
+        st.badge("nothing published", icon=":material/cloud_off:", color="gray")
+        return
+    if fresh is None or fresh.last_sweep_at is None:
+        st.badge("no sweep yet", icon=":material/cloud_off:", color="gray")
+        return
+    now = datetime.now(UTC)
+    age = now - fresh.last_sweep_at
+    colour, icon = (
+        ("green", "check_circle") if age < FRESH else ("orange", "schedule") if age < STALE else ("red", "error")
+    )
+    st.badge(
+        f"swept {relative(fresh.last_sweep_at, now)}" if age >= timedelta(minutes=1) else "swept just now",
+        icon=f":material/{icon}:",
+        color=colour,  # type: ignore[arg-type]  # a literal in three branches
+        help=f"Last sweep {in_both(fresh.last_sweep_at, look().zone)}; {fresh.milestones:,} milestones.",
+    )
+
+
+def nothing(what: str, advice: str, *, icon: str = "inbox", command: str | None = None) -> None:
+    """An empty state: what is missing, and what to do."""
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
+        st.markdown(f":material/{icon}:", text_alignment="center")
+        st.text(what, text_alignment="center")
+        st.caption(advice, text_alignment="center")
+        if command:
+            st.code(command, language="sh", width=320)
+
+
+def all_well(what: str) -> None:
+    """Nothing to show where nothing is what one hopes for. Fixed words only: this is Markdown."""
+    st.caption(f":material/check_circle: {what}")
+
+
+def unavailable(fault: Unavailable) -> None:
+    """The empty state of every page while the published file cannot be asked."""
+    nothing(fault.what, fault.advice, icon="cloud_off", command=fault.command)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number at the head of a page."""
+
+    label: str
+    value: str
+    help: str | None = None
+
+
+def figures(found: Sequence[Figure]) -> None:
+    """Numbers in a row that wraps."""
+    with st.container(horizontal=True, gap="small"):
+        for figure in found:
+            st.metric(figure.label, figure.value, help=figure.help, width=165)
+
+
+def times(label: str, values: Sequence[datetime | None], zone: Zone) -> dict[str, list[datetime | None]]:
+    """A column of times in UTC, and one in the viewer's zone where that is another."""
+    columns = {f"{label} UTC": list(values)}
+    if not zone.is_utc:
+        columns[f"{label} {zone.city}"] = list(values)
+    return columns
+
+
+def table(
+    columns: Mapping[str, Sequence[Any]],
+    zone: Zone,
+    *,
+    key: str,
+    rows_max: int = 14,
+    time_format: str = TIME_FORMAT,
+    config: Mapping[str, Any] | None = None,
+    is_selectable: bool = False,
+) -> int | None:
+    """A table as tall as it needs to be; the number of the selected row, if rows can be selected and one is."""
+    rows = len(next(iter(columns.values())))
+    configured = {
+        name: _time_column(name, zone, time_format) for name in columns if name.endswith((" UTC", f" {zone.city}"))
+    }
+    options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if is_selectable else {}
+    state = st.dataframe(
+        dict(columns),
+        column_config={**configured, **(config or {})},
+        hide_index=True,
+        row_height=ROW_PX,
+        height=HEADER_PX + ROW_PX * min(max(rows, 1), rows_max) + 2,
+        key=key,
+        placeholder="",
+        **options,
+    )
+    chosen = state["selection"]["rows"] if is_selectable else []
+    # After a publish the table may be shorter than what was selected in it.
+    return chosen[0] if chosen and chosen[0] < rows else None
+
+
+def _time_column(name: str, zone: Zone, time_format: str) -> Any:
+    there = "UTC" if name.endswith(" UTC") else zone.name
+    return st.column_config.DatetimeColumn(
+        name, format=time_format, timezone=there, width=165 if time_format == TIME_FORMAT else 130
+    )
+
+
+def chart(drawn: Any, key: str) -> None:
+    """A chart as wide as the page."""
+    st.altair_chart(drawn, width="stretch", key=key)
+
+
+def filters() -> AbstractContextManager[Any]:
+    """A row for filters that wraps."""
+    return st.container(horizontal=True, gap="small", vertical_alignment="center")
+
+
+def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -> frozenset[str]:
+    """A choice of several that is kept in the address; what the data no longer offers is let go."""
+    kept = st.session_state.get(key)
+    if isinstance(kept, list):
+        st.session_state[key] = [value for value in kept if value in options]
+    return frozenset(
+        st.multiselect(
+            label,
+            options,
+            key=key,
+            placeholder=placeholder,
+            label_visibility="collapsed",
+            bind="query-params",
+            width=FILTER_PX,
+        )
+    )
+
+
+def category_and_type() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Two filters over everything there is: category groups, and the types within the chosen ones."""
+    known = answers.ask(types.known_types)
+    groups = choices(
+        "Category", in_order(kind.category_group for kind in known), "category", placeholder="All categories"
+    )
+    names = sorted({kind.type for kind in known if not groups or kind.category_group in groups})
+    return tuple(sorted(groups)), tuple(sorted(choices("Type", names, "type", placeholder="All types")))

@@ -1,0 +1,163 @@
+"""One event: its milestones, its best start, what was believed of its start and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import duckdb
+
+from board.rows import fetch, fetch_one
+
+
+@dataclass(frozen=True)
+class EventStart:
+    """When an event starts, and how sure that is."""
+
+    event_ticker: str
+    starts_at: datetime | None
+    basis: str
+    title: str
+    type: str
+    milestones: int
+    is_ambiguous: bool
+    earliest_start: datetime | None
+    latest_start: datetime | None
+    spread: timedelta | None
+    has_placeholder_dates: bool
+
+
+@dataclass(frozen=True)
+class EventMilestone:
+    """A milestone of an event and the part it plays."""
+
+    milestone_id: str
+    role: str
+    category_group: str
+    type: str
+    title: str
+    start_date: datetime | None
+    end_date: datetime | None
+    status: str | None
+    is_simulated: bool
+    vanished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What one version of a milestone said of its start, and from when to when that was held."""
+
+    milestone_id: str
+    title: str
+    version: int
+    start_date: datetime | None
+    valid_from: datetime
+    valid_to: datetime | None
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """An event that a viewer may have meant, by the milestone that starts first."""
+
+    event_ticker: str
+    title: str
+    starts_at: datetime | None
+    milestones: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An event whose start moved lately."""
+
+    event_ticker: str
+    title: str
+    old_start: datetime
+    new_start: datetime
+    shift: timedelta
+    seen_at: datetime
+
+
+EVENT_START = """
+    SELECT event_ticker, starts_at, basis, title, type, milestones, is_ambiguous, earliest_start, latest_start, spread,
+           has_placeholder_dates
+    FROM event_starts WHERE event_ticker = $ticker
+"""
+
+EVENT_MILESTONES = """
+    SELECT milestone_id, CASE WHEN is_main THEN 'main' WHEN is_primary THEN 'primary' ELSE 'related' END AS role,
+           category_group, type, title, start_date, end_date, status, is_simulated, vanished_at
+    FROM milestone_events JOIN milestones USING (milestone_id)
+    WHERE event_ticker = $ticker
+    ORDER BY is_main DESC, is_primary DESC, start_date, milestone_id
+"""
+
+BELIEFS = """
+    SELECT milestone_id, milestones.title, version,
+           nullif(TRY_CAST(upper(record ->> '$.start_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00')
+               AS start_date,
+           valid_from, valid_to
+    FROM milestone_versions
+    JOIN milestone_events USING (milestone_id)
+    JOIN milestones USING (milestone_id)
+    WHERE event_ticker = $ticker
+    ORDER BY milestone_id, version
+"""
+
+SUGGESTIONS = """
+    SELECT event_ticker, arg_min(title, (start_date, milestone_id)) AS title, min(start_date) AS starts_at,
+           count(*) AS milestones
+    FROM milestone_events JOIN milestones USING (milestone_id)
+    WHERE contains(upper(event_ticker), upper($text))
+    GROUP BY event_ticker
+    ORDER BY NOT starts_with(upper(event_ticker), upper($text)), length(event_ticker), event_ticker
+    LIMIT $limit
+"""
+
+# One event of each move: a season's future moves with every game and would be all there is to see.
+MOVED = """
+    SELECT event_ticker, title, old_start, new_start, shift, seen_at
+    FROM reschedules JOIN milestone_events USING (milestone_id)
+    WHERE is_main OR is_primary
+    QUALIFY row_number() OVER (PARTITION BY milestone_id ORDER BY seen_at DESC, NOT is_main, primary_position,
+                               event_ticker) = 1
+    ORDER BY seen_at DESC, abs(epoch(shift)) DESC, event_ticker
+    LIMIT $limit
+"""
+
+NEXT = """
+    SELECT event_ticker, title, start_date AS starts_at, 1 AS milestones
+    FROM upcoming_milestones JOIN milestone_events USING (milestone_id)
+    WHERE is_main OR is_primary
+    ORDER BY start_date, event_ticker
+    LIMIT $limit
+"""
+
+
+def event_start(connection: duckdb.DuckDBPyConnection, ticker: str) -> EventStart | None:
+    """The event's best start; None where no milestone that counts names it (simulated and vanished ones do not)."""
+    return fetch_one(connection, EventStart, EVENT_START, {"ticker": ticker})
+
+
+def event_milestones(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[EventMilestone, ...]:
+    """Every milestone that names the event, simulated and vanished ones too."""
+    return fetch(connection, EventMilestone, EVENT_MILESTONES, {"ticker": ticker})
+
+
+def beliefs(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[Belief, ...]:
+    """Every start that was ever listed for the event's milestones."""
+    return fetch(connection, Belief, BELIEFS, {"ticker": ticker})
+
+
+def suggestions(connection: duckdb.DuckDBPyConnection, text: str, limit: int) -> tuple[Suggestion, ...]:
+    """Events whose ticker contains the text, those that begin with it first."""
+    return fetch(connection, Suggestion, SUGGESTIONS, {"text": text, "limit": limit})
+
+
+def moved(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[Moved, ...]:
+    """Events whose start moved, those seen last first."""
+    return fetch(connection, Moved, MOVED, {"limit": limit})
+
+
+def starting_next(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[Suggestion, ...]:
+    """Events that start next."""
+    return fetch(connection, Suggestion, NEXT, {"limit": limit})

@@ -1,0 +1,75 @@
+"""What is live, and what starts within the next hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from board.rows import fetch
+
+
+@dataclass(frozen=True)
+class Happening:
+    """A milestone that is live or about to start; an end that Kalshi does not give is guessed and marked."""
+
+    milestone_id: str
+    category_group: str
+    type: str
+    title: str
+    league: str | None
+    status: str | None
+    main_event_ticker: str | None
+    starts_at: datetime
+    ends_at: datetime
+    end_is_guessed: bool
+    is_live: bool
+
+
+HAPPENINGS = """
+    WITH durations AS (
+        SELECT type, median(end_date - start_date) AS usual FROM milestones
+        WHERE NOT is_simulated AND NOT has_placeholder_dates AND end_date > start_date GROUP BY type
+    )
+    SELECT milestone_id, category_group, type, title, league, status, main_event_ticker, start_date AS starts_at,
+           ends_at, end_is_guessed, true AS is_live
+    FROM live_milestones
+    UNION ALL BY NAME
+    SELECT milestone_id, category_group, type, title, league, status, main_event_ticker, start_date AS starts_at,
+           CASE WHEN end_date > start_date THEN end_date
+                ELSE start_date + coalesce(usual, INTERVAL 3 HOUR) END AS ends_at,
+           NOT coalesce(end_date > start_date, false) AS end_is_guessed, false AS is_live
+    FROM milestones_starting_within($hours) LEFT JOIN durations USING (type)
+    ORDER BY starts_at, title, milestone_id
+"""
+
+
+def happenings(connection: duckdb.DuckDBPyConnection, hours: int) -> tuple[Happening, ...]:
+    """Live milestones and those that start within `hours`, by start."""
+    return fetch(connection, Happening, HAPPENINGS, {"hours": hours})
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a viewer wants to see; an empty choice is everything."""
+
+    groups: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    leagues: frozenset[str] = frozenset()
+    search: str = ""
+
+    def admits(self, happening: Happening) -> bool:
+        """Whether it is among what is wanted; every word of the search is in title, ticker or league."""
+        text = " ".join((happening.title, happening.main_event_ticker or "", happening.league or "")).casefold()
+        return (
+            (not self.groups or happening.category_group in self.groups)
+            and (not self.types or happening.type in self.types)
+            and (not self.leagues or happening.league in self.leagues)
+            and all(word in text for word in self.search.casefold().split())
+        )
+
+    def of(self, happenings: Iterable[Happening]) -> tuple[Happening, ...]:
+        """Those that are wanted, in their order."""
+        return tuple(happening for happening in happenings if self.admits(happening))

@@ -1,0 +1,34 @@
+"""Query results as typed rows: a frozen dataclass a row, its fields the names of the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import duckdb
+
+Row = TypeVar("Row")
+Parameters = Mapping[str, object]
+
+
+def fetch(
+    connection: duckdb.DuckDBPyConnection, row: type[Row], query: str, parameters: Parameters | None = None
+) -> tuple[Row, ...]:
+    """Run a query whose columns are the dataclass's fields, in any order; `$name` stands for a parameter."""
+    cursor = connection.execute(query, dict(parameters or {}))
+    names = [column[0] for column in cursor.description or ()]
+    return tuple(row(**dict(zip(names, values, strict=True))) for values in cursor.fetchall())
+
+
+def fetch_one(
+    connection: duckdb.DuckDBPyConnection, row: type[Row], query: str, parameters: Parameters | None = None
+) -> Row | None:
+    """The only row of a query, or None."""
+    found = fetch(connection, row, query, parameters)
+    return found[0] if found else None
+
+
+def columns_of(rows: Sequence[Any], *names: str) -> dict[str, list[Any]]:
+    """Rows turned into columns, for a table on the page."""
+    return {name: [getattr(row, name) for row in rows] for name in names or [field.name for field in fields(rows[0])]}

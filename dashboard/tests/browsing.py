@@ -1,0 +1,143 @@
+"""The dashboard as a user starts it, and a real browser that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from .publishing import PIPELINE
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+REFRESH_SECONDS = 0.5
+PATIENCE_MS = 20_000
+ZONE = "America/New_York"
+PROBES = ("_stcore/health", "_stcore/host-config")
+"""Streamlit's page looks for its server below the address that was opened first, and gets a 404 there."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def chromium() -> str | None:
+    """The system's browser."""
+    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def dashboard(home: Path) -> Iterator[str]:
+    """`milestones dashboard` over a home; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "MILESTONES_HOME": str(home),
+        "MILESTONES_DASHBOARD_REFRESH_SECONDS": str(REFRESH_SECONDS),
+    }
+    command = [str(PIPELINE / "milestones"), "dashboard", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "URL:" in line:
+                    break
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            # Streamlit has a last word, and does not end while it cannot say it.
+            process.communicate()
+
+
+@contextmanager
+def browsing(executable: str) -> Iterator[Browser]:
+    """A browser with a profile of its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Viewer:
+    """A window with the dashboard in it, and everything that went wrong there."""
+
+    page: Page
+    base_url: str
+    faults: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, context: BrowserContext, base_url: str) -> Viewer:
+        viewer = cls(context.new_page(), base_url)
+        page = viewer.page
+        # A failed request is told with its address by the response, and without it by the console.
+        page.on("console", lambda said: viewer._note(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: viewer._note(str(error)))
+        page.on(
+            "response", lambda answer: viewer._note(f"{answer.status} {answer.url}") if answer.status >= 400 else None
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((base_url, "data:", "blob:")) else viewer._note(f"asked {request.url}")
+            ),
+        )
+        return viewer
+
+    def _note(self, fault: str) -> None:
+        if not fault.endswith(PROBES) and "status of 404" not in fault:
+            self.faults.append(fault)
+
+    def open(self, path: str = "", heading: str = "Now") -> Viewer:
+        """Go to a page and wait until it is whole."""
+        self.page.goto(f"{self.base_url}/{path}")
+        expect(self.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+        self.settled()
+        return self
+
+    def settled(self) -> None:
+        """Wait until the run of the page has ended."""
+        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
+
+    def cells(self) -> Locator:
+        """What stands in the tables, as a screen reader finds it."""
+        return self.page.locator("[data-testid=stDataFrame] [role=gridcell]")
+
+    def expect_cell(self, text: str) -> None:
+        expect(self.cells().filter(has_text=text).first).to_be_attached()
+
+    def expect_no_cell(self, text: str) -> None:
+        expect(self.cells().filter(has_text=text)).to_have_count(0)
+
+    def choose(self, label: str, option: str) -> None:
+        """Pick one option of a filter."""
+        box = self.page.get_by_role("combobox", name=label, exact=True)
+        box.click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+        box.press("Escape")
+
+    def fill(self, label: str, text: str) -> None:
+        box = self.page.get_by_role("textbox", name=label, exact=True)
+        box.fill(text)
+        box.press("Enter")
+
+    def exceptions(self) -> Locator:
+        """What Streamlit shows of an exception."""
+        return self.page.get_by_test_id("stException")

@@ -1,0 +1,117 @@
+"""The other charts: what they lay out, and that Vega-Lite's schema takes each."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from board.charts.axes import stacked
+from board.charts.calendar import MEASURES, calendar, cells, months
+from board.charts.changes import bucket_for, largest, over_time
+from board.charts.history import LINES_MAX, start_history, steps
+from board.charts.sweeps import durations, outcomes
+from board.queries.changes import Count, Shift
+from board.queries.coverage import Day
+from board.queries.events import Belief
+from board.queries.health import Sweep
+from board.theme import Look
+from board.times import Zone
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+LOOKS = [
+    Look(is_dark=False, zone=Zone.named("Europe/Berlin"), charts_in_utc=False),
+    Look(is_dark=True, zone=Zone.named(None), charts_in_utc=True),
+]
+LOOK_IDS = ["light", "dark"]
+DAY = Day(date(2026, 3, 1), 10, 5, 10, 0, 10)
+
+
+def belief(milestone: int, version: int, start: datetime | None, *, until: datetime | None = None) -> Belief:
+    return Belief(f"m{milestone}", "Game", version, start, NOW + timedelta(days=version), until)
+
+
+def test_stacked_bars_stand_on_each_other() -> None:
+    values = [
+        {"at": 1, "kind": "b", "size": 3},
+        {"at": 1, "kind": "a", "size": 2},
+        {"at": 2, "kind": "b", "size": 1},
+    ]
+    placed = stacked(values, at="at", size="size", order=["a", "b"], by="kind")
+    assert [(value["at"], value["kind"], value["low"], value["high"]) for value in placed] == [
+        (1, "a", 0, 2),
+        (1, "b", 2, 5),
+        (2, "b", 0, 1),
+    ]
+
+
+@pytest.mark.parametrize(("year", "days"), [(2026, 365), (2024, 366)], ids=["common year", "leap year"])
+def test_every_day_of_a_year_has_a_cell_of_its_own(year: int, days: int) -> None:
+    found = cells([], year, "milestones")
+    assert len({(cell["week"], cell["weekday"]) for cell in found}) == days
+    assert {cell["value"] for cell in found} == {None}
+
+
+@pytest.mark.parametrize(
+    ("measure", "value"),
+    [("milestones", 10), ("with_end", 0.5), ("with_main_event_ticker", 0)],
+    ids=str,
+)
+def test_what_a_cell_shows(measure: str, value: float) -> None:
+    (cell,) = (cell for cell in cells([DAY], 2026, measure) if cell["value"] is not None)
+    assert (cell["date"], cell["value"]) == ("Sun 1 Mar 2026", value)
+
+
+def test_months_stand_above_their_first_week() -> None:
+    assert [month["week"] for month in months(2026)][:3] == [0, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("period", "bucket"),
+    [
+        (timedelta(hours=1), "minute"),
+        (timedelta(hours=24), "hour"),
+        (timedelta(days=30), "day"),
+        (timedelta(days=900), "week"),
+    ],
+    ids=str,
+)
+def test_buckets(period: timedelta, bucket: str) -> None:
+    assert bucket_for(period) == bucket
+
+
+def test_a_start_holds_until_the_next_version_or_now() -> None:
+    later = NOW + timedelta(days=2)
+    found = steps([belief(1, 1, NOW, until=later), belief(1, 2, None), belief(2, 3, later)], NOW + timedelta(days=9))
+    assert [(one.milestone_id, seen, start) for one, seen, start in found] == [
+        ("m1", NOW + timedelta(days=1), NOW),
+        ("m1", later, NOW),
+        ("m2", NOW + timedelta(days=3), later),
+        ("m2", NOW + timedelta(days=9), later),
+    ]
+
+
+def test_a_thicket_is_thinned_to_those_that_moved() -> None:
+    many = [belief(number, 1, NOW) for number in range(LINES_MAX * 2)]
+    moved = [belief(99, version, NOW + timedelta(days=version)) for version in (1, 2)]
+    drawn = start_history([*many, *moved], LOOKS[0], NOW + timedelta(days=9)).to_dict()
+    (values,) = drawn["datasets"].values() if "datasets" in drawn else [drawn["layer"][0]["data"]["values"]]
+    milestones = {value["milestone"] for value in values}
+    assert len(milestones) == LINES_MAX
+    assert "m99" in milestones
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=LOOK_IDS)
+def test_charts_are_valid(look: Look) -> None:
+    hour = timedelta(hours=1)
+    shifts = [Shift("m", NOW, "Sports", "t", "Game", NOW, NOW + hour * by, hour * by, hour) for by in (2, -1)]
+    sweep = Sweep("000001-x", "full", "loaded", NOW, NOW + hour, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, None)
+    for chart in (
+        over_time([Count(NOW, "start", 3, 2), Count(NOW, "title", 1, 1)], "hour", look),
+        largest(shifts, look),
+        start_history([belief(1, 1, NOW)], look, NOW + timedelta(days=9)),
+        durations([sweep], look),
+        outcomes([sweep], look),
+        *(calendar([DAY], 2026, measure, NOW.date(), look) for measure in MEASURES),
+    ):
+        assert chart.to_dict()["layer"]

@@ -1,0 +1,127 @@
+"""Where bars go on the time line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from board.charts.timeline import (
+    LEAD,
+    SECTION_MIN,
+    TITLED_MAX,
+    Window,
+    lanes,
+    layout,
+    sections,
+    starts_by_hour,
+    timeline,
+)
+from board.queries.now import Happening
+from board.theme import Look
+from board.times import Zone, epoch_ms
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+WINDOW = Window(NOW, 48)
+LOOK = Look(is_dark=False, zone=Zone.named("Europe/Berlin"), charts_in_utc=False)
+
+
+def at(hour: float) -> datetime:
+    return NOW + timedelta(hours=hour)
+
+
+def happening(start: float, length: float = 2, *, kind: str = "football_game", group: str = "Sports") -> Happening:
+    return Happening(
+        milestone_id=f"{start}-{kind}",
+        category_group=group,
+        type=kind,
+        title=f"at {start}",
+        league=None,
+        status=None,
+        main_event_ticker=None,
+        starts_at=at(start),
+        ends_at=at(start + length),
+        end_is_guessed=False,
+        is_live=start <= 0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([], []),
+        ([(0, 2), (3, 4), (5, 6)], [0, 0, 0]),
+        ([(0, 2), (0, 2), (1, 3)], [0, 1, 2]),
+        ([(0, 9), (1, 2), (3, 4)], [0, 1, 1]),
+        ([(0, 2), (0, 4), (2.5, 3), (5, 6)], [0, 1, 0, 0]),
+        ([(0, 2), (2, 4)], [0, 1]),
+    ],
+    ids=["none", "one after another", "at once", "beside a long one", "the lowest that is free", "no room between"],
+)
+def test_lanes(spans: Sequence[tuple[float, float]], expected: list[int]) -> None:
+    assert lanes([(at(start), at(end)) for start, end in spans]) == expected
+
+
+def test_no_two_bars_of_a_lane_overlap() -> None:
+    spans = [(at(start / 7), at(start / 7 + 1 + start % 5)) for start in range(300)]
+    last: dict[int, datetime] = {}
+    for (start, end), lane in zip(spans, lanes(spans), strict=True):
+        assert last.get(lane, start) <= start
+        last[lane] = end
+
+
+def test_few_get_a_line_each_with_their_titles() -> None:
+    placed = layout([happening(hour) for hour in range(TITLED_MAX)], WINDOW, LOOK)
+    assert placed.is_titled
+    assert placed.headings == []
+    assert len({bar["y"] for bar in placed.bars}) == TITLED_MAX
+
+
+def test_titles_stand_where_there_is_room() -> None:
+    placed = layout([happening(1), happening(40)], WINDOW, LOOK)
+    assert [bar["is_left"] for bar in placed.bars] == [True, False]
+
+
+def test_many_are_packed_below_headings() -> None:
+    placed = layout([happening(hour / 9) for hour in range(TITLED_MAX + 40)], WINDOW, LOOK)
+    assert not placed.is_titled
+    assert [heading["text"] for heading in placed.headings] == [f"Sports, football game · {TITLED_MAX + 40}"]
+    assert max(bar["y2"] for bar in placed.bars) < placed.height
+
+
+def test_bars_stay_within_the_line() -> None:
+    placed = layout([happening(-90, 900), happening(47, 30)], WINDOW, LOOK)
+    for bar in placed.bars:
+        assert epoch_ms(NOW - LEAD) <= bar["from"] < bar["to"] <= epoch_ms(at(48))
+
+
+def test_the_shortest_can_still_be_seen() -> None:
+    (bar,) = layout([happening(1, 1 / 3600)], WINDOW, LOOK).bars
+    assert bar["to"] - bar["from"] == timedelta(minutes=12) / timedelta(milliseconds=1)
+
+
+def test_sections_put_rare_types_together() -> None:
+    found = sections(
+        [
+            *[happening(hour, kind="often") for hour in range(SECTION_MIN)],
+            happening(1, kind="rare"),
+            happening(2, kind="rarer"),
+            happening(3, kind="alone", group="Crypto"),
+            happening(4, kind="this", group="Esports"),
+            happening(5, kind="that", group="Esports"),
+        ]
+    )
+    assert [(name, len(members)) for name, members in found] == [
+        ("Sports, often", SECTION_MIN),
+        ("Sports, other types", 2),
+        ("Esports, all types", 2),
+        ("Crypto, alone", 1),
+    ]
+
+
+@pytest.mark.parametrize("count", [1, TITLED_MAX + 1], ids=["titled", "packed"])
+def test_charts_are_valid(count: int) -> None:
+    found = [happening(hour / 2) for hour in range(count)]
+    for chart in (timeline(found, WINDOW, LOOK), starts_by_hour(found, WINDOW, LOOK)):
+        assert chart.to_dict()["layer"]

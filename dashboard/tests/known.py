@@ -1,0 +1,63 @@
+"""A small world whose answers are known by construction, published in three steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .publishing import Publisher, hours, number
+
+HOSTILE = '<img src=x onerror="window.hacked=1"> **bold** :red[red] $x$'
+"""A title that is HTML, Markdown and LaTeX, if it is anything but text."""
+
+LIVE, OVER, SOON, LATER, FAR, SIMULATED, ATTACK, TWIN, REFUSED, FRESH = range(1, 11)
+
+
+def row(milestone: int, title: str, ahead: float, **fields: Any) -> dict[str, Any]:
+    tickers = [f"KXEVENT-{milestone}"]
+    return {
+        "id": number(milestone),
+        "title": title,
+        "start_date": hours(ahead),
+        "details": {"league": "NFL"},
+        "source_ids": {"source_3_id": f"sr-{milestone}"},
+        "related_event_tickers": tickers,
+        "primary_event_tickers": tickers,
+    } | fields
+
+
+SHARED = ["KXSHARED"]
+# A sweep that refuses more than one record in a hundred is not loaded.
+RACES = 120
+PAST = [
+    row(
+        100 + race,
+        f"Race {race}",
+        -24 * 400,
+        category="Elections",
+        type="political_race",
+        details={},
+        related_event_tickers=["KXRACE"],
+        primary_event_tickers=[],
+    )
+    for race in range(RACES)
+]
+WORLD = [
+    row(LIVE, "Live game", -1, details={"league": "NFL", "main_game_event_ticker": "KXMAIN-1"}),
+    # The only one with both dates: a game takes two hours.
+    row(OVER, "Game that is over", -5, end_date=hours(-3)),
+    row(SOON, "Soon", 3, related_event_tickers=["KXEVENT-3", *SHARED]),
+    row(LATER, "Later", 30, type="esports_match", category="Esports", details={"league": "LoL"}),
+    row(FAR, "Far", 60),
+    row(SIMULATED, "Simulated", -0.5, details={"session_id": "1"}),
+    row(ATTACK, HOSTILE, 2, category="Mentions", type="one_off_milestone", details={}),
+    row(TWIN, "Twin", 5, related_event_tickers=SHARED, primary_event_tickers=[]),
+    row(REFUSED, "Refused", 1) | {"title": None},
+]
+MOVED = row(SOON, "Soon, at another time", 3.75, related_event_tickers=["KXEVENT-3", *SHARED])
+WITH_NEW_FIELD = row(FRESH, "Fresh", 6, details={"league": "NFL", "broadcast": "live"})
+
+
+def publish_known(publisher: Publisher) -> None:
+    publisher.milestones(*PAST, *WORLD)
+    publisher.milestones(MOVED)
+    publisher.milestones(WITH_NEW_FIELD)

@@ -1,0 +1,98 @@
+"""One event, on the known world."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import duckdb
+import pytest
+
+from board.queries import events, milestone
+
+from ..known import LIVE, SIMULATED, SOON
+from ..publishing import NOW, number
+
+
+@pytest.mark.parametrize(
+    ("ticker", "basis", "ahead", "milestones"),
+    [("KXMAIN-1", "main", -1, 1), ("KXEVENT-3", "primary", 3.75, 1), ("KXSHARED", "related", 3.75, 2)],
+)
+def test_best_start(
+    connection: duckdb.DuckDBPyConnection, ticker: str, basis: str, ahead: float, milestones: int
+) -> None:
+    best = events.event_start(connection, ticker)
+    assert best is not None
+    assert (best.basis, best.starts_at, best.milestones) == (basis, NOW + timedelta(hours=ahead), milestones)
+
+
+def test_starts_that_disagree(connection: duckdb.DuckDBPyConnection) -> None:
+    best = events.event_start(connection, "KXSHARED")
+    assert best is not None
+    assert best.is_ambiguous
+    assert best.spread == timedelta(hours=1.25)
+
+
+def test_a_simulated_game_has_no_start_but_is_shown(connection: duckdb.DuckDBPyConnection) -> None:
+    assert events.event_start(connection, f"KXEVENT-{SIMULATED}") is None
+    (found,) = events.event_milestones(connection, f"KXEVENT-{SIMULATED}")
+    assert found.is_simulated
+
+
+@pytest.mark.parametrize("ticker", ["KXNOTHING", "kxmain-1", "' OR 1=1 --"], ids=["unknown", "other case", "quotes"])
+def test_what_is_no_event(connection: duckdb.DuckDBPyConnection, ticker: str) -> None:
+    assert events.event_start(connection, ticker) is None
+    assert events.event_milestones(connection, ticker) == ()
+    assert events.beliefs(connection, ticker) == ()
+
+
+def test_roles(connection: duckdb.DuckDBPyConnection) -> None:
+    assert [(one.role, one.title) for one in events.event_milestones(connection, "KXMAIN-1")] == [("main", "Live game")]
+    assert [one.role for one in events.event_milestones(connection, "KXSHARED")] == ["related", "related"]
+
+
+def test_what_was_believed_and_when(connection: duckdb.DuckDBPyConnection) -> None:
+    first, second = events.beliefs(connection, "KXEVENT-3")
+    assert [belief.start_date for belief in (first, second)] == [
+        NOW + timedelta(hours=3),
+        NOW + timedelta(hours=3.75),
+    ]
+    assert first.valid_to == second.valid_from
+    assert second.valid_to is None
+    assert {first.milestone_id, second.milestone_id} == {number(SOON)}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("kxmain", ["KXMAIN-1"]),
+        ("SHARED", ["KXSHARED"]),
+        ("-1", ["KXMAIN-1", "KXEVENT-1", "KXEVENT-10"]),
+        ("%", []),
+        ("_", []),
+    ],
+    ids=["other case", "in the middle", "shortest first", "no wildcard %", "no wildcard _"],
+)
+def test_suggestions(connection: duckdb.DuckDBPyConnection, text: str, found: list[str]) -> None:
+    assert sorted(one.event_ticker for one in events.suggestions(connection, text, 9)) == sorted(found)
+
+
+def test_suggestions_begin_with_those_that_begin_with_the_text(connection: duckdb.DuckDBPyConnection) -> None:
+    found = [one.event_ticker for one in events.suggestions(connection, "KXEVENT-1", 9)]
+    assert found == ["KXEVENT-1", "KXEVENT-10"]
+    assert len(events.suggestions(connection, "KX", 3)) == 3
+
+
+def test_starts_that_moved(connection: duckdb.DuckDBPyConnection) -> None:
+    (moved,) = events.moved(connection, 9)
+    assert (moved.event_ticker, moved.shift) == ("KXEVENT-3", timedelta(minutes=45))
+
+
+def test_starting_next(connection: duckdb.DuckDBPyConnection) -> None:
+    assert [one.event_ticker for one in events.starting_next(connection, 3)] == ["KXEVENT-7", "KXEVENT-3", "KXEVENT-10"]
+
+
+def test_the_panel_of_a_milestone(connection: duckdb.DuckDBPyConnection) -> None:
+    found = milestone.tickers(connection, number(LIVE))
+    assert [(one.event_ticker, one.role) for one in found] == [("KXMAIN-1", "main"), ("KXEVENT-1", "primary")]
+    assert milestone.details(connection, number(LIVE)) == '{"league":"NFL","main_game_event_ticker":"KXMAIN-1"}'
+    assert milestone.details(connection, "nobody") is None

@@ -1,0 +1,68 @@
+"""What is live and next, on the known world."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import duckdb
+import pytest
+
+from board.queries.now import Filters, Happening, happenings
+
+from ..known import HOSTILE
+from ..publishing import NOW
+
+
+def titles(found: tuple[Happening, ...]) -> list[str]:
+    return [happening.title for happening in found]
+
+
+def test_live_and_next_by_start(connection: duckdb.DuckDBPyConnection) -> None:
+    found = happenings(connection, 48)
+    assert titles(found) == ["Live game", HOSTILE, "Soon, at another time", "Twin", "Fresh", "Later"]
+    assert [happening.is_live for happening in found] == [True, *[False] * 5]
+
+
+@pytest.mark.parametrize(("ahead", "last"), [(3, HOSTILE), (6, "Fresh"), (72, "Far")], ids=["3 h", "6 h", "72 h"])
+def test_no_further_than_asked(connection: duckdb.DuckDBPyConnection, ahead: int, last: str) -> None:
+    assert titles(happenings(connection, ahead))[-1] == last
+
+
+def test_an_absent_end_is_guessed_from_the_type(connection: duckdb.DuckDBPyConnection) -> None:
+    ends = {h.title: (h.ends_at - h.starts_at, h.end_is_guessed) for h in happenings(connection, 48)}
+    assert ends["Live game"] == (timedelta(hours=2), True)
+    assert ends["Fresh"] == (timedelta(hours=2), True)
+    # No esports match has an end to learn from.
+    assert ends["Later"] == (timedelta(hours=3), True)
+
+
+def test_times_are_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
+    assert happenings(connection, 48)[0].starts_at == NOW - timedelta(hours=1)
+    assert happenings(connection, 48)[0].starts_at.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(), ["Live game", HOSTILE, "Soon, at another time", "Twin", "Fresh", "Later"]),
+        (Filters(groups=frozenset({"Esports", "Mentions"})), [HOSTILE, "Later"]),
+        (Filters(types=frozenset({"esports_match"})), ["Later"]),
+        (Filters(leagues=frozenset({"LoL"})), ["Later"]),
+        (Filters(search="TIME another"), ["Soon, at another time"]),
+        (Filters(search="kxmain"), ["Live game"]),
+        (Filters(search="lol"), ["Later"]),
+        (Filters(groups=frozenset({"Esports"}), leagues=frozenset({"NFL"})), []),
+    ],
+    ids=[
+        "nothing",
+        "groups",
+        "type",
+        "league",
+        "words in any order",
+        "main ticker",
+        "league by search",
+        "all must hold",
+    ],
+)
+def test_filters(connection: duckdb.DuckDBPyConnection, filters: Filters, expected: list[str]) -> None:
+    assert titles(filters.of(happenings(connection, 48))) == expected

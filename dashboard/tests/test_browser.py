@@ -1,0 +1,215 @@
+"""The dashboard in a real browser: it shows what is published, as it is now, and nothing but text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from .browsing import ZONE, Viewer, browsing, chromium, dashboard
+from .known import HOSTILE, LATER, row
+from .publishing import Publisher, publishing
+
+PAGES = {"": "Now", "events": "Events", "changes": "Changes", "coverage": "Coverage", "health": "Health"}
+PUBLISHES = 25
+"""`python -m bench.dashboard` does it 200 times."""
+
+View = Callable[..., Viewer]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = chromium()
+    if executable is None:
+        reason = "no Chromium: install Debian's package chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with browsing(executable) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def known_url(known: Publisher) -> Iterator[str]:
+    with dashboard(known.home) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def empty_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with dashboard(tmp_path_factory.mktemp("empty")) as url:
+        yield url
+
+
+@pytest.fixture
+def own_url(tmp_path: Path) -> Iterator[str]:
+    with dashboard(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def own_publisher(tmp_path: Path) -> Iterator[Publisher]:
+    with publishing(tmp_path) as publisher:
+        yield publisher
+
+
+@pytest.fixture
+def view(browser: Browser, request: pytest.FixtureRequest) -> Iterator[View]:
+    """Opens a window on an address; at the end, nothing may have gone wrong in any."""
+    # Windows are closed before their server: one that loses it complains.
+    if "own_url" in request.fixturenames:
+        request.getfixturevalue("own_url")
+    opened: list[Viewer] = []
+
+    def window(base_url: str, **options: Any) -> Viewer:
+        context = browser.new_context(timezone_id=ZONE, **({"viewport": {"width": 1280, "height": 900}} | options))
+        opened.append(Viewer.of(context, base_url))
+        return opened[-1]
+
+    yield window
+    for viewer in opened:
+        viewer.page.context.close()
+    assert [viewer.faults for viewer in opened] == [[]] * len(opened)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES, ids=PAGES.values())
+def test_every_page_loads_from_its_own_address(view: View, known_url: str, path: str, scheme: str) -> None:
+    viewer = view(known_url, color_scheme=scheme).open(path, PAGES[path])
+    expect(viewer.exceptions()).to_have_count(0)
+    ground = viewer.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 20, 32)"}[scheme]
+
+
+def test_every_page_is_reached_from_the_first(view: View, known_url: str) -> None:
+    viewer = view(known_url).open()
+    for path, heading in PAGES.items():
+        viewer.page.get_by_role("link", name=heading, exact=True).click()
+        expect(viewer.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+        assert viewer.page.url == f"{known_url}/{path}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=PAGES.values())
+def test_a_narrow_window_needs_no_scrolling_to_the_side(view: View, known_url: str, path: str) -> None:
+    viewer = view(known_url, viewport={"width": 390, "height": 800}).open(path, PAGES[path])
+    width = viewer.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert width <= 390
+
+
+def test_titles_are_text(view: View, known_url: str) -> None:
+    viewer = view(known_url).open()
+    viewer.expect_cell(HOSTILE)
+    # On the time line, which is an SVG.
+    expect(viewer.page.locator("svg text", has_text="onerror").first).to_be_attached()
+    viewer.open("events?event=KXEVENT-7", "Events")
+    expect(viewer.page.get_by_test_id("stText").get_by_text(HOSTILE, exact=True)).to_be_visible()
+    assert viewer.page.evaluate("window.hacked") is None
+    assert viewer.page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("narrow", "shown", "hidden"),
+    [
+        (lambda viewer: viewer.choose("Category", "Esports"), "Later", "Twin"),
+        (lambda viewer: viewer.choose("Type", "esports_match"), "Later", "Twin"),
+        (lambda viewer: viewer.choose("League", "LoL"), "Later", "Twin"),
+        (lambda viewer: viewer.fill("Search", "twi"), "Twin", "Later"),
+        (lambda viewer: viewer.page.get_by_text("12 h", exact=True).click(), "Twin", "Later"),
+    ],
+    ids=["category", "type", "league", "search", "hours"],
+)
+def test_filters_of_now(view: View, known_url: str, narrow: Callable[[Viewer], None], shown: str, hidden: str) -> None:
+    viewer = view(known_url).open()
+    viewer.expect_cell(shown)
+    viewer.expect_cell(hidden)
+    narrow(viewer)
+    viewer.expect_no_cell(hidden)
+    viewer.expect_cell(shown)
+    # The address keeps them: a reload shows the same.
+    viewer.page.reload()
+    viewer.expect_cell(shown)
+    viewer.expect_no_cell(hidden)
+
+
+def test_filters_that_leave_nothing_say_so(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("?search=nobody")
+    expect(viewer.page.get_by_text("Nothing matches these filters.")).to_be_visible()
+
+
+def test_filters_of_changes(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("changes", "Changes")
+    viewer.expect_cell("start_date")
+    viewer.choose("Change of", "title")
+    viewer.expect_no_cell("start_date")
+    viewer.expect_cell("Soon, at another time")
+
+
+def test_filters_of_coverage(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("coverage", "Coverage")
+    viewer.expect_cell("football_game")
+    viewer.choose("Category", "Esports")
+    viewer.expect_no_cell("football_game")
+    viewer.expect_cell("esports_match")
+
+
+def test_an_event_from_a_part_of_its_ticker(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("events", "Events")
+    viewer.fill("Event ticker", "shared")
+    viewer.expect_cell("KXSHARED")
+    viewer.fill("Event ticker", "KXSHARED")
+    expect(viewer.page.get_by_text("ambiguous").first).to_be_visible()
+    expect(viewer.page.get_by_text("starts 1 h 15 min apart").first).to_be_visible()
+    viewer.expect_cell("+45 min")
+
+
+def test_a_row_of_now_leads_to_its_event(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("?search=live")
+    viewer.expect_cell("Live game")
+    # The table is a canvas below a layer that scrolls it: the box of its first row is clicked where it is drawn.
+    viewer.page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 15, "y": 48}, force=True)
+    viewer.page.get_by_role("button", name="Open event").click()
+    expect(viewer.page.get_by_role("heading", name="Events", exact=True)).to_be_visible()
+    assert viewer.page.url == f"{known_url}/events?event=KXMAIN-1"
+
+
+def test_times_are_in_utc_and_the_viewers_zone(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("events?event=KXMAIN-1", "Events")
+    expect(viewer.page.get_by_role("heading", name="UTC · ")).to_contain_text("New York")
+    headers = viewer.page.locator("[data-testid=stDataFrame] [role=columnheader]")
+    expect(headers.filter(has_text="Start UTC")).to_have_count(1)
+    expect(headers.filter(has_text="Start New York")).to_have_count(1)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=PAGES.values())
+def test_nothing_published_says_what_to_run(view: View, empty_url: str, path: str) -> None:
+    viewer = view(empty_url).open(path, PAGES[path])
+    expect(viewer.page.get_by_text("Nothing is published at")).to_be_visible()
+    expect(viewer.page.get_by_text("milestones ingest", exact=True)).to_be_visible()
+
+
+def test_a_publish_shows_by_itself(view: View, own_url: str, own_publisher: Publisher) -> None:
+    viewer = view(own_url)
+    viewer.page.goto(own_url)
+    expect(viewer.page.get_by_text("Nothing is published at")).to_be_visible()
+    own_publisher.milestones(row(LATER, "First title", 3))
+    viewer.expect_cell("First title")
+    own_publisher.milestones(row(LATER, "Second title", 3))
+    viewer.expect_cell("Second title")
+    viewer.expect_no_cell("First title")
+    expect(viewer.exceptions()).to_have_count(0)
+
+
+def test_publishes_and_an_open_dashboard_do_not_meet(view: View, own_url: str, own_publisher: Publisher) -> None:
+    own_publisher.milestones(row(LATER, "Watched", 3))
+    viewers = [view(own_url).open(path, heading) for path, heading in PAGES.items()]
+    own_publisher.publish(PUBLISHES)
+    own_publisher.milestones(row(LATER, "Watched to the end", 3))
+    viewers[0].expect_cell("Watched to the end")
+    for viewer in viewers:
+        viewer.settled()
+        expect(viewer.exceptions()).to_have_count(0)
+        expect(viewer.page.get_by_text("cannot be read")).to_have_count(0)

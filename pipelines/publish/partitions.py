@@ -1,0 +1,83 @@
+"""Into which ranges of starts a large table is split, so that a change costs its range and not the table. Pure.
+
+A range is known by its first day, and lasts until the next one's. Ranges are only ever split: files of a range that
+nothing touched stay what they are from snapshot to snapshot.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import pairwise
+
+MILESTONES_PER_RANGE = 25_000
+"""Ranges have this many when they are made, and are split when they have twice as many."""
+
+FIRST_DAY = date(1, 1, 1)
+"""Of the first range, which also holds milestones without a start."""
+
+KEY = "start_from"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """The first days of all ranges, ascending; the first is FIRST_DAY."""
+
+    days: tuple[date, ...] = (FIRST_DAY,)
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    def folder(self, number: int) -> str:
+        """The folder of a range's files, as hive names it."""
+        return f"{KEY}={self.days[number].isoformat()}"
+
+    def number_of(self, start: datetime | None) -> int:
+        """The range of a start in UTC."""
+        return bisect_right(self.days, start.date()) - 1 if start else 0
+
+    def kept_from(self, before: Ranges) -> set[int]:
+        """The ranges that begin and end where one of these others did."""
+        known = set(_spans(before.days))
+        return {number for number, span in enumerate(_spans(self.days)) if span in known}
+
+    @property
+    def expression(self) -> str:
+        """SQL that gives the number of the range of `start_date`, a TIMESTAMPTZ."""
+        if len(self.days) == 1:
+            return "0"
+        cases = "".join(
+            f" WHEN start_date < TIMESTAMPTZ '{day.isoformat()} 00:00:00+00' THEN {number}"
+            for number, day in enumerate(self.days[1:])
+        )
+        return f"CASE WHEN start_date IS NULL THEN 0{cases} ELSE {len(self.days) - 1} END"
+
+
+def _spans(days: Sequence[date]) -> list[tuple[date, date | None]]:
+    return list(pairwise([*days, None]))  # type: ignore[list-item]
+
+
+def split(before: Ranges, counts: Iterable[tuple[date | None, int]]) -> Ranges:
+    """The ranges for milestones counted by the day of their start (None: without one): those there were, split."""
+    in_range: dict[int, list[tuple[date, int]]] = {}
+    for day, count in counts:
+        own = day or FIRST_DAY
+        in_range.setdefault(bisect_right(before.days, own) - 1, []).append((own, count))
+    days = set(before.days)
+    for of_range in in_range.values():
+        if sum(count for _, count in of_range) > 2 * MILESTONES_PER_RANGE:
+            days |= _cuts(sorted(of_range))
+    return Ranges(tuple(sorted(days)))
+
+
+def _cuts(counts: list[tuple[date, int]]) -> set[date]:
+    """The days at which a range is cut; a day is never cut itself."""
+    cuts, rows = set(), 0
+    for day, count in counts:
+        if rows >= MILESTONES_PER_RANGE:
+            cuts.add(day)
+            rows = 0
+        rows += count
+    return cuts

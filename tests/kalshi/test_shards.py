@@ -1,0 +1,200 @@
+"""A scan in several places at once brings what a scan from one end to the other brings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from pipelines.kalshi.answer import Answer, read_page
+from pipelines.kalshi.client import connections_for
+from pipelines.kalshi.errors import InvalidCursor, PagingFault
+from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.shards import LandedPage, Shards
+from pipelines.kalshi.sweeps import Fetched, full_sweep, scan_in_shards
+from sandbox.cursor import encode_cursor
+from sandbox.query import parse_query
+from sandbox.world import World
+from tests.support import NOON, as_bytes, milestone, milestone_id, page_body
+
+QUERY = MilestoneQuery(limit=5)
+ROWS = [
+    milestone(number, start_date=f"{NOON - timedelta(days=900 - number * number // 40):%Y-%m-%dT%H:%M:%SZ}")
+    for number in range(200)
+]
+IDS = {row["id"] for row in ROWS}
+
+
+class OrderedApi:
+    """A world asked without HTTP, by several threads; `asked` holds every question's bound and cursor."""
+
+    def __init__(self, rows: Sequence[dict[str, object]] = ROWS, *, is_exclusive: bool = False) -> None:
+        self.world = World(as_bytes(rows), now=lambda: NOON)
+        self.asked: list[tuple[datetime | None, str | None]] = []
+        self.refused: set[str] = set()
+        self._is_exclusive = is_exclusive
+        self._lock = threading.Lock()
+
+    def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
+        with self._lock:
+            self.asked.append((query.minimum_start_date, cursor))
+            if cursor is not None and cursor in self.refused:
+                self.refused.remove(cursor)
+                raise InvalidCursor("https://api.test/milestones", status=400)
+            if self._is_exclusive and query.minimum_start_date is not None:
+                query = replace(query, minimum_start_date=query.minimum_start_date + timedelta(seconds=1))
+            found = self.world.page(parse_query(query.params(cursor)))
+        following = "" if found.next_position is None else encode_cursor(found.next_position)
+        return answer(page_body([msgspec.json.decode(body) for body in found.bodies], following))
+
+    def get_milestone(self, milestone_id: str) -> Answer:
+        raise NotImplementedError
+
+
+def answer(body: bytes) -> Answer:
+    content = read_page(body)
+    return Answer(
+        body=body,
+        next_cursor=content.next_cursor,
+        ids=content.ids,
+        starts=content.starts,
+        updates=content.updates,
+        fetched_at=NOON,
+        url_path="/milestones",
+    )
+
+
+def ids_of(fetched: Sequence[Fetched]) -> list[str]:
+    return [one for page in fetched for one in page.answer.ids]
+
+
+def landed_of(fetched: Sequence[Fetched], bounds: Sequence[datetime | None]) -> list[LandedPage]:
+    return [
+        LandedPage(bound, page.cursor, page.answer.next_cursor, page.answer.starts)
+        for page, bound in zip(fetched, bounds, strict=True)
+    ]
+
+
+def bound_of(fetched: Fetched) -> datetime | None:
+    _, found, rest = fetched.path.partition("minimum_start_date=")
+    return datetime.fromisoformat(rest.partition("&")[0].replace("%3A", ":")) if found else None
+
+
+@pytest.mark.parametrize("is_exclusive", [False, True], ids=["bound included", "bound not included"])
+@pytest.mark.parametrize("connections", [1, 2, 4, 8])
+def test_everything_comes_whatever_the_connections(connections: int, *, is_exclusive: bool) -> None:
+    api = OrderedApi(is_exclusive=is_exclusive)
+    fetched = list(scan_in_shards(api, QUERY, now=NOON, connections=connections))
+    assert set(ids_of(fetched)) == IDS
+    # A cut is read twice on a page or two; nothing else is.
+    pages = len(ROWS) // 5
+    assert len(api.asked) == pages if connections == 1 else pages <= len(api.asked) <= 2 * pages
+
+
+def test_several_places_are_read() -> None:
+    api = OrderedApi()
+    list(scan_in_shards(api, QUERY, now=NOON, connections=4))
+    assert len({bound for bound, _ in api.asked}) >= 4
+
+
+def test_many_that_start_at_once_are_all_read() -> None:
+    api = OrderedApi([milestone(number, start_date="2026-01-01T00:00:00Z") for number in range(100)])
+    assert len(set(ids_of(list(scan_in_shards(api, QUERY, now=NOON, connections=4))))) == 100
+
+
+def test_a_scan_goes_on_after_what_was_landed() -> None:
+    whole = list(scan_in_shards(OrderedApi(), QUERY, now=NOON, connections=4))
+    for count in (1, 5, 20, len(whole) - 1):
+        landed = whole[:count]
+        api = OrderedApi()
+        rest = list(
+            scan_in_shards(
+                api, QUERY, now=NOON, connections=4, landed=landed_of(landed, [bound_of(page) for page in landed])
+            )
+        )
+        assert set(ids_of([*landed, *rest])) == IDS, count
+        # Nothing that was landed is asked for again.
+        assert not {(bound_of(page), page.cursor) for page in landed} & set(api.asked), count
+
+
+def test_a_list_that_is_not_ordered_by_start_is_read_from_its_beginning_to_its_end() -> None:
+    shuffled = [ROWS[number * 37 % len(ROWS)] for number in range(len(ROWS))]
+    pages = [shuffled[start : start + 5] for start in range(0, len(shuffled), 5)]
+
+    class Disorderly(OrderedApi):
+        def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
+            number = int(cursor or 0)
+            self.asked.append((query.minimum_start_date, cursor))
+            following = str(number + 1) if number + 1 < len(pages) else ""
+            return answer(page_body(pages[number], following))
+
+    api = Disorderly()
+    fetched = list(scan_in_shards(api, QUERY, now=NOON, connections=4))
+    assert set(ids_of(fetched)) == IDS
+    assert {bound for bound, _ in api.asked} == {None}
+    assert len(api.asked) == len(pages)
+
+
+def test_disorder_that_shows_late_costs_one_more_scan() -> None:
+    api = OrderedApi()
+    late = sorted(ROWS, key=lambda row: row["start_date"])[150]
+
+    class Late(OrderedApi):
+        def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
+            found = api.list_page(query, cursor)
+            if late["id"] in found.ids:
+                return replace(found, starts=tuple(reversed(found.starts)))
+            return found
+
+    fetched = list(scan_in_shards(Late(), QUERY, now=NOON, connections=4))
+    assert set(ids_of(fetched)) == IDS
+    # The last scan is whole: every page of it was asked for without a bound.
+    assert [bound for bound, _ in api.asked[-len(ROWS) // 5 :]] == [None] * (len(ROWS) // 5)
+
+
+def test_a_refused_cursor_begins_its_range_again_once() -> None:
+    api = OrderedApi()
+    first = list(scan_in_shards(api, QUERY, now=NOON, connections=1))
+    cursor = first[10].cursor
+    assert cursor is not None
+    api.refused = {cursor}
+    assert set(ids_of(list(scan_in_shards(api, QUERY, now=NOON, connections=4)))) == IDS
+
+
+def test_a_fault_of_one_request_ends_the_scan() -> None:
+    class Circular(OrderedApi):
+        def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
+            return replace(super().list_page(query, None), next_cursor="always the same")
+
+    with pytest.raises(PagingFault):
+        list(scan_in_shards(Circular(), QUERY, now=NOON, connections=4))
+
+
+def test_a_start_that_is_no_time_does_not_spoil_the_order() -> None:
+    shards = Shards(QUERY, now=NOON)
+    shard = shards.next()
+    assert shard is not None
+    shards.take(shard, "c", ["a", "b", "c"], ("2025-01-01T00:00:00Z", "soon", "2025-01-02T00:00:00+01:00"))
+    assert shard.reached == datetime(2025, 1, 1, 23, tzinfo=UTC)
+    assert shards.next() is not None
+
+
+def test_a_full_sweep_ends_with_a_catch_up() -> None:
+    api = OrderedApi()
+    fetched = list(full_sweep(api, QUERY, started_at=NOON, now=lambda: NOON, connections=4))
+    assert set(ids_of(fetched)) == IDS
+    assert "min_updated_ts=" in fetched[-1].path
+    assert milestone_id(0) in ids_of(fetched)
+
+
+@pytest.mark.parametrize(
+    ("requests_per_second", "connections"),
+    [(None, 1), (0, 1), (0.5, 1), (4, 1), (10, 3), (20, 5), (1000, 8)],
+    ids=str,
+)
+def test_as_many_connections_as_the_pace_needs(requests_per_second: float | None, connections: int) -> None:
+    assert connections_for(requests_per_second) == connections
