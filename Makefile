@@ -12,6 +12,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
+READERS := $(patsubst requirements/readers/%.in,%,$(wildcard requirements/readers/*.in))
+
 .PHONY: help
 help: ## What each verb does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +28,11 @@ test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: the pipeline's, the
 	$(BIN)/pytest -n auto || failed=1; \
 	(cd $(DASHBOARD) && .venv/bin/pytest) || failed=1; \
 	exit $$failed
+
+# DuckDB 1.2 has wheels for Python 3.11 to 3.13 only.
+.PHONY: readers
+readers: $(VENV)/.runtime $(READERS:%=.readers/%/.ready) ## Run the recipes for other tools in environments of their own (WRITE=1 writes what they print)
+	$(BIN)/python -m docs.recipes .readers $(if $(WRITE),--write)
 
 .PHONY: check
 check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Lint, format and types; do the Dagster definitions load
@@ -59,10 +66,11 @@ lock: .uv-ready ## Resolve the dependencies anew into requirements/, with hashes
 	$(LOCK) $(DASHBOARD)/pyproject.toml --group $(DASHBOARD)/pyproject.toml:dev -c requirements/dev.txt \
 	  -c $(DASHBOARD)/requirements/runtime.txt -o $(DASHBOARD)/requirements/dev.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
+	for reader in $(READERS); do $(LOCK) requirements/readers/$$reader.in -o requirements/readers/$$reader.txt || exit; done
 
 .PHONY: clean
 clean: ## Remove environments, caches and the demo's data (never another home)
-	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .hypothesis data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
+	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .readers .hypothesis data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv, into a private folder where it is missing: with venv, or with pip alone where Debian left venv out.
@@ -99,4 +107,10 @@ $(DASHBOARD_VENV)/.runtime: $(DASHBOARD)/requirements/runtime.txt $(DASHBOARD_VE
 
 $(DASHBOARD_VENV)/.dev: $(DASHBOARD)/requirements/dev.txt $(DASHBOARD_VENV)/.runtime
 	@$(UV) pip install --quiet --python $(DASHBOARD_VENV)/bin/python --require-hashes -r $<
+	@touch $@
+
+.readers/%/.ready: requirements/readers/%.txt | .uv-ready
+	@echo "installing $* into .readers/$*"
+	@$(UV) venv --quiet --clear --python '>=3.11' .readers/$*
+	@$(UV) pip install --quiet --python .readers/$*/bin/python --require-hashes -r $<
 	@touch $@

@@ -75,7 +75,7 @@ def make_demo(home: Home) -> None:
 def demo_home() -> Iterator[Home]:
     """A home with the demo's data, for as long as it is used."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder))
+        home = Home(Path(folder) / "data")
         make_demo(home)
         yield home
 
@@ -87,6 +87,11 @@ def answered(document: str, home: Home) -> str:
         return f"{question[1]}\n{as_markdown(ask_home(home, question[2]))}"
 
     return _QUESTION.sub(answer, document)
+
+
+def questions(document: str) -> list[str]:
+    """Its blocks of SQL."""
+    return [question[2] for question in _QUESTION.finditer(document)]
 
 
 def data_dictionary(home: Home) -> str:

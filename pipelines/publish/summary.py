@@ -22,7 +22,8 @@ _ONE_ROW = """
     SELECT * EXCLUDE (lag),
            (SELECT count(*) FROM milestones WHERE is_simulated AND vanished_at IS NULL) AS simulated,
            (SELECT count(*) FROM milestones WHERE vanished_at IS NOT NULL) AS vanished,
-           (SELECT count(DISTINCT event_ticker) FROM milestone_events) AS events,
+           (SELECT count(DISTINCT event_ticker) FROM milestone_events JOIN milestones USING (milestone_id)
+            WHERE NOT is_simulated AND vanished_at IS NULL) AS events,
            (SELECT count(*) FROM milestone_versions) AS versions,
            (SELECT count(*) FROM live_milestones(at_time := {now})) AS live,
            (SELECT count(*) FROM upcoming_milestones(at_time := {now})) AS upcoming,

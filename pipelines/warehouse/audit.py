@@ -12,9 +12,9 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.flatten.validate import breaches
+from pipelines.reader import CATALOG
 from pipelines.staging import ROWS_PER_BATCH
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import CATALOG
 from pipelines.warehouse.touched import touched_since
 from schemas.sql import literal, quote
 from schemas.table import Reference, Table

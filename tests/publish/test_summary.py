@@ -75,7 +75,7 @@ def test_the_figures(loaded: Shell, home: Home) -> None:
         "last_sweep_records": 1,
         "simulated": 1,
         "vanished": 1,
-        "events": 2 * 139,
+        "events": 2 * 137,
         "versions": 140,
         "live": 1,
         "upcoming": 4,

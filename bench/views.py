@@ -1,0 +1,119 @@
+"""Time of every view and macro, read whole and warm: `python -m bench.views`.
+
+BENCH_ROWS milestones (170,000) are made up, swept twice with changes between, and published; BENCH_HOME names a home to
+be used instead. Prints a Markdown table: how long the answer takes to be whole in memory, as Arrow.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from pipelines.home import Home
+from pipelines.kalshi.client import KalshiClient
+from pipelines.publish.views import describe_views
+from pipelines.published import reading
+from pipelines.stations import Stations
+from pipelines.sweeping import Silent, SweepRequest
+from sandbox.app import build_app
+from sandbox.evolve import Counts, evolve
+from sandbox.generate import generate_bodies
+from sandbox.server import running
+from sandbox.world import World
+
+ROWS = int(os.environ.get("BENCH_ROWS", "170000"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
+HOME = os.environ.get("BENCH_HOME")
+LIMIT_MS = 300
+
+VALUES = {"hours": "24", "ts": "now() - INTERVAL 1 MINUTE"}
+"""For parameters that must be given."""
+
+CHANGES = Counts(
+    inserts=ROWS // 200,
+    reschedules=ROWS // 100,
+    title_edits=ROWS // 100,
+    tickers_added=ROWS // 200,
+    status_changes=ROWS // 100,
+    removals=ROWS // 2000,
+)
+
+
+def main() -> None:
+    """Time them all, the slowest first."""
+    with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder:
+        home = Home(Path(HOME or folder).absolute())
+        if not HOME:
+            make(home)
+        with reading(home) as connection:
+            report(connection, {query: measure(connection, query) for query in queries(connection)})
+
+
+def make(home: Home) -> None:
+    """Milestones with a history, published."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    world = World(generate_bodies(ROWS, 1, now()), now=now)
+    home.preflight()
+    stations = Stations(home, now=now)
+    with running(build_app(world)) as server:
+        for changes in (Counts(), CHANGES):
+            evolve(world, 1, changes)
+            with KalshiClient(server.base_url, requests_per_second=0) as api:
+                stations.land(api, SweepRequest(mode="full"), Silent())
+            stations.stage_records()
+            stations.stage_tables()
+            stations.load()
+    stations.publish()
+
+
+def queries(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Each view whole, each macro with its parameters, and the best start of one event."""
+    ticker = connection.execute("SELECT max(event_ticker) FROM shared_events").fetchall()[0][0]
+    asked = [f"FROM event_starts WHERE event_ticker = '{ticker}'"]
+    for view in describe_views(connection):
+        values = [VALUES[parameter.name] for parameter in view.parameters if parameter.default is None]
+        asked.append(f"FROM {view.name}" if view.is_view else f"FROM {view.name}({', '.join(values)})")
+    return asked
+
+
+def measure(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, list[float]]:
+    """Rows, and milliseconds of every round; a first one that warms up is not counted."""
+    rows, times = 0, []
+    for _ in range(ROUNDS + 1):
+        begun = time.perf_counter()
+        rows = connection.sql(query).to_arrow_table().num_rows
+        times.append((time.perf_counter() - begun) * 1_000)
+    return rows, times[1:]
+
+
+def report(connection: duckdb.DuckDBPyConnection, measured: dict[str, tuple[int, list[float]]]) -> None:
+    """A Markdown table."""
+    milestones, events, versions = (
+        connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]  # noqa: S608
+        for table in ("milestones", "milestone_events", "milestone_versions")
+    )
+    print(
+        f"{milestones:,} milestones, {events:,} of their events, {versions:,} versions; {ROUNDS} rounds; "
+        f"DuckDB {duckdb.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores\n"
+    )
+    print("| query | rows | median ms | slowest ms |")
+    print("| --- | --- | --- | --- |")
+    for query, (rows, times) in sorted(measured.items(), key=lambda one: -statistics.median(one[1][1])):
+        print(f"| `{query}` | {rows:,} | {statistics.median(times):.0f} | {max(times):.0f} |")
+    slow = [query for query, (_, times) in measured.items() if statistics.median(times) >= LIMIT_MS]
+    if slow:
+        raise SystemExit(f"slower than {LIMIT_MS} ms: {', '.join(slow)}")
+
+
+if __name__ == "__main__":
+    main()
