@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from board import parts
+from board import memory, parts
 from board.pages import changes, coverage, events, health, now
 from board.published import Unavailable
 
@@ -33,6 +33,8 @@ def main() -> None:
         page.run()
     except Unavailable as fault:
         parts.unavailable(fault)
+    # After the first page, which loads what Streamlit loads late.
+    memory.keep_what_is_loaded()
 
 
 main()

@@ -404,14 +404,15 @@ ABSENCES = Table(
 TOUCHED = Table(
     name="internal_touched",
     grain="loaded sweep and what it touched",
-    description="What publishing must write anew: a sweep's own row, one for each milestone, one for each typed table.",
+    description="What publishing must write anew: a sweep's own row, two for each milestone, one for each typed table.",
     columns=(
         Column("sweep_id", TEXT, "The sweep.", "the sweep"),
-        Column("milestone_id", TEXT, "A milestone of which any row changed.", "id", nullable=True),
-        Column("start_date", TIMESTAMP, "Its start, before or after.", "start_date", nullable=True),
-        Column("table_name", TEXT, "A typed table that was made anew or dropped.", "the catalogue", nullable=True),
+        Column("milestone_id", TEXT, "A milestone of which any row changed; empty in other rows.", "id"),
+        Column("table_name", TEXT, "A typed table that was made anew or dropped; empty in other rows.", "computed"),
+        Column("is_after", BOOLEAN, "Says how a milestone stood after the sweep, not before it.", "computed"),
+        Column("start_date", TIMESTAMP, "The milestone's start then.", "start_date", nullable=True),
     ),
-    key=("sweep_id", "milestone_id", "start_date", "table_name"),
+    key=("sweep_id", "milestone_id", "table_name", "is_after"),
 )
 
 MILESTONE_VERSIONS = Table(

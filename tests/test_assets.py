@@ -182,7 +182,7 @@ def test_a_failed_audit_stops_the_publishing(shell: Shell) -> None:
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
     with pytest.raises(RunFailed) as caught:
-        run_ingest(shell.home, {}, Silent())
+        run_ingest(shell.home, {"mode": "FULL"}, Silent())
     assert "1 blocking asset check failed with ERROR severity" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert tree(shell.home.published) == published
@@ -193,7 +193,7 @@ def test_the_failed_audit_is_named_in_the_line(shell: Shell) -> None:
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
     with pytest.raises(RunFailed, match="milestone_sources"):
-        run_ingest(shell.home, {}, Silent())
+        run_ingest(shell.home, {"mode": "FULL"}, Silent())
 
 
 def test_more_refused_than_may_be_fails_with_the_reason(shells: Shells, shell: Shell) -> None:

@@ -43,13 +43,13 @@ def note_before(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_i
     if _count(connection, "touched") > WORTH_KNOWING_SHARE * _count(connection, "milestones"):
         forget(connection)
         return False
-    _note_milestones(connection, sweep_id)
+    _note_milestones(connection, sweep_id, is_after=False)
     return True
 
 
 def note_after(connection: duckdb.DuckDBPyConnection, sweep_id: str, *, is_known: bool, remade: Iterable[str]) -> None:
     """After a load changed everything, in the same transaction: where they stand now. `is_known`: see `note_before`."""
-    connection.execute("INSERT INTO internal_touched (sweep_id) VALUES (?)", [sweep_id])
+    connection.execute(f"{_NOTE} SELECT $1, '', '', true, NULL", [sweep_id])
     connection.execute(
         "DELETE FROM internal_touched WHERE sweep_id < (SELECT min(sweep_id) FROM "
         "(SELECT DISTINCT sweep_id FROM internal_touched ORDER BY sweep_id DESC LIMIT ?))",
@@ -57,9 +57,9 @@ def note_after(connection: duckdb.DuckDBPyConnection, sweep_id: str, *, is_known
     )
     if not is_known:
         return
-    _note_milestones(connection, sweep_id)
+    _note_milestones(connection, sweep_id, is_after=True)
     for name in remade:
-        connection.execute("INSERT INTO internal_touched (sweep_id, table_name) VALUES (?, ?)", [sweep_id, name])
+        connection.execute(f"{_NOTE} SELECT $1, '', $2, true, NULL", [sweep_id, name])
 
 
 def forget(connection: duckdb.DuckDBPyConnection) -> None:
@@ -73,12 +73,12 @@ def touched_since(connection: duckdb.DuckDBPyConnection, sweep_id: str | None, *
     The milestone_ids stand in the connection's table `touched`.
     """
     noted = f"{quote(catalog)}.internal_touched"
-    own = f"SELECT 1 FROM {noted} WHERE sweep_id = ? AND milestone_id IS NULL AND table_name IS NULL"  # noqa: S608
+    own = f"SELECT 1 FROM {noted} WHERE sweep_id = ? AND milestone_id = '' AND table_name = ''"  # noqa: S608
     if sweep_id is None or not connection.execute(own, [sweep_id]).fetchall():
         return None
 
     def since(columns: str, column: str) -> str:
-        return f"SELECT DISTINCT {columns} FROM {noted} WHERE sweep_id > ? AND {column} IS NOT NULL"  # noqa: S608
+        return f"SELECT DISTINCT {columns} FROM {noted} WHERE sweep_id > ? AND {column} <> ''"  # noqa: S608
 
     ids = since("milestone_id", "milestone_id")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {ids}", [sweep_id])
@@ -87,11 +87,14 @@ def touched_since(connection: duckdb.DuckDBPyConnection, sweep_id: str | None, *
     return Touched(_count(connection, "touched"), [row[0] for row in starts], [row[0] for row in tables])
 
 
-def _note_milestones(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> None:
+_NOTE = "INSERT INTO internal_touched (sweep_id, milestone_id, table_name, is_after, start_date)"
+
+
+def _note_milestones(connection: duckdb.DuckDBPyConnection, sweep_id: str, *, is_after: bool) -> None:
     connection.execute(
-        "INSERT INTO internal_touched (sweep_id, milestone_id, start_date) "
-        "SELECT $1, milestone_id, start_date FROM milestones SEMI JOIN touched USING (milestone_id)",
-        [sweep_id],
+        f"{_NOTE} SELECT $1, milestone_id, '', $2, start_date "  # noqa: S608
+        "FROM milestones SEMI JOIN touched USING (milestone_id)",
+        [sweep_id, is_after],
     )
 
 

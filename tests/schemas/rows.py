@@ -63,6 +63,7 @@ _SWEEP = {
     "is_complete": True,
     "error": "none",
 }
+_NO_START: dict[str, Any] = {"start_date": None}
 _FIELD = {
     "records": 1,
     "first_seen_at": NOON,
@@ -172,6 +173,10 @@ GOOD_ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "internal_absences": [
         {"milestone_id": milestone_id, "sweep_id": "000001-20261122T120000Z"} for milestone_id in "abc"
+    ],
+    "internal_touched": [
+        {"sweep_id": "000001-20261122T120000Z", "milestone_id": one, "table_name": table, "is_after": True, **_NO_START}
+        for one, table in (("", ""), ("a", ""), ("", "details_football_game"))
     ],
     "milestone_details": [
         {"milestone_id": "a", "path": path, "field": path, "kind": kind, "value": "1.10", "value_number": 1.1}
