@@ -74,6 +74,11 @@ class Sweep(msgspec.Struct, kw_only=True):
         return self.state in ("landing", "failed") and self.landed_at is None and self.is_resumable
 
     @property
+    def is_left_unloaded(self) -> bool:
+        """Read everything that it asked for, and was never loaded: its run died in between. A poll costs less anew."""
+        return self.state == "landed" and self.mode in ("full", "partial")
+
+    @property
     def is_complete(self) -> bool:
         """Read everything that it asked for."""
         return self.state in ("landed", "loaded")

@@ -113,7 +113,7 @@ class SweepRequest:
 
 
 def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
-    """The sweep to run: the newest one, where it was interrupted and is what was asked for, or else a new one."""
+    """The sweep to run: the newest one, where it was never loaded and is what was asked for, or else a new one."""
     with open_warehouse(home.warehouse_file) as connection:
         watermark = warehouse.newest_watermark(connection)
         newest_loaded = warehouse.newest_sweep_id(connection)
@@ -122,14 +122,21 @@ def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
         filters.min_updated_ts = seconds_before(watermark, OVERLAP_SECONDS)
     newest = Landing.newest(home.raw)
     if newest is not None and _goes_on(newest.sweep, request, mode, filters, now):
-        newest.reopen()
-        return newest
+        if newest.sweep.is_interrupted:
+            newest.reopen()
+            return newest
+        if newest.sweep.sweep_id > (newest_loaded or ""):
+            return newest
     return Landing.begin(home.raw, mode=mode, filters=filters, ids=list(request.ids), now=now, after=newest_loaded)
 
 
 def _goes_on(sweep: Sweep, request: SweepRequest, mode: Mode, filters: Filters, now: datetime) -> bool:
-    """Whether an interrupted sweep is what a request asks for; `auto` also takes up a full sweep that was begun."""
-    if not sweep.is_interrupted or mode in ("by_id", "retry") or now - sweep.started_at > MAX_AGE_TO_RESUME:
+    """Whether a sweep not loaded is what a request asks for; `auto` also takes up a full sweep that was begun."""
+    if (
+        not (sweep.is_interrupted or sweep.is_left_unloaded)
+        or mode in ("by_id", "retry")
+        or now - sweep.started_at > MAX_AGE_TO_RESUME
+    ):
         return False
     is_full_wanted = request.mode == "auto" and mode == "incremental" and sweep.mode == "full"
     return is_full_wanted or (sweep.mode, sweep.filters) == (mode, filters)
@@ -152,6 +159,9 @@ class Fetch:
     def run(self, *, allow_shrink: bool) -> None:
         """Land everything that the sweep asks for. Raises KalshiError, SweepRefused, NothingToDo."""
         sweep = self._sweep
+        if sweep.is_left_unloaded:
+            self._progress.resumed(sweep)
+            return
         try:
             match sweep.mode:
                 case "retry":

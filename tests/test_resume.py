@@ -80,6 +80,37 @@ def test_resumed_and_undisturbed_sweeps_end_alike(shells: Shells, tmp_path: Path
     assert hashes[0] == hashes[1]
 
 
+def test_what_was_landed_and_not_loaded_is_not_asked_for_again(shells: Shells, tmp_path: Path) -> None:
+    """As after a kill while records or tables are staged: all the pages are there."""
+    hashes = []
+    for name, stages in (("undisturbed", 0), ("killed after landing", 1), ("killed after staging", 2)):
+        shell = shells(tmp_path / name)
+        shell.world.load(BODIES[: 6 * PAGE_LIMIT])
+        app = build_app(shell.world)
+        shells.serve(app)
+        if stages:
+            killed = shell.land(mode="full").sweep
+        if stages > 1:
+            shell.stage()
+        before = asked(app)
+        ledger = shell.sweep(mode="auto")
+        if stages:
+            assert (asked(app) - before, ledger.sweep_id, ledger.pages) == (0, killed.sweep_id, killed.pages)
+        hashes.append(contents(shell.home.warehouse_file, without=OF_THE_RUN))
+    assert hashes[0] == hashes[1] == hashes[2]
+
+
+def test_a_poll_that_was_landed_and_not_loaded_is_made_anew(shells: Shells, shell: Shell) -> None:
+    shell.world.load(BODIES[: 2 * PAGE_LIMIT])
+    shell.sweep(mode="full")
+    landed = shell.land(mode="auto")
+    shell.clock.forward(minutes=5)
+    app = build_app(shell.world)
+    shells.serve(app)
+    ledger = shell.sweep(mode="auto")
+    assert (asked(app), ledger.mode, ledger.sweep_id > landed.sweep.sweep_id) == (1, "incremental", True)
+
+
 def test_a_refused_cursor_costs_a_start_from_the_first_page(shells: Shells, shell: Shell) -> None:
     shell.world.load(BODIES[: 6 * PAGE_LIMIT])
     shells.serve(build_app(shell.world, faults=Faults(fail_after_pages=3)))
