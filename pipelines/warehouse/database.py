@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.durable import write_durably
-from pipelines.errors import WarehouseUnusable
+from pipelines.errors import WarehouseUnusable, is_disk_full
 from pipelines.reader import CATALOG, NO_EXTENSIONS
 from pipelines.staging import Staging
 from pipelines.warehouse.migrations import migrate
@@ -76,13 +76,23 @@ def _attached(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBP
             how = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}'"
             connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} ({how})")
         except duckdb.Error as error:
-            raise WarehouseUnusable(
-                f"cannot open {path}: {str(error).splitlines()[0]} (move it away and run a full sweep to start anew)"
-            ) from error
+            raise WarehouseUnusable(f"cannot open {path}: {str(error).splitlines()[0]} ({_advice(error)})") from error
         connection.execute(f"USE {CATALOG}")
         yield connection
     finally:
         connection.close()
+
+
+def _advice(error: duckdb.Error) -> str:
+    """What to do about a file that cannot be opened: one that is whole must not be thrown away."""
+    text = str(error)
+    if "lock on file" in text:
+        return "end the program that has it open, then run again"
+    if is_disk_full(error):
+        return "make room, then run again"
+    if "Permission denied" in text:
+        return "give it to the user who runs the pipeline"
+    return "restore a backup, or move it away and run a full sweep to start anew without its history"
 
 
 def _create(path: Path) -> None:

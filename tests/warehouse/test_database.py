@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -86,10 +88,32 @@ def test_a_damaged_file_is_named_and_left_alone(file: Path, content: bytes) -> N
     with pytest.raises(WarehouseUnusable) as caught, open_warehouse(file):
         pytest.fail("it was opened")
     assert str(caught.value).startswith(f"cannot open {file}: ")
-    assert "move it away and run a full sweep to start anew" in str(caught.value)
+    assert "restore a backup, or move it away and run a full sweep to start anew" in str(caught.value)
     assert file.read_bytes() == content
     assert "\n" not in str(caught.value)
     assert names(file.parent) == [file.name]
+
+
+HOLDS_IT_OPEN = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_file_that_another_program_has_open_is_not_to_be_thrown_away(file: Path) -> None:
+    with open_warehouse(file):
+        pass
+    command = [sys.executable, "-c", HOLDS_IT_OPEN, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(WarehouseUnusable) as caught, open_warehouse(file):
+            pytest.fail("it was opened")
+        holder.kill()
+    assert str(caught.value).endswith("(end the program that has it open, then run again)")
+    assert "move it away" not in str(caught.value)
 
 
 @pytest.mark.parametrize("keep", [4096, 100_000], ids=["only the headers", "half of it"])
