@@ -18,8 +18,18 @@ HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
 CATALOG = "milestones"
 
-# DuckDB installs extensions from a server of its own unless told not to; nothing here needs one.
-_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+SWAPS_MAX = 20
+"""Of the file while it is being opened, which takes a thousandth of the time from one publish to the next."""
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    # DuckDB installs extensions from a server of its own unless told not to; nothing here needs one.
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    # A query that does not fit into memory fails: it must not spill into the folder where it was asked.
+    "temp_directory": "",
+    # A name that is no table would be looked up among the variables of this program.
+    "python_enable_replacements": "false",
+}
 
 
 class Unavailable(Exception):
@@ -69,8 +79,7 @@ def reading(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:", config=dict(_CONFIG))
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        literal = str(file).replace("'", "''")
-        connection.execute(f"ATTACH '{literal}' AS {CATALOG} (READ_ONLY)")
+        _attach(connection, file)
         connection.execute(f"USE {CATALOG}")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         yield connection
@@ -88,6 +97,26 @@ def reading(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from error
     finally:
         connection.close()
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Attach the file that has this name, whole.
+
+    DuckDB opens it by its name twice, for its head and then for the rest. Where another one was published between the
+    two, it reads the head of one and the rest of the other: then it is done again.
+    """
+    literal = str(file).replace("'", "''")
+    for _ in range(SWAPS_MAX):
+        before, fault = identity_of(file), None
+        try:
+            connection.execute(f"ATTACH '{literal}' AS {CATALOG} (READ_ONLY)")
+        except duckdb.Error as error:
+            fault = error
+        if identity_of(file) == before:
+            break
+        connection.execute(f"DETACH DATABASE IF EXISTS {CATALOG}")
+    if fault is not None:
+        raise fault
 
 
 def _first_line(error: Exception) -> str:

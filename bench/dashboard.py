@@ -1,0 +1,185 @@
+"""The dashboard in a real browser: `cd dashboard && PYTHONPATH=.. .venv/bin/python -m bench.dashboard`.
+
+Two questions. How long from starting the command to its first page, on BENCH_ROWS milestones (170,000)? And what do
+BENCH_PUBLISHES publishes (200) and a dashboard with every page open cost each other? Prints Markdown tables.
+
+Runs in the dashboard's environment; publishing is done by a process in the pipeline's.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+from board.published import Unavailable, identity_of, reading
+from playwright.sync_api import Browser, expect
+from tests.browsing import Viewer, browsing, chromium, dashboard
+from tests.publishing import Publisher, publishing
+
+ROWS = int(os.environ.get("BENCH_ROWS", "170000"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+PUBLISHES = int(os.environ.get("BENCH_PUBLISHES", "200"))
+PUBLISHED_ROWS = int(os.environ.get("BENCH_PUBLISHED_ROWS", "5000"))
+READ_PAUSE_SECONDS = 0.02
+FIRST_PAGE_SECONDS = 3.0
+PAGES = {"": "Now", "events": "Events", "changes": "Changes", "coverage": "Coverage", "health": "Health"}
+
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+
+
+def main() -> None:
+    """Measure both and print them."""
+    executable = chromium()
+    if executable is None:
+        raise SystemExit("there is no Chromium: install Debian's package chromium")
+    print(f"Python {platform.python_version()}, DuckDB {duckdb.__version__}, {os.cpu_count()} cores\n")
+    with browsing(executable) as browser:
+        cold_start(browser)
+        many_publishes(browser)
+
+
+def cold_start(browser: Browser) -> None:
+    """From starting the command to the first page, the browser being there already."""
+    with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder, publishing(Path(folder)) as publisher:
+        publisher.past(rows=ROWS, sweeps=2, days=1, changes=ROWS // 200)
+        rounds = [first_page(browser, publisher.home) for _ in range(ROUNDS)]
+    print(f"Cold start on {ROWS:,} milestones, {ROUNDS} rounds, seconds from starting the command:\n")
+    print("| moment | median | slowest |")
+    print("| --- | --- | --- |")
+    for moment in rounds[0]:
+        seconds = [times[moment] for times in rounds]
+        print(f"| {moment} | {statistics.median(seconds):.2f} | {max(seconds):.2f} |")
+    whole = statistics.median(times["first data"] for times in rounds)
+    print(f"\nfirst data within {FIRST_PAGE_SECONDS:.0f} s: {'yes' if whole < FIRST_PAGE_SECONDS else 'NO'}\n")
+
+
+def first_page(browser: Browser, home: Path) -> dict[str, float]:
+    """Seconds to each moment of one start."""
+    begun = time.perf_counter()
+    with dashboard(home) as url:
+        served = time.perf_counter() - begun
+        context = browser.new_context()
+        viewer = Viewer.of(context, url)
+        viewer.page.goto(url, wait_until="commit")
+        expect(viewer.page.get_by_test_id("stMetricValue").first).to_be_visible()
+        data = time.perf_counter() - begun
+        expect(viewer.page.locator("svg.marks").nth(1)).to_be_visible()
+        drawn = time.perf_counter() - begun
+        painted = served + viewer.page.evaluate(FIRST_PAINT) / 1000
+        expect(viewer.cells().first).to_be_attached()
+        table = time.perf_counter() - begun
+        context.close()
+        raise_faults([viewer])
+    return {
+        "server answers": served,
+        "first paint": painted,
+        "first data": data,
+        "time line drawn": drawn,
+        "table drawn": table,
+    }
+
+
+@dataclass
+class Reads:
+    """What a reader met that opens the published file again and again."""
+
+    seconds: list[float] = field(default_factory=list)
+    publishes: set[object] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def reader(file: Path) -> Iterator[Reads]:
+    """Read as the pages read, all the time."""
+    reads, ended = Reads(), threading.Event()
+
+    def read() -> None:
+        while not ended.wait(READ_PAUSE_SECONDS):
+            begun = time.perf_counter()
+            try:
+                reads.publishes.add(identity_of(file))
+                with reading(file) as connection:
+                    connection.execute("FROM freshness").fetchall()
+            except (Unavailable, duckdb.Error) as fault:
+                reads.faults.append(str(fault))
+            reads.seconds.append(time.perf_counter() - begun)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield reads
+    finally:
+        ended.set()
+        thread.join()
+
+
+def many_publishes(browser: Browser) -> None:
+    """The same publishes with nobody looking, and with every page open and a reader beside it."""
+    with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder, publishing(Path(folder)) as publisher:
+        publisher.past(rows=PUBLISHED_ROWS, sweeps=4, days=3, changes=20)
+        alone = publisher.publish(PUBLISHES)
+        with dashboard(publisher.home) as url:
+            contexts = [browser.new_context() for _ in PAGES]
+            viewers = [
+                Viewer.of(context, url).open(path, heading)
+                for context, (path, heading) in zip(contexts, PAGES.items(), strict=True)
+            ]
+            with reader(publisher.file) as reads:
+                watched = publish_watched(publisher, viewers)
+            for viewer in viewers:
+                viewer.settled()
+                expect(viewer.exceptions()).to_have_count(0)
+            for context in contexts:
+                context.close()
+            raise_faults(viewers)
+    report(alone, watched, reads)
+
+
+def publish_watched(publisher: Publisher, viewers: list[Viewer]) -> list[float]:
+    """Publish while the browser goes on: it hears events only while it is listened to."""
+    publisher.begin_publishing(PUBLISHES)
+    seconds: list[float] = []
+    waiting = threading.Thread(target=lambda: seconds.extend(publisher.finish_publishing()))
+    waiting.start()
+    while waiting.is_alive():
+        viewers[0].page.wait_for_timeout(200)
+    return seconds
+
+
+def raise_faults(viewers: list[Viewer]) -> None:
+    """Nothing may have gone wrong in any window."""
+    if faults := [fault for viewer in viewers for fault in viewer.faults]:
+        raise SystemExit("\n".join(faults))
+
+
+def report(alone: list[float], watched: list[float], reads: Reads) -> None:
+    """Writer and readers beside each other."""
+    print(
+        f"{PUBLISHES} publishes of {PUBLISHED_ROWS:,} milestones; {len(PAGES)} pages open, and a reader beside them:\n"
+    )
+    print("| ms | median | 99 of 100 within | slowest |")
+    print("| --- | --- | --- | --- |")
+    for case, seconds in (
+        ("a publish, nobody looking", alone),
+        ("a publish, watched", watched),
+        (f"a read, of {len(reads.seconds):,}", reads.seconds),
+    ):
+        milliseconds = [second * 1000 for second in seconds]
+        nearly_all = statistics.quantiles(milliseconds, n=100)[-1]
+        print(f"| {case} | {statistics.median(milliseconds):.0f} | {nearly_all:.0f} | {max(milliseconds):.0f} |")
+    print(f"\nreads met {len(reads.publishes)} publishes and {len(reads.faults)} faults; in the windows: no fault")
+    for fault in sorted(set(reads.faults)):
+        print(f"\n{fault}")
+
+
+if __name__ == "__main__":
+    main()
