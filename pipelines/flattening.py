@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import queue
 import threading
 from collections import Counter
@@ -59,38 +58,42 @@ class Flattened:
         )
 
 
-def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatch], *, expected: int = 0) -> Flattened:
+def helpers_for(rows: int, *, cores: int) -> int:
+    """How many helping processes are worth starting to flatten so many versions."""
+    return min(cores - 1, MAX_HELPERS) if rows >= BATCHES_WORTH_A_HELPER * ROWS_PER_BATCH else 0
+
+
+def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatch], *, helpers: int = 0) -> Flattened:
     """Derive and validate what is new, batch by batch; a record with a row that breaks a rule is refused whole.
 
     `latest` gives batches of `schemas.tables.LATEST`, followed by the columns page, position, seen_at and fate.
-    `expected` says how many rows there will be, where that is known: many are shared with helping processes.
+    `helpers` is the number of helping processes to share them with.
     """
     staging.discard_parts()
     with _StagedFiles(staging) as files:
-        return _spread("sweep", files, latest, sweep_id=sweep_id, expected=expected)
+        return _spread("sweep", files, latest, sweep_id=sweep_id, helpers=helpers)
 
 
 def stage_log(
-    staging: Staging, latest: Iterable[pa.RecordBatch], older: Iterable[pa.RecordBatch], *, expected: int = 0
+    staging: Staging, latest: Iterable[pa.RecordBatch], older: Iterable[pa.RecordBatch], *, helpers: int = 0
 ) -> None:
     """Derive every table from the version log: all of them from the latest versions, history from the older ones too.
 
-    Nothing is refused: what is in the log was accepted once. `expected` is the number of latest versions.
+    Nothing is refused: what is in the log was accepted once. `helpers` is the number of helping processes.
     """
     staging.discard_parts()
     with _StagedFiles(staging) as files:
-        _spread("latest", files, latest, expected=expected)
-        _spread("older", files, older, expected=expected)
+        _spread("latest", files, latest, helpers=helpers)
+        _spread("older", files, older, helpers=helpers)
 
 
 def _spread(
-    kind: str, files: _StagedFiles, batches: Iterable[pa.RecordBatch], *, expected: int, sweep_id: str = ""
+    kind: str, files: _StagedFiles, batches: Iterable[pa.RecordBatch], *, helpers: int, sweep_id: str = ""
 ) -> Flattened:
     """Flatten batches here and in helping processes, whoever is free."""
     total = Flattened()
-    count = min((os.cpu_count() or 1) - 1, MAX_HELPERS) if expected >= BATCHES_WORTH_A_HELPER * ROWS_PER_BATCH else 0
     with ExitStack() as stack:
-        feeders = [stack.enter_context(_Feeder(files.staging, kind, sweep_id)) for _ in range(count)]
+        feeders = [stack.enter_context(Feeder(files.staging, kind, sweep_id)) for _ in range(helpers)]
         for batch in batches:
             if not any(feeder.offer(batch) for feeder in feeders):
                 total += _FLATTEN[kind](files, sweep_id, pa.table(batch))
@@ -149,7 +152,7 @@ _FLATTEN: dict[str, Callable[[_StagedFiles, str, pa.Table], Flattened]] = {
 }
 
 
-class _Feeder:
+class Feeder:
     """Hands batches to one helping process from a thread of its own, so that nobody waits for a busy one."""
 
     def __init__(self, staging: Staging, kind: str, sweep_id: str) -> None:
@@ -192,13 +195,20 @@ class _Feeder:
             self._thread.join()
 
     def _feed(self) -> None:
-        # A helper that dies is noticed when its result is asked for; until then what is offered is thrown away.
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        """Write what is handed over, and go on taking it where the helper has died: nobody may wait for room here.
+
+        Its death is noticed when its result is asked for.
+        """
+        # ValueError: its standard input was closed meanwhile.
+        with contextlib.suppress(OSError, ValueError), contextlib.ExitStack() as stack:
             writer = None
             while (batch := self._batches.get()) is not None:
                 if writer is None:
                     writer = stack.enter_context(pa.ipc.new_stream(self._helper.stdin, batch.schema))
                 writer.write_batch(batch)
+            return
+        while self._batches.get() is not None:
+            continue
 
 
 def derived_beside(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:

@@ -7,7 +7,6 @@ it over, so that a helper that outlives a killed run can do no harm. It ends on 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -29,9 +28,8 @@ class Helper:
     """One helping process, stopped at the end of the `with` block whatever it is doing."""
 
     def __init__(self, module: str, folder: Path, *arguments: str) -> None:
-        self.folder = folder / f"helper-{os.getpid()}-{module.rpartition('.')[2]}"
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="helper-", dir=folder))
         # Its last words go to a file: a pipe that nobody reads could fill and stop it.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the helper
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module

@@ -6,6 +6,7 @@ The writer's lock must be held by the caller.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from pipelines.contract import EVOLVE, Contract
 from pipelines.decoding import Decoded, DecodingAhead, stage_records
 from pipelines.errors import ContractBroken, NothingToDo
 from pipelines.flatten.validate import prove_validation_works
-from pipelines.flattening import Flattened, stage_tables
+from pipelines.flattening import Flattened, helpers_for, stage_tables
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.landing import Landing, Sweep
@@ -128,7 +129,7 @@ class Stations:
                     staging,
                     landing.sweep.sweep_id,
                     latest,
-                    expected=summary.fates.new + summary.fates.changed,
+                    helpers=helpers_for(summary.fates.new + summary.fates.changed, cores=os.cpu_count() or 1),
                 )
                 drift = warehouse.drift_of(connection, staging)
                 summary.refused_before = warehouse.refused_before(connection, staging)

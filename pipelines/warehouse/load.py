@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import NothingToDo
-from pipelines.flattening import stage_log
+from pipelines.flattening import helpers_for, stage_log
 from pipelines.staging import ROWS_PER_BATCH, Staging
 from pipelines.warehouse import catalogue, touched
 from pipelines.warehouse.catalogue import Changed, Drift
@@ -192,7 +193,7 @@ def stage_whole_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> 
     """Derive every table from the version log into staged files."""
     milestones: int = connection.execute("SELECT count(DISTINCT milestone_id) FROM milestone_versions").fetchall()[0][0]
     latest, older = _versions(connection, is_latest=True), _versions(connection, is_latest=False)
-    stage_log(staging, latest, older, expected=milestones)
+    stage_log(staging, latest, older, helpers=helpers_for(milestones, cores=os.cpu_count() or 1))
 
 
 def _versions(connection: duckdb.DuckDBPyConnection, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
