@@ -18,7 +18,7 @@ from pipelines.home import Home
 from pipelines.publish.views import create_views
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.database import attach_reading, discard, open_copy
-from pipelines.warehouse.load import transaction
+from pipelines.warehouse.load import newest_loaded_sweep_id, transaction
 from pipelines.warehouse.touched import Touched, touched_since
 from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, PRIVATE_TABLES, PUBLISHED_TABLES, QUARANTINE, SCHEMA_VERSION, SWEEPS
@@ -69,7 +69,7 @@ def _bring_up_to_date(home: Home, file: Path) -> bool:
     with open_copy(file) as connection:
         attach_reading(connection, home.warehouse_file, WAREHOUSE)
         version = connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
-        newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
+        newest = newest_loaded_sweep_id(connection)
         touched = touched_since(connection, newest, catalog=WAREHOUSE) if version == SCHEMA_VERSION else None
         if touched is None:
             return False

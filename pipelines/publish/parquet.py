@@ -7,25 +7,24 @@ what changed.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.durable import sync
+from pipelines.durable import copy_file, sync
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
-from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges
+from pipelines.publish.partitions import Ranges
+from pipelines.staging import ROWS_PER_BATCH
 from pipelines.warehouse.touched import Touched
 from schemas.sql import quote
 
-ROWS_PER_BATCH = 10_000
 BYTES_PER_GROUP = 16 * 1024 * 1024
 """Of rows in memory; a reader of one column passes over what is in between, a writer holds one for each open range."""
-MAX_ROWS_OF_ONE_FILE = 2 * MILESTONES_PER_RANGE
 FILE_NAME = "part-000.parquet"
 _RANGE = "#range"
 
@@ -51,14 +50,17 @@ class Before:
 
 @dataclass
 class SnapshotWriter:
-    """Writes the tables of one snapshot into `building`, which will stand at `path` below the published folder."""
+    """Writes the tables of one snapshot into `building`, which will stand at `path` below the published folder.
+
+    A table of at most `rows_of_one_file` is one file.
+    """
 
     connection: duckdb.DuckDBPyConnection
     building: Path
     path: str
     ranges: Ranges
     before: Before | None
-    linked: int = field(default=0, init=False)
+    rows_of_one_file: int
 
     def write(self, table: str, schema: pa.Schema | None, *, is_of_milestones: bool) -> list[PublishedFile]:
         """A table's files. `schema` is None for a typed table, whose schema is what the catalogue made of it.
@@ -69,7 +71,7 @@ class SnapshotWriter:
         rows: int = self.connection.execute(f"SELECT count(*) FROM {quote(table)}").fetchall()[0][0]  # noqa: S608
         if not is_of_milestones:
             return [self._write_whole(table, schema)]
-        if rows <= MAX_ROWS_OF_ONE_FILE:
+        if rows <= self.rows_of_one_file:
             kept = self._unchanged_whole(table, rows)
             return [self._link(table, kept, FILE_NAME)] if kept else [self._write_whole(table, schema)]
         clean = self._unchanged_ranges(table)
@@ -109,9 +111,8 @@ class SnapshotWriter:
             os.link(source, target)
         except OSError:
             # A file system without links.
-            shutil.copyfile(source, target)
+            copy_file(source, target)
             sync(target)
-        self.linked += 1
         return PublishedFile(f"{self.path}/{table}/{name}", table, file.rows, file.bytes, file.sha256)
 
     def _write_whole(self, table: str, schema: pa.Schema | None) -> PublishedFile:
@@ -159,7 +160,7 @@ def _by_range(reader: pa.RecordBatchReader) -> Iterator[tuple[int, pa.RecordBatc
         rows = batch.select(batch.schema.names[:-1])
         distinct = numbers.unique().to_pylist()
         for number in distinct:
-            yield number, rows if len(distinct) == 1 else rows.filter(pa.compute.equal(numbers, number))
+            yield number, rows if len(distinct) == 1 else rows.filter(pc.equal(numbers, number))
 
 
 class _File:

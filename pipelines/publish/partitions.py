@@ -59,7 +59,9 @@ def _spans(days: Sequence[date]) -> list[tuple[date, date | None]]:
     return list(pairwise([*days, None]))  # type: ignore[list-item]
 
 
-def split(before: Ranges, counts: Iterable[tuple[date | None, int]]) -> Ranges:
+def split(
+    before: Ranges, counts: Iterable[tuple[date | None, int]], *, per_range: int = MILESTONES_PER_RANGE
+) -> Ranges:
     """The ranges for milestones counted by the day of their start (None: without one): those there were, split."""
     in_range: dict[int, list[tuple[date, int]]] = {}
     for day, count in counts:
@@ -67,16 +69,16 @@ def split(before: Ranges, counts: Iterable[tuple[date | None, int]]) -> Ranges:
         in_range.setdefault(bisect_right(before.days, own) - 1, []).append((own, count))
     days = set(before.days)
     for of_range in in_range.values():
-        if sum(count for _, count in of_range) > 2 * MILESTONES_PER_RANGE:
-            days |= _cuts(sorted(of_range))
+        if sum(count for _, count in of_range) > 2 * per_range:
+            days |= _cuts(sorted(of_range), per_range)
     return Ranges(tuple(sorted(days)))
 
 
-def _cuts(counts: list[tuple[date, int]]) -> set[date]:
+def _cuts(counts: list[tuple[date, int]], per_range: int) -> set[date]:
     """The days at which a range is cut; a day is never cut itself."""
     cuts, rows = set(), 0
     for day, count in counts:
-        if rows >= MILESTONES_PER_RANGE:
+        if rows >= per_range:
             cuts.add(day)
             rows = 0
         rows += count

@@ -1,4 +1,4 @@
-"""Publishing: copy the closed warehouse, write the Parquet snapshot from the copy, swap both in.
+"""Publishing: make the next DuckDB file, write the Parquet snapshot out of it, swap both in.
 
 Readers get either the old state or the new one, whole: they open a file or a folder that nobody writes any more.
 """
@@ -20,10 +20,11 @@ from pipelines.home import Home
 from pipelines.publish.duckdb_file import OF_NO_MILESTONE, WAREHOUSE, make_next, retire
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
 from pipelines.publish.parquet import Before, SnapshotWriter
-from pipelines.publish.partitions import Ranges, split
+from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.database import attach_reading, open_copy
+from pipelines.warehouse.load import newest_loaded_sweep_id
 from pipelines.warehouse.touched import touched_since
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 
@@ -52,8 +53,11 @@ class Snapshot:
         return sum(file.bytes for file in self.manifest.files)
 
 
-def publish(home: Home, *, now: datetime) -> Snapshot:
-    """Publish the warehouse as it stands; call with the writer's lock held and the warehouse closed."""
+def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE) -> Snapshot:
+    """Publish the warehouse as it stands; call with the writer's lock held and the warehouse closed.
+
+    Tables of more than twice `per_range` rows are split into ranges of about so many milestones.
+    """
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
     home.snapshots.mkdir(parents=True, exist_ok=True)
@@ -63,7 +67,7 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
     make_next(home, copy)
-    files, ranges, newest = _write_tables(home, copy, building, now=now)
+    files, ranges, newest = _write_tables(home, copy, building, now=now, per_range=per_range)
     files.append(describe(copy, path=home.published_duckdb.name, table=None, rows=sum(file.rows for file in files)))
     manifest = Manifest(name, SCHEMA_VERSION, now, newest, files, ranges.days)
     manifest.write(building)
@@ -82,16 +86,16 @@ def publish(home: Home, *, now: datetime) -> Snapshot:
 
 
 def _write_tables(
-    home: Home, copy: Path, building: Path, *, now: datetime
+    home: Home, copy: Path, building: Path, *, now: datetime, per_range: int
 ) -> tuple[list[PublishedFile], Ranges, str | None]:
     """Every table as Parquet files, out of the finished DuckDB file; their ranges, and the newest loaded sweep."""
     with open_copy(copy, read_only=True) as connection:
         attach_reading(connection, home.warehouse_file, WAREHOUSE)
         before = _before(home, connection)
         days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
-        ranges = split(before.ranges if before else Ranges(), days.fetchall())
+        ranges = split(before.ranges if before else Ranges(), days.fetchall(), per_range=per_range)
         path = f"{home.snapshots.name}/{building.name.removesuffix(TEMPORARY_SUFFIX)}"
-        writer = SnapshotWriter(connection, building, path, ranges, before)
+        writer = SnapshotWriter(connection, building, path, ranges, before, rows_of_one_file=2 * per_range)
         files = [
             file
             for table in PUBLISHED_TABLES
@@ -100,7 +104,7 @@ def _write_tables(
         for name in sorted(typed_tables(connection).values()):
             files += writer.write(name, None, is_of_milestones=True)
         files.append(write_summary(connection, building.name.removesuffix(TEMPORARY_SUFFIX), building, now=now))
-        newest = connection.execute("SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'").fetchall()[0][0]
+        newest = newest_loaded_sweep_id(connection)
     return files, ranges, newest
 
 

@@ -252,6 +252,13 @@ def newest_sweep_id(connection: duckdb.DuckDBPyConnection) -> str | None:
     return sweep_id
 
 
+def newest_loaded_sweep_id(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The newest sweep that a warehouse, or a file published from one, holds; None before the first."""
+    query = "SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'"
+    sweep_id: str | None = connection.execute(query).fetchall()[0][0]
+    return sweep_id
+
+
 def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows of every published table."""
     return {

@@ -12,14 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.home import Home
-from pipelines.publish import parquet, partitions
+from pipelines.publish import snapshot
 from pipelines.publish.duckdb_file import is_closed
 from pipelines.publish.manifest import Manifest, verify
-from pipelines.publish.snapshot import Snapshot, publish
+from pipelines.publish.snapshot import Snapshot
 from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells
 
 ROWS = [milestone(number, start_date=f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}") for number in range(1, 41)]
 REFLECTED = "milestones"
+
+
+def publish(home: Home) -> Snapshot:
+    """In ranges of ten milestones: small ones, so that there are several."""
+    return snapshot.publish(home, now=NOON, per_range=10)
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +34,11 @@ def shells() -> Iterator[Shells]:
 
 
 @pytest.fixture
-def shell(shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """Forty milestones on forty days, in ranges of ten: small ones, so that there are several."""
-    monkeypatch.setattr(partitions, "MILESTONES_PER_RANGE", 10)
-    monkeypatch.setattr(parquet, "MAX_ROWS_OF_ONE_FILE", 20)
+def shell(shells: Shells, tmp_path: Path) -> Shell:
+    """Forty milestones on forty days."""
     made = shells(tmp_path / "home", ROWS)
     made.sweep()
-    made.stations.publish()
+    publish(made.home)
     return made
 
 
@@ -54,8 +57,8 @@ def from_parquet(home: Home) -> dict[str, list[tuple[object, ...]]]:
     return {table: sorted(rows, key=repr) for table, rows in found.items()}
 
 
-def inodes(snapshot: Snapshot) -> dict[str, int]:
-    return {str(file.relative_to(snapshot.folder)): file.stat().st_ino for file in snapshot.folder.rglob("*.parquet")}
+def inodes(published: Snapshot) -> dict[str, int]:
+    return {str(file.relative_to(published.folder)): file.stat().st_ino for file in published.folder.rglob("*.parquet")}
 
 
 def everything_anew(shell: Shell, folder: Path) -> Home:
@@ -63,7 +66,7 @@ def everything_anew(shell: Shell, folder: Path) -> Home:
     other = Home(folder)
     other.preflight()
     shutil.copyfile(shell.home.warehouse_file, other.warehouse_file)
-    publish(other, now=NOON)
+    publish(other)
     return other
 
 
@@ -111,7 +114,7 @@ def test_it_is_what_publishing_everything_anew_gives(
         shell.clock.forward(hours=1)
         change(shell) if round_number != 1 or change is edit else edit(shell)
         shell.sweep(mode="full" if round_number == 2 else "incremental")
-        shell.stations.publish()
+        publish(shell.home)
         other = everything_anew(shell, tmp_path / f"anew {round_number}")
         assert published_tables(shell.home) == published_tables(other)
         assert from_parquet(shell.home) == from_parquet(other)
@@ -123,9 +126,9 @@ def test_it_is_what_publishing_everything_anew_gives(
 def test_files_of_ranges_that_nothing_touched_are_linked(shell: Shell) -> None:
     edit(shell)
     shell.clock.forward(hours=1)
-    before = publish(shell.home, now=NOON)
+    before = publish(shell.home)
     shell.sweep(mode="incremental")
-    after = publish(shell.home, now=NOON)
+    after = publish(shell.home)
     of_milestones = [name for name in inodes(after) if name.startswith(f"{REFLECTED}/")]
     linked = [name for name in of_milestones if inodes(before).get(name) == inodes(after)[name]]
     assert len(of_milestones) >= 3
@@ -138,7 +141,7 @@ def test_the_file_before_the_last_is_brought_up_to_date(shell: Shell) -> None:
         shell.clock.forward(hours=1)
         shell.world.edit_title(milestone_id(1), f"title {number}")
         shell.sweep(mode="incremental")
-        shell.stations.publish()
+        publish(shell.home)
         names.append(shell.home.published_duckdb.stat().st_ino)
     # Two files take turns.
     assert names[3] == names[1] != names[2]
@@ -153,7 +156,7 @@ def test_a_reader_keeps_what_it_opened_through_many_publishes(shell: Shell) -> N
                 shell.clock.forward(hours=1)
                 shell.world.edit_title(milestone_id(2), f"title {number}")
                 shell.sweep(mode="incremental")
-                shell.stations.publish()
+                publish(shell.home)
             assert opened.read() == bytes_before
         assert reader.execute("SELECT title FROM milestones ORDER BY 1").fetchall() == titles
 
@@ -168,8 +171,8 @@ def test_a_file_that_somebody_has_open_is_not_closed(tmp_path: Path) -> None:
 
 
 def test_after_a_rebuild_everything_is_published_anew(shell: Shell) -> None:
-    before = inodes(publish(shell.home, now=NOON))
+    before = inodes(publish(shell.home))
     shell.stations.rebuild()
-    after = inodes(publish(shell.home, now=NOON))
+    after = inodes(publish(shell.home))
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())
