@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import resource
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -166,6 +167,14 @@ def files_of_at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def copied(home: Home, folder: Path) -> Home:
+    """A home in this folder with a copy of another one's warehouse, nothing published."""
+    copy = Home(folder)
+    copy.warehouse.mkdir(parents=True)
+    shutil.copyfile(home.warehouse_file, copy.warehouse_file)
+    return copy
 
 
 def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:

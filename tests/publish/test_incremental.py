@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ from pipelines.publish import snapshot
 from pipelines.publish.duckdb_file import is_closed
 from pipelines.publish.manifest import Manifest, verify
 from pipelines.publish.snapshot import Snapshot
-from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells
+from tests.support import NOON, Shell, Shells, contents, copied, milestone, milestone_id, serving_shells
 
 ROWS = [milestone(number, start_date=f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}") for number in range(1, 41)]
 REFLECTED = "milestones"
@@ -63,9 +62,7 @@ def inodes(published: Snapshot) -> dict[str, int]:
 
 def everything_anew(shell: Shell, folder: Path) -> Home:
     """The same warehouse published where nothing was published before."""
-    other = Home(folder)
-    other.preflight()
-    shutil.copyfile(shell.home.warehouse_file, other.warehouse_file)
+    other = copied(shell.home, folder)
     publish(other)
     return other
 

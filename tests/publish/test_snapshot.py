@@ -27,7 +27,7 @@ from pipelines.reader import open_reader
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.touched import forget
 from schemas.tables import PUBLISHED_TABLES
-from tests.support import NOON, Shell, contents, milestone, rows_of, serving_shells, tree
+from tests.support import NOON, Shell, contents, copied, milestone, rows_of, serving_shells, tree
 
 DECLARED = {table.name: table for table in PUBLISHED_TABLES}
 TABLES = [*DECLARED, "details_football_game"]
@@ -51,10 +51,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 @pytest.fixture
 def home(loaded: Shell, tmp_path: Path) -> Home:
     """A copy of its warehouse in a home of its own."""
-    home = Home(tmp_path / "home")
-    home.warehouse.mkdir(parents=True)
-    shutil.copyfile(loaded.home.warehouse_file, home.warehouse_file)
-    return home
+    return copied(loaded.home, tmp_path / "home")
 
 
 def names(folder: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from pipelines.home import Home
 from pipelines.publish.snapshot import publish
 from pipelines.warehouse.database import open_warehouse
-from tests.support import NOON, Shell, milestone, milestone_id, serving_shells
+from tests.support import NOON, Shell, copied, milestone, milestone_id, serving_shells
 
 NOW = NOON + timedelta(hours=2)
 """The publish's clock."""
@@ -49,10 +48,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 @pytest.fixture
 def home(loaded: Shell, tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home")
-    home.warehouse.mkdir(parents=True)
-    shutil.copyfile(loaded.home.warehouse_file, home.warehouse_file)
-    return home
+    return copied(loaded.home, tmp_path / "home")
 
 
 def read(home: Home) -> dict[str, Any]:
