@@ -272,7 +272,7 @@ def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None
         name: [(RECORDS_KEY, name)] for name in ("milestone_id", "content_hash", "last_updated_ts", "record")
     }
     return dg.MaterializeResult(
-        metadata=run_metadata(rows=ledger.new + ledger.changed, where=stations.home.warehouse_file)
+        metadata=run_metadata(rows=stations.rows()[MILESTONE_VERSIONS.name], where=stations.home.warehouse_file)
         | {
             "sweep_id": ledger.sweep_id,
             "new": ledger.new,

@@ -153,6 +153,11 @@ class Stations:
             landing.save()
         return ledger
 
+    def rows(self) -> dict[str, int]:
+        """Rows by published table, as they stand in the warehouse."""
+        with open_warehouse(self.home.warehouse_file) as connection:
+            return warehouse.row_counts(connection)
+
     def publish(self) -> Snapshot:
         """Publish the warehouse as it stands, then remove what retention does not keep."""
         try:

@@ -127,6 +127,22 @@ def test_row_counts_are_the_tables_own(ran: Ran) -> None:
     assert ran.metadata["pages"]["mode"].value == "full"
 
 
+def test_the_warehouse_counts_all_its_versions_not_only_the_sweeps(
+    shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = shells(tmp_path, ROWS[:2])
+    shell.sweep(mode="full")
+    shell.world.load(as_bytes(ROWS[2:3]))
+    point_at(monkeypatch, shell.home, shell.base_url)
+    run_ingest(shell.home, {"mode": "FULL"}, Silent())
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("warehouse"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    assert (metadata["new"].value, metadata["dagster/row_count"].value) == (1, 3)
+
+
 def test_every_check_is_evaluated_and_passes(ran: Ran) -> None:
     specs = {(key.asset_key.to_user_string(), key.name) for key in build_defs().resolve_asset_graph().asset_check_keys}
     assert {(check.asset_key.to_user_string(), check.check_name) for check in ran.checks} == specs
