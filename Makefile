@@ -31,8 +31,8 @@ test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: the pipeline's, the
 
 # DuckDB 1.2 has wheels for Python 3.11 to 3.13 only.
 .PHONY: readers
-readers: $(VENV)/.runtime $(READERS:%=.readers/%/.ready) ## Run the recipes for other tools in environments of their own (WRITE=1 writes what they print)
-	$(BIN)/python -m docs.recipes .readers $(if $(WRITE),--write)
+readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the recipes for other tools in environments of their own (WRITE=1 writes what they print)
+	$(BIN)/python -m docs.recipes .environments/readers $(if $(WRITE),--write)
 
 .PHONY: check
 check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Lint, format and types; do the Dagster definitions load
@@ -55,8 +55,8 @@ docs: $(VENV)/.runtime ## Generate the data dictionary and the answers in the co
 	$(BIN)/python -m docs.generate
 
 .PHONY: bench
-bench: $(VENV)/.runtime ## Measure a full sweep: time, memory
-	$(BIN)/python -m bench.full_sweep
+bench: $(VENV)/.runtime .environments/bench/dlt/.ready ## Measure whole runs beside a bare script and dlt, into bench/RESULTS.md
+	$(BIN)/python -m bench.whole_runs
 
 .PHONY: lock
 lock: .uv-ready ## Resolve the dependencies anew into requirements/, with hashes
@@ -66,11 +66,12 @@ lock: .uv-ready ## Resolve the dependencies anew into requirements/, with hashes
 	$(LOCK) $(DASHBOARD)/pyproject.toml --group $(DASHBOARD)/pyproject.toml:dev -c requirements/dev.txt \
 	  -c $(DASHBOARD)/requirements/runtime.txt -o $(DASHBOARD)/requirements/dev.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for reader in $(READERS); do $(LOCK) requirements/readers/$$reader.in -o requirements/readers/$$reader.txt || exit; done
+	for other in $(READERS:%=readers/%) bench/dlt; do \
+	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
 clean: ## Remove environments, caches and the demo's data (never another home)
-	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .readers .hypothesis data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
+	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .environments .hypothesis data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv, into a private folder where it is missing: with venv, or with pip alone where Debian left venv out.
@@ -102,15 +103,15 @@ $(DASHBOARD_VENV)/bin/python: | .uv-ready
 
 $(DASHBOARD_VENV)/.runtime: $(DASHBOARD)/requirements/runtime.txt $(DASHBOARD_VENV)/bin/python
 	@echo "installing the dashboard's locked environment into $(DASHBOARD_VENV)"
-	@$(UV) pip install --quiet --python $(DASHBOARD_VENV)/bin/python --require-hashes -r $<
+	@$(UV) pip install --quiet --compile-bytecode --python $(DASHBOARD_VENV)/bin/python --require-hashes -r $<
 	@touch $@
 
 $(DASHBOARD_VENV)/.dev: $(DASHBOARD)/requirements/dev.txt $(DASHBOARD_VENV)/.runtime
-	@$(UV) pip install --quiet --python $(DASHBOARD_VENV)/bin/python --require-hashes -r $<
+	@$(UV) pip install --quiet --compile-bytecode --python $(DASHBOARD_VENV)/bin/python --require-hashes -r $<
 	@touch $@
 
-.readers/%/.ready: requirements/readers/%.txt | .uv-ready
-	@echo "installing $* into .readers/$*"
-	@$(UV) venv --quiet --clear --python '>=3.11' .readers/$*
-	@$(UV) pip install --quiet --python .readers/$*/bin/python --require-hashes -r $<
+.environments/%/.ready: requirements/%.txt | .uv-ready
+	@echo "installing $* into .environments/$*"
+	@$(UV) venv --quiet --clear --python '>=3.11' .environments/$*
+	@$(UV) pip install --quiet --compile-bytecode --python .environments/$*/bin/python --require-hashes -r $<
 	@touch $@

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
@@ -32,6 +32,8 @@ HEADER_PX = 33
 TIME_FORMAT = "ddd D MMM YYYY HH:mm"
 NEAR_FORMAT = "ddd D MMM HH:mm"
 """For times that lie within days."""
+
+Option = TypeVar("Option")
 
 
 def look() -> Look:
@@ -208,6 +210,35 @@ def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -
             width=FILTER_PX,
         )
     )
+
+
+def switch(label: str, options: Mapping[str, Option], key: str, *, default: str) -> Option:
+    """One of a few, what it stands for; kept in the address."""
+    chosen = st.segmented_control(
+        label,
+        list(options),
+        default=default,
+        required=True,
+        key=key,
+        label_visibility="collapsed",
+        width=SWITCH_PX,
+        bind="query-params",
+    )
+    return options[chosen or default]
+
+
+def search(label: str, key: str, *, placeholder: str, width: int | Literal["stretch"] = "stretch") -> str:
+    """A line to type into, without the blanks around; kept in the address."""
+    typed = st.text_input(
+        label,
+        key=key,
+        placeholder=placeholder,
+        label_visibility="collapsed",
+        icon=":material/search:",
+        bind="query-params",
+        width=width,
+    )
+    return (typed or "").strip()
 
 
 def category_and_type() -> tuple[tuple[str, ...], tuple[str, ...]]:

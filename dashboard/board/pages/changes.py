@@ -53,19 +53,9 @@ def page() -> None:
 
 def _filters(first: datetime) -> Period:
     with parts.filters():
-        name = st.segmented_control(
-            "Period",
-            list(PERIODS),
-            default="7 d",
-            required=True,
-            key="period",
-            label_visibility="collapsed",
-            width=parts.SWITCH_PX,
-            bind="query-params",
-        )
+        length = parts.switch("Period", PERIODS, "period", default="7 d")
         kinds = parts.choices("Change of", KINDS, "kind", placeholder="All changes")
         groups, types = parts.category_and_type()
-    length = PERIODS[name or "7 d"]
     # To the minute, so that a rerun asks the same question and finds its answer kept.
     since = first if length is None else (datetime.now(UTC) - length).replace(second=0, microsecond=0)
     return Period(since, groups, types, tuple(sorted(kinds)))

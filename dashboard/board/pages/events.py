@@ -35,17 +35,7 @@ def place() -> st.Page:
 def page() -> None:
     """The whole page."""
     look = parts.head("Events", "When does an event start, and how sure is that?")
-    ticker = (
-        st.text_input(
-            "Event ticker",
-            key="event",
-            placeholder="Event ticker, or a part of one",
-            label_visibility="collapsed",
-            icon=":material/search:",
-            bind="query-params",
-        )
-        or ""
-    ).strip()
+    ticker = parts.search("Event ticker", "event", placeholder="Event ticker, or a part of one")
     if not ticker:
         _start_here(look)
         return

@@ -61,26 +61,9 @@ def _filters(everything: Sequence[Happening]) -> tuple[Filters, int]:
         types = parts.choices("Type", sorted({h.type for h in within}), "type", placeholder="All types")
         names = sorted({h.league for h in within if h.league and (not types or h.type in types)})
         leagues = parts.choices("League", names, "league", placeholder="All leagues")
-        search = st.text_input(
-            "Search",
-            key="search",
-            placeholder="Title or ticker",
-            label_visibility="collapsed",
-            bind="query-params",
-            width=parts.FILTER_PX,
-            icon=":material/search:",
-        )
-        hours = st.segmented_control(
-            "Hours ahead",
-            list(HOURS),
-            default="48 h",
-            required=True,
-            key="hours",
-            label_visibility="collapsed",
-            width=parts.SWITCH_PX,
-            bind="query-params",
-        )
-    return Filters(groups, types, leagues, search or ""), HOURS[hours or "48 h"]
+        search = parts.search("Search", "search", placeholder="Title or ticker", width=parts.FILTER_PX)
+        hours = parts.switch("Hours ahead", HOURS, "hours", default="48 h")
+    return Filters(groups, types, leagues, search), hours
 
 
 def _figures(found: Sequence[Happening], now: datetime) -> None:

@@ -1,0 +1,43 @@
+"""The same job with dlt, as its documentation has it: a REST source merged by id into DuckDB. Runs in dlt's environment.
+
+Usage: python bench/dlt_pipeline.py BASE_URL FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import dlt
+from dlt.sources.rest_api import rest_api_source
+
+
+def main(base_url: str, folder: Path) -> None:
+    """Everything into `folder`."""
+    source = rest_api_source(
+        {
+            "client": {
+                "base_url": f"{base_url}/",
+                "paginator": {"type": "cursor", "cursor_path": "cursor", "cursor_param": "cursor"},
+            },
+            "resources": [
+                {
+                    "name": "milestones",
+                    "primary_key": "id",
+                    "write_disposition": "merge",
+                    "endpoint": {"path": "milestones", "params": {"limit": 500}, "data_selector": "milestones"},
+                }
+            ],
+        }
+    )
+    pipeline = dlt.pipeline(
+        "milestones",
+        destination=dlt.destinations.duckdb(str(folder / "dlt.duckdb")),
+        dataset_name="kalshi",
+        pipelines_dir=str(folder / "pipelines"),
+    )
+    pipeline.run(source).raise_on_failed_jobs()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,274 @@
+"""Whole processes, as a user starts them: `milestones`, the floor script and dlt on one server in one run: `make bench`.
+
+Every contestant reads the same corpus from the same sandbox, which runs in a process of its own on the same machine;
+rounds are interleaved, so that a busy moment meets all. What counts are the ratios of one run: machines differ and are
+noisy. Writes bench/RESULTS.md, after every size anew. Environment variables:
+
+BENCH_SIZES     milestones, 17000,170000,1700000
+BENCH_ROUNDS    3; a corpus of a million and more is measured once
+BENCH_DLT       the Python of dlt's environment, .environments/bench/dlt/bin/python; dlt runs once a size, where it fits in memory
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from bench.processes import MIB, Cost, measure
+from pipelines.durable import write_durably
+from pipelines.home import Home
+from pipelines.instance import PROJECT_ROOT
+from pipelines.landing import Landing
+
+SIZES = [int(size) for size in os.environ.get("BENCH_SIZES", "17000,170000,1700000").split(",")]
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+ONCE_FROM = 1_000_000
+DLT = Path(os.environ.get("BENCH_DLT", PROJECT_ROOT / ".environments" / "bench" / "dlt" / "bin" / "python"))
+DLT_BYTES_A_ROW = 75_000
+"""What dlt held at once, by row, when it was first measured: whether it fits is known before it takes the machine."""
+RESULTS = PROJECT_ROOT / "bench" / "RESULTS.md"
+
+MILESTONES = str(Path(sys.executable).with_name("milestones"))
+PUBLISH = "import sys; from pipelines.home import Home; from pipelines.stations import Stations; {}".format(
+    "from datetime import UTC, datetime; Stations(Home.from_environment(), now=lambda: datetime.now(UTC)).publish()"
+)
+
+FLOOR, DLT_CASE = "the floor script", "dlt"
+FIRST, AGAIN, POLL, REBUILD = "first full sweep", "full sweep again, nothing changed", "poll, 500 changed", "rebuild"
+PUBLISH_ALL, PUBLISH_NONE = "publish, the first", "publish, nothing changed"
+CASES = (FLOOR, DLT_CASE, FIRST, AGAIN, POLL, PUBLISH_NONE, PUBLISH_ALL, REBUILD)
+CHANGED = 500
+POLLS = 3
+
+PACED_ROWS, PACED_LATENCY, PACED_RATE = 170_000, 0.2, 20.0
+PAGE = 500
+
+Costs = dict[str, list[Cost]]
+
+
+class Server:
+    """The sandbox in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.base_url = self._line()
+
+    def change(self, count: int) -> None:
+        """Change so many milestones that start about now."""
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker; PIPE was asked for
+        self._process.stdin.write(f"{count}\n")
+        self._process.stdin.flush()
+        if int(self._line()) != count:
+            raise SystemExit(f"the world has fewer than {count} milestones")
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker; PIPE was asked for
+        return self._process.stdout.readline().strip()
+
+
+@contextmanager
+def serving(rows: int, *obstacles: float) -> Iterator[Server]:
+    """A sandbox of so many milestones; `obstacles` are latency in seconds and requests a second."""
+    command = [sys.executable, "-m", "bench.server", str(rows), *map(str, obstacles)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Server(process)
+        process.communicate("")
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for one contestant, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="milestones-bench-") as name:
+        yield Path(name)
+
+
+def main() -> None:
+    """Measure every size; write what is known after each."""
+    begun = datetime.now(UTC)
+    measured: dict[int, Costs] = {}
+    views = paced = ""
+    for rows in SIZES:
+        with serving(rows) as server:
+            measured[rows] = {}
+            for number in range(1 if rows >= ONCE_FROM else ROUNDS):
+                with folder() as place:
+                    one_round(server, place, measured[rows], with_dlt=not number and fits(rows))
+                    if rows == PACED_ROWS and not number:
+                        views = time_views(place / "home")
+        if rows == PACED_ROWS:
+            paced = time_paced()
+        write_durably(RESULTS, lambda part: part.write_text(report(begun, measured, views, paced)))  # noqa: B023
+    print(RESULTS.read_text())
+
+
+def one_round(server: Server, place: Path, costs: Costs, *, with_dlt: bool) -> None:
+    """Every case once, the contestants one after the other; polls a few times, as they are short."""
+
+    def note(case: str, command: list[str], **environment: str) -> None:
+        cost = measure(command, environment)
+        costs.setdefault(case, []).append(cost)
+        print(f"{case}: {cost.wall:.1f} s, CPU {cost.cpu:.1f} s, {cost.peak_mb:.0f} MB", file=sys.stderr, flush=True)
+
+    note(FLOOR, [sys.executable, "-m", "bench.floor", server.base_url, str(place / "floor")])
+    home = place / "home"
+    ours = {
+        "MILESTONES_HOME": str(home),
+        "KALSHI_BASE_URL": server.base_url,
+        "KALSHI_REQUESTS_PER_SECOND": "0",
+    }
+    note(FIRST, [MILESTONES, "ingest", "--full"], **ours)
+    note(AGAIN, [MILESTONES, "ingest", "--full"], **ours)
+    for _ in range(POLLS):
+        server.change(CHANGED)
+        note(POLL, [MILESTONES, "ingest"], **ours)
+    note(PUBLISH_NONE, [sys.executable, "-c", PUBLISH], **ours)
+    shutil.rmtree(home / "published")
+    note(PUBLISH_ALL, [sys.executable, "-c", PUBLISH], **ours)
+    note(REBUILD, [MILESTONES, "rebuild"], **ours)
+    if with_dlt:
+        script = str(PROJECT_ROOT / "bench" / "dlt_pipeline.py")
+        command = [str(DLT), script, server.base_url, str(place / "dlt")]
+        note(DLT_CASE, command, RUNTIME__DLTHUB_TELEMETRY="false")
+
+
+def fits(rows: int) -> bool:
+    """Whether dlt is there, and has the memory that it will want."""
+    available = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
+    return DLT.exists() and rows * DLT_BYTES_A_ROW < int(available.split()[1]) * 1024
+
+
+def time_views(home: Path) -> str:
+    """The table of the views' times."""
+    command = [sys.executable, "-m", "bench.views"]
+    environment = os.environ | {"BENCH_HOME": str(home)}
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def time_paced() -> str:
+    """A full sweep against latency and a rate limit: how far from the limit."""
+    with serving(PACED_ROWS, PACED_LATENCY, PACED_RATE) as server, folder() as place:
+        ours = {
+            "MILESTONES_HOME": str(place),
+            "KALSHI_BASE_URL": server.base_url,
+            "KALSHI_REQUESTS_PER_SECOND": f"{PACED_RATE:g}",
+        }
+        whole = measure([MILESTONES, "ingest", "--full"], ours).wall
+        landing = Landing.newest(Home(place).raw)
+        assert landing is not None  # noqa: S101 - the run has succeeded
+        sweep = landing.sweep
+        with duckdb.connect(str(place / "published" / "milestones.duckdb"), read_only=True) as connection:
+            pages, requests, limited = connection.execute(
+                "SELECT pages, requests, rate_limited FROM sweeps"
+            ).fetchall()[0]
+        assert sweep.landed_at is not None  # noqa: S101 - the run has succeeded
+        fetched = (sweep.landed_at - sweep.started_at).total_seconds()
+    least = PACED_ROWS / PAGE / PACED_RATE
+    return (
+        f"{PACED_LATENCY * 1000:.0f} ms latency, {PACED_RATE:g} requests a second allowed, {PACED_ROWS:,} milestones "
+        f"({PACED_ROWS // PAGE} pages of {PAGE}, {least:.0f} s at that rate): fetched in {fetched:.1f} s, "
+        f"{fetched / least:.2f} x (goal: at most 1.3 x), by {requests} requests for {pages} pages, {limited} of them "
+        f"refused with 429; one request after the other would take {PACED_ROWS / PAGE * PACED_LATENCY:.0f} s of latency "
+        f"alone. The whole process: {whole:.1f} s."
+    )
+
+
+# The report
+
+
+def report(begun: datetime, measured: dict[int, Costs], views: str, paced: str) -> str:
+    """Everything measured so far, as Markdown."""
+    parts = [
+        "# Results",
+        f"`make bench`, begun {begun:%Y-%m-%d %H:%M} UTC. {machine()}",
+        "Whole processes from start to exit, Dagster included, against a sandbox on the same machine (which takes its "
+        "share of the cores). Medians; `polls` are of the 500 milestones next to start. Memory is what the process and "
+        "all that it starts hold at once, at the peak. Ratios, of one run, are what to look at.",
+    ]
+    parts += [table(rows, costs) for rows, costs in measured.items()]
+    parts += goals(measured)
+    if paced:
+        parts += ["## Bound by the rate limit, not by latency", paced]
+    if views:
+        parts += ["## Views", views]
+    return "\n\n".join(parts) + "\n"
+
+
+def machine() -> str:
+    """What it was measured on, with what."""
+    cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / MIB / 1024
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("dagster", "duckdb", "pyarrow"))
+    if DLT.exists():
+        ask = "import importlib.metadata as m; print('dlt', m.version('dlt'), 'with duckdb', m.version('duckdb'))"
+        versions += f", {subprocess.check_output([DLT, '-c', ask], text=True).strip()}"
+    name = cpu.partition(":")[2].strip()
+    return f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB; Python {platform.python_version()}, {versions}."
+
+
+def table(rows: int, costs: Costs) -> str:
+    """One size."""
+    floor = wall(costs, FLOOR)
+    lines = [
+        f"## {rows:,} milestones\n",
+        "| case | wall s | CPU s | peak MB | wall, of the floor |",
+        "| --- | --: | --: | --: | --: |",
+    ]
+    for case in CASES:
+        if of_case := costs.get(case):
+            cpu = statistics.median(cost.cpu for cost in of_case)
+            lines.append(
+                f"| {case} | {wall(costs, case):.1f} | {cpu:.1f} | {peak(costs, case):.0f} "
+                f"| {wall(costs, case) / floor:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def goals(measured: dict[int, Costs]) -> list[str]:
+    """What is to be reached, and whether it is."""
+    lines: list[str] = []
+
+    def goal(what: str, value: float, limit: float, *, least: bool = False) -> None:
+        reached = value >= limit if least else value <= limit
+        lines.append(
+            f"| {what} | {'at least' if least else 'at most'} {limit:g} | {value:.3g} | {'yes' if reached else 'NO'} |"
+        )
+
+    if costs := measured.get(170_000):
+        goal("first full sweep, wall, of the floor", wall(costs, FIRST) / wall(costs, FLOOR), 2.0)
+        goal("full sweep again, wall, of the floor", wall(costs, AGAIN) / wall(costs, FLOOR), 1.2)
+        goal("peak MB", max(peak(costs, case) for case in (FIRST, AGAIN, POLL)), 700)
+        if DLT_CASE in costs:
+            goal("dlt's wall, of the first full sweep's", wall(costs, DLT_CASE) / wall(costs, FIRST), 25, least=True)
+            goal("dlt's memory, of the first full sweep's", peak(costs, DLT_CASE) / peak(costs, FIRST), 15, least=True)
+        if large := measured.get(1_700_000):
+            goal("poll of 500 at 1,700,000, wall, of that at 170,000", wall(large, POLL) / wall(costs, POLL), 1.5)
+            goal("peak of the first sweep of 1,700,000, of 170,000's", peak(large, FIRST) / peak(costs, FIRST), 1.3)
+    header = "## Goals\n\n| | goal | measured | reached |\n| --- | --- | --: | --- |\n"
+    return [header + "\n".join(lines)] if lines else []
+
+
+def wall(costs: Costs, case: str) -> float:
+    """The median wall time of a case, in seconds."""
+    return statistics.median(cost.wall for cost in costs[case])
+
+
+def peak(costs: Costs, case: str) -> float:
+    """The median peak of a case, in MB."""
+    return statistics.median(cost.peak_mb for cost in costs[case])
+
+
+if __name__ == "__main__":
+    main()
