@@ -1,4 +1,6 @@
-"""The same job with dlt, as its documentation has it: a REST source merged by id into DuckDB. Runs in dlt's environment.
+"""The same job with dlt, as its documentation has it: a REST source merged by id into DuckDB.
+
+Runs in an environment with dlt.
 
 Usage: python bench/dlt_pipeline.py BASE_URL FOLDER
 """

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SAMPLE_SECONDS = 0.02
+SAMPLE_SECONDS = 0.1
 MIB = 1024 * 1024
 PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Whole processes, as a user starts them: `milestones`, the floor script and dlt on one server in one run: `make bench`.
+"""Whole processes, as a user starts them: `milestones`, the floor script and dlt on one server: `make bench`.
 
 Every contestant reads the same corpus from the same sandbox, which runs in a process of its own on the same machine;
 rounds are interleaved, so that a busy moment meets all. What counts are the ratios of one run: machines differ and are
@@ -6,7 +6,8 @@ noisy. Writes bench/RESULTS.md, after every size anew. Environment variables:
 
 BENCH_SIZES     milestones, 17000,170000,1700000
 BENCH_ROUNDS    3; a corpus of a million and more is measured once
-BENCH_DLT       the Python of dlt's environment, .environments/bench/dlt/bin/python; dlt runs once a size, where it fits in memory
+BENCH_DLT       the Python of dlt's environment, .environments/bench/dlt/bin/python; without it dlt is left out, and
+                where it does not fit in memory; it runs once a size
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -55,6 +55,12 @@ POLLS = 3
 
 PACED_ROWS, PACED_LATENCY, PACED_RATE = 170_000, 0.2, 20.0
 PAGE = 500
+
+METHOD = (
+    "Whole processes from start to exit, Dagster included, against a sandbox on the same machine, which takes its "
+    "share of the cores. Medians; polls bring 500 milestones that start about now. Memory is what the process and all "
+    "that it starts hold at once, at the peak. Ratios, of one run, are what to look at."
+)
 
 Costs = dict[str, list[Cost]]
 
@@ -180,7 +186,7 @@ def time_paced() -> str:
         f"{PACED_LATENCY * 1000:.0f} ms latency, {PACED_RATE:g} requests a second allowed, {PACED_ROWS:,} milestones "
         f"({PACED_ROWS // PAGE} pages of {PAGE}, {least:.0f} s at that rate): fetched in {fetched:.1f} s, "
         f"{fetched / least:.2f} x (goal: at most 1.3 x), by {requests} requests for {pages} pages, {limited} of them "
-        f"refused with 429; one request after the other would take {PACED_ROWS / PAGE * PACED_LATENCY:.0f} s of latency "
+        f"refused with 429; one after the other they would take {PACED_ROWS / PAGE * PACED_LATENCY:.0f} s for latency "
         f"alone. The whole process: {whole:.1f} s."
     )
 
@@ -193,9 +199,7 @@ def report(begun: datetime, measured: dict[int, Costs], views: str, paced: str) 
     parts = [
         "# Results",
         f"`make bench`, begun {begun:%Y-%m-%d %H:%M} UTC. {machine()}",
-        "Whole processes from start to exit, Dagster included, against a sandbox on the same machine (which takes its "
-        "share of the cores). Medians; `polls` are of the 500 milestones next to start. Memory is what the process and "
-        "all that it starts hold at once, at the peak. Ratios, of one run, are what to look at.",
+        METHOD,
     ]
     parts += [table(rows, costs) for rows, costs in measured.items()]
     parts += goals(measured)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.flatten.changes import Change, changes
 from pipelines.flatten.details import LeafColumns
@@ -112,9 +113,7 @@ def _of_leaves(milestone_ids: list[str], columns: LeafColumns) -> pa.Table:
 def flatten_changes(latest: pa.Table) -> pa.Table:
     """Rows of milestone_changes: what every version of the batch changed in the one before it, numbered from 1."""
     rows = _Rows(MILESTONE_CHANGES)
-    for version in _as_rows(latest):
-        if version["previous_record"] is None:
-            continue
+    for version in _as_rows(latest.filter(pc.is_valid(latest["previous_record"]))):
         found = changes(object_decoder.decode(version["previous_record"]), object_decoder.decode(version["record"]))
         if version["was_vanished_at"] is not None:
             found.append(Change("vanished_at", rfc3339(version["was_vanished_at"]), None))

@@ -136,10 +136,12 @@ class _SeenIds:
         return count, new
 
     def _add_one(self, one: str) -> bool:
-        digest = hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=4 * self._PROBES).digest()
+        # Two halves of one hash, whose key is this process's own, give as many places as are wanted.
+        halves = hash(one)
+        position, step = halves & 0xFFFFFFFF, halves >> 32 | 1
         is_new = False
-        for start in range(0, len(digest), 4):
-            position = int.from_bytes(digest[start : start + 4], "little") % self._BITS
+        for _ in range(self._PROBES):
+            position = (position + step) % self._BITS
             byte, mask = position >> 3, 1 << (position & 7)
             if not self._bits[byte] & mask:
                 self._bits[byte] |= mask

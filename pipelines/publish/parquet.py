@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import duckdb
@@ -25,6 +28,8 @@ from schemas.sql import quote
 
 BYTES_PER_GROUP = 16 * 1024 * 1024
 """Of rows in memory; a reader of one column passes over what is in between, a writer holds one for each open range."""
+BYTES_WAITING_MAX = 96 * 1024 * 1024
+"""Of rows in memory, in all files of a table that are being written: however many ranges there are."""
 FILE_NAME = "part-000.parquet"
 _RANGE = "#range"
 
@@ -52,7 +57,7 @@ class Before:
 class SnapshotWriter:
     """Writes the tables of one snapshot into `building`, which will stand at `path` below the published folder.
 
-    A table of at most `rows_of_one_file` is one file.
+    A table of at most `rows_of_one_file` is one file. `pool` finishes several files of a table at once.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -61,6 +66,7 @@ class SnapshotWriter:
     ranges: Ranges
     before: Before | None
     rows_of_one_file: int
+    pool: Executor
 
     def write(self, table: str, schema: pa.Schema | None, *, is_of_milestones: bool) -> list[PublishedFile]:
         """A table's files. `schema` is None for a typed table, whose schema is what the catalogue made of it.
@@ -143,10 +149,11 @@ class SnapshotWriter:
                 file.parent.mkdir()
                 files[number] = _File(file, schema)
             files[number].write(rows)
-        return [
-            self._described(table, f"{self.ranges.folder(number)}/{FILE_NAME}", files[number])
-            for number in sorted(files)
-        ]
+            if sum(file.waiting_bytes for file in files.values()) > BYTES_WAITING_MAX:
+                max(files.values(), key=attrgetter("waiting_bytes")).flush()
+        names = (f"{self.ranges.folder(number)}/{FILE_NAME}" for number in sorted(files))
+        ordered = (files[number] for number in sorted(files))
+        return list(self.pool.map(partial(self._described, table), names, ordered))
 
     def _described(self, table: str, name: str, out: _File) -> PublishedFile:
         out.close()
@@ -172,23 +179,24 @@ class _File:
         self._schema = schema
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
         self._waiting: list[pa.RecordBatch] = []
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows."""
         self.rows += batch.num_rows
         self._waiting.append(batch.cast(self._schema))
-        self._waiting_bytes += batch.nbytes
-        if self._waiting_bytes >= BYTES_PER_GROUP:
-            self._flush()
+        self.waiting_bytes += batch.nbytes
+        if self.waiting_bytes >= BYTES_PER_GROUP:
+            self.flush()
 
     def close(self) -> None:
         """Write what is left, and sync."""
-        self._flush()
+        self.flush()
         self._writer.close()
         sync(self.path)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write the rows that wait, as a group."""
         if self._waiting:
             self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
-        self._waiting, self._waiting_bytes = [], 0
+        self._waiting, self.waiting_bytes = [], 0

@@ -5,9 +5,11 @@ Readers get either the old state or the new one, whole: they open a file or a fo
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections import Counter
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,7 @@ from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, 
 from pipelines.errors import NothingToDo, PublishedDiffers
 from pipelines.home import Home
 from pipelines.publish.duckdb_file import OF_NO_MILESTONE, WAREHOUSE, make_next, retire
-from pipelines.publish.manifest import Manifest, PublishedFile, describe
+from pipelines.publish.manifest import Manifest, PublishedFile, sha256_of
 from pipelines.publish.parquet import Before, SnapshotWriter
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
@@ -67,8 +69,12 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
     make_next(home, copy)
-    files, ranges, newest = _write_tables(home, copy, building, now=now, per_range=per_range)
-    files.append(describe(copy, path=home.published_duckdb.name, table=None, rows=sum(file.rows for file in files)))
+    # Compressing and hashing leave Python to others.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        sha256 = pool.submit(sha256_of, copy)
+        files, ranges, newest = _write_tables(home, copy, building, pool, now=now, per_range=per_range)
+        rows = sum(file.rows for file in files)
+        files.append(PublishedFile(home.published_duckdb.name, None, rows, copy.stat().st_size, sha256.result()))
     manifest = Manifest(name, SCHEMA_VERSION, now, newest, files, ranges.days)
     manifest.write(building)
     for folder in (*(path for path in building.rglob("*") if path.is_dir()), building):
@@ -86,7 +92,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
 
 
 def _write_tables(
-    home: Home, copy: Path, building: Path, *, now: datetime, per_range: int
+    home: Home, copy: Path, building: Path, pool: Executor, *, now: datetime, per_range: int
 ) -> tuple[list[PublishedFile], Ranges, str | None]:
     """Every table as Parquet files, out of the finished DuckDB file; their ranges, and the newest loaded sweep."""
     with open_copy(copy, read_only=True) as connection:
@@ -95,7 +101,7 @@ def _write_tables(
         days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
         ranges = split(before.ranges if before else Ranges(), days.fetchall(), per_range=per_range)
         path = f"{home.snapshots.name}/{building.name.removesuffix(TEMPORARY_SUFFIX)}"
-        writer = SnapshotWriter(connection, building, path, ranges, before, rows_of_one_file=2 * per_range)
+        writer = SnapshotWriter(connection, building, path, ranges, before, rows_of_one_file=2 * per_range, pool=pool)
         files = [
             file
             for table in PUBLISHED_TABLES

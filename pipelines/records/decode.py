@@ -44,8 +44,8 @@ class UndecodablePage(ValueError):
     """A landed page that is not the API's page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+# Hundreds of thousands are made at once, none of which can be part of a cycle.
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One milestone as received: its place, its canonical text and what identifies its content.
 
     `last_updated_ts` is in microseconds since 1970 UTC, None for the zero time. `unknown_fields` are top-level keys
