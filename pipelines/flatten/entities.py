@@ -30,13 +30,21 @@ def entities(details: dict[str, Any]) -> list[Entity]:
     """Every entity of a milestone, in the order of the keys."""
     found = [
         (key, position, entity_id)
-        for key, value in details.items()
-        if _stem(key) is not None
-        for position, entity_id in enumerate(value if isinstance(value, list) else [value])
+        for key in _entity_keys(tuple(details))
+        for position, entity_id in enumerate(details[key] if isinstance(details[key], list) else [details[key]])
         if isinstance(entity_id, str) and _UUID.fullmatch(entity_id)
     ]
-    roles = _roles(tuple(dict.fromkeys(key for key, *_ in found)))
+    if not found:
+        return []
+    roles = _roles(tuple(dict.fromkeys([key for key, _, _ in found])))
     return [Entity(roles[key], position, entity_id, key) for key, position, entity_id in found]
+
+
+# Types have few sets of keys; the bound keeps what hostile ones could pile up small.
+@lru_cache(maxsize=1_024)
+def _entity_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that name entities."""
+    return tuple(key for key in keys if _stem(key) is not None)
 
 
 @lru_cache(maxsize=4_096)
