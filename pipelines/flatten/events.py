@@ -25,8 +25,17 @@ def main_event_ticker(details: dict[str, Any]) -> str | None:
 def events(related: list[str], primary: list[str], main: str | None) -> list[Event]:
     """Every distinct ticker once: related ones in their order, then what only the others name."""
     if len(related) == 1 and primary == related and (main is None or main == related[0]):
-        # Two of three milestones.
-        return [Event(related[0], True, True, main is not None, 0, 0)]
+        # Three of four milestones.
+        return [
+            Event(
+                related[0],
+                is_related=True,
+                is_primary=True,
+                is_main=main is not None,
+                related_position=0,
+                primary_position=0,
+            )
+        ]
     related_positions = _first_positions(related)
     primary_positions = _first_positions(primary)
     tickers = dict.fromkeys([*related, *primary, *([main] if main else [])])

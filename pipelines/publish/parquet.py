@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 
 import duckdb
@@ -28,8 +27,8 @@ from schemas.sql import quote
 
 BYTES_PER_GROUP = 16 * 1024 * 1024
 """Of rows in memory; a reader of one column passes over what is in between, a writer holds one for each open range."""
-BYTES_WAITING_MAX = 96 * 1024 * 1024
-"""Of rows in memory, in all files of a table that are being written: however many ranges there are."""
+RANGES_OF_ONE_PASS = 8
+"""Whose milestones are looked up while a table is read, and whose rows wait for their groups, all in memory."""
 FILE_NAME = "part-000.parquet"
 _RANGE = "#range"
 
@@ -129,10 +128,16 @@ class SnapshotWriter:
         return self._described(table, FILE_NAME, out)
 
     def _write_ranges(self, table: str, schema: pa.Schema | None, numbers: set[int]) -> list[PublishedFile]:
-        """The files of some ranges, in one pass over the table; none for a range without rows."""
-        if not numbers:
-            return []
-        listed = ", ".join(map(str, sorted(numbers)))
+        """The files of some ranges; none for a range without rows. One pass over the table brings a few ranges."""
+        ordered = sorted(numbers)
+        return [
+            file
+            for first in range(0, len(ordered), RANGES_OF_ONE_PASS)
+            for file in self._write_some(table, schema, ordered[first : first + RANGES_OF_ONE_PASS])
+        ]
+
+    def _write_some(self, table: str, schema: pa.Schema | None, numbers: list[int]) -> list[PublishedFile]:
+        listed = ", ".join(map(str, numbers))
         chosen = f"{self.ranges.expression} AS {quote(_RANGE)} FROM milestones WHERE {quote(_RANGE)} IN ({listed})"
         query = f"SELECT *, {chosen}"
         if table != "milestones":
@@ -149,11 +154,9 @@ class SnapshotWriter:
                 file.parent.mkdir()
                 files[number] = _File(file, schema)
             files[number].write(rows)
-            if sum(file.waiting_bytes for file in files.values()) > BYTES_WAITING_MAX:
-                max(files.values(), key=attrgetter("waiting_bytes")).flush()
         names = (f"{self.ranges.folder(number)}/{FILE_NAME}" for number in sorted(files))
-        ordered = (files[number] for number in sorted(files))
-        return list(self.pool.map(partial(self._described, table), names, ordered))
+        written = (files[number] for number in sorted(files))
+        return list(self.pool.map(partial(self._described, table), names, written))
 
     def _described(self, table: str, name: str, out: _File) -> PublishedFile:
         out.close()

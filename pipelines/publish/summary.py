@@ -18,20 +18,21 @@ from schemas.sql import literal
 
 SUMMARY_FILE = "summary.json"
 
-_ONE_ROW = """
-    SELECT * EXCLUDE (lag),
-           (SELECT count(*) FROM milestones WHERE is_simulated AND vanished_at IS NULL) AS simulated,
-           (SELECT count(*) FROM milestones WHERE vanished_at IS NOT NULL) AS vanished,
-           (SELECT count(DISTINCT event_ticker) FROM milestone_events JOIN milestones USING (milestone_id)
-            WHERE NOT is_simulated AND vanished_at IS NULL) AS events,
-           (SELECT count(*) FROM milestone_versions) AS versions,
-           (SELECT count(*) FROM live_milestones(at_time := {now})) AS live,
-           (SELECT count(*) FROM upcoming_milestones(at_time := {now})) AS upcoming,
-           (SELECT count(*) FROM milestones_starting_within(24, at_time := {now})) AS starting_within_24_hours,
-           (SELECT count(*) FROM reschedules
-            WHERE seen_at > CAST({now} AS TIMESTAMPTZ) - INTERVAL 7 DAY) AS reschedules_of_7_days
-    FROM freshness(at_time := {now})
-"""
+_FRESHNESS = "SELECT * EXCLUDE (lag) FROM freshness(at_time := {now})"
+_COUNTS = {
+    "simulated": "milestones WHERE is_simulated AND vanished_at IS NULL",
+    "vanished": "milestones WHERE vanished_at IS NOT NULL",
+    # Not count(DISTINCT ...), which holds all of them in memory whatever the limit.
+    "events": """(
+        SELECT DISTINCT event_ticker FROM milestone_events
+        WHERE milestone_id IN (SELECT milestone_id FROM milestones WHERE NOT is_simulated AND vanished_at IS NULL))""",
+    "versions": "milestone_versions",
+    "live": "live_milestones(at_time := {now})",
+    "upcoming": "upcoming_milestones(at_time := {now})",
+    "starting_within_24_hours": "milestones_starting_within(24, at_time := {now})",
+    "reschedules_of_7_days": "reschedules WHERE seen_at > CAST({now} AS TIMESTAMPTZ) - INTERVAL 7 DAY",
+}
+"""One after the other: all in one query, they would be held in memory together."""
 _BY_CATEGORY_GROUP = """
     SELECT category_group, count(*) FROM milestones WHERE NOT is_simulated AND vanished_at IS NULL
     GROUP BY category_group ORDER BY count(*) DESC, category_group
@@ -40,8 +41,11 @@ _BY_CATEGORY_GROUP = """
 
 def summary(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> dict[str, Any]:
     """The figures by name; simulated games and vanished milestones are left out of those that do not name them."""
-    cursor = connection.execute(_ONE_ROW.format(now=literal(now.isoformat())))
+    at = literal(now.isoformat())
+    cursor = connection.execute(_FRESHNESS.format(now=at))
     figures = dict(zip([column[0] for column in cursor.description or []], cursor.fetchall()[0], strict=True))
+    for name, rows in _COUNTS.items():
+        figures[name] = connection.execute(f"SELECT count(*) FROM {rows.format(now=at)}").fetchall()[0][0]  # noqa: S608
     return figures | {"by_category_group": dict(connection.execute(_BY_CATEGORY_GROUP).fetchall())}
 
 

@@ -17,6 +17,9 @@ from pipelines.flatten.details import ITEM, key_of, split_field
 from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, EVIDENCE
 
+ROWS_OF_ONE_PIVOT = 100_000
+"""What the aggregates of a pivot hold cannot go to disk: a large type is pivoted in parts."""
+
 RESERVED_NAMES = frozenset({DETAILS_FIELDS.name})
 
 
@@ -47,10 +50,17 @@ class Changed:
     details: list[str]
 
 
-def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed: Changed | None) -> list[str]:
+def refresh(
+    connection: duckdb.DuckDBPyConnection,
+    types: Iterable[str],
+    changed: Changed | None,
+    *,
+    rows_of_one_pivot: int = ROWS_OF_ONE_PIVOT,
+) -> list[str]:
     """Decide the fields of `types` anew and bring their tables in step; the tables that were made or dropped whole.
 
-    `changed` says which rows to touch; None makes the tables of all types anew. Runs inside the load's transaction,
+    `changed` says which rows to touch; None makes the tables of all types anew. A type with more rows than
+    `rows_of_one_pivot` is pivoted in parts. Runs inside the load's transaction,
     after the flat tables and the evidence.
     """
     known = [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
@@ -67,11 +77,11 @@ def refresh(connection: duckdb.DuckDBPyConnection, types: Iterable[str], changed
         columns = [field.column for field in fields if field.column]
         if changed is None or _columns_of(connection, names[type_]) != _declared(columns):
             _make(connection, names[type_], columns)
-            _fill(connection, type_, names[type_], columns, changed=None)
+            _fill(connection, type_, names[type_], columns, rows_of_one_pivot, changed=None)
             remade.append(names[type_])
         else:
             _remove(connection, names[type_], changed)
-            _fill(connection, type_, names[type_], columns, changed=changed)
+            _fill(connection, type_, names[type_], columns, rows_of_one_pivot, changed=changed)
     return remade
 
 
@@ -144,7 +154,13 @@ def _remove(connection: duckdb.DuckDBPyConnection, table: str, changed: Changed)
 
 
 def _fill(
-    connection: duckdb.DuckDBPyConnection, type_: str, table: str, columns: list[Column], *, changed: Changed | None
+    connection: duckdb.DuckDBPyConnection,
+    type_: str,
+    table: str,
+    columns: list[Column],
+    rows_of_one_pivot: int,
+    *,
+    changed: Changed | None,
 ) -> None:
     """Rows of the type's milestones, or of the changed ones, pivoted from the long table.
 
@@ -162,12 +178,18 @@ def _fill(
         values.append(value)
     pivoted = "".join(f", {aggregate}" for aggregate in aggregates)
     selected = "".join(f", {value}" for value in values)
-    connection.execute(
-        f"WITH chosen AS (SELECT milestone_id, details FROM {milestones} WHERE type = $type), pivoted AS ("  # noqa: S608
-        f"SELECT milestone_id{pivoted} FROM {details} SEMI JOIN chosen USING (milestone_id) GROUP BY 1"
-        f") INSERT INTO {quote(table)} SELECT milestone_id{selected} FROM chosen JOIN pivoted USING (milestone_id)",
-        parameters,
-    )
+    of_type = f"FROM {milestones} WHERE type = $type"
+    known = {name: parameters[name] for name in ("type", "milestones") if name in parameters}
+    rows = connection.execute(f"SELECT count(*) {of_type}", known).fetchall()[0][0]
+    parts = rows // rows_of_one_pivot + 1
+    for part in range(parts):
+        chosen = f"{of_type} AND hash(milestone_id) % {parts} = {part}" if parts > 1 else of_type
+        connection.execute(
+            f"WITH chosen AS (SELECT milestone_id, details {chosen}), pivoted AS ("  # noqa: S608
+            f"SELECT milestone_id{pivoted} FROM {details} SEMI JOIN chosen USING (milestone_id) GROUP BY 1"
+            f") INSERT INTO {quote(table)} SELECT milestone_id{selected} FROM chosen JOIN pivoted USING (milestone_id)",
+            parameters,
+        )
 
 
 def _expressions(column: Column, number: int, parameters: dict[str, Any]) -> tuple[str, str]:

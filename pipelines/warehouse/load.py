@@ -140,7 +140,8 @@ def _runs_of_pages(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int,
 
 def stage_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Keep the newest last_updated_ts of milestones that are otherwise unchanged, for `load`."""
-    rows = connection.sql(sql("unchanged_of_sweep")).to_arrow_table().cast(TOUCHED_SCHEMA)
+    parameters = {"records": str(staging.file(RECORDS))}
+    rows = connection.sql(sql("unchanged_of_sweep"), params=parameters).to_arrow_table().cast(TOUCHED_SCHEMA)
     pq.write_table(rows, staging.touched)
 
 
@@ -192,7 +193,7 @@ def rebuild(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
 
 def stage_whole_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Derive every table from the version log into staged files."""
-    milestones: int = connection.execute("SELECT count(DISTINCT milestone_id) FROM milestone_versions").fetchall()[0][0]
+    milestones: int = connection.execute("SELECT count(*) FROM milestone_versions WHERE version = 1").fetchall()[0][0]
     latest, older = _versions(connection, is_latest=True), _versions(connection, is_latest=False)
     stage_log(staging, latest, older, helpers=helpers_for(milestones, cores=os.cpu_count() or 1))
 

@@ -24,7 +24,7 @@ from pipelines.flattening import stage_tables
 from pipelines.landing import Page
 from pipelines.staging import Staging
 from pipelines.warehouse import load as warehouse
-from pipelines.warehouse.catalogue import typed_tables
+from pipelines.warehouse.catalogue import refresh, typed_tables
 from pipelines.warehouse.load import LedgerRow, Outcome
 from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, PRIVATE_TABLES, PUBLISHED_TABLES
@@ -434,3 +434,11 @@ def test_a_record_with_thousands_of_keys_is_loaded(empty: Warehouse) -> None:
     assert len(empty.types()) == 41
     assert empty.rows("SELECT count(*) FROM details_fields") == [(40 * 150 + 41,)]
     assert json.loads(empty.rows("SELECT g39 FROM details_game ORDER BY 1 NULLS LAST")[0][0]) == many["g39"]
+
+
+def test_a_type_pivoted_in_parts_is_as_whole(empty: Warehouse) -> None:
+    empty.sweep({number: {"league": f"L{number % 3}", "teams": [f"t{number}"]} for number in range(50)})
+    known, whole = empty.types(), empty.fingerprint()
+    assert known
+    refresh(empty.connection, ["game"], None, rows_of_one_pivot=7)
+    assert empty.fingerprint() == whole

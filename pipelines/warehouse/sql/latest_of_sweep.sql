@@ -1,7 +1,9 @@
 -- The versions that a run of a sweep's pages brings, with the ones before them and what the log knows of their milestones' lives.
 -- A clock that was set back must not make a version begin before what it follows. greatest() passes over NULL.
 WITH wanted AS (
-    SELECT * FROM fates WHERE fate IN ('new', 'changed') AND page BETWEEN $first AND $last
+    SELECT records.*, fates.* EXCLUDE (page, position)
+    FROM (SELECT * FROM fates WHERE fate IN ('new', 'changed') AND page BETWEEN $first AND $last) AS fates
+    JOIN (SELECT * FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records USING (page, position)
 ),
 previous AS (
     SELECT milestone_id, version, record, valid_to
@@ -10,15 +12,13 @@ previous AS (
     QUALIFY row_number() OVER (PARTITION BY milestone_id ORDER BY version DESC) = 1
 )
 SELECT wanted.milestone_id, coalesce(previous.version, 0) + 1 AS version, wanted.content_hash,
-       wanted.last_updated_ts, records.record,
+       wanted.last_updated_ts, wanted.record,
        coalesce(wanted.first_seen_at, wanted.seen_at) AS first_seen_at,
        greatest(wanted.seen_at, wanted.last_changed_at + INTERVAL 1 MICROSECOND,
                 wanted.vanished_at + INTERVAL 1 MICROSECOND) AS last_changed_at,
        NULL::TIMESTAMPTZ AS vanished_at, $sweep_id AS sweep_id,
        previous.record AS previous_record, previous.valid_to AS was_vanished_at,
-       wanted.page, wanted.position, wanted.seen_at, wanted.fate
+       wanted.page, wanted.position, wanted.seen_at, wanted.fate::VARCHAR AS fate
 FROM wanted
-JOIN (SELECT page, position, record FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records
-    USING (page, position)
 LEFT JOIN previous ON previous.milestone_id = wanted.milestone_id
 ORDER BY wanted.page, wanted.position

@@ -1,5 +1,6 @@
 -- Unchanged milestones that Kalshi only touched: their newest last_updated_ts, which makes no version.
-SELECT milestone_id, last_updated_ts
-FROM fates
-WHERE fate = 'unchanged' AND (last_updated_ts > stored_updated_ts OR
-                              (stored_updated_ts IS NULL AND last_updated_ts IS NOT NULL))
+SELECT records.milestone_id, records.last_updated_ts
+FROM read_parquet($records) AS records
+JOIN (SELECT page, position, stored_updated_ts FROM fates WHERE fate = 'unchanged') AS unchanged USING (page, position)
+WHERE records.last_updated_ts > unchanged.stored_updated_ts
+   OR (unchanged.stored_updated_ts IS NULL AND records.last_updated_ts IS NOT NULL)
