@@ -35,6 +35,9 @@ from schemas.tables import (
     SWEEPS,
 )
 
+VERSIONS_OF_ONE_PART = 250_000
+"""Of the log, when everything is derived from it again."""
+
 TOUCHED_SCHEMA = pa.schema([("milestone_id", pa.string()), ("last_updated_ts", pa.timestamp("us", tz="UTC"))])
 
 
@@ -184,24 +187,32 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
     return True
 
 
-def rebuild(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
-    """Derive every table again from the version log, in one transaction."""
-    stage_whole_log(connection, staging)
+def rebuild(
+    connection: duckdb.DuckDBPyConnection, staging: Staging, *, versions_of_one_part: int = VERSIONS_OF_ONE_PART
+) -> None:
+    """Derive every table again from the version log, in one transaction; see `stage_whole_log`."""
+    stage_whole_log(connection, staging, versions_of_one_part=versions_of_one_part)
     with transaction(connection):
         apply_log(connection, staging)
 
 
-def stage_whole_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
-    """Derive every table from the version log into staged files."""
-    milestones: int = connection.execute("SELECT count(*) FROM milestone_versions WHERE version = 1").fetchall()[0][0]
-    latest, older = _versions(connection, is_latest=True), _versions(connection, is_latest=False)
+def stage_whole_log(
+    connection: duckdb.DuckDBPyConnection, staging: Staging, *, versions_of_one_part: int = VERSIONS_OF_ONE_PART
+) -> None:
+    """Derive every table from the version log into staged files; a log of more versions is read in parts."""
+    versions, milestones = connection.execute(
+        "SELECT count(*), count(*) FILTER (version = 1) FROM milestone_versions"
+    ).fetchall()[0]
+    parts = versions // versions_of_one_part + 1
+    latest, older = (_versions(connection, parts, is_latest=is_latest) for is_latest in (True, False))
     stage_log(staging, latest, older, helpers=helpers_for(milestones, cores=os.cpu_count() or 1))
 
 
-def _versions(connection: duckdb.DuckDBPyConnection, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
+def _versions(connection: duckdb.DuckDBPyConnection, parts: int, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
     """Asked for when it is read: a connection has one open result at a time."""
-    relation = connection.sql(sql("versions_of_log"), params={"is_latest": is_latest})
-    yield from relation.to_arrow_reader(ROWS_PER_BATCH)
+    for part in range(parts):
+        parameters = {"is_latest": is_latest, "parts": parts, "part": part}
+        yield from connection.sql(sql("versions_of_log"), params=parameters).to_arrow_reader(ROWS_PER_BATCH)
 
 
 def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:

@@ -80,8 +80,8 @@ class Warehouse:
         )
         assert warehouse.load(self.connection, staging, ledger, Outcome(discarding=discarding))
 
-    def rebuild(self) -> None:
-        warehouse.rebuild(self.connection, Staging(self._folder / "rebuild"))
+    def rebuild(self, **options: int) -> None:
+        warehouse.rebuild(self.connection, Staging(self._folder / "rebuild"), **options)
 
     def rows(self, query: str, *parameters: Any) -> Rows:
         return self.connection.execute(query, parameters).fetchall()
@@ -309,6 +309,15 @@ def test_sweep_by_sweep_it_is_what_a_rebuild_makes(empty: Warehouse, sweeps: lis
         empty.sweep(documents_by_number)
     before = empty.fingerprint()
     empty.rebuild()
+    assert empty.fingerprint() == before
+
+
+def test_a_log_read_in_parts_is_as_whole(empty: Warehouse) -> None:
+    for sweep in range(3):
+        empty.sweep({number: {"league": f"L{number % (sweep + 2)}", "round": sweep} for number in range(40)})
+    before = empty.fingerprint()
+    assert len(before["milestone_changes"][1]) > 40
+    empty.rebuild(versions_of_one_part=9)
     assert empty.fingerprint() == before
 
 

@@ -26,7 +26,8 @@ LEAD = timedelta(hours=3)
 """How far back the line begins: enough to see what is live."""
 ROW_PX, LANE_PX, HEADING_PX, GAP_PX = 22, 8, 17, 5
 AXIS_PX = 26
-STARTS_PX = 136
+STARTS_PX = 200
+"""In a narrow window the legend takes half of it."""
 TITLE_SHARE = 0.4
 """Of the line: what a title may take, which is there on either side."""
 LEFT_PART = 0.6
