@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipelines.home import Home
 from pipelines.publish import snapshot
 from pipelines.publish.duckdb_file import is_closed
 from pipelines.publish.manifest import Manifest, verify
+from pipelines.publish.parquet import RANGES_OF_ONE_PASS
 from pipelines.publish.snapshot import Snapshot
 from tests.support import NOON, Shell, Shells, contents, copied, milestone, milestone_id, serving_shells
 
@@ -54,6 +56,19 @@ def from_parquet(home: Home) -> dict[str, list[tuple[object, ...]]]:
             rows = pq.ParquetFile(home.published / file.path).read().to_pylist()
             found.setdefault(file.table, []).extend(tuple(row.values()) for row in rows)
     return {table: sorted(rows, key=repr) for table, rows in found.items()}
+
+
+def test_more_ranges_than_one_pass_brings_are_all_written(shells: Shells, tmp_path: Path) -> None:
+    starts = [f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}" for number in range(1, 121)]
+    many = shells(tmp_path / "many", [milestone(number, start_date=start) for number, start in enumerate(starts, 1)])
+    many.sweep()
+    in_ranges, whole = publish(many.home), from_parquet(many.home)
+    assert len(in_ranges.manifest.ranges) > RANGES_OF_ONE_PASS
+    # Without a snapshot before it, one is split as it likes.
+    shutil.rmtree(many.home.published)
+    in_one = snapshot.publish(many.home, now=NOON)
+    assert len(in_one.manifest.ranges) == 1
+    assert from_parquet(many.home) == whole
 
 
 def inodes(published: Snapshot) -> dict[str, int]:
