@@ -1,8 +1,8 @@
 """The same job with dlt, as its documentation has it: a REST source merged by id into DuckDB.
 
-Runs in an environment with dlt.
+Runs in an environment with dlt. FORMAT is what dlt hands to DuckDB: insert_values, its default, or parquet.
 
-Usage: python bench/dlt_pipeline.py BASE_URL FOLDER
+Usage: python bench/dlt_pipeline.py BASE_URL FOLDER FORMAT
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import dlt
 from dlt.sources.rest_api import rest_api_source
 
 
-def main(base_url: str, folder: Path) -> None:
+def main(base_url: str, folder: Path, loader_file_format: str) -> None:
     """Everything into `folder`."""
     source = rest_api_source(
         {
@@ -38,8 +38,8 @@ def main(base_url: str, folder: Path) -> None:
         dataset_name="kalshi",
         pipelines_dir=str(folder / "pipelines"),
     )
-    pipeline.run(source).raise_on_failed_jobs()
+    pipeline.run(source, loader_file_format=loader_file_format).raise_on_failed_jobs()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
