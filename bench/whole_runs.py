@@ -61,8 +61,8 @@ PAGE = 500
 METHOD = (
     "Whole processes from start to exit, Dagster included, against a sandbox on the same machine, which takes its "
     "share of the cores. Medians; polls bring 500 milestones that start about now. Memory is what the process and all "
-    "that it starts hold at once, at the peak. Ratios, of one run, are what to look at. dlt runs once a size, with each "
-    "of its loaders for which there is memory enough (so much a milestone as it took for 17,000)."
+    "that it starts hold at once, at the peak. Ratios, of one run, are what to look at. dlt runs once a size, with "
+    "each of its loaders for which there is memory enough (so much a milestone as it took for 17,000)."
 )
 
 Costs = dict[str, list[Cost]]
