@@ -40,8 +40,9 @@ DLT = Path(os.environ.get("BENCH_DLT", PROJECT_ROOT / ".environments" / "bench" 
 RESULTS = PROJECT_ROOT / "bench" / "RESULTS.md"
 
 MILESTONES = str(Path(sys.executable).with_name("milestones"))
-PUBLISH = "import sys; from pipelines.home import Home; from pipelines.stations import Stations; {}".format(
-    "from datetime import UTC, datetime; Stations(Home.from_environment(), now=lambda: datetime.now(UTC)).publish()"
+PUBLISH = (
+    "from datetime import UTC, datetime; from pipelines.home import Home; from pipelines.stations import Stations; "
+    "Stations(Home.from_environment(), now=lambda: datetime.now(UTC)).publish()"
 )
 
 FLOOR = "the floor script"
