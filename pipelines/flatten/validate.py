@@ -1,9 +1,9 @@
 """Validation with pandera: which rows break which rule, by native checks that name the right rows.
 
 pandera's built-in checks give wrong or no row numbers for Arrow tables, an exception inside a check reads like bad
-data, and one environment variable turns all of it off. So: every rule is a check of ours that returns one boolean a
-row, faults that are not of the data raise `ValidationBroken`, and `prove_validation_works` puts a known-bad row
-through before anything is trusted.
+data, and one environment variable turns all of it off. So: every rule is a check of ours that says whether all rows
+keep it, the rows that do not are found by the same rule, faults that are not of the data raise `ValidationBroken`, and
+`prove_validation_works` puts a known-bad row through before anything is trusted.
 """
 
 from __future__ import annotations
@@ -50,9 +50,20 @@ def pandera_schema(table: Table) -> pp.DataFrameSchema:
     )
 
 
-def _native(rule: Rule) -> Callable[[Any], pa.ChunkedArray]:
-    """A rule as pandera calls it; null is kept: whether a value may be missing is a rule of its own."""
-    return lambda data: pc.fill_null(rule.holds(data.table), fill_value=True)
+def _native(rule: Rule) -> Callable[[Any], bool]:
+    """A rule as pandera calls it; null is kept: whether a value may be missing is a rule of its own.
+
+    One answer for all rows: of a column of answers pandera makes frames, which takes longer than all rules together.
+    """
+    return lambda data: bool(pc.all(_kept(rule, data.table), min_count=0).as_py())
+
+
+def _kept(rule: Rule, data: pa.Table) -> pa.ChunkedArray:
+    """One boolean a row. Raises ValueError for a rule that gives more or fewer."""
+    kept = pc.fill_null(rule.holds(data), fill_value=True)
+    if len(kept) != data.num_rows:
+        raise ValueError(f"{rule.name} gives {len(kept)} answers for {data.num_rows} rows")
+    return kept
 
 
 def breaches(table: Table, data: pa.Table) -> list[Breach]:
@@ -75,7 +86,7 @@ def _located(table: Table, data: pa.Table) -> list[Breach]:
     found = [
         Breach(table.name, rule.name, rule.column, rule.description, row)
         for rule in table.all_rules
-        for row in pc.indices_nonzero(pc.invert(pc.fill_null(rule.holds(data), fill_value=True))).to_pylist()
+        for row in pc.indices_nonzero(pc.invert(_kept(rule, data))).to_pylist()
     ]
     if not found:
         raise ValidationBroken(f"validation of {table.name} failed, yet every rule holds")
