@@ -42,11 +42,11 @@ def warehouse_audit(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCh
     """Ask every question of the audit."""
     with open_warehouse(stations.home.warehouse_file) as connection:
         published = published_sweep(stations.home)
-        is_narrow = narrow(connection, published)
+        narrow(connection, published)
         for table, of_table in AUDITS_BY_TABLE.items():
-            findings = [run(connection, audit, is_narrow=is_narrow) for audit in of_table]
+            findings = [run(connection, audit) for audit in of_table]
             if table == DETAILS_FIELDS.name:
-                findings.append(typed_tables_agree(connection, is_narrow=is_narrow))
+                findings.append(typed_tables_agree(connection))
             findings += rules_kept(connection, table, published)
             failed = [finding for finding in findings if not finding.passed]
             yield dg.AssetCheckResult(

@@ -40,7 +40,8 @@ class Column:
     """One column: its Arrow type, whether it may be NULL, what it means and where in the API's answer it comes from.
 
     `source` is a path in the milestone as the API sends it, or how the value is made. `generated` is an SQL
-    expression: DuckDB computes the column, nobody stores it.
+    expression: DuckDB computes the column, nobody stores it. `is_searched`: it is looked through with every poll, and
+    so stored as it is.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column:
     source: str
     nullable: bool = False
     generated: str | None = None
+    is_searched: bool = False
 
     @property
     def sql_type(self) -> str:
@@ -60,7 +62,10 @@ class Column:
         """The column's line in CREATE TABLE."""
         if self.generated:
             return f"{quote(self.name)} {self.sql_type} GENERATED ALWAYS AS ({self.generated}) VIRTUAL"
-        return f"{quote(self.name)} {self.sql_type}{'' if self.nullable else ' NOT NULL'}"
+        constraint = "" if self.nullable else " NOT NULL"
+        # What DuckDB makes of ids, FSST, is two thirds as large and takes more than twice as long to look through.
+        compression = " USING COMPRESSION uncompressed" if self.is_searched else ""
+        return f"{quote(self.name)} {self.sql_type}{constraint}{compression}"
 
 
 @dataclass(frozen=True)

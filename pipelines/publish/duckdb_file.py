@@ -19,7 +19,8 @@ from pipelines.publish.views import create_views
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.database import attach_reading, discard, open_copy
 from pipelines.warehouse.load import newest_loaded_sweep_id, transaction
-from pipelines.warehouse.touched import Touched, touched_since
+from pipelines.warehouse.rows import rows_of
+from pipelines.warehouse.touched import Touched, tables_of_touched, touched_since
 from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, PRIVATE_TABLES, PUBLISHED_TABLES, QUARANTINE, SCHEMA_VERSION, SWEEPS
 
@@ -97,12 +98,13 @@ def is_closed(file: Path) -> bool:
 
 def _replace_touched(connection: duckdb.DuckDBPyConnection, touched: Touched) -> None:
     before, after = typed_tables(connection), typed_tables(connection, catalog=WAREHOUSE)
+    held = tables_of_touched(connection) | tables_of_touched(connection, catalog=WAREHOUSE)
     for name in {*before.values(), *touched.tables} - set(after.values()):
         connection.execute(f"DROP TABLE IF EXISTS {quote(name)}")
     for name in sorted(after.values()):
         if name in touched.tables or name not in before.values():
             _make_again(connection, name)
-        else:
+        elif name in held:
             _replace(connection, name, "*", is_whole=False)
     for table in PUBLISHED_TABLES:
         columns = ", ".join(map(quote, table.stored_columns))
@@ -111,10 +113,11 @@ def _replace_touched(connection: duckdb.DuckDBPyConnection, touched: Touched) ->
 
 def _replace(connection: duckdb.DuckDBPyConnection, name: str, columns: str, *, is_whole: bool) -> None:
     """The rows of touched milestones, or all rows, as they stand in the warehouse."""
+    own, source = quote(name), f"{WAREHOUSE}.{quote(name)}"
     chosen = "" if is_whole else " WHERE milestone_id IN (SELECT milestone_id FROM touched)"
-    source = f"{WAREHOUSE}.{quote(name)}"
-    connection.execute(f"DELETE FROM {quote(name)}{chosen}")  # noqa: S608
-    connection.execute(f"INSERT INTO {quote(name)} BY NAME SELECT {columns} FROM {source}{chosen}")  # noqa: S608
+    rows = source if is_whole else f"({rows_of(connection, source, 'touched')})"
+    connection.execute(f"DELETE FROM {own}{chosen}")  # noqa: S608
+    connection.execute(f"INSERT INTO {own} BY NAME SELECT {columns} FROM {rows}")  # noqa: S608
 
 
 def _make_again(connection: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -7,10 +7,9 @@ what changed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -22,8 +21,11 @@ from pipelines.durable import copy_file, sync
 from pipelines.publish.manifest import Manifest, PublishedFile, describe
 from pipelines.publish.partitions import Ranges
 from pipelines.staging import ROWS_PER_BATCH
+from pipelines.warehouse.database import beside
+from pipelines.warehouse.rows import rows_of
 from pipelines.warehouse.touched import Touched
 from schemas.sql import quote
+from schemas.tables import MILESTONES
 
 BYTES_PER_GROUP = 16 * 1024 * 1024
 """Of rows in memory; a reader of one column passes over what is in between, a writer holds one for each open range."""
@@ -31,20 +33,31 @@ RANGES_OF_ONE_PASS = 8
 """Whose milestones are looked up while a table is read, and whose rows wait for their groups, all in memory."""
 FILE_NAME = "part-000.parquet"
 _RANGE = "#range"
+_PLACED = "memory.placed"
+"""The ranges of milestones while some ranges are written: in the database in memory, which all cursors share."""
 
 
 @dataclass(frozen=True)
 class Before:
-    """The snapshot before: its folder, its manifest, and what was touched since, as far as that is known."""
+    """The snapshot before: its folder, its manifest, and what was touched since, as far as that is known.
+
+    `typed` are the typed tables in which touched milestones stand.
+    """
 
     folder: Path
     manifest: Manifest
     touched: Touched
+    typed: frozenset[str]
 
     @property
     def ranges(self) -> Ranges:
         """Its ranges."""
         return Ranges(self.manifest.ranges)
+
+    def may_outgrow(self, rows: int) -> bool:
+        """Whether a range may hold more milestones than so many by now."""
+        held = max((file.rows for file in self.files(MILESTONES.name).values()), default=0)
+        return held + self.touched.milestones > rows
 
     def files(self, table: str) -> dict[str, PublishedFile]:
         """Its files of a table, by their path below the table's folder."""
@@ -52,11 +65,20 @@ class Before:
         return {file.path.removeprefix(prefix): file for file in self.manifest.files if file.table == table}
 
 
+@dataclass(frozen=True)
+class Source:
+    """A table to write. `schema` is None for a typed table, whose schema is what the catalogue made of it."""
+
+    name: str
+    schema: pa.Schema | None
+    is_of_milestones: bool
+
+
 @dataclass
 class SnapshotWriter:
     """Writes the tables of one snapshot into `building`, which will stand at `path` below the published folder.
 
-    A table of at most `rows_of_one_file` is one file. `pool` finishes several files of a table at once.
+    A table of at most `rows_of_one_file` is one file. Tables are written beside each other, on the threads of `pool`.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -67,50 +89,63 @@ class SnapshotWriter:
     rows_of_one_file: int
     pool: Executor
 
-    def write(self, table: str, schema: pa.Schema | None, *, is_of_milestones: bool) -> list[PublishedFile]:
-        """A table's files. `schema` is None for a typed table, whose schema is what the catalogue made of it.
+    def write(self, tables: Iterable[Source]) -> list[PublishedFile]:
+        """The files of all tables, in their order and by path. NULL in a required column stops it here."""
+        files: list[PublishedFile] = []
+        whole: list[Source] = []
+        stale: dict[Source, set[int]] = {}
+        order: dict[str | None, int] = {}
+        for table in tables:
+            order[table.name] = len(order)
+            (self.building / table.name).mkdir()
+            rows: int = self.connection.execute(f"SELECT count(*) FROM {quote(table.name)}").fetchall()[0][0]  # noqa: S608
+            known = self._known(table)
+            is_same = bool(known) and not self._is_touched(table, known, rows)
+            if not table.is_of_milestones or rows <= self.rows_of_one_file:
+                if is_same and FILE_NAME in known:
+                    files.append(self._link(table, known[FILE_NAME], FILE_NAME))
+                else:
+                    whole.append(table)
+            else:
+                clean = self._clean_ranges(known, is_same=is_same)
+                names = {self._name(number) for number in clean}
+                files += [self._link(table, file, name) for name, file in known.items() if name in names]
+                stale[table] = set(range(len(self.ranges))) - clean
+        files += self.pool.map(self._write_whole, whole)
+        files += self._write_ranges(stale)
+        return sorted(files, key=lambda file: (order[file.table], file.path))
 
-        NULL in a required column stops it here.
-        """
-        (self.building / table).mkdir()
-        rows: int = self.connection.execute(f"SELECT count(*) FROM {quote(table)}").fetchall()[0][0]  # noqa: S608
-        if not is_of_milestones:
-            return [self._write_whole(table, schema)]
-        if rows <= self.rows_of_one_file:
-            kept = self._unchanged_whole(table, rows)
-            return [self._link(table, kept, FILE_NAME)] if kept else [self._write_whole(table, schema)]
-        clean = self._unchanged_ranges(table)
-        known = self.before.files(table) if self.before else {}
-        files = [
-            self._link(table, known[name], name)
-            for name in (f"{self.ranges.folder(number)}/{FILE_NAME}" for number in sorted(clean))
-            if name in known
-        ]
-        return files + self._write_ranges(table, schema, set(range(len(self.ranges))) - clean)
+    def _known(self, table: Source) -> dict[str, PublishedFile]:
+        """The files of a table in the snapshot before, where any of them may be what it would be again."""
+        if self.before is None or not table.is_of_milestones or table.name in self.before.touched.tables:
+            return {}
+        return self.before.files(table.name)
 
-    def _unchanged_whole(self, table: str, rows: int) -> PublishedFile | None:
-        """The file of a small table that nothing touched."""
-        if self.before is None or table in self.before.touched.tables:
-            return None
-        file = self.before.files(table).get(FILE_NAME)
+    def _is_touched(self, table: Source, known: dict[str, PublishedFile], rows: int) -> bool:
+        """Whether a table holds a touched milestone, or held one."""
+        assert self.before is not None  # noqa: S101 - what it has is known
         # A milestone that left the table is not in it any more: then its rows are fewer, or others came.
-        if file is None or file.rows != rows:
-            return None
-        touched = f"SELECT 1 FROM {quote(table)} WHERE milestone_id IN (SELECT milestone_id FROM touched) LIMIT 1"  # noqa: S608
-        return None if self.connection.execute(touched).fetchall() else file
+        if sum(file.rows for file in known.values()) != rows:
+            return True
+        if table.schema is None:
+            return table.name in self.before.typed
+        return self.before.touched.milestones > 0
 
-    def _unchanged_ranges(self, table: str) -> set[int]:
-        if self.before is None or table in self.before.touched.tables:
+    def _clean_ranges(self, known: dict[str, PublishedFile], *, is_same: bool) -> set[int]:
+        """The ranges whose files are what they would be again, or that have none because they have no rows."""
+        if self.before is None or not known or FILE_NAME in known:
             return set()
-        files = self.before.files(table)
-        if not files or FILE_NAME in files:
-            return set()
-        return self.ranges.kept_from(self.before.ranges) - set(map(self.ranges.number_of, self.before.touched.starts))
+        kept = self.ranges.kept_from(self.before.ranges)
+        return kept if is_same else kept - set(map(self.ranges.number_of, self.before.touched.starts))
 
-    def _link(self, table: str, file: PublishedFile, name: str) -> PublishedFile:
+    def _name(self, number: int) -> str:
+        """The file of a range, below its table's folder."""
+        return f"{self.ranges.folder(number)}/{FILE_NAME}"
+
+    def _link(self, table: Source, file: PublishedFile, name: str) -> PublishedFile:
         """Give a file of the snapshot before a name in this one."""
         assert self.before is not None  # noqa: S101 - what it has is linked
-        source, target = self.before.folder / table / name, self.building / table / name
+        source, target = self.before.folder / table.name / name, self.building / table.name / name
         target.parent.mkdir(exist_ok=True)
         try:
             os.link(source, target)
@@ -118,49 +153,52 @@ class SnapshotWriter:
             # A file system without links.
             copy_file(source, target)
             sync(target)
-        return PublishedFile(f"{self.path}/{table}/{name}", table, file.rows, file.bytes, file.sha256)
+        return PublishedFile(f"{self.path}/{table.name}/{name}", table.name, file.rows, file.bytes, file.sha256)
 
-    def _write_whole(self, table: str, schema: pa.Schema | None) -> PublishedFile:
-        reader = self.connection.sql(f"SELECT * FROM {quote(table)}").to_arrow_reader(ROWS_PER_BATCH)  # noqa: S608
-        out = _File(self.building / table / FILE_NAME, schema or reader.schema)
-        for batch in reader:
-            out.write(batch)
+    def _write_whole(self, table: Source) -> PublishedFile:
+        with beside(self.connection) as connection:
+            reader = connection.sql(f"SELECT * FROM {quote(table.name)}").to_arrow_reader(ROWS_PER_BATCH)  # noqa: S608
+            out = _File(self.building / table.name / FILE_NAME, table.schema or reader.schema)
+            for batch in reader:
+                out.write(batch)
         return self._described(table, FILE_NAME, out)
 
-    def _write_ranges(self, table: str, schema: pa.Schema | None, numbers: set[int]) -> list[PublishedFile]:
-        """The files of some ranges; none for a range without rows. One pass over the table brings a few ranges."""
-        ordered = sorted(numbers)
-        return [
-            file
-            for first in range(0, len(ordered), RANGES_OF_ONE_PASS)
-            for file in self._write_some(table, schema, ordered[first : first + RANGES_OF_ONE_PASS])
-        ]
-
-    def _write_some(self, table: str, schema: pa.Schema | None, numbers: list[int]) -> list[PublishedFile]:
-        listed = ", ".join(map(str, numbers))
-        chosen = f"{self.ranges.expression} AS {quote(_RANGE)} FROM milestones WHERE {quote(_RANGE)} IN ({listed})"
-        query = f"SELECT *, {chosen}"
-        if table != "milestones":
-            query = (
-                f"WITH placed AS (SELECT milestone_id, {chosen}) "  # noqa: S608
-                f"SELECT own.*, {quote(_RANGE)} FROM {quote(table)} AS own JOIN placed USING (milestone_id)"
+    def _write_ranges(self, stale: Mapping[Source, set[int]]) -> Iterator[PublishedFile]:
+        """The files of ranges of tables; none for a range without rows. One pass over a table brings a few ranges."""
+        numbers = sorted(set().union(*stale.values()))
+        for first in range(0, len(numbers), RANGES_OF_ONE_PASS):
+            placed = set(numbers[first : first + RANGES_OF_ONE_PASS])
+            self.connection.execute(
+                f"CREATE OR REPLACE TABLE {_PLACED} AS "  # noqa: S608
+                f"SELECT milestone_id, {self.ranges.number_of_sql(placed)} AS {quote(_RANGE)} "
+                f"FROM milestones WHERE {self.ranges.holds_sql(placed)}"
             )
-        reader = self.connection.sql(query).to_arrow_reader(ROWS_PER_BATCH)
-        schema = schema or reader.schema.remove(len(reader.schema) - 1)
-        files: dict[int, _File] = {}
-        for number, rows in _by_range(reader):
-            if number not in files:
-                file = self.building / table / self.ranges.folder(number) / FILE_NAME
-                file.parent.mkdir()
-                files[number] = _File(file, schema)
-            files[number].write(rows)
-        names = (f"{self.ranges.folder(number)}/{FILE_NAME}" for number in sorted(files))
-        written = (files[number] for number in sorted(files))
-        return list(self.pool.map(partial(self._described, table), names, written))
+            of_tables = {table: placed & own for table, own in stale.items() if placed & own}
+            for files in self.pool.map(self._write_some, of_tables.keys(), of_tables.values()):
+                yield from files
 
-    def _described(self, table: str, name: str, out: _File) -> PublishedFile:
+    def _write_some(self, table: Source, numbers: set[int]) -> list[PublishedFile]:
+        listed = ", ".join(map(str, sorted(numbers)))
+        files: dict[int, _File] = {}
+        with beside(self.connection) as connection:
+            # Where every range is written there is nothing to pass over.
+            rows = rows_of(connection, quote(table.name), _PLACED) if self.before else f"FROM {quote(table.name)}"
+            reader = connection.sql(
+                f"SELECT own.*, {quote(_RANGE)} FROM ({rows}) AS own "  # noqa: S608
+                f"JOIN {_PLACED} USING (milestone_id) WHERE {quote(_RANGE)} IN ({listed})"
+            ).to_arrow_reader(ROWS_PER_BATCH)
+            schema = table.schema or reader.schema.remove(len(reader.schema) - 1)
+            for number, rows in _by_range(reader):
+                if number not in files:
+                    file = self.building / table.name / self._name(number)
+                    file.parent.mkdir()
+                    files[number] = _File(file, schema)
+                files[number].write(rows)
+        return [self._described(table, self._name(number), out) for number, out in files.items()]
+
+    def _described(self, table: Source, name: str, out: _File) -> PublishedFile:
         out.close()
-        return describe(out.path, path=f"{self.path}/{table}/{name}", table=table, rows=out.rows)
+        return describe(out.path, path=f"{self.path}/{table.name}/{name}", table=table.name, rows=out.rows)
 
 
 def _by_range(reader: pa.RecordBatchReader) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -7,7 +7,7 @@ nothing touched stay what they are from snapshot to snapshot.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
@@ -43,16 +43,27 @@ class Ranges:
         known = set(_spans(before.days))
         return {number for number, span in enumerate(_spans(self.days)) if span in known}
 
-    @property
-    def expression(self) -> str:
-        """SQL that gives the number of the range of `start_date`, a TIMESTAMPTZ."""
-        if len(self.days) == 1:
-            return "0"
-        cases = "".join(
-            f" WHEN start_date < TIMESTAMPTZ '{day.isoformat()} 00:00:00+00' THEN {number}"
-            for number, day in enumerate(self.days[1:])
-        )
-        return f"CASE WHEN start_date IS NULL THEN 0{cases} ELSE {len(self.days) - 1} END"
+    def number_of_sql(self, numbers: Collection[int]) -> str:
+        """SQL that gives the number of the range of `start_date`, a TIMESTAMPTZ that lies in one of these ranges."""
+        *others, last = sorted(numbers)
+        cases = "".join(f" WHEN start_date < {_moment(self.days[number + 1])} THEN {number}" for number in others)
+        return f"CASE WHEN start_date IS NULL THEN 0{cases} ELSE {last} END"
+
+    def holds_sql(self, numbers: Collection[int]) -> str:
+        """SQL that says whether `start_date` lies in one of these ranges; bounds, so that DuckDB can pass over rows."""
+        conditions = ["start_date IS NULL"] if 0 in numbers else []
+        for number in sorted(numbers):
+            bounds = []
+            if number > 0:
+                bounds.append(f"start_date >= {_moment(self.days[number])}")
+            if number + 1 < len(self):
+                bounds.append(f"start_date < {_moment(self.days[number + 1])}")
+            conditions.append(f"({' AND '.join(bounds) or 'true'})")
+        return " OR ".join(conditions)
+
+
+def _moment(day: date) -> str:
+    return f"TIMESTAMPTZ '{day.isoformat()} 00:00:00+00'"
 
 
 def _spans(days: Sequence[date]) -> list[tuple[date, date | None]]:

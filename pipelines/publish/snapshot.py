@@ -21,14 +21,16 @@ from pipelines.errors import NothingToDo, PublishedDiffers
 from pipelines.home import Home
 from pipelines.publish.duckdb_file import OF_NO_MILESTONE, WAREHOUSE, make_next, retire
 from pipelines.publish.manifest import Manifest, PublishedFile, sha256_of
-from pipelines.publish.parquet import Before, SnapshotWriter
+from pipelines.publish.parquet import Before, SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import attach_reading, open_copy
+from pipelines.warehouse.database import attach_reading, beside, open_copy
 from pipelines.warehouse.load import newest_loaded_sweep_id
-from pipelines.warehouse.touched import touched_since
+from pipelines.warehouse.touched import tables_of_touched, touched_since
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+
+MAX_THREADS = 3
 
 _SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
@@ -69,8 +71,8 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
     make_next(home, copy)
-    # Compressing and hashing leave Python to others.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # Compressing and hashing leave Python to others. Each table that is being written holds rows in memory.
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS) + 1) as pool:
         sha256 = pool.submit(sha256_of, copy)
         files, ranges, newest = _write_tables(home, copy, building, pool, now=now, per_range=per_range)
         rows = sum(file.rows for file in files)
@@ -95,21 +97,24 @@ def _write_tables(
     home: Home, copy: Path, building: Path, pool: Executor, *, now: datetime, per_range: int
 ) -> tuple[list[PublishedFile], Ranges, str | None]:
     """Every table as Parquet files, out of the finished DuckDB file; their ranges, and the newest loaded sweep."""
-    with open_copy(copy, read_only=True) as connection:
+    snapshot = building.name.removesuffix(TEMPORARY_SUFFIX)
+    with open_copy(copy, read_only=True) as connection, beside(connection) as asking:
+        summary = pool.submit(write_summary, asking, snapshot, building, now=now)
         attach_reading(connection, home.warehouse_file, WAREHOUSE)
         before = _before(home, connection)
-        days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
-        ranges = split(before.ranges if before else Ranges(), days.fetchall(), per_range=per_range)
-        path = f"{home.snapshots.name}/{building.name.removesuffix(TEMPORARY_SUFFIX)}"
+        ranges = before.ranges if before else Ranges()
+        if before is None or before.may_outgrow(2 * per_range):
+            days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
+            ranges = split(ranges, days.fetchall(), per_range=per_range)
+        path = f"{home.snapshots.name}/{snapshot}"
         writer = SnapshotWriter(connection, building, path, ranges, before, rows_of_one_file=2 * per_range, pool=pool)
-        files = [
-            file
-            for table in PUBLISHED_TABLES
-            for file in writer.write(table.name, table.arrow_schema, is_of_milestones=table not in OF_NO_MILESTONE)
-        ]
-        for name in sorted(typed_tables(connection).values()):
-            files += writer.write(name, None, is_of_milestones=True)
-        files.append(write_summary(connection, building.name.removesuffix(TEMPORARY_SUFFIX), building, now=now))
+        files = writer.write(
+            [
+                *(Source(table.name, table.arrow_schema, table not in OF_NO_MILESTONE) for table in PUBLISHED_TABLES),
+                *(Source(name, None, is_of_milestones=True) for name in typed_tables(connection).values()),
+            ]
+        )
+        files.append(summary.result())
         newest = newest_loaded_sweep_id(connection)
     return files, ranges, newest
 
@@ -126,7 +131,7 @@ def _before(home: Home, connection: duckdb.DuckDBPyConnection) -> Before | None:
     if manifest.schema_version != SCHEMA_VERSION or not manifest.ranges:
         return None
     touched = touched_since(connection, manifest.sweep_id, catalog=WAREHOUSE)
-    return Before(folder, manifest, touched) if touched else None
+    return Before(folder, manifest, touched, tables_of_touched(connection)) if touched else None
 
 
 def _next_number(snapshots: Path) -> int:

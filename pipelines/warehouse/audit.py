@@ -15,6 +15,7 @@ from pipelines.flatten.validate import breaches
 from pipelines.reader import CATALOG
 from pipelines.staging import ROWS_PER_BATCH
 from pipelines.warehouse.catalogue import typed_tables
+from pipelines.warehouse.rows import rows_of
 from pipelines.warehouse.touched import touched_since
 from schemas.sql import literal, quote
 from schemas.table import Reference, Table
@@ -27,15 +28,10 @@ from schemas.tables import (
     SWEEPS,
 )
 
-OF_TOUCHED = "WHERE milestone_id IN (SELECT milestone_id FROM touched)"
-
 
 @dataclass(frozen=True)
 class Audit:
-    """One thing that must hold; `query` gives one row an offence, the first column naming it.
-
-    `{where}` stands in it where it can be asked of the milestones alone that a sweep touched.
-    """
+    """One thing that must hold; `query` gives one row an offence, the first column naming it."""
 
     name: str
     table: str
@@ -83,41 +79,47 @@ def audits() -> Iterator[Audit]:
         "milestone_versions_one_holds",
         "milestone_versions",
         "at most one version of a milestone holds",
-        """SELECT milestone_id FROM (SELECT * FROM milestone_versions {where}) WHERE valid_to IS NULL
+        """SELECT milestone_id FROM milestone_versions WHERE valid_to IS NULL
            GROUP BY milestone_id HAVING count(*) > 1""",
     )
 
 
 def narrow(connection: duckdb.DuckDBPyConnection, published: str | None) -> bool:
-    """Whether asking of what was touched since the sweep that is published will do; `touched` then holds that.
+    """Have every later question asked of what was touched since the sweep that is published, where that will do.
 
     What is published was asked about before. A sweep that failed is asked about again with the next one, or that one
     would publish it. A full sweep has everything asked of everything: what went wrong elsewhere stays hidden for a day.
+
+    Each table is looked through once: from then on its name means a temporary table of the touched milestones' rows.
     """
     since = connection.execute(
         "SELECT mode FROM sweeps WHERE status = 'loaded' AND sweep_id > ?", [published or ""]
     ).fetchall()
-    return bool(since) and ("full",) not in since and touched_since(connection, published, catalog=CATALOG) is not None
+    if not since or ("full",) in since or touched_since(connection, published, catalog=CATALOG) is None:
+        return False
+    of_milestones = [table.name for table in PUBLISHED_TABLES if _is_of_milestones(table)]
+    for name in (*of_milestones, *typed_tables(connection).values()):
+        rows = rows_of(connection, f"{CATALOG}.{quote(name)}", "touched")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {rows}")
+    return True
 
 
-def run(connection: duckdb.DuckDBPyConnection, audit: Audit, *, is_narrow: bool = False) -> Finding:
+def run(connection: duckdb.DuckDBPyConnection, audit: Audit) -> Finding:
     """Ask the question, of everything or (see `narrow`) of what was touched."""
-    offences_of = audit.query.format(where=OF_TOUCHED if is_narrow else "")
-    query = f"SELECT count(*), CAST(any_value(offence) AS VARCHAR) FROM ({offences_of}) AS offences (offence)"  # noqa: S608
+    query = f"SELECT count(*), CAST(any_value(offence) AS VARCHAR) FROM ({audit.query}) AS offences (offence)"  # noqa: S608
     offences, example = connection.execute(query).fetchall()[0]
     return Finding(audit, offences, example)
 
 
-def typed_tables_agree(connection: duckdb.DuckDBPyConnection, *, is_narrow: bool = False) -> Finding:
+def typed_tables_agree(connection: duckdb.DuckDBPyConnection) -> Finding:
     """The audit of the typed tables, which no declaration knows; one by one, as all at once take much memory."""
-    where = OF_TOUCHED if is_narrow else ""
     offences: list[str] = []
     for type_, table in typed_tables(connection).items():
         rows = connection.execute(
-            f"SELECT milestone_id FROM {quote(table)} {where} GROUP BY milestone_id HAVING count(*) > 1 "  # noqa: S608
+            f"SELECT milestone_id FROM {quote(table)} GROUP BY milestone_id HAVING count(*) > 1 "  # noqa: S608
             "UNION ALL SELECT coalesce(here.milestone_id, there.milestone_id) "
-            f"FROM (SELECT milestone_id FROM {quote(table)} {where}) AS here FULL JOIN "
-            f"(SELECT milestone_id FROM (SELECT milestone_id, type FROM milestones {where}) WHERE type = ?) AS there "
+            f"FROM {quote(table)} AS here FULL JOIN "
+            "(SELECT milestone_id FROM milestones WHERE type = ?) AS there "
             "ON here.milestone_id = there.milestone_id WHERE here.milestone_id IS NULL OR there.milestone_id IS NULL",
             [type_],
         ).fetchall()
@@ -169,9 +171,9 @@ def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
-def _where(table: Table) -> str:
-    """Where a question can be narrowed: tables whose rows all belong to a milestone."""
-    return "{where}" if "milestone_id" in table.stored_columns and table is not QUARANTINE else ""
+def _is_of_milestones(table: Table) -> bool:
+    """Whether all its rows belong to a milestone that is in the tables."""
+    return "milestone_id" in table.stored_columns and table is not QUARANTINE
 
 
 def _key(table: Table) -> Audit:
@@ -180,8 +182,7 @@ def _key(table: Table) -> Audit:
         f"{table.name}_key_is_unique",
         table.name,
         f"({', '.join(table.key)}) is unique",
-        f"SELECT {quote(table.key[0])} FROM {quote(table.name)} {_where(table)} "  # noqa: S608
-        f"GROUP BY {columns} HAVING count(*) > 1",
+        f"SELECT {quote(table.key[0])} FROM {quote(table.name)} GROUP BY {columns} HAVING count(*) > 1",  # noqa: S608
     )
 
 
@@ -190,7 +191,7 @@ def _reference(table: Table, to: Reference) -> Audit:
         f"{table.name}_{to.column}_refers_to_{to.table}",
         table.name,
         f"every {to.column} stands in {to.table}",
-        f"SELECT here.{quote(to.column)} FROM (SELECT * FROM {quote(table.name)} {_where(table)}) AS here "  # noqa: S608
+        f"SELECT here.{quote(to.column)} FROM {quote(table.name)} AS here "  # noqa: S608
         f"ANTI JOIN {quote(to.table)} AS there ON here.{quote(to.column)} = there.{quote(to.to)}",
     )
 
@@ -200,6 +201,6 @@ def _total(table: Table, to: Reference) -> Audit:
         f"{table.name}_covers_{to.table}",
         table.name,
         f"every {to.to} of {to.table} has a row",
-        f"SELECT there.{quote(to.to)} FROM (SELECT * FROM {quote(to.table)} {{where}}) AS there "  # noqa: S608
+        f"SELECT there.{quote(to.to)} FROM {quote(to.table)} AS there "  # noqa: S608
         f"ANTI JOIN {quote(table.name)} AS here ON here.{quote(to.column)} = there.{quote(to.to)}",
     )

@@ -15,7 +15,7 @@ import duckdb
 from pipelines.flatten.catalogue import ROW_KEY, Column, Evidence, Field, decide, table_names
 from pipelines.flatten.details import ITEM, key_of, split_field
 from schemas.sql import literal, quote
-from schemas.tables import DETAILS_FIELDS, EVIDENCE
+from schemas.tables import DETAILS_FIELDS, EVIDENCE, MILESTONE_ID
 
 ROWS_OF_ONE_PIVOT = 100_000
 """What the aggregates of a pivot hold cannot go to disk: a large type is pivoted in parts."""
@@ -137,9 +137,9 @@ def _declared(columns: list[Column]) -> dict[str, tuple[str, str | None]]:
 
 def _make(connection: duckdb.DuckDBPyConnection, table: str, columns: list[Column]) -> None:
     declared = _declared(columns)
-    body = ", ".join(f"{quote(name)} {sql_type}" for name, (sql_type, _) in declared.items())
+    body = "".join(f", {quote(name)} {sql_type}" for name, (sql_type, _) in declared.items() if name != ROW_KEY)
     connection.execute(f"DROP TABLE IF EXISTS {quote(table)}")
-    connection.execute(f"CREATE TABLE {quote(table)} ({body})")
+    connection.execute(f"CREATE TABLE {quote(table)} ({MILESTONE_ID.ddl}{body})")
     connection.execute(f"COMMENT ON TABLE {quote(table)} IS 'Typed details of one type; see details_fields.'")
     for name, (_, comment) in declared.items():
         if comment is not None:
@@ -180,6 +180,8 @@ def _fill(
     selected = "".join(f", {value}" for value in values)
     of_type = f"FROM {milestones} WHERE type = $type"
     known = {name: parameters[name] for name in ("type", "milestones") if name in parameters}
+    # Every milestone has a leaf: only what reads its JSON text needs its row as well.
+    joined = " JOIN chosen USING (milestone_id)" if any(column.shape == "text" for column in columns) else ""
     rows = connection.execute(f"SELECT count(*) {of_type}", known).fetchall()[0][0]
     parts = rows // rows_of_one_pivot + 1
     for part in range(parts):
@@ -187,7 +189,7 @@ def _fill(
         connection.execute(
             f"WITH chosen AS (SELECT milestone_id, details {chosen}), pivoted AS ("  # noqa: S608
             f"SELECT milestone_id{pivoted} FROM {details} SEMI JOIN chosen USING (milestone_id) GROUP BY 1"
-            f") INSERT INTO {quote(table)} SELECT milestone_id{selected} FROM chosen JOIN pivoted USING (milestone_id)",
+            f") INSERT INTO {quote(table)} SELECT milestone_id{selected} FROM pivoted{joined}",
             parameters,
         )
 

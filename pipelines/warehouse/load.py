@@ -20,6 +20,7 @@ from pipelines.flattening import helpers_for, stage_log
 from pipelines.staging import ROWS_PER_BATCH, Staging
 from pipelines.warehouse import catalogue, touched
 from pipelines.warehouse.catalogue import Changed, Drift
+from pipelines.warehouse.rows import rows_of
 from schemas.sql import quote
 from schemas.table import Table
 from schemas.tables import (
@@ -118,10 +119,23 @@ def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, swe
     Asked for in runs of pages that bring about a batch each: all of it in one query would stand in memory whole.
     """
     for first, last in _runs_of_pages(connection):
+        _find_versions(connection, staging, first, last)
         yield from connection.sql(
             sql("latest_of_sweep"),
             params={"records": str(staging.file(RECORDS)), "sweep_id": sweep_id, "first": first, "last": last},
         ).to_arrow_reader(ROWS_PER_BATCH)
+
+
+def _find_versions(connection: duckdb.DuckDBPyConnection, staging: Staging, first: int, last: int) -> None:
+    """Have `versions_of_changed` stand for the versions of the milestones that a run of pages changed."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE changed AS SELECT milestone_id FROM read_parquet($records) SEMI JOIN "
+        "(SELECT page, position FROM fates WHERE fate = 'changed' AND page BETWEEN $first AND $last) AS changed "
+        "USING (page, position)",
+        {"records": str(staging.file(RECORDS)), "first": first, "last": last},
+    )
+    versions = rows_of(connection, "milestone_versions", "changed")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW versions_of_changed AS {versions}")
 
 
 def _runs_of_pages(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import duckdb
 
+from pipelines.reader import CATALOG
 from pipelines.staging import Staging
 from schemas.sql import quote
 from schemas.tables import LATEST
@@ -85,6 +86,15 @@ def touched_since(connection: duckdb.DuckDBPyConnection, sweep_id: str | None, *
     starts = connection.execute(since("start_date", "milestone_id"), [sweep_id]).fetchall()
     tables = connection.execute(since("table_name", "table_name"), [sweep_id]).fetchall()
     return Touched(_count(connection, "touched"), [row[0] for row in starts], [row[0] for row in tables])
+
+
+def tables_of_touched(connection: duckdb.DuckDBPyConnection, *, catalog: str = CATALOG) -> frozenset[str]:
+    """The typed tables in which the milestones of the table `touched` stand in a file, told by their types."""
+    rows = connection.execute(
+        f"SELECT DISTINCT table_name FROM {quote(catalog)}.details_fields WHERE type IN "  # noqa: S608
+        f"(SELECT type FROM {quote(catalog)}.milestones SEMI JOIN touched USING (milestone_id))"
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
 
 
 _NOTE = "INSERT INTO internal_touched (sweep_id, milestone_id, table_name, is_after, start_date)"

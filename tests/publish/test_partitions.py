@@ -60,22 +60,22 @@ def test_a_split_range_is_not_kept_and_the_others_are() -> None:
         pytest.param(datetime(2030, 1, 1, tzinfo=UTC), 2, id="beyond all"),
     ],
 )
-def test_sql_places_a_start_where_python_does(start: datetime | None, number: int) -> None:
-    ranges = Ranges((FIRST_DAY, date(2025, 1, 1), date(2026, 1, 1)))
-    assert ranges.number_of(start) == number
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        query = f"SELECT {ranges.expression} FROM (SELECT CAST(? AS TIMESTAMPTZ) AS start_date)"
-        assert connection.execute(query, [start]).fetchall() == [(number,)]
+def test_a_start_lies_in_its_range(start: datetime | None, number: int) -> None:
+    assert Ranges((FIRST_DAY, date(2025, 1, 1), date(2026, 1, 1))).number_of(start) == number
 
 
-@given(COUNTS, st.datetimes(datetime(2019, 1, 1), datetime(2028, 1, 1)))
-def test_sql_and_python_agree(counts: dict[date | None, int], start: datetime) -> None:
-    ranges, moment = split(Ranges(), counts.items()), start.replace(tzinfo=UTC)
+@given(COUNTS, st.none() | st.datetimes(datetime(2019, 1, 1), datetime(2028, 1, 1)), st.data())
+def test_sql_and_python_agree(counts: dict[date | None, int], start: datetime | None, data: st.DataObject) -> None:
+    ranges, moment = split(Ranges(), counts.items()), start.replace(tzinfo=UTC) if start else None
+    numbers = data.draw(st.sets(st.sampled_from(range(len(ranges))), min_size=1))
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        query = f"SELECT {ranges.expression} FROM (SELECT CAST(? AS TIMESTAMPTZ) AS start_date)"
-        assert connection.execute(query, [moment]).fetchall() == [(ranges.number_of(moment),)]
+        query = (
+            f"SELECT {ranges.number_of_sql(numbers)} FROM (SELECT CAST(? AS TIMESTAMPTZ) AS start_date) "
+            f"WHERE {ranges.holds_sql(numbers)}"
+        )
+        expected = {ranges.number_of(moment)} & numbers
+        assert connection.execute(query, [moment]).fetchall() == [(number,) for number in expected]
 
 
 def test_folders_are_named_as_hive_names_them() -> None:

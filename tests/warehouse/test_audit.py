@@ -211,3 +211,19 @@ def test_a_full_sweep_has_everything_asked_of_everything(warehouse: duckdb.DuckD
     (first_id,) = warehouse.execute("SELECT min(sweep_id) FROM sweeps").fetchall()[0]
     warehouse.execute("UPDATE sweeps SET mode = 'full'")
     assert narrow(warehouse, first_id) is False
+
+
+def test_a_narrow_audit_sees_what_was_touched_and_nothing_else(warehouse: duckdb.DuckDBPyConnection) -> None:
+    (first_id,) = warehouse.execute("SELECT min(sweep_id) FROM sweeps").fetchall()[0]
+    touched, untouched = milestone(1)["id"], milestone(7)["id"]
+    for broken in (touched, untouched):
+        warehouse.execute("DELETE FROM milestone_details WHERE milestone_id = ?", [broken])
+        warehouse.execute("DELETE FROM details_football_game WHERE milestone_id = ?", [broken])
+    covers = ALL_AUDITS["milestone_details_covers_milestones"]
+    assert (run(warehouse, covers).offences, typed_tables_agree(warehouse).offences) == (2, 2)
+    assert narrow(warehouse, first_id)
+    finding = run(warehouse, covers)
+    assert (finding.offences, finding.example) == (1, touched)
+    assert typed_tables_agree(warehouse).example == f"{touched} of details_football_game"
+    failed = [audit.name for audit in ALL_AUDITS.values() if not run(warehouse, audit).passed]
+    assert failed == [covers.name]

@@ -6,9 +6,7 @@ WITH wanted AS (
     JOIN (SELECT * FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records USING (page, position)
 ),
 previous AS (
-    SELECT milestone_id, version, record, valid_to
-    FROM milestone_versions
-    SEMI JOIN (SELECT milestone_id FROM wanted WHERE fate = 'changed') AS changed USING (milestone_id)
+    FROM versions_of_changed
     QUALIFY row_number() OVER (PARTITION BY milestone_id ORDER BY version DESC) = 1
 )
 SELECT wanted.milestone_id, coalesce(previous.version, 0) + 1 AS version, wanted.content_hash,
