@@ -20,8 +20,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,10 +47,27 @@ PUBLISH = (
 )
 
 FLOOR = "the floor script"
-DLT_DEFAULT, DLT_PARQUET = "dlt, with its default loader", "dlt, with its Parquet loader"
-DLT_CASES = {DLT_DEFAULT: ("insert_values", 350_000), DLT_PARQUET: ("parquet", 25_000)}
-"""Loader formats, and the bytes a milestone that dlt held at once when it was first measured: whether it fits into
-memory is asked before it takes the machine."""
+
+
+@dataclass(frozen=True)
+class Dlt:
+    """A way to run dlt: the format that it hands to DuckDB, its settings, the bytes a milestone that it held at once.
+
+    Whether it fits into memory is asked before it takes the machine.
+    """
+
+    loader: str
+    bytes_a_milestone: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+DLT_CASES = {
+    "dlt, with its default loader": Dlt("insert_values", 350_000),
+    "dlt, with its default loader and files of 1,000 rows": Dlt(
+        "insert_values", 40_000, {"NORMALIZE__DATA_WRITER__FILE_MAX_ITEMS": "1000"}
+    ),
+    "dlt, with its Parquet loader": Dlt("parquet", 25_000),
+}
 FIRST, AGAIN, POLL, REBUILD = "first full sweep", "full sweep again, nothing changed", "poll, 500 changed", "rebuild"
 PUBLISH_ALL, PUBLISH_NONE = "publish, the first", "publish, nothing changed"
 CASES = (FLOOR, *DLT_CASES, FIRST, AGAIN, POLL, PUBLISH_NONE, PUBLISH_ALL, REBUILD)
@@ -63,7 +81,7 @@ METHOD = (
     "Whole processes from start to exit, Dagster included, against a sandbox on the same machine, which takes its "
     "share of the cores. Medians; polls bring 500 milestones that start about now. Memory is what the process and all "
     "that it starts hold at once, at the peak. Ratios, of one run, are what to look at. dlt runs once a size, with "
-    "each of its loaders for which there is memory enough (so much a milestone as it took for 17,000)."
+    "each of its loaders for which there is memory enough (so much a milestone as it took when it was first measured)."
 )
 
 Costs = dict[str, list[Cost]]
@@ -150,15 +168,16 @@ def one_round(server: Server, place: Path, costs: Costs, *, dlt: list[str]) -> N
     note(REBUILD, [MILESTONES, "rebuild"], **ours)
     for case in dlt:
         script = str(PROJECT_ROOT / "bench" / "dlt_pipeline.py")
-        command = [str(DLT), script, server.base_url, str(place / case), DLT_CASES[case][0]]
-        note(case, command, RUNTIME__DLTHUB_TELEMETRY="false")
+        way = DLT_CASES[case]
+        command = [str(DLT), script, server.base_url, str(place / case), way.loader]
+        note(case, command, RUNTIME__DLTHUB_TELEMETRY="false", **way.settings)
 
 
 def fitting(rows: int) -> list[str]:
     """The ways of dlt that have the memory that they will want."""
     available = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
     free = int(available.split()[1]) * 1024
-    return [case for case, (_, bytes_a_row) in DLT_CASES.items() if DLT.exists() and rows * bytes_a_row < free]
+    return [case for case, way in DLT_CASES.items() if DLT.exists() and rows * way.bytes_a_milestone < free]
 
 
 def time_views(home: Path) -> str:
@@ -259,7 +278,7 @@ def goals(measured: dict[int, Costs]) -> list[str]:
         goal("first full sweep, wall, of the floor", wall(costs, FIRST) / wall(costs, FLOOR), 2.0)
         goal("full sweep again, wall, of the floor", wall(costs, AGAIN) / wall(costs, FLOOR), 1.2)
         goal("peak MB", max(peak(costs, case) for case in (FIRST, AGAIN, POLL)), 700)
-        for case in DLT_CASES.keys() & costs.keys():
+        for case in (case for case in DLT_CASES if case in costs):
             goal(f"{case}: wall, of the first full sweep's", wall(costs, case) / wall(costs, FIRST), 25, least=True)
             goal(f"{case}: memory, of the first full sweep's", peak(costs, case) / peak(costs, FIRST), 15, least=True)
         if large := measured.get(1_700_000):

@@ -294,7 +294,7 @@ def _flatten_for_feeder(stdin: IO[bytes], folder: Path, arguments: list[str]) ->
     kind, sweep_id = arguments
     prove_validation_works()
     total = Flattened()
-    with _without_collecting(), _StagedFiles(Staging(folder)) as files, pa.ipc.open_stream(stdin) as batches:
+    with _StagedFiles(Staging(folder)) as files, pa.ipc.open_stream(stdin) as batches:
         for batch in batches:
             total += _FLATTEN[kind](files, sweep_id, pa.table(batch))
     return msgspec.json.encode(total)

@@ -7,6 +7,7 @@ it over, so that a helper that outlives a killed run can do no harm. It ends on 
 from __future__ import annotations
 
 import contextlib
+import gc
 import shutil
 import signal
 import subprocess
@@ -81,6 +82,8 @@ class Helper:
 
 def help_with(work: Callable[[IO[bytes], Path, list[str]], bytes]) -> None:
     """The main function of a helping process: `work` reads its input to the end and gives the answer."""
+    # It lives for seconds and makes millions of short-lived rows without a cycle among them.
+    gc.disable()
     # Ctrl-C reaches every process of a terminal; the feeder decides what becomes of this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder, *arguments = sys.argv[1:]

@@ -28,12 +28,12 @@ class Entity(NamedTuple):
 
 def entities(details: dict[str, Any]) -> list[Entity]:
     """Every entity of a milestone, in the order of the keys."""
-    found = [
-        (key, position, entity_id)
-        for key in _entity_keys(tuple(details))
-        for position, entity_id in enumerate(details[key] if isinstance(details[key], list) else [details[key]])
-        if isinstance(entity_id, str) and _UUID.fullmatch(entity_id)
-    ]
+    found = []
+    for key in _entity_keys(tuple(details)):
+        value = details[key]
+        for position, entity_id in enumerate(value if isinstance(value, list) else (value,)):
+            if isinstance(entity_id, str) and _UUID.fullmatch(entity_id):
+                found.append((key, position, entity_id))
     if not found:
         return []
     roles = _roles(tuple(dict.fromkeys([key for key, _, _ in found])))

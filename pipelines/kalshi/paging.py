@@ -129,21 +129,19 @@ class _SeenIds:
 
     def add(self, ids: Iterable[str]) -> tuple[int, int]:
         """Remember them; how many they were, and how many of them are new."""
+        bits, size = self._bits, self._BITS
         count = new = 0
         for one in ids:
+            # Two halves of one hash, whose key is this process's own, give as many places as are wanted.
+            halves = hash(one)
+            position, step = halves & 0xFFFFFFFF, halves >> 32 | 1
+            is_new = False
+            for _ in range(self._PROBES):
+                position = (position + step) % size
+                byte, mask = position >> 3, 1 << (position & 7)
+                if not bits[byte] & mask:
+                    bits[byte] |= mask
+                    is_new = True
             count += 1
-            new += self._add_one(one)
+            new += is_new
         return count, new
-
-    def _add_one(self, one: str) -> bool:
-        # Two halves of one hash, whose key is this process's own, give as many places as are wanted.
-        halves = hash(one)
-        position, step = halves & 0xFFFFFFFF, halves >> 32 | 1
-        is_new = False
-        for _ in range(self._PROBES):
-            position = (position + step) % self._BITS
-            byte, mask = position >> 3, 1 << (position & 7)
-            if not self._bits[byte] & mask:
-                self._bits[byte] |= mask
-                is_new = True
-        return is_new

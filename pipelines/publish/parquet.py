@@ -27,7 +27,7 @@ from pipelines.warehouse.touched import Touched
 from schemas.sql import quote
 from schemas.tables import MILESTONES
 
-BYTES_PER_GROUP = 16 * 1024 * 1024
+BYTES_PER_GROUP = 8 * 1024 * 1024
 """Of rows in memory; a reader of one column passes over what is in between, a writer holds one for each open range."""
 RANGES_OF_ONE_PASS = 8
 """Whose milestones are looked up while a table is read, and whose rows wait for their groups, all in memory."""

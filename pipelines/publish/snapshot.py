@@ -5,7 +5,6 @@ Readers get either the old state or the new one, whole: they open a file or a fo
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections import Counter
@@ -30,7 +29,9 @@ from pipelines.warehouse.load import newest_loaded_sweep_id
 from pipelines.warehouse.touched import tables_of_touched, touched_since
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 
-MAX_THREADS = 3
+THREADS = 2
+"""Of writing tables, hashing and counting, which leave Python to others: DuckDB has threads of its own beside them, and
+each table that is being written holds rows in memory."""
 
 _SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
@@ -71,8 +72,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
     make_next(home, copy)
-    # Compressing and hashing leave Python to others. Each table that is being written holds rows in memory.
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS) + 1) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         sha256 = pool.submit(sha256_of, copy)
         files, ranges, newest = _write_tables(home, copy, building, pool, now=now, per_range=per_range)
         rows = sum(file.rows for file in files)

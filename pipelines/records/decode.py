@@ -158,18 +158,21 @@ def _fitted(value: JsonObject, text: bytes) -> tuple[Milestone, int | None]:
         milestone = msgspec.convert(value, Milestone)
     except msgspec.ValidationError as error:
         raise _UnfitError(*_worded(error)) from error
-    # Multiplying first is cheap too: few records have the commas for as many leaves under keys as long.
-    if len(text) * (text.count(b",") + 1) > MAX_PATHS_LENGTH and paths_length(milestone.details) > MAX_PATHS_LENGTH:
+    # Multiplying first is cheap too: few records have the length, or the commas, for as many leaves under keys as long.
+    if (
+        len(text) ** 2 > MAX_PATHS_LENGTH
+        and len(text) * (text.count(b",") + 1) > MAX_PATHS_LENGTH
+        and paths_length(milestone.details) > MAX_PATHS_LENGTH
+    ):
         raise _UnfitError(f"paths longer than {MAX_PATHS_LENGTH} characters together", "details")
-    _parsed(milestone.start_date, "start_date")
-    if milestone.end_date is not None:
-        _parsed(milestone.end_date, "end_date")
-    return milestone, _parsed(milestone.last_updated_ts, "last_updated_ts")
-
-
-def _parsed(time: str, field: str) -> int | None:
+    field = "start_date"
     try:
-        return parse_rfc3339(time)
+        parse_rfc3339(milestone.start_date)
+        field = "end_date"
+        if milestone.end_date is not None:
+            parse_rfc3339(milestone.end_date)
+        field = "last_updated_ts"
+        return milestone, parse_rfc3339(milestone.last_updated_ts)
     except InvalidTime as error:
         raise _UnfitError(str(error), field) from error
 

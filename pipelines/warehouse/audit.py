@@ -28,6 +28,9 @@ from schemas.tables import (
     SWEEPS,
 )
 
+ROWS_PER_CALL = 40_000
+"""Of pandera, a call of which takes as long as a thousand rows whatever it is given."""
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -160,11 +163,11 @@ def rules_kept(connection: duckdb.DuckDBPyConnection, name: str, published: str 
 
 
 def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches put together to about ROWS_PER_BATCH rows: DuckDB gives smaller ones where it likes."""
+    """Batches put together to about ROWS_PER_CALL rows: DuckDB gives smaller ones where it likes."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
-        if sum(one.num_rows for one in waiting) >= ROWS_PER_BATCH:
+        if sum(one.num_rows for one in waiting) >= ROWS_PER_CALL:
             yield pa.Table.from_batches(waiting)
             waiting = []
     if waiting:
