@@ -27,8 +27,16 @@ class Cost:
     peak_mb: float
 
 
+class CommandFailed(SystemExit):
+    """A measured command ended badly; `status` is what subprocess calls its return code."""
+
+    def __init__(self, command: Sequence[str], status: int, said: str) -> None:
+        super().__init__(f"{' '.join(command)} ended with {status}: {said[-2_000:]}")
+        self.status = status
+
+
 def measure(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
-    """One command, from start to exit. SystemExit, with what it said, where it fails."""
+    """One command, from start to exit. Raises CommandFailed."""
     begun = time.perf_counter()
     # A session of its own: whatever the command starts, by whatever way, stays in it.
     process = subprocess.Popen(
@@ -49,7 +57,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     watching.join()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: {said.decode()[-2_000:]}")
+        raise CommandFailed(command, process.returncode, said.decode())
     return Cost(wall, usage.ru_utime + usage.ru_stime, peak.bytes / MIB)
 
 

@@ -72,11 +72,19 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     building.mkdir()
     copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
     make_next(home, copy)
-    with ThreadPoolExecutor(THREADS) as pool:
+    with (
+        open_copy(copy, read_only=True) as connection,
+        beside(connection) as asking,
+        # Ends first, and waits: nobody may close what its threads read.
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
         sha256 = pool.submit(sha256_of, copy)
-        files, ranges, newest = _write_tables(home, copy, building, pool, now=now, per_range=per_range)
+        summary = pool.submit(write_summary, asking, name, building, now=now)
+        files, ranges = _write_tables(home, connection, building, name, pool, per_range=per_range)
+        files.append(summary.result())
         rows = sum(file.rows for file in files)
         files.append(PublishedFile(home.published_duckdb.name, None, rows, copy.stat().st_size, sha256.result()))
+        newest = newest_loaded_sweep_id(connection)
     manifest = Manifest(name, SCHEMA_VERSION, now, newest, files, ranges.days)
     manifest.write(building)
     for folder in (*(path for path in building.rglob("*") if path.is_dir()), building):
@@ -94,29 +102,24 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
 
 
 def _write_tables(
-    home: Home, copy: Path, building: Path, pool: Executor, *, now: datetime, per_range: int
-) -> tuple[list[PublishedFile], Ranges, str | None]:
-    """Every table as Parquet files, out of the finished DuckDB file; their ranges, and the newest loaded sweep."""
-    snapshot = building.name.removesuffix(TEMPORARY_SUFFIX)
-    with open_copy(copy, read_only=True) as connection, beside(connection) as asking:
-        summary = pool.submit(write_summary, asking, snapshot, building, now=now)
-        attach_reading(connection, home.warehouse_file, WAREHOUSE)
-        before = _before(home, connection)
-        ranges = before.ranges if before else Ranges()
-        if before is None or before.may_outgrow(2 * per_range):
-            days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
-            ranges = split(ranges, days.fetchall(), per_range=per_range)
-        path = f"{home.snapshots.name}/{snapshot}"
-        writer = SnapshotWriter(connection, building, path, ranges, before, rows_of_one_file=2 * per_range, pool=pool)
-        files = writer.write(
-            [
-                *(Source(table.name, table.arrow_schema, table not in OF_NO_MILESTONE) for table in PUBLISHED_TABLES),
-                *(Source(name, None, is_of_milestones=True) for name in typed_tables(connection).values()),
-            ]
-        )
-        files.append(summary.result())
-        newest = newest_loaded_sweep_id(connection)
-    return files, ranges, newest
+    home: Home, connection: duckdb.DuckDBPyConnection, building: Path, name: str, pool: Executor, *, per_range: int
+) -> tuple[list[PublishedFile], Ranges]:
+    """Every table as Parquet files, out of the finished DuckDB file; their ranges."""
+    attach_reading(connection, home.warehouse_file, WAREHOUSE)
+    before = _before(home, connection)
+    ranges = before.ranges if before else Ranges()
+    if before is None or before.may_outgrow(2 * per_range):
+        days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
+        ranges = split(ranges, days.fetchall(), per_range=per_range)
+    path = f"{home.snapshots.name}/{name}"
+    writer = SnapshotWriter(connection, building, path, ranges, before, rows_of_one_file=2 * per_range, pool=pool)
+    files = writer.write(
+        [
+            *(Source(table.name, table.arrow_schema, table not in OF_NO_MILESTONE) for table in PUBLISHED_TABLES),
+            *(Source(typed, None, is_of_milestones=True) for typed in typed_tables(connection).values()),
+        ]
+    )
+    return files, ranges
 
 
 def _before(home: Home, connection: duckdb.DuckDBPyConnection) -> Before | None:
