@@ -6,6 +6,7 @@ Heavy imports (Dagster, Arrow) stay inside the verbs that need them, so that the
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -83,7 +84,6 @@ def ingest(
 
 
 def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
-    import gc
     import logging
     import signal
 
@@ -467,7 +467,10 @@ def _drop_output() -> None:
 
 def main() -> None:
     """The console script."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    # On the way out nothing is looked through for garbage: with Dagster loaded that takes a fifth of a second.
+    gc.freeze()
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import shutil
 import signal
 import subprocess
@@ -92,3 +93,6 @@ def help_with(work: Callable[[IO[bytes], Path, list[str]], bytes]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         sys.exit("its feeder is gone")
     sys.stdout.buffer.write(answer)
+    sys.stdout.buffer.flush()
+    # Taking down what it has loaded takes a tenth of a second, for which its feeder would wait.
+    os._exit(0)
