@@ -35,8 +35,8 @@ class CommandFailed(SystemExit):
         self.status = status
 
 
-def measure(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
-    """One command, from start to exit. Raises CommandFailed."""
+def measure(command: Sequence[str], environment: Mapping[str, str], *, seconds: float | None = None) -> Cost:
+    """One command, from start to exit. Raises CommandFailed, also where it has not ended after so many seconds."""
     begun = time.perf_counter()
     # A session of its own: whatever the command starts, by whatever way, stays in it.
     process = subprocess.Popen(
@@ -49,11 +49,15 @@ def measure(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     peak, ended = _Peak(process.pid), threading.Event()
     watching = threading.Thread(target=peak.watch, args=(ended,))
     watching.start()
+    limit = threading.Timer(seconds or 0, process.kill)
+    if seconds:
+        limit.start()
     assert process.stderr is not None  # noqa: S101 - for the type checker; PIPE was asked for
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begun
     ended.set()
+    limit.cancel()
     watching.join()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -71,6 +71,7 @@ DLT_CASES = {
 FIRST, AGAIN, POLL, REBUILD = "first full sweep", "full sweep again, nothing changed", "poll, 500 changed", "rebuild"
 PUBLISH_ALL, PUBLISH_NONE = "publish, the first", "publish, nothing changed"
 CASES = (FLOOR, *DLT_CASES, FIRST, AGAIN, POLL, PUBLISH_NONE, PUBLISH_ALL, REBUILD)
+DLT_SECONDS = 600
 CHANGED = 500
 POLLS = 3
 
@@ -82,7 +83,7 @@ METHOD = (
     "share of the cores. Medians; polls bring 500 milestones that start about now. Memory is what the process and all "
     "that it starts hold at once, at the peak. Ratios, of one run, are what to look at. dlt runs once a size, with "
     "each of its loaders for which there is memory enough (so much a milestone as it took when it was first measured); "
-    "what it did not live to end has no row."
+    "what was killed for want of memory, or had not ended after ten minutes, has no row."
 )
 
 Costs = dict[str, list[Cost]]
@@ -146,8 +147,8 @@ def main() -> None:
 def one_round(server: Server, place: Path, costs: Costs, *, dlt: list[str]) -> None:
     """Every case once, the contestants one after the other; polls a few times, as they are short."""
 
-    def note(case: str, command: list[str], **environment: str) -> None:
-        cost = measure(command, environment)
+    def note(case: str, command: list[str], *, seconds: float | None = None, **environment: str) -> None:
+        cost = measure(command, environment, seconds=seconds)
         costs.setdefault(case, []).append(cost)
         print(f"{case}: {cost.wall:.1f} s, CPU {cost.cpu:.1f} s, {cost.peak_mb:.0f} MB", file=sys.stderr, flush=True)
 
@@ -172,9 +173,9 @@ def one_round(server: Server, place: Path, costs: Costs, *, dlt: list[str]) -> N
         way = DLT_CASES[case]
         command = [str(DLT), script, server.base_url, str(place / case), way.loader]
         try:
-            note(case, command, RUNTIME__DLTHUB_TELEMETRY="false", **way.settings)
+            note(case, command, seconds=DLT_SECONDS, RUNTIME__DLTHUB_TELEMETRY="false", **way.settings)
         except CommandFailed as failure:
-            # Killed by the kernel where it wants more memory than there is: no figure, and none of ours is lost for it.
+            # Out of memory, or of time: it has no figure, and none of ours is lost for it.
             print(f"{case}: {failure}", file=sys.stderr, flush=True)
 
 
