@@ -461,8 +461,6 @@ def _complain(line: str) -> None:
 
 def _drop_output() -> None:
     """The reader has seen enough, as `head` does: what is still to be written goes nowhere, at exit too."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -129,7 +129,8 @@ def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, swe
 def _find_versions(connection: duckdb.DuckDBPyConnection, staging: Staging, first: int, last: int) -> None:
     """Have `versions_of_changed` stand for the versions of the milestones that a run of pages changed."""
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE changed AS SELECT milestone_id FROM read_parquet($records) SEMI JOIN "
+        "CREATE OR REPLACE TEMP TABLE changed AS SELECT milestone_id FROM "
+        "(SELECT * FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records SEMI JOIN "
         "(SELECT page, position FROM fates WHERE fate = 'changed' AND page BETWEEN $first AND $last) AS changed "
         "USING (page, position)",
         {"records": str(staging.file(RECORDS)), "first": first, "last": last},

@@ -147,6 +147,36 @@ def test_files_of_ranges_that_nothing_touched_are_linked(shell: Shell) -> None:
     assert len(linked) == len(of_milestones) - 1
 
 
+def test_a_range_that_outgrows_its_size_is_split(shell: Shell, tmp_path: Path) -> None:
+    before = publish(shell.home).manifest.ranges
+    # A few at a time: where a fifth of all is touched, everything is published anew.
+    for first in (41, 46, 51):
+        for number in range(first, first + 5):
+            start = f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}"
+            shell.world.insert(milestone(number, start_date=start))
+        shell.clock.forward(hours=1)
+        shell.sweep(mode="incremental")
+        after = publish(shell.home)
+    assert after.rows["milestones"] == 55
+    assert set(before) < set(after.manifest.ranges)
+    assert from_parquet(shell.home) == from_parquet(everything_anew(shell, tmp_path / "anew"))
+
+
+def test_typed_tables_without_a_touched_milestone_are_linked(shells: Shells, tmp_path: Path) -> None:
+    others = [milestone(number, type="chess_match") for number in range(41, 46)]
+    made = shells(tmp_path / "types", [*ROWS, *others])
+    made.sweep()
+    before = publish(made.home)
+    edit(made)
+    made.clock.forward(hours=1)
+    made.sweep(mode="incremental")
+    after = publish(made.home)
+    typed = {name for name in inodes(after) if name.startswith("details_") and not name.startswith("details_fields/")}
+    linked = {name for name in typed if inodes(before).get(name) == inodes(after)[name]}
+    assert linked >= {name for name in typed if name.startswith("details_chess_match/")} > set()
+    assert {name.partition("/")[0] for name in typed - linked} == {"details_football_game"}
+
+
 def test_the_file_before_the_last_is_brought_up_to_date(shell: Shell) -> None:
     names = []
     for number in range(4):

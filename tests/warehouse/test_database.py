@@ -11,8 +11,9 @@ import pytest
 
 from pipelines.errors import WarehouseUnusable
 from pipelines.warehouse.database import STORAGE_VERSION, open_warehouse
+from sandbox.generate import generate_bodies
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
-from tests.support import rows_of, tables_in
+from tests.support import NOON, rows_of, tables_in
 
 STORAGE_VERSION_NUMBER = 65
 """Of files that DuckDB 1.2.0 and later open: what stands behind the magic bytes of the main header."""
@@ -206,3 +207,20 @@ def test_it_stays_readable_when_it_is_written_again(file: Path) -> None:
         with open_warehouse(file) as connection:
             connection.execute("CREATE OR REPLACE TABLE mine AS SELECT range FROM range(10_000)")
     assert int.from_bytes(file.read_bytes()[12:20], "little") == STORAGE_VERSION_NUMBER
+
+
+def test_texts_are_compressed_hard_and_ids_not_at_all(file: Path) -> None:
+    bodies = [body.decode() for body in generate_bodies(5_000, 1, NOON)]
+    with open_warehouse(file) as connection:
+        connection.execute(
+            "INSERT INTO milestone_versions (milestone_id, version, content_hash, valid_from, sweep_id, record) "
+            "SELECT record ->> 'id', 1, '', TIMESTAMPTZ '2026-11-25', '000001', record "
+            "FROM (SELECT unnest(?::VARCHAR[]) AS record)",
+            [bodies],
+        )
+        connection.execute("CHECKPOINT")
+        stored = connection.execute(
+            "SELECT DISTINCT column_name, compression FROM pragma_storage_info('milestone_versions') "
+            "WHERE segment_type = 'VARCHAR' AND column_name IN ('milestone_id', 'record') ORDER BY 1"
+        ).fetchall()
+    assert stored == [("milestone_id", "Uncompressed"), ("record", "ZSTD")]
