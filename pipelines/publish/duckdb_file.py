@@ -14,35 +14,69 @@ from pathlib import Path
 import duckdb
 
 from pipelines.durable import TEMPORARY_SUFFIX, copy_file, sync
+from pipelines.errors import WarehouseUnusable
 from pipelines.home import Home
+from pipelines.publish.newest import OF_NO_MILESTONE, TOUCHED, WAREHOUSE, Newest, tables_of
 from pipelines.publish.views import create_views
+from pipelines.reader import CATALOG
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import attach_reading, discard, open_copy
+from pipelines.warehouse.database import attach, beside, discard
 from pipelines.warehouse.load import newest_loaded_sweep_id, transaction
-from pipelines.warehouse.rows import rows_of
-from pipelines.warehouse.touched import Touched, tables_of_touched, touched_since
+from pipelines.warehouse.touched import is_known
 from schemas.sql import literal, quote
-from schemas.tables import DETAILS_FIELDS, PRIVATE_TABLES, PUBLISHED_TABLES, QUARANTINE, SCHEMA_VERSION, SWEEPS
-
-WAREHOUSE = "warehouse"
-OF_NO_MILESTONE = (DETAILS_FIELDS, QUARANTINE, SWEEPS)
-"""Tables that are small and not told by milestone: written anew with every publish."""
+from schemas.tables import MILESTONES, PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
 MAX_GROWTH = 1.5
 """Rows that are replaced leave holes; a file larger than the warehouse by this much is copied anew."""
 
 
-def make_next(home: Home, file: Path) -> None:
-    """Make `file`, whole and synced, with what the closed warehouse holds."""
+def take_spare(connection: duckdb.DuckDBPyConnection, home: Home, file: Path) -> str | None:
+    """Attach the spare file, as `file`, to be brought up to date; the newest sweep that it holds.
+
+    None, and nothing is attached, where there is none that can be used, or bringing it up to date is not worth while.
+    """
     discard(file)
-    if not _bring_up_to_date(home, file):
+    if not home.spare_duckdb.exists():
+        return None
+    home.spare_duckdb.replace(file)
+    if not is_closed(file) or file.stat().st_size > MAX_GROWTH * home.warehouse_file.stat().st_size:
+        return None
+    try:
+        attach(connection, file, CATALOG)
+    except WarehouseUnusable:
+        # Damaged: it would only have saved time.
+        return None
+    with beside(connection) as own:
+        version = own.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
+        newest = newest_loaded_sweep_id(own) if version == SCHEMA_VERSION else None
+    if newest is None or not is_known(connection, newest, catalog=WAREHOUSE):
+        connection.execute(f"DETACH {CATALOG}")
+        return None
+    return newest
+
+
+def make_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path, newest: Newest | None) -> None:
+    """Make `file`, whole and synced, with what the closed warehouse holds; it is attached to be read afterwards.
+
+    `newest` is what the spare file lacks, which `take_spare` attached; None where there is none: then it is a copy.
+    """
+    if newest is None:
         discard(file)
         copy_file(home.warehouse_file, file)
-        with open_copy(file) as connection:
+        attach(connection, file, CATALOG)
+    with beside(connection) as own:
+        if newest is None:
             for table in PRIVATE_TABLES:
-                connection.execute(f"DROP TABLE {quote(table.name)}")
-            create_views(connection)
+                own.execute(f"DROP TABLE {quote(table.name)}")
+        else:
+            with transaction(own):
+                _replace_touched(own, newest)
+        create_views(own)
+        own.execute(f"CHECKPOINT {CATALOG}")
+    # Detached: from here on nothing is written to it, not even when the connection is closed.
+    connection.execute(f"DETACH {CATALOG}")
     sync(file)
+    attach(connection, file, CATALOG, read_only=True)
 
 
 def retire(home: Home) -> Path | None:
@@ -57,28 +91,6 @@ def retire(home: Home) -> Path | None:
     except OSError:
         return None
     return second
-
-
-def _bring_up_to_date(home: Home, file: Path) -> bool:
-    """Turn the spare file into the next one; False where that cannot be done or is not worth while."""
-    spare = home.spare_duckdb
-    if not spare.exists():
-        return False
-    spare.replace(file)
-    if not is_closed(file) or file.stat().st_size > MAX_GROWTH * home.warehouse_file.stat().st_size:
-        return False
-    with open_copy(file) as connection:
-        attach_reading(connection, home.warehouse_file, WAREHOUSE)
-        version = connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
-        newest = newest_loaded_sweep_id(connection)
-        touched = touched_since(connection, newest, catalog=WAREHOUSE) if version == SCHEMA_VERSION else None
-        if touched is None:
-            return False
-        with transaction(connection):
-            _replace_touched(connection, touched)
-        create_views(connection)
-        connection.execute(f"DETACH {WAREHOUSE}")
-    return True
 
 
 def is_closed(file: Path) -> bool:
@@ -96,28 +108,34 @@ def is_closed(file: Path) -> bool:
     return True
 
 
-def _replace_touched(connection: duckdb.DuckDBPyConnection, touched: Touched) -> None:
+def _replace_touched(connection: duckdb.DuckDBPyConnection, newest: Newest) -> None:
     before, after = typed_tables(connection), typed_tables(connection, catalog=WAREHOUSE)
-    held = tables_of_touched(connection) | tables_of_touched(connection, catalog=WAREHOUSE)
-    for name in {*before.values(), *touched.tables} - set(after.values()):
+    held = tables_of(connection, CATALOG, f"FROM {MILESTONES.name} SEMI JOIN {TOUCHED} USING (milestone_id)")
+    for name in {*before.values(), *newest.touched.tables} - set(after.values()):
         connection.execute(f"DROP TABLE IF EXISTS {quote(name)}")
     for name in sorted(after.values()):
-        if name in touched.tables or name not in before.values():
+        if name in newest.touched.tables or name not in before.values():
             _make_again(connection, name)
-        elif name in held:
-            _replace(connection, name, "*", is_whole=False)
+        elif name in held or name in newest.rows:
+            _replace(connection, name, "*", newest)
     for table in PUBLISHED_TABLES:
         columns = ", ".join(map(quote, table.stored_columns))
-        _replace(connection, table.name, columns, is_whole=table in OF_NO_MILESTONE)
+        if table in OF_NO_MILESTONE:
+            connection.execute(f"DELETE FROM {quote(table.name)}")  # noqa: S608
+            _fill(connection, table.name, columns, f"FROM {WAREHOUSE}.{quote(table.name)}")
+        else:
+            _replace(connection, table.name, columns, newest)
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, name: str, columns: str, *, is_whole: bool) -> None:
-    """The rows of touched milestones, or all rows, as they stand in the warehouse."""
-    own, source = quote(name), f"{WAREHOUSE}.{quote(name)}"
-    chosen = "" if is_whole else " WHERE milestone_id IN (SELECT milestone_id FROM touched)"
-    rows = source if is_whole else f"({rows_of(connection, source, 'touched')})"
-    connection.execute(f"DELETE FROM {own}{chosen}")  # noqa: S608
-    connection.execute(f"INSERT INTO {own} BY NAME SELECT {columns} FROM {rows}")  # noqa: S608
+def _replace(connection: duckdb.DuckDBPyConnection, name: str, columns: str, newest: Newest) -> None:
+    """The rows of touched milestones, of which none may be left."""
+    connection.execute(f"DELETE FROM {quote(name)} WHERE milestone_id IN (SELECT milestone_id FROM {TOUCHED})")  # noqa: S608
+    if name in newest.rows:
+        _fill(connection, name, columns, newest.rows[name])
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, name: str, columns: str, rows: str) -> None:
+    connection.execute(f"INSERT INTO {quote(name)} BY NAME SELECT {columns} FROM ({rows})")  # noqa: S608
 
 
 def _make_again(connection: duckdb.DuckDBPyConnection, name: str) -> None:

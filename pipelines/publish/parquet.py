@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -18,12 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.durable import copy_file, sync
-from pipelines.publish.manifest import Manifest, PublishedFile, describe
-from pipelines.publish.partitions import Ranges
+from pipelines.publish.before import SINCE, Before
+from pipelines.publish.manifest import PublishedFile, describe
+from pipelines.publish.newest import WAREHOUSE
+from pipelines.publish.partitions import FILE_NAME, Ranges
 from pipelines.staging import ROWS_PER_BATCH
 from pipelines.warehouse.database import beside
 from pipelines.warehouse.rows import rows_of
-from pipelines.warehouse.touched import Touched
 from schemas.sql import quote
 from schemas.tables import MILESTONES
 
@@ -31,38 +33,11 @@ BYTES_PER_GROUP = 8 * 1024 * 1024
 """Of rows in memory; a reader of one column passes over what is in between, a writer holds one for each open range."""
 RANGES_OF_ONE_PASS = 8
 """Whose milestones are looked up while a table is read, and whose rows wait for their groups, all in memory."""
-FILE_NAME = "part-000.parquet"
 _RANGE = "#range"
 _PLACED = "memory.placed"
 """The ranges of milestones while some ranges are written: in the database in memory, which all cursors share."""
-
-
-@dataclass(frozen=True)
-class Before:
-    """The snapshot before: its folder, its manifest, and what was touched since, as far as that is known.
-
-    `typed` are the typed tables in which touched milestones stand.
-    """
-
-    folder: Path
-    manifest: Manifest
-    touched: Touched
-    typed: frozenset[str]
-
-    @property
-    def ranges(self) -> Ranges:
-        """Its ranges."""
-        return Ranges(self.manifest.ranges)
-
-    def may_outgrow(self, rows: int) -> bool:
-        """Whether a range may hold more milestones than so many by now."""
-        held = max((file.rows for file in self.files(MILESTONES.name).values()), default=0)
-        return held + self.touched.milestones > rows
-
-    def files(self, table: str) -> dict[str, PublishedFile]:
-        """Its files of a table, by their path below the table's folder."""
-        prefix = f"{self.folder.parent.name}/{self.folder.name}/{table}/"
-        return {file.path.removeprefix(prefix): file for file in self.manifest.files if file.table == table}
+_MOVED = "memory.moved"
+"""The ranges in which milestones stand that were touched since the snapshot before."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +63,15 @@ class SnapshotWriter:
     before: Before | None
     rows_of_one_file: int
     pool: Executor
+    _left: dict[int, pa.Array] = field(default_factory=dict, init=False)
+    """The touched milestones that stand, or stood, in a range."""
 
     def write(self, tables: Iterable[Source]) -> list[PublishedFile]:
         """The files of all tables, in their order and by path. NULL in a required column stops it here."""
         files: list[PublishedFile] = []
         whole: list[Source] = []
         stale: dict[Source, set[int]] = {}
+        kept: dict[Source, set[int]] = {}
         order: dict[str | None, int] = {}
         for table in tables:
             order[table.name] = len(order)
@@ -107,13 +85,19 @@ class SnapshotWriter:
                 else:
                     whole.append(table)
             else:
-                clean = self._clean_ranges(known, is_same=is_same)
+                kept[table] = self._kept_ranges(known)
+                clean = kept[table] if is_same else kept[table] - self._touched_ranges
                 names = {self._name(number) for number in clean}
                 files += [self._link(table, file, name) for name, file in known.items() if name in names]
                 stale[table] = set(range(len(self.ranges))) - clean
         files += self.pool.map(self._write_whole, whole)
-        files += self._write_ranges(stale)
+        files += self._write_ranges(stale, kept)
         return sorted(files, key=lambda file: (order[file.table], file.path))
+
+    @cached_property
+    def _touched_ranges(self) -> set[int]:
+        """The ranges in which touched milestones stand or stood."""
+        return set(map(self.ranges.number_of, self.before.touched.starts)) if self.before else set()
 
     def _known(self, table: Source) -> dict[str, PublishedFile]:
         """The files of a table in the snapshot before, where any of them may be what it would be again."""
@@ -131,12 +115,11 @@ class SnapshotWriter:
             return table.name in self.before.typed
         return self.before.touched.milestones > 0
 
-    def _clean_ranges(self, known: dict[str, PublishedFile], *, is_same: bool) -> set[int]:
-        """The ranges whose files are what they would be again, or that have none because they have no rows."""
+    def _kept_ranges(self, known: Mapping[str, PublishedFile]) -> set[int]:
+        """The ranges whose files hold what they would again, but for touched milestones; none if there is none."""
         if self.before is None or not known or FILE_NAME in known:
             return set()
-        kept = self.ranges.kept_from(self.before.ranges)
-        return kept if is_same else kept - set(map(self.ranges.number_of, self.before.touched.starts))
+        return self.ranges.kept_from(self.before.ranges)
 
     def _name(self, number: int) -> str:
         """The file of a range, below its table's folder."""
@@ -156,49 +139,111 @@ class SnapshotWriter:
         return PublishedFile(f"{self.path}/{table.name}/{name}", table.name, file.rows, file.bytes, file.sha256)
 
     def _write_whole(self, table: Source) -> PublishedFile:
-        with beside(self.connection) as connection:
+        with beside(self.connection, WAREHOUSE) as connection:
             reader = connection.sql(f"SELECT * FROM {quote(table.name)}").to_arrow_reader(ROWS_PER_BATCH)  # noqa: S608
             out = _File(self.building / table.name / FILE_NAME, table.schema or reader.schema)
             for batch in reader:
                 out.write(batch)
         return self._described(table, FILE_NAME, out)
 
-    def _write_ranges(self, stale: Mapping[Source, set[int]]) -> Iterator[PublishedFile]:
+    def _write_ranges(
+        self, stale: Mapping[Source, set[int]], kept: Mapping[Source, set[int]]
+    ) -> Iterator[PublishedFile]:
         """The files of ranges of tables; none for a range without rows. One pass over a table brings a few ranges."""
+        mended = {table: own & kept[table] for table, own in stale.items()}
+        if any(mended.values()):
+            self._note_moved()
         numbers = sorted(set().union(*stale.values()))
         for first in range(0, len(numbers), RANGES_OF_ONE_PASS):
-            placed = set(numbers[first : first + RANGES_OF_ONE_PASS])
-            self.connection.execute(
-                f"CREATE OR REPLACE TABLE {_PLACED} AS "  # noqa: S608
-                f"SELECT milestone_id, {self.ranges.number_of_sql(placed)} AS {quote(_RANGE)} "
-                f"FROM milestones WHERE {self.ranges.holds_sql(placed)}"
-            )
-            of_tables = {table: placed & own for table, own in stale.items() if placed & own}
-            for files in self.pool.map(self._write_some, of_tables.keys(), of_tables.values()):
+            some = set(numbers[first : first + RANGES_OF_ONE_PASS])
+            of_tables = {table: own & some for table, own in stale.items() if own & some}
+            if anew := set().union(*(own - mended[table] for table, own in of_tables.items())):
+                self.connection.execute(f"CREATE OR REPLACE TABLE {_PLACED} AS {self._places(anew)}")
+            jobs = [(table, own - mended[table], own & mended[table]) for table, own in of_tables.items()]
+            for files in self.pool.map(self._write_some, *zip(*jobs, strict=True)):
                 yield from files
 
-    def _write_some(self, table: Source, numbers: set[int]) -> list[PublishedFile]:
-        listed = ", ".join(map(str, sorted(numbers)))
+    def _places(self, numbers: set[int]) -> str:
+        """A query for the milestones of some ranges, with the number of the range."""
+        return (
+            f"SELECT milestone_id, {self.ranges.number_of_sql(numbers)} AS {quote(_RANGE)} "  # noqa: S608
+            f"FROM milestones WHERE {self.ranges.holds_sql(numbers)}"
+        )
+
+    def _note_moved(self) -> None:
+        """Where touched milestones stood before, and where they stand now."""
+        assert self.before is not None  # noqa: S101 - what was touched is known
+        number = self.ranges.number_of_sql(range(len(self.ranges)))
+        left = self.connection.sql(f"SELECT DISTINCT milestone_id, {number} AS number FROM {SINCE}").to_arrow_table()  # noqa: S608
+        for value in left["number"].unique():
+            ids = left.filter(pc.equal(left["number"], value))["milestone_id"]
+            self._left[value.as_py()] = ids.combine_chunks()
+        self.connection.execute(
+            f"CREATE OR REPLACE TABLE {_MOVED} AS SELECT milestone_id, {number} AS {quote(_RANGE)} "  # noqa: S608
+            f"FROM ({self.before.newest.rows[MILESTONES.name]}) SEMI JOIN {SINCE} USING (milestone_id)"
+        )
+
+    def _write_some(self, table: Source, anew: set[int], mended: set[int]) -> list[PublishedFile]:
+        """The files of some ranges: all their rows, or the file before and the rows of touched milestones."""
         files: dict[int, _File] = {}
-        with beside(self.connection) as connection:
-            # Where every range is written there is nothing to pass over.
-            rows = rows_of(connection, quote(table.name), _PLACED) if self.before else f"FROM {quote(table.name)}"
-            reader = connection.sql(
-                f"SELECT own.*, {quote(_RANGE)} FROM ({rows}) AS own "  # noqa: S608
-                f"JOIN {_PLACED} USING (milestone_id) WHERE {quote(_RANGE)} IN ({listed})"
-            ).to_arrow_reader(ROWS_PER_BATCH)
-            schema = table.schema or reader.schema.remove(len(reader.schema) - 1)
-            for number, rows in _by_range(reader):
-                if number not in files:
-                    file = self.building / table.name / self._name(number)
-                    file.parent.mkdir()
-                    files[number] = _File(file, schema)
-                files[number].write(rows)
-        return [self._described(table, self._name(number), out) for number, out in files.items()]
+        with beside(self.connection, WAREHOUSE) as connection:
+            schema = table.schema or _arrow_schema(connection, table.name)
+            damaged = set()
+            for number in mended:
+                files[number] = self._file(table, number, schema)
+                try:
+                    for batch in self._untouched(table, number):
+                        files[number].write(batch)
+                except (OSError, pa.ArrowException):
+                    # Whoever reads that snapshot is told so by its checksum; this one shall not repeat it.
+                    files.pop(number).discard()
+                    damaged.add(number)
+            for query in self._queries(connection, table, anew, mended - damaged, damaged):
+                for number, rows in _by_range(connection.sql(query).to_arrow_reader(ROWS_PER_BATCH)):
+                    files.setdefault(number, self._file(table, number, schema)).write(rows)
+        return [self._described(table, self._name(number), out) for number, out in files.items() if out.rows]
+
+    def _queries(
+        self, connection: duckdb.DuckDBPyConnection, table: Source, anew: set[int], mended: set[int], damaged: set[int]
+    ) -> Iterator[str]:
+        """For rows with the number of their range: of touched milestones where a file is mended, all of others."""
+        if mended and self.before and (rows := self.before.newest.rows.get(table.name)):
+            yield _with_range(rows, _MOVED, mended)
+        for numbers, places in ((anew, _PLACED), (damaged, f"({self._places(damaged)})" if damaged else "")):
+            if numbers:
+                # Where every range is written there is nothing to pass over.
+                own = rows_of(connection, quote(table.name), places) if self.before else f"FROM {quote(table.name)}"
+                yield _with_range(own, places, numbers)
+
+    def _untouched(self, table: Source, number: int) -> Iterator[pa.RecordBatch]:
+        """Rows of a range in the snapshot before, but for those of milestones that were touched since."""
+        assert self.before is not None  # noqa: S101 - what it has is kept
+        if self._name(number) not in self.before.files(table.name):
+            return
+        path = self.before.folder / table.name / self._name(number)
+        with pq.ParquetFile(path, page_checksum_verification=True) as opened:
+            for batch in opened.iter_batches(ROWS_PER_BATCH):
+                yield batch.filter(pc.invert(pc.is_in(batch.column("milestone_id"), value_set=self._left[number])))
+
+    def _file(self, table: Source, number: int, schema: pa.Schema) -> _File:
+        return _File(self.building / table.name / self._name(number), schema)
 
     def _described(self, table: Source, name: str, out: _File) -> PublishedFile:
         out.close()
         return describe(out.path, path=f"{self.path}/{table.name}/{name}", table=table.name, rows=out.rows)
+
+
+def _arrow_schema(connection: duckdb.DuckDBPyConnection, table: str) -> pa.Schema:
+    return connection.sql(f"SELECT * FROM {quote(table)} LIMIT 0").to_arrow_table().schema  # noqa: S608
+
+
+def _with_range(rows: str, places: str, numbers: set[int]) -> str:
+    """A query for rows, of some ranges, with the number of the range as the last column."""
+    listed = ", ".join(map(str, sorted(numbers)))
+    return (
+        f"SELECT own.*, {quote(_RANGE)} FROM ({rows}) AS own "  # noqa: S608
+        f"JOIN {places} AS places USING (milestone_id) WHERE {quote(_RANGE)} IN ({listed})"
+    )
 
 
 def _by_range(reader: pa.RecordBatchReader) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -218,7 +263,7 @@ class _File:
         self.path = path
         self.rows = 0
         self._schema = schema
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+        self._opened: pq.ParquetWriter | None = None
         self._waiting: list[pa.RecordBatch] = []
         self.waiting_bytes = 0
 
@@ -233,11 +278,24 @@ class _File:
     def close(self) -> None:
         """Write what is left, and sync."""
         self.flush()
-        self._writer.close()
+        self._open().close()
         sync(self.path)
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
+        if self._opened is not None:
+            self._opened.close()
+            self.path.unlink()
 
     def flush(self) -> None:
         """Write the rows that wait, as a group."""
         if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
+            self._open().write_table(pa.Table.from_batches(self._waiting, self._schema))
         self._waiting, self.waiting_bytes = [], 0
+
+    def _open(self) -> pq.ParquetWriter:
+        """The writer; until there is something to write there is no file."""
+        if self._opened is None:
+            self.path.parent.mkdir(exist_ok=True)
+            self._opened = pq.ParquetWriter(self.path, self._schema, compression="zstd", write_page_checksum=True)
+        return self._opened

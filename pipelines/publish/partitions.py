@@ -20,6 +20,9 @@ FIRST_DAY = date(1, 1, 1)
 
 KEY = "start_from"
 
+FILE_NAME = "part-000.parquet"
+"""Of a range's file, and of the only file of a table that is not split."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ranges:

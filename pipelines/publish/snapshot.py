@@ -1,4 +1,4 @@
-"""Publishing: make the next DuckDB file, write the Parquet snapshot out of it, swap both in.
+"""Publishing: make the next DuckDB file and the Parquet snapshot beside each other, swap both in.
 
 Readers get either the old state or the new one, whole: they open a file or a folder that nobody writes any more.
 """
@@ -16,22 +16,24 @@ from pathlib import Path
 import duckdb
 
 from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
-from pipelines.errors import NothingToDo, PublishedDiffers
+from pipelines.errors import NothingToDo
 from pipelines.home import Home
-from pipelines.publish.duckdb_file import OF_NO_MILESTONE, WAREHOUSE, make_next, retire
+from pipelines.publish.before import Before, find_before, latest_manifest
+from pipelines.publish.duckdb_file import make_next, retire, take_spare
 from pipelines.publish.manifest import Manifest, PublishedFile, sha256_of
-from pipelines.publish.parquet import Before, SnapshotWriter, Source
+from pipelines.publish.newest import OF_NO_MILESTONE, WAREHOUSE, Newest, find_newest
+from pipelines.publish.parquet import SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import attach_reading, beside, open_copy
+from pipelines.warehouse.database import beside, open_reading
 from pipelines.warehouse.load import newest_loaded_sweep_id
-from pipelines.warehouse.touched import tables_of_touched, touched_since
+from pipelines.warehouse.touched import is_known
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 
 THREADS = 2
-"""Of writing tables, hashing and counting, which leave Python to others: DuckDB has threads of its own beside them, and
-each table that is being written holds rows in memory."""
+"""Of writing tables: DuckDB has threads of its own beside them, and each table that is being written holds rows in
+memory."""
 
 _SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
@@ -58,6 +60,23 @@ class Snapshot:
         return sum(file.bytes for file in self.manifest.files)
 
 
+@dataclass(frozen=True)
+class _Building:
+    """What is built under temporary names: a snapshot that will have this name, and the DuckDB file."""
+
+    home: Home
+    name: str
+    now: datetime
+
+    @property
+    def folder(self) -> Path:
+        return self.home.snapshots / (self.name + TEMPORARY_SUFFIX)
+
+    @property
+    def duckdb_file(self) -> Path:
+        return self.home.published_duckdb.with_name(self.home.published_duckdb.name + TEMPORARY_SUFFIX)
+
+
 def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE) -> Snapshot:
     """Publish the warehouse as it stands; call with the writer's lock held and the warehouse closed.
 
@@ -67,52 +86,71 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
     home.snapshots.mkdir(parents=True, exist_ok=True)
     sweep_leftovers(home)
-    name = f"{_next_number(home.snapshots):06d}-{now:%Y%m%dT%H%M%SZ}"
-    building = home.snapshots / (name + TEMPORARY_SUFFIX)
-    building.mkdir()
-    copy = home.published_duckdb.with_name(home.published_duckdb.name + TEMPORARY_SUFFIX)
-    make_next(home, copy)
+    building = _Building(home, f"{_next_number(home.snapshots):06d}-{now:%Y%m%dT%H%M%SZ}", now)
+    building.folder.mkdir()
     with (
-        open_copy(copy, read_only=True) as connection,
-        beside(connection) as asking,
-        # Ends first, and waits: nobody may close what its threads read.
+        open_reading(home.warehouse_file, WAREHOUSE) as connection,
+        beside(connection, WAREHOUSE) as other,
+        # End first, and wait: nobody may close what their threads read.
         ThreadPoolExecutor(THREADS) as pool,
+        ThreadPoolExecutor(1) as aside,
     ):
-        sha256 = pool.submit(sha256_of, copy)
-        summary = pool.submit(write_summary, asking, name, building, now=now)
-        files, ranges = _write_tables(home, connection, building, name, pool, per_range=per_range)
-        files.append(summary.result())
-        rows = sum(file.rows for file in files)
-        files.append(PublishedFile(home.published_duckdb.name, None, rows, copy.stat().st_size, sha256.result()))
-        newest = newest_loaded_sweep_id(connection)
-    manifest = Manifest(name, SCHEMA_VERSION, now, newest, files, ranges.days)
-    manifest.write(building)
-    for folder in (*(path for path in building.rglob("*") if path.is_dir()), building):
-        sync(folder)
-    folder = home.snapshots / name
-    replace_durably(building, folder)
-    retired = retire(home)
-    replace_durably(copy, home.published_duckdb)
-    if retired is not None:
-        replace_durably(retired, home.spare_duckdb)
-    point_durably(home.latest_snapshot, name)
-    if not home.published_summary.is_symlink():
-        point_durably(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
-    return Snapshot(folder, manifest)
+        sweep_id = newest_loaded_sweep_id(connection)
+        lacking, before = _find_changes(building, connection)
+        made = aside.submit(_make_file, building, other, lacking, before)
+        files, ranges = _write_tables(building, connection, before, pool, per_range=per_range)
+        summary, sha256 = made.result()
+    files.append(summary)
+    rows = sum(file.rows for file in files)
+    size = building.duckdb_file.stat().st_size
+    files.append(PublishedFile(home.published_duckdb.name, None, rows, size, sha256))
+    manifest = Manifest(building.name, SCHEMA_VERSION, now, sweep_id, files, ranges.days)
+    return Snapshot(_swap_in(building, manifest), manifest)
+
+
+def _find_changes(building: _Building, connection: duckdb.DuckDBPyConnection) -> tuple[Newest | None, Before | None]:
+    """What the spare DuckDB file lacks, attached then, and the snapshot before; None where that is of no use."""
+    spare = take_spare(connection, building.home, building.duckdb_file)
+    latest = latest_manifest(building.home)
+    published = latest.sweep_id if latest else None
+    if published is not None and not is_known(connection, published, catalog=WAREHOUSE):
+        published = None
+    sweeps = [sweep_id for sweep_id in (spare, published) if sweep_id is not None]
+    if not sweeps:
+        return None, None
+    newest = find_newest(connection, min(sweeps))
+    before = find_before(building.home, connection, latest, newest) if latest and published else None
+    return newest if spare else None, before
+
+
+def _make_file(
+    building: _Building, connection: duckdb.DuckDBPyConnection, lacking: Newest | None, before: Before | None
+) -> tuple[PublishedFile, str]:
+    """The next DuckDB file: the summary that is asked of it, and its checksum."""
+    make_next(connection, building.home, building.duckdb_file, lacking)
+    with beside(connection) as asking, ThreadPoolExecutor(1) as hashing:
+        sha256 = hashing.submit(sha256_of, building.duckdb_file)
+        summary = write_summary(asking, building.folder, building.name, before, now=building.now)
+        return summary, sha256.result()
 
 
 def _write_tables(
-    home: Home, connection: duckdb.DuckDBPyConnection, building: Path, name: str, pool: Executor, *, per_range: int
+    building: _Building,
+    connection: duckdb.DuckDBPyConnection,
+    before: Before | None,
+    pool: Executor,
+    *,
+    per_range: int,
 ) -> tuple[list[PublishedFile], Ranges]:
-    """Every table as Parquet files, out of the finished DuckDB file; their ranges."""
-    attach_reading(connection, home.warehouse_file, WAREHOUSE)
-    before = _before(home, connection)
+    """Every table of the warehouse as Parquet files; their ranges."""
     ranges = before.ranges if before else Ranges()
     if before is None or before.may_outgrow(2 * per_range):
         days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
         ranges = split(ranges, days.fetchall(), per_range=per_range)
-    path = f"{home.snapshots.name}/{name}"
-    writer = SnapshotWriter(connection, building, path, ranges, before, rows_of_one_file=2 * per_range, pool=pool)
+    path = f"{building.home.snapshots.name}/{building.name}"
+    writer = SnapshotWriter(
+        connection, building.folder, path, ranges, before, rows_of_one_file=2 * per_range, pool=pool
+    )
     files = writer.write(
         [
             *(Source(table.name, table.arrow_schema, table not in OF_NO_MILESTONE) for table in PUBLISHED_TABLES),
@@ -122,19 +160,22 @@ def _write_tables(
     return files, ranges
 
 
-def _before(home: Home, connection: duckdb.DuckDBPyConnection) -> Before | None:
-    """The snapshot before and what was touched since; None where either is not known for certain."""
-    if not home.latest_snapshot.exists():
-        return None
-    folder = home.latest_snapshot.resolve()
-    try:
-        manifest = Manifest.read(folder)
-    except PublishedDiffers:
-        return None
-    if manifest.schema_version != SCHEMA_VERSION or not manifest.ranges:
-        return None
-    touched = touched_since(connection, manifest.sweep_id, catalog=WAREHOUSE)
-    return Before(folder, manifest, touched, tables_of_touched(connection)) if touched else None
+def _swap_in(building: _Building, manifest: Manifest) -> Path:
+    """Make what was built what readers open, step by step; the snapshot's folder."""
+    home = building.home
+    manifest.write(building.folder)
+    for folder in (*(path for path in building.folder.rglob("*") if path.is_dir()), building.folder):
+        sync(folder)
+    folder = home.snapshots / building.name
+    replace_durably(building.folder, folder)
+    retired = retire(home)
+    replace_durably(building.duckdb_file, home.published_duckdb)
+    if retired is not None:
+        replace_durably(retired, home.spare_duckdb)
+    point_durably(home.latest_snapshot, building.name)
+    if not home.published_summary.is_symlink():
+        point_durably(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
+    return folder
 
 
 def _next_number(snapshots: Path) -> int:

@@ -16,7 +16,7 @@ from pipelines.reader import CATALOG
 from pipelines.staging import ROWS_PER_BATCH
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.rows import rows_of
-from pipelines.warehouse.touched import touched_since
+from pipelines.warehouse.touched import is_known, rows_since
 from schemas.sql import literal, quote
 from schemas.table import Reference, Table
 from schemas.tables import (
@@ -27,6 +27,8 @@ from schemas.tables import (
     QUARANTINE,
     SWEEPS,
 )
+
+_TOUCHED = "touched"
 
 ROWS_PER_CALL = 40_000
 """Of pandera, a call of which takes as long as a thousand rows whatever it is given."""
@@ -98,11 +100,12 @@ def narrow(connection: duckdb.DuckDBPyConnection, published: str | None) -> bool
     since = connection.execute(
         "SELECT mode FROM sweeps WHERE status = 'loaded' AND sweep_id > ?", [published or ""]
     ).fetchall()
-    if not since or ("full",) in since or touched_since(connection, published, catalog=CATALOG) is None:
+    if not since or ("full",) in since or published is None or not is_known(connection, published):
         return False
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS {rows_since(published)}")
     of_milestones = [table.name for table in PUBLISHED_TABLES if _is_of_milestones(table)]
     for name in (*of_milestones, *typed_tables(connection).values()):
-        rows = rows_of(connection, f"{CATALOG}.{quote(name)}", "touched")
+        rows = rows_of(connection, f"{CATALOG}.{quote(name)}", _TOUCHED)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {rows}")
     return True
 

@@ -24,6 +24,9 @@ STORAGE_VERSION = "v1.2.0"
 MEMORY_LIMIT = "128MiB"
 """Of the writer's DuckDB: enough for the working set of a batch; beyond it DuckDB goes to disk, below the warehouse."""
 
+SPILL = "spill"
+"""The folder for what does not fit into memory, beside the warehouse."""
+
 ZSTD_FROM_LENGTH = 128
 """In bytes, on average: records and details repeat the same few keys, and take a fifth of the room. DuckDB itself
 begins at 4096; ids, titles and tickers stay with what it chooses for short texts."""
@@ -61,49 +64,56 @@ def discard(path: Path) -> None:
 
 
 @contextmanager
-def open_copy(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A closed copy of the warehouse that nobody else knows of yet, to be finished or read before it is published."""
-    with _attached(path, read_only=read_only) as connection:
+def open_reading(path: Path, catalog: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A closed warehouse to read as `catalog`; more can be attached beside it. Raises WarehouseUnusable."""
+    with _instance(path.parent / SPILL) as connection:
+        attach(connection, path, catalog, read_only=True)
+        _settle(connection, catalog)
         yield connection
-        if not read_only:
-            connection.execute("CHECKPOINT")
 
 
 @contextmanager
-def beside(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+def beside(connection: duckdb.DuckDBPyConnection, catalog: str = CATALOG) -> Iterator[duckdb.DuckDBPyConnection]:
     """A second connection to what one has open, for another thread; the temporary tables of each are its own."""
     with connection.cursor() as other:
-        _settle(other)
+        _settle(other, catalog)
         yield other
 
 
-def attach_reading(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
-    """Attach a second file to read from."""
-    connection.execute(f"ATTACH {literal(str(path))} AS {quote(catalog)} (READ_ONLY)")
+def attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str, *, read_only: bool = False) -> None:
+    """Attach a file that is a warehouse, or a copy of one. Raises WarehouseUnusable."""
+    how = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {ROWS_PER_GROUP}"
+    try:
+        connection.execute(f"ATTACH {literal(str(path))} AS {quote(catalog)} ({how})")
+    except duckdb.Error as error:
+        raise WarehouseUnusable(f"cannot open {path}: {str(error).splitlines()[0]} ({_advice(error)})") from error
 
 
 @contextmanager
-def _attached(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with _instance(path.parent / SPILL) as connection:
+        attach(connection, path, CATALOG)
+        _settle(connection, CATALOG)
+        yield connection
+
+
+@contextmanager
+def _instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB of our own settings with a database in memory, to attach files to; what does not fit goes to `spill`."""
     connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         connection.execute(f"SET zstd_min_string_length = {ZSTD_FROM_LENGTH}")
-        connection.execute(f"SET temp_directory = {literal(str(path.parent / 'spill'))}")
-        try:
-            how = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {ROWS_PER_GROUP}"
-            connection.execute(f"ATTACH {literal(str(path))} AS {CATALOG} ({how})")
-        except duckdb.Error as error:
-            raise WarehouseUnusable(f"cannot open {path}: {str(error).splitlines()[0]} ({_advice(error)})") from error
-        _settle(connection)
+        connection.execute(f"SET temp_directory = {literal(str(spill))}")
         yield connection
     finally:
         connection.close()
 
 
-def _settle(connection: duckdb.DuckDBPyConnection) -> None:
+def _settle(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     """What holds for one connection, not for all that has the file open."""
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"USE {CATALOG}")
+    connection.execute(f"USE {quote(catalog)}")
 
 
 def _advice(error: duckdb.Error) -> str:

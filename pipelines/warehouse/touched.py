@@ -14,7 +14,7 @@ import duckdb
 
 from pipelines.reader import CATALOG
 from pipelines.staging import Staging
-from schemas.sql import quote
+from schemas.sql import literal, quote
 from schemas.tables import LATEST
 
 WORTH_KNOWING_SHARE = 0.2
@@ -68,33 +68,39 @@ def forget(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM internal_touched")
 
 
-def touched_since(connection: duckdb.DuckDBPyConnection, sweep_id: str | None, *, catalog: str) -> Touched | None:
-    """What was touched by the sweeps after this one, as the warehouse attached as `catalog` knows; None if it does not.
+def is_known(connection: duckdb.DuckDBPyConnection, sweep_id: str, *, catalog: str = CATALOG) -> bool:
+    """Whether the warehouse attached as `catalog` knows what was touched since a sweep."""
+    query = f"SELECT 1 FROM {_noted(catalog)} WHERE sweep_id = ? AND milestone_id = '' AND table_name = ''"  # noqa: S608
+    return bool(connection.execute(query, [sweep_id]).fetchall())
 
-    The milestone_ids stand in the connection's table `touched`.
+
+def rows_since(sweep_id: str, *, catalog: str = CATALOG) -> str:
+    """A query for what was touched by the sweeps after one that `is_known`.
+
+    A row for each milestone_id and each start_date that it had or has.
     """
-    noted = f"{quote(catalog)}.internal_touched"
-    own = f"SELECT 1 FROM {noted} WHERE sweep_id = ? AND milestone_id = '' AND table_name = ''"  # noqa: S608
-    if sweep_id is None or not connection.execute(own, [sweep_id]).fetchall():
-        return None
-
-    def since(columns: str, column: str) -> str:
-        return f"SELECT DISTINCT {columns} FROM {noted} WHERE sweep_id > ? AND {column} <> ''"  # noqa: S608
-
-    ids = since("milestone_id", "milestone_id")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {ids}", [sweep_id])
-    starts = connection.execute(since("start_date", "milestone_id"), [sweep_id]).fetchall()
-    tables = connection.execute(since("table_name", "table_name"), [sweep_id]).fetchall()
-    return Touched(_count(connection, "touched"), [row[0] for row in starts], [row[0] for row in tables])
+    return _since(sweep_id, catalog, "milestone_id, start_date", noted="milestone_id")
 
 
-def tables_of_touched(connection: duckdb.DuckDBPyConnection, *, catalog: str = CATALOG) -> frozenset[str]:
-    """The typed tables in which the milestones of the table `touched` stand in a file, told by their types."""
-    rows = connection.execute(
-        f"SELECT DISTINCT table_name FROM {quote(catalog)}.details_fields WHERE type IN "  # noqa: S608
-        f"(SELECT type FROM {quote(catalog)}.milestones SEMI JOIN touched USING (milestone_id))"
-    ).fetchall()
-    return frozenset(row[0] for row in rows)
+def touched_since(connection: duckdb.DuckDBPyConnection, sweep_id: str, *, catalog: str, into: str) -> Touched:
+    """What was touched by the sweeps after one that `is_known`; the table `into` has the rows of `rows_since` then."""
+    connection.execute(f"CREATE OR REPLACE TABLE {into} AS {rows_since(sweep_id, catalog=catalog)}")
+    starts = connection.execute(f"SELECT DISTINCT start_date FROM {into}").fetchall()  # noqa: S608
+    tables = connection.execute(_since(sweep_id, catalog, "table_name", noted="table_name")).fetchall()
+    return Touched(
+        milestones=_count(connection, f"(SELECT DISTINCT milestone_id FROM {into})"),  # noqa: S608
+        starts=[row[0] for row in starts],
+        tables=[row[0] for row in tables],
+    )
+
+
+def _since(sweep_id: str, catalog: str, columns: str, *, noted: str) -> str:
+    after = f"sweep_id > {literal(sweep_id)} AND {quote(noted)} <> ''"
+    return f"SELECT DISTINCT {columns} FROM {_noted(catalog)} WHERE {after}"  # noqa: S608
+
+
+def _noted(catalog: str) -> str:
+    return f"{quote(catalog)}.internal_touched"
 
 
 _NOTE = "INSERT INTO internal_touched (sweep_id, milestone_id, table_name, is_after, start_date)"
