@@ -11,7 +11,7 @@ from pipelines.errors import PublishedDiffers
 from pipelines.home import Home
 from pipelines.publish.manifest import Manifest, PublishedFile
 from pipelines.publish.newest import WAREHOUSE, Newest, tables_of
-from pipelines.publish.partitions import FILE_NAME, Ranges
+from pipelines.publish.partitions import Ranges
 from pipelines.warehouse.touched import Touched, touched_since
 from schemas.tables import MILESTONES, SCHEMA_VERSION
 
@@ -36,15 +36,6 @@ class Before:
     def ranges(self) -> Ranges:
         """Its ranges."""
         return Ranges(self.manifest.ranges)
-
-    def held(self, table: str) -> list[str]:
-        """Its files of a table in which touched milestones may have stood."""
-        folders = {self.ranges.folder(self.ranges.number_of(start)) for start in self.touched.starts}
-        return [
-            str(self.folder / table / name)
-            for name in self.files(table)
-            if name == FILE_NAME or name.removesuffix(f"/{FILE_NAME}") in folders
-        ]
 
     def may_outgrow(self, rows: int) -> bool:
         """Whether a range may hold more milestones than so many by now."""

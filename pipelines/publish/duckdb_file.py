@@ -56,7 +56,7 @@ def take_spare(connection: duckdb.DuckDBPyConnection, home: Home, file: Path) ->
 
 
 def make_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path, newest: Newest | None) -> None:
-    """Make `file`, whole and synced, with what the closed warehouse holds; it is attached to be read afterwards.
+    """Make `file`, whole and synced, with what the closed warehouse holds; it stays attached, to be read and no more.
 
     `newest` is what the spare file lacks, which `take_spare` attached; None where there is none: then it is a copy.
     """
@@ -65,18 +65,17 @@ def make_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path, new
         copy_file(home.warehouse_file, file)
         attach(connection, file, CATALOG)
     with beside(connection) as own:
-        if newest is None:
-            for table in PRIVATE_TABLES:
-                own.execute(f"DROP TABLE {quote(table.name)}")
-        else:
-            with transaction(own):
+        # One transaction: each syncs the write-ahead log.
+        with transaction(own):
+            if newest is None:
+                for table in PRIVATE_TABLES:
+                    own.execute(f"DROP TABLE {quote(table.name)}")
+            else:
                 _replace_touched(own, newest)
-        create_views(own)
+            create_views(own)
+        # With nothing in the write-ahead log, nothing is written to the file when it is closed either.
         own.execute(f"CHECKPOINT {CATALOG}")
-    # Detached: from here on nothing is written to it, not even when the connection is closed.
-    connection.execute(f"DETACH {CATALOG}")
     sync(file)
-    attach(connection, file, CATALOG, read_only=True)
 
 
 def retire(home: Home) -> Path | None:

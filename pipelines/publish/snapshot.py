@@ -90,20 +90,21 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     building.folder.mkdir()
     with (
         open_reading(home.warehouse_file, WAREHOUSE) as connection,
-        beside(connection, WAREHOUSE) as other,
         # End first, and wait: nobody may close what their threads read.
         ThreadPoolExecutor(THREADS) as pool,
         ThreadPoolExecutor(1) as aside,
     ):
         sweep_id = newest_loaded_sweep_id(connection)
         lacking, before = _find_changes(building, connection)
-        made = aside.submit(_make_file, building, other, lacking, before)
+        make_next(connection, home, building.duckdb_file, lacking)
+        sha256 = aside.submit(sha256_of, building.duckdb_file)
+        summary = pool.submit(_summarize, building, connection)
         files, ranges = _write_tables(building, connection, before, pool, per_range=per_range)
-        summary, sha256 = made.result()
-    files.append(summary)
-    rows = sum(file.rows for file in files)
-    size = building.duckdb_file.stat().st_size
-    files.append(PublishedFile(home.published_duckdb.name, None, rows, size, sha256))
+        files.append(summary.result())
+        for folder in (path for path in building.folder.rglob("*") if path.is_dir()):
+            sync(folder)
+        rows, size = sum(file.rows for file in files), building.duckdb_file.stat().st_size
+        files.append(PublishedFile(home.published_duckdb.name, None, rows, size, sha256.result()))
     manifest = Manifest(building.name, SCHEMA_VERSION, now, sweep_id, files, ranges.days)
     return Snapshot(_swap_in(building, manifest), manifest)
 
@@ -123,15 +124,9 @@ def _find_changes(building: _Building, connection: duckdb.DuckDBPyConnection) ->
     return newest if spare else None, before
 
 
-def _make_file(
-    building: _Building, connection: duckdb.DuckDBPyConnection, lacking: Newest | None, before: Before | None
-) -> tuple[PublishedFile, str]:
-    """The next DuckDB file: the summary that is asked of it, and its checksum."""
-    make_next(connection, building.home, building.duckdb_file, lacking)
-    with beside(connection) as asking, ThreadPoolExecutor(1) as hashing:
-        sha256 = hashing.submit(sha256_of, building.duckdb_file)
-        summary = write_summary(asking, building.folder, building.name, before, now=building.now)
-        return summary, sha256.result()
+def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection) -> PublishedFile:
+    with beside(connection) as asking:
+        return write_summary(asking, building.name, building.folder, now=building.now)
 
 
 def _write_tables(
@@ -164,8 +159,7 @@ def _swap_in(building: _Building, manifest: Manifest) -> Path:
     """Make what was built what readers open, step by step; the snapshot's folder."""
     home = building.home
     manifest.write(building.folder)
-    for folder in (*(path for path in building.folder.rglob("*") if path.is_dir()), building.folder):
-        sync(folder)
+    sync(building.folder)
     folder = home.snapshots / building.name
     replace_durably(building.folder, folder)
     retired = retire(home)

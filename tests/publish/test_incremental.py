@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -58,6 +60,12 @@ def from_parquet(home: Home) -> dict[str, list[tuple[object, ...]]]:
     return {table: sorted(rows, key=repr) for table, rows in found.items()}
 
 
+def summary(home: Home) -> dict[str, Any]:
+    """The figures, which say nothing of the snapshot they are of."""
+    figures: dict[str, Any] = json.loads(home.published_summary.read_bytes())
+    return {name: figure for name, figure in figures.items() if name not in ("snapshot", "published_at")}
+
+
 def test_more_ranges_than_one_pass_brings_are_all_written(shells: Shells, tmp_path: Path) -> None:
     starts = [f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}" for number in range(1, 121)]
     many = shells(tmp_path / "many", [milestone(number, start_date=start) for number, start in enumerate(starts, 1)])
@@ -99,6 +107,27 @@ def another_type(shell: Shell) -> None:
     shell.world.insert(milestone(5, type="chess_match"))
 
 
+def vanish(shell: Shell) -> None:
+    shell.world.remove(milestone_id(6))
+
+
+def simulate(shell: Shell) -> None:
+    shell.world.set_details(milestone_id(8), {"session_id": "x"})
+
+
+def events_of_others_too(shell: Shell) -> None:
+    shell.world.add_ticker(milestone_id(10), "KXGAME-11")
+    shell.world.add_ticker(milestone_id(10), "KXNEW-1")
+    shell.world.add_ticker(milestone_id(30), "KXNEW-1")
+    shell.world.remove_ticker(milestone_id(12), "KXSPREAD-12")
+    shell.world.remove_ticker(milestone_id(11), "KXGAME-11")
+
+
+def insert(shell: Shell) -> None:
+    start = f"{NOON + timedelta(days=20):%Y-%m-%dT%H:%M:%SZ}"
+    shell.world.insert(milestone(50, start_date=start, related_event_tickers=["KXGAME-20", "KXGAME-50"]))
+
+
 def touch(shell: Shell) -> None:
     shell.world.touch([milestone_id(9)])
 
@@ -112,27 +141,35 @@ CHANGES: dict[str, Callable[[Shell], None]] = {
     "a start moved into another range": move_far,
     "a new field and a new kind": new_field,
     "another type": another_type,
+    "a new milestone": insert,
+    "one that vanishes": vanish,
+    "one that is simulated": simulate,
+    "events that came, went and are shared": events_of_others_too,
     "only touched": touch,
     "nothing": nothing,
 }
+
+
+ONCE = (move_far, new_field, another_type, vanish, events_of_others_too, insert)
+"""What cannot be done to a world a second time."""
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_it_is_what_publishing_everything_anew_gives(
     shell: Shell, change: Callable[[Shell], None], tmp_path: Path
 ) -> None:
-    # Three rounds: the file that was published before the last exists only from the second on.
-    for round_number in range(3):
+    # The file that was published before the last exists only from the second round on; two full sweeps make sure of
+    # what is gone.
+    for round_number, mode in enumerate(("incremental", "incremental", "full", "full")):
         shell.clock.forward(hours=1)
-        change(shell) if round_number != 1 or change is edit else edit(shell)
-        shell.sweep(mode="full" if round_number == 2 else "incremental")
+        edit(shell) if round_number == 1 or (round_number and change in ONCE) else change(shell)
+        shell.sweep(mode=mode)
         publish(shell.home)
         other = everything_anew(shell, tmp_path / f"anew {round_number}")
         assert published_tables(shell.home) == published_tables(other)
         assert from_parquet(shell.home) == from_parquet(other)
+        assert summary(shell.home) == summary(other)
         assert verify(shell.home).differences == []
-        if change in (move_far, new_field, another_type):
-            change = edit
 
 
 def test_files_of_ranges_that_nothing_touched_are_linked(shell: Shell) -> None:
@@ -218,3 +255,66 @@ def test_after_a_rebuild_everything_is_published_anew(shell: Shell) -> None:
     after = inodes(publish(shell.home))
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())
+
+
+def garbage(file: Path) -> None:
+    file.unlink()
+    file.write_bytes(b"DUCK" * 4096)
+
+
+def of_another_version(file: Path) -> None:
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("UPDATE schema_version SET version = version - 1")
+
+
+def of_an_unknown_sweep(file: Path) -> None:
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("UPDATE sweeps SET sweep_id = '000000-20260101T000000Z'")
+
+
+@pytest.mark.parametrize("spoil", [garbage, of_another_version, of_an_unknown_sweep])
+def test_a_spare_file_that_is_of_no_use_is_not_used(
+    shell: Shell, spoil: Callable[[Path], None], tmp_path: Path
+) -> None:
+    publish(shell.home)
+    spoil(shell.home.spare_duckdb)
+    shell.clock.forward(hours=1)
+    edit(shell)
+    shell.sweep(mode="incremental")
+    publish(shell.home)
+    assert published_tables(shell.home) == published_tables(everything_anew(shell, tmp_path / "anew"))
+
+
+def file_of(wanted: str, published: Snapshot) -> Path:
+    """In which a milestone stands."""
+    files = published.folder.glob(f"{REFLECTED}/*/*.parquet")
+    return next(file for file in files if wanted in pq.ParquetFile(file).read()["milestone_id"].to_pylist())
+
+
+def cut_short(file: Path) -> None:
+    whole = file.read_bytes()
+    file.unlink()
+    file.write_bytes(whole[: len(whole) // 2])
+
+
+def one_byte_flipped(file: Path) -> None:
+    """Where rows stand: behind the leading magic, long before the footer."""
+    changed = bytearray(file.read_bytes())
+    changed[200] ^= 0xFF
+    file.unlink()
+    file.write_bytes(changed)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut_short, one_byte_flipped])
+def test_damage_in_the_snapshot_before_is_not_taken_over(
+    shell: Shell, damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    before = publish(shell.home)
+    edit(shell)
+    shell.clock.forward(hours=1)
+    shell.sweep(mode="incremental")
+    damage(file_of(milestone_id(3), before))
+    publish(shell.home)
+    anew = everything_anew(shell, tmp_path / "anew")
+    assert from_parquet(shell.home) == from_parquet(anew)
+    assert summary(shell.home) == summary(anew)
