@@ -9,7 +9,7 @@ import contextlib
 import gc
 import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -40,6 +40,10 @@ MAX_HELPERS = 3
 
 BATCHES_WORTH_A_HELPER = 4
 """Starting a process costs about as much as flattening two batches."""
+
+
+ROWS_PER_PIECE = ROWS_PER_BATCH // 4
+"""Of the last batches: what is done once for each, whatever its size, would cost too much if all were so small."""
 
 
 @dataclass
@@ -95,12 +99,24 @@ def _spread(
     with ExitStack() as stack:
         stack.enter_context(_without_collecting())
         feeders = [stack.enter_context(Feeder(files.staging, kind, sweep_id)) for _ in range(helpers)]
-        for batch in batches:
+        for batch in _last_in_pieces(batches, helpers + 1) if helpers else batches:
             if not any(feeder.offer(batch) for feeder in feeders):
                 total += _FLATTEN[kind](files, sweep_id, pa.table(batch))
         for feeder in feeders:
             total += feeder.finish()
     return total
+
+
+def _last_in_pieces(batches: Iterable[pa.RecordBatch], last: int) -> Iterator[pa.RecordBatch]:
+    """The same rows, the last so many batches cut up: who is done first waits for the others no longer than for one."""
+    waiting: deque[pa.RecordBatch] = deque()
+    for batch in batches:
+        waiting.append(batch)
+        if len(waiting) > last:
+            yield waiting.popleft()
+    for batch in waiting:
+        for first in range(0, batch.num_rows, ROWS_PER_PIECE):
+            yield batch.slice(first, ROWS_PER_PIECE)
 
 
 @contextlib.contextmanager
@@ -169,7 +185,9 @@ class Feeder:
     def __init__(self, staging: Staging, kind: str, sweep_id: str) -> None:
         self._staging = staging
         self._helper = Helper("pipelines.flattening", staging.folder, kind, sweep_id)
-        self._batches: queue.Queue[pa.RecordBatch | None] = queue.Queue(maxsize=1)
+        self._batches: queue.Queue[pa.RecordBatch | None] = queue.Queue()
+        self._has_taken = threading.Event()
+        self._has_taken.set()
         self._has_batches = False
         self._thread = threading.Thread(target=self._feed)
 
@@ -183,11 +201,11 @@ class Feeder:
         self._close()
 
     def offer(self, batch: pa.RecordBatch) -> bool:
-        """Hand over a batch, unless there is one waiting already."""
-        try:
-            self._batches.put_nowait(batch)
-        except queue.Full:
+        """Hand over a batch, unless the one before has not been taken yet: two would be left when all else is done."""
+        if not self._has_taken.is_set():
             return False
+        self._has_taken.clear()
+        self._batches.put(batch)
         self._has_batches = True
         return True
 
@@ -217,6 +235,7 @@ class Feeder:
                 if writer is None:
                     writer = stack.enter_context(pa.ipc.new_stream(self._helper.stdin, batch.schema))
                 writer.write_batch(batch)
+                self._has_taken.set()
             return
         while self._batches.get() is not None:
             continue

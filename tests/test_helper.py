@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.decoding import DecodingAhead, stage_records
-from pipelines.flattening import Feeder, helpers_for, stage_log, stage_tables
+from pipelines.flattening import ROWS_PER_PIECE, Feeder, helpers_for, stage_log, stage_tables
 from pipelines.helper import END, Helper, HelperFailed
 from pipelines.landing import Filters, Landing, Page
 from pipelines.staging import Staging
@@ -192,8 +192,8 @@ def test_staging_again_leaves_no_part_of_the_first_time(staging: Staging) -> Non
     assert len(rows_in(staging.files(LATEST))) == 1
 
 
-def test_a_helper_that_dies_behind_a_waiting_batch_ends_the_station(staging: Staging) -> None:
-    """Stopped, it reads nothing: one batch fills its pipe, one waits behind it, and then it is killed."""
+def test_a_helper_that_dies_while_it_is_handed_a_batch_ends_the_station(staging: Staging) -> None:
+    """Stopped, it reads nothing: one batch fills its pipe, it is given no other, and then it is killed."""
     large = pa.record_batch({"x": ["y" * 1_000_000]})
     faults: list[BaseException] = []
 
@@ -202,12 +202,11 @@ def test_a_helper_that_dies_behind_a_waiting_batch_ends_the_station(staging: Sta
             with Feeder(staging, "sweep", SWEEP) as feeder:
                 pid = pid_of(feeder._helper)
                 os.kill(pid, signal.SIGSTOP)
-                while not feeder.offer(large):
-                    pass
-                # Taken at once by the thread that writes; the next one is taken when that is done, which is never.
+                assert feeder.offer(large)
+                # Taken at once by the thread that writes, which is never done with it.
                 while not feeder._batches.empty():
                     pass
-                assert feeder.offer(large)
+                assert not feeder.offer(large)
                 threading.Timer(0.2, os.kill, (pid, signal.SIGKILL)).start()
                 feeder.finish()
         except BaseException as fault:  # noqa: BLE001 - looked at below
@@ -220,3 +219,16 @@ def test_a_helper_that_dies_behind_a_waiting_batch_ends_the_station(staging: Sta
     (fault,) = faults
     assert isinstance(fault, HelperFailed)
     assert "ended with -9" in str(fault)
+
+
+def test_the_last_batches_are_handed_out_in_pieces(staging: Staging, tmp_path: Path) -> None:
+    """With a helper, and to the row what they are without."""
+    count = 3 * ROWS_PER_PIECE
+    rows = [milestone(number) for number in range(1, count + 1)]
+    (whole,) = pa.Table.from_batches(latest(*rows)).combine_chunks().to_batches()
+    alone = Staging(tmp_path / "alone")
+    assert stage_tables(staging, SWEEP, [whole], helpers=1) == stage_tables(alone, SWEEP, [whole])
+    files = [pq.ParquetFile(file) for file in staging.files(LATEST)]
+    groups = [file.metadata.row_group(group).num_rows for file in files for group in range(file.num_row_groups)]
+    assert groups == [ROWS_PER_PIECE] * 3
+    assert rows_in(staging.files(LATEST)) == rows_in(alone.files(LATEST))

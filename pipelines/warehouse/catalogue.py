@@ -6,8 +6,9 @@ not what the catalogue says they should be, so that a widened column holds all h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -15,10 +16,13 @@ import duckdb
 from pipelines.flatten.catalogue import ROW_KEY, Column, Evidence, Field, decide, table_names
 from pipelines.flatten.details import ITEM, key_of, split_field
 from schemas.sql import literal, quote
-from schemas.tables import DETAILS_FIELDS, EVIDENCE, MILESTONE_ID
+from schemas.tables import DETAILS_FIELDS, EVIDENCE, MILESTONE_DETAILS, MILESTONE_ID, MILESTONES
 
 ROWS_OF_ONE_PIVOT = 100_000
 """What the aggregates of a pivot hold cannot go to disk: a large type is pivoted in parts."""
+
+MILESTONES_GATHERED = 20_000
+"""Of all types that have few each: looking through all leaves for each of them would take longer than the rest."""
 
 RESERVED_NAMES = frozenset({DETAILS_FIELDS.name})
 
@@ -49,6 +53,24 @@ class Changed:
     milestones: list[str]
     details: list[str]
 
+    @property
+    def leaves(self) -> _Leaves:
+        """Read where they were staged: among all leaves there are, finding a few takes long."""
+        parameters = {"milestones": self.milestones, "details": self.details}
+        return _Leaves("read_parquet($milestones)", "read_parquet($details)", parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaves:
+    """Where milestones and their leaves are read: SQL, and the parameters that it names."""
+
+    milestones: str
+    details: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+_STORED = _Leaves(MILESTONES.name, MILESTONE_DETAILS.name)
+
 
 def refresh(
     connection: duckdb.DuckDBPyConnection,
@@ -70,19 +92,53 @@ def refresh(
     for type_ in renamed:
         connection.execute(f"DROP TABLE IF EXISTS {quote(before[type_])}")
         connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
-    remade = [before[type_] for type_ in renamed]
+    made: dict[str, list[Column]] = {}
     for type_ in sorted({*types, *renamed} & set(known)):
         fields = decide(_evidence(connection, type_))
         _catalogue(connection, type_, names[type_], fields)
         columns = [field.column for field in fields if field.column]
         if changed is None or _columns_of(connection, names[type_]) != _declared(columns):
             _make(connection, names[type_], columns)
-            _fill(connection, type_, names[type_], columns, rows_of_one_pivot, changed=None)
-            remade.append(names[type_])
+            made[type_] = columns
         else:
             _remove(connection, names[type_], changed)
-            _fill(connection, type_, names[type_], columns, rows_of_one_pivot, changed=changed)
-    return remade
+            _fill(connection, type_, names[type_], columns, changed.leaves, rows_of_one_pivot)
+    few = _types_with_few(connection, made)
+    with _gathered(connection, few) as gathered:
+        for type_, columns in made.items():
+            _fill(connection, type_, names[type_], columns, gathered if type_ in few else _STORED, rows_of_one_pivot)
+    return [*(before[type_] for type_ in renamed), *(names[type_] for type_ in made)]
+
+
+def _types_with_few(connection: duckdb.DuckDBPyConnection, types: Iterable[str]) -> list[str]:
+    """Those with the fewest milestones, as many types as have MILESTONES_GATHERED of them together."""
+    query = "SELECT type, count(*) FROM milestones GROUP BY type ORDER BY 2, 1"
+    wanted, few, rows = set(types), list[str](), 0
+    for type_, count in connection.execute(query).fetchall():
+        if type_ in wanted and (rows := rows + count) <= MILESTONES_GATHERED:
+            few.append(type_)
+    return few
+
+
+@contextmanager
+def _gathered(connection: duckdb.DuckDBPyConnection, types: list[str]) -> Iterator[_Leaves]:
+    """What the milestones of these types have, in tables of its own where that saves looking for it again."""
+    if len(types) < 2:
+        yield _STORED
+        return
+    leaves = _Leaves("gathered_milestones", "gathered_details")
+    connection.execute(
+        f"CREATE TEMP TABLE {leaves.milestones} AS "  # noqa: S608
+        "SELECT milestone_id, type, details FROM milestones WHERE list_contains($types, type)",
+        {"types": types},
+    )
+    connection.execute(
+        f"CREATE TEMP TABLE {leaves.details} AS "
+        f"FROM milestone_details SEMI JOIN {leaves.milestones} USING (milestone_id)"
+    )
+    yield leaves
+    connection.execute(f"DROP TABLE {leaves.details}")
+    connection.execute(f"DROP TABLE {leaves.milestones}")
 
 
 def _evidence(connection: duckdb.DuckDBPyConnection, type_: str) -> list[Evidence]:
@@ -158,19 +214,11 @@ def _fill(
     type_: str,
     table: str,
     columns: list[Column],
+    source: _Leaves,
     rows_of_one_pivot: int,
-    *,
-    changed: Changed | None,
 ) -> None:
-    """Rows of the type's milestones, or of the changed ones, pivoted from the long table.
-
-    Those of changed milestones are read where they were staged: among all leaves there are, finding a few takes long.
-    """
-    parameters: dict[str, Any] = {"type": type_}
-    milestones, details = "milestones", "milestone_details"
-    if changed is not None:
-        parameters |= {"milestones": changed.milestones, "details": changed.details}
-        milestones, details = "read_parquet($milestones)", "read_parquet($details)"
+    """Rows of the type's milestones, pivoted from the long table."""
+    parameters: dict[str, Any] = {"type": type_, **source.parameters}
     aggregates, values = [], []
     for number, column in enumerate(columns):
         aggregate, value = _expressions(column, number, parameters)
@@ -178,7 +226,7 @@ def _fill(
         values.append(value)
     pivoted = "".join(f", {aggregate}" for aggregate in aggregates)
     selected = "".join(f", {value}" for value in values)
-    of_type = f"FROM {milestones} WHERE type = $type"
+    of_type = f"FROM {source.milestones} WHERE type = $type"
     known = {name: parameters[name] for name in ("type", "milestones") if name in parameters}
     # Every milestone has a leaf: only what reads its JSON text needs its row as well.
     joined = " JOIN chosen USING (milestone_id)" if any(column.shape == "text" for column in columns) else ""
@@ -188,7 +236,7 @@ def _fill(
         chosen = f"{of_type} AND hash(milestone_id) % {parts} = {part}" if parts > 1 else of_type
         connection.execute(
             f"WITH chosen AS (SELECT milestone_id, details {chosen}), pivoted AS ("  # noqa: S608
-            f"SELECT milestone_id{pivoted} FROM {details} SEMI JOIN chosen USING (milestone_id) GROUP BY 1"
+            f"SELECT milestone_id{pivoted} FROM {source.details} SEMI JOIN chosen USING (milestone_id) GROUP BY 1"
             f") INSERT INTO {quote(table)} SELECT milestone_id{selected} FROM pivoted{joined}",
             parameters,
         )

@@ -189,6 +189,13 @@ def test_the_log_of_a_killed_publish_is_not_replayed_over_the_next_copy(home: Ho
     assert names(home.published) == ["milestones.duckdb", "parquet", "summary.json"]
 
 
+def test_what_a_killed_load_committed_is_in_both_published_forms(home: Home) -> None:
+    killed_while_it_changes(home.warehouse_file, "UPDATE milestones SET title = 'committed'")
+    snapshot = publish(home, now=NOON)
+    titles = {(title,) for title in pq.read_table(snapshot.folder / "milestones")["title"].to_pylist()}
+    assert titles == set(rows_of(home.published_duckdb, "SELECT title FROM milestones")) == {("committed",)}
+
+
 def test_what_others_keep_beside_it_is_left_alone(home: Home) -> None:
     publish(home, now=NOON)
     (home.published / "mine.csv").write_text("1")
