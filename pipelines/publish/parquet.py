@@ -1,7 +1,7 @@
 """The tables of a snapshot as Parquet files: what changed is written, what did not is linked from the one before.
 
 A small table is one file. A large one has a file for each range of starts (see `partitions`), so that writing costs
-what changed.
+what changed: of a range in which milestones were touched, the other rows are taken over from the file before.
 """
 
 from __future__ import annotations

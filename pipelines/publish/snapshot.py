@@ -1,4 +1,4 @@
-"""Publishing: make the next DuckDB file and the Parquet snapshot beside each other, swap both in.
+"""Publishing: make the next DuckDB file, write the Parquet snapshot while that is hashed, swap both in.
 
 Readers get either the old state or the new one, whole: they open a file or a folder that nobody writes any more.
 """
