@@ -81,7 +81,7 @@ TURNS = 5
 WARM_UP = 2
 """After a rebuild, all is published anew; the poll after the next one brings the DuckDB file up to date again."""
 
-PACED_ROWS, PACED_LATENCY, PACED_RATE = 170_000, 0.2, 20.0
+PACED_ROWS, PACED_LATENCY, PACED_RATE = SMALL, 0.2, 20.0
 PAGE = 500
 
 METHOD = (
@@ -311,8 +311,10 @@ def goals(measured: dict[int, Costs]) -> list[str]:
         for case in (case for case in DLT_CASES if case in costs):
             goal(f"{case}: wall, of the first full sweep's", wall(costs, case) / wall(costs, FIRST), 25, least=True)
             goal(f"{case}: memory, of the first full sweep's", peak(costs, case) / peak(costs, FIRST), 15, least=True)
-        if (large := measured.get(LARGE)) and IN_TURN in large:
-            goal("poll of 500 at 1,700,000, wall, of that at 170,000", wall(large, IN_TURN) / wall(costs, IN_TURN), 1.5)
+        if large := measured.get(LARGE):
+            if IN_TURN in large:
+                ratio = wall(large, IN_TURN) / wall(costs, IN_TURN)
+                goal("poll of 500 at 1,700,000, wall, of that at 170,000", ratio, 1.5)
             goal("peak of the first sweep of 1,700,000, of 170,000's", peak(large, FIRST) / peak(costs, FIRST), 1.3)
     header = "## Goals\n\n| | goal | measured | reached |\n| --- | --- | --: | --- |\n"
     return [header + "\n".join(lines)] if lines else []

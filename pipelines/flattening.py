@@ -41,7 +41,6 @@ MAX_HELPERS = 3
 BATCHES_WORTH_A_HELPER = 4
 """Starting a process costs about as much as flattening two batches."""
 
-
 ROWS_PER_PIECE = ROWS_PER_BATCH // 4
 """Of the last batches: what is done once for each, whatever its size, would cost too much if all were so small."""
 

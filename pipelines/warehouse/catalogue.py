@@ -112,8 +112,11 @@ def refresh(
 
 def _types_with_few(connection: duckdb.DuckDBPyConnection, types: Iterable[str]) -> list[str]:
     """Those with the fewest milestones, as many types as have MILESTONES_GATHERED of them together."""
-    query = "SELECT type, count(*) FROM milestones GROUP BY type ORDER BY 2, 1"
     wanted, few, rows = set(types), list[str](), 0
+    if not wanted:
+        # As with nearly every poll.
+        return few
+    query = "SELECT type, count(*) FROM milestones GROUP BY type ORDER BY 2, 1"
     for type_, count in connection.execute(query).fetchall():
         if type_ in wanted and (rows := rows + count) <= MILESTONES_GATHERED:
             few.append(type_)
