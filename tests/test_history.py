@@ -127,6 +127,20 @@ def test_every_table_can_be_derived_again(changing: tuple[Shell, list[Evolution]
     assert not shell.home.staging("rebuild").exists()
 
 
+def test_a_rebuilt_warehouse_without_its_holes_is_the_same(changing: tuple[Shell, list[Evolution]]) -> None:
+    shell, _ = changing
+    before, file = fingerprint(shell), shell.home.warehouse_file
+    shell.stations.rebuild()
+    size = file.stat().st_size
+    with open_warehouse(file, max_free_bytes=0):
+        pass
+    assert file.stat().st_size < size
+    assert fingerprint(shell) == before
+    evolve(shell.world, 1, Counts(title_edits=5))
+    shell.clock.forward(hours=1)
+    assert shell.sweep().changed == 5
+
+
 def test_rebuild_mends_a_damaged_table(changing: tuple[Shell, list[Evolution]]) -> None:
     shell, _ = changing
     before = fingerprint(shell)

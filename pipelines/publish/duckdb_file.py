@@ -55,15 +55,22 @@ def take_spare(connection: duckdb.DuckDBPyConnection, home: Home, file: Path) ->
     return newest
 
 
-def make_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path, newest: Newest | None) -> None:
-    """Make `file`, whole and synced, with what the closed warehouse holds; it stays attached, to be read and no more.
+def attach_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path, newest: Newest | None) -> None:
+    """Have `file` attached, to become the next published one: a copy of the closed warehouse, or the spare file.
 
-    `newest` is what the spare file lacks, which `take_spare` attached; None where there is none: then it is a copy.
+    `newest` is what the spare file lacks, which `take_spare` attached; None where there is none.
     """
     if newest is None:
         discard(file)
         copy_file(home.warehouse_file, file)
         attach(connection, file, CATALOG)
+
+
+def fill_next(connection: duckdb.DuckDBPyConnection, file: Path, newest: Newest | None) -> None:
+    """Make the attached `file`, whole and synced, what the warehouse holds; it stays attached, to be read and no more.
+
+    `newest`: see `attach_next`.
+    """
     with beside(connection) as own:
         # One transaction: each syncs the write-ahead log.
         with transaction(own):

@@ -1,10 +1,14 @@
 """Opening the private DuckDB file: made whole or not at all, its schema version checked, its settings closed.
 
+What replaces most of its rows leaves as much room again in it, which DuckDB keeps: it is written anew then.
+
 Written in a storage version that DuckDB 1.2 and later read, since the published file is a copy of it.
 """
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,17 +35,28 @@ ZSTD_FROM_LENGTH = 128
 """In bytes, on average: records and details repeat the same few keys, and take a fifth of the room. DuckDB itself
 begins at 4096; ids, titles and tickers stay with what it chooses for short texts."""
 
+MAX_FREE_BYTES = 64 * 1024 * 1024
+MAX_FREE_SHARE = 0.25
+"""Of the file, once it is closed: more than both is written anew. The published file is a copy of it, holes included,
+which readers fetch and every publish hashes. What polls replace they fill again."""
 
 ROWS_PER_GROUP = 40_960
 """DuckDB compresses, and reads, a group of rows on one core: its own 122,880 leave the other cores idle, and what does
 not fill a group is compressed again when it does. A multiple of its vectors of 2,048."""
 
 
+_BEFORE = "before"
+"""As what a warehouse is attached that is written anew."""
+
+_LOG = logging.getLogger(__name__)
+
+
 @contextmanager
-def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_warehouse(path: Path, *, max_free_bytes: int = MAX_FREE_BYTES) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse, read and write, made first where there is none; closed without a write-ahead log left behind.
 
-    Raises WarehouseUnusable for a file that is not ours, is damaged, or was written by a newer version.
+    Where a quarter of it is free then, and more than `max_free_bytes`, it is written anew. Raises WarehouseUnusable
+    for a file that is not ours, is damaged, or was written by a newer version.
     """
     if not path.exists():
         # Dying in the first writes of a new file leaves one that cannot be opened: never under its final name.
@@ -52,6 +67,39 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             migrate(connection, Staging(path.parent / "staging" / "migration"), version=version)
         yield connection
         connection.execute("CHECKPOINT")
+        total, free = _bytes(connection)
+    if free > max(max_free_bytes, MAX_FREE_SHARE * total):
+        _compact(path, total - free)
+
+
+def _bytes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Of the warehouse's file, and how many of them hold nothing."""
+    query = "SELECT block_size * total_blocks, block_size * free_blocks FROM pragma_database_size()"
+    total, free = connection.execute(f"{query} WHERE database_name = {literal(CATALOG)}").fetchall()[0]
+    return total, free
+
+
+def _compact(path: Path, size: int) -> None:
+    """Put a copy without holes, of about so many bytes, in the place of a closed warehouse, where there is room."""
+    if shutil.disk_usage(path.parent).free < 2 * size:
+        return
+    try:
+        write_durably(path, lambda fresh: _copy_rows(path, fresh))
+    except (duckdb.Error, OSError, WarehouseUnusable) as error:
+        # What was to be written is committed: only room would have been won.
+        _LOG.warning("%s keeps its free room: it could not be written anew (%s)", path, str(error).partition("\n")[0])
+
+
+def _copy_rows(path: Path, fresh: Path) -> None:
+    """Everything in a warehouse as a new file."""
+    discard(fresh)
+    with _instance(path.parent / SPILL) as connection:
+        attach(connection, path, _BEFORE, read_only=True)
+        attach(connection, fresh, CATALOG)
+        # On every core; the rows of a milestone stay together.
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute(f"COPY FROM DATABASE {quote(_BEFORE)} TO {quote(CATALOG)}")
+        connection.execute(f"CHECKPOINT {quote(CATALOG)}")
 
 
 def discard(path: Path) -> None:

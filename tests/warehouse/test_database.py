@@ -176,6 +176,60 @@ def test_a_newer_warehouse_is_refused_and_not_touched(file: Path) -> None:
     assert names(file.parent) == [file.name]
 
 
+DEFINITIONS = (
+    "SELECT table_name, comment, sql FROM duckdb_tables() ORDER BY 1",
+    "SELECT table_name, column_name, comment, is_nullable, data_type FROM duckdb_columns() ORDER BY 1, 2",
+    "SELECT table_name, constraint_text FROM duckdb_constraints() ORDER BY 1, 2",
+    "SELECT * FROM schema_version ORDER BY ALL",
+    "SELECT * FROM kept ORDER BY ALL",
+)
+
+
+def mostly_free(file: Path) -> tuple[int, list[list[tuple[object, ...]]]]:
+    """A warehouse of which most is free: its size, and all that must stay."""
+    with open_warehouse(file) as connection:
+        connection.execute("CREATE TABLE gone AS SELECT uuid() AS id FROM range(200_000)")
+        connection.execute("CREATE TABLE kept (id VARCHAR USING COMPRESSION uncompressed NOT NULL, number BIGINT)")
+        connection.execute("INSERT INTO kept SELECT uuid(), range FROM range(1_000)")
+        connection.execute("COMMENT ON COLUMN kept.number IS 'counts'")
+    with open_warehouse(file) as connection:
+        connection.execute("DROP TABLE gone")
+        # What is free at the end of a file DuckDB gives back; so this is at the end, and its room in the middle.
+        connection.execute("CREATE TABLE last AS FROM range(10_000)")
+        definitions = [connection.execute(query).fetchall() for query in DEFINITIONS]
+    return file.stat().st_size, definitions
+
+
+def test_what_is_mostly_free_is_written_anew(file: Path) -> None:
+    size, definitions = mostly_free(file)
+    with open_warehouse(file, max_free_bytes=0):
+        pass
+    assert file.stat().st_size < size / 2
+    assert [rows_of(file, query) for query in DEFINITIONS] == definitions
+    assert STORAGE_VERSION_NUMBER == int.from_bytes(file.read_bytes()[12:20], "little")
+    assert names(file.parent) == [file.name]
+
+
+def test_a_little_free_room_is_left_to_be_filled(file: Path) -> None:
+    mostly_free(file)
+    before = file.stat().st_ino
+    with open_warehouse(file):
+        pass
+    assert file.stat().st_ino == before
+
+
+def test_what_cannot_be_written_anew_stays_as_it_is(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    size, definitions = mostly_free(file)
+    in_the_way = file.with_name(file.name + ".tmp")
+    in_the_way.mkdir()
+    with open_warehouse(file, max_free_bytes=0):
+        pass
+    assert "keeps its free room" in caplog.text
+    in_the_way.rmdir()
+    assert file.stat().st_size == size
+    assert [rows_of(file, query) for query in DEFINITIONS] == definitions
+
+
 def test_a_path_with_marks_of_sql_is_a_path(tmp_path: Path) -> None:
     file = tmp_path / 'it\'s; "here"' / "ware'house.duckdb"
     with open_warehouse(file) as connection:
