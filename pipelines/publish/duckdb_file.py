@@ -21,7 +21,7 @@ from pipelines.publish.views import create_views
 from pipelines.reader import CATALOG
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.database import attach, beside, discard
-from pipelines.warehouse.load import newest_loaded_sweep_id, transaction
+from pipelines.warehouse.load import LEAVE_GROUPS, newest_loaded_sweep_id, transaction
 from pipelines.warehouse.touched import is_known
 from schemas.sql import literal, quote
 from schemas.tables import MILESTONES, PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
@@ -74,6 +74,8 @@ def fill_next(connection: duckdb.DuckDBPyConnection, file: Path, newest: Newest 
     with beside(connection) as own:
         # One transaction: each syncs the write-ahead log.
         with transaction(own):
+            if newest is None or not newest.has_full:
+                own.execute(LEAVE_GROUPS)
             if newest is None:
                 for table in PRIVATE_TABLES:
                     own.execute(f"DROP TABLE {quote(table.name)}")

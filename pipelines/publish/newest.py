@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from pipelines.warehouse.load import modes_since
 from pipelines.warehouse.rows import rows_of
 from pipelines.warehouse.touched import Touched, touched_since
 from schemas.sql import quote
@@ -24,10 +25,14 @@ OF_NO_MILESTONE = (DETAILS_FIELDS, QUARANTINE, SWEEPS)
 
 @dataclass(frozen=True)
 class Newest:
-    """What was touched, and for each table that holds any of it a query for those rows as they are now."""
+    """What was touched, and for each table that holds any of it a query for those rows as they are now.
+
+    `has_full`: a full sweep is among those that touched it.
+    """
 
     touched: Touched
     rows: Mapping[str, str]
+    has_full: bool
 
 
 def find_newest(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Newest:
@@ -43,7 +48,7 @@ def find_newest(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Newest:
     }
     for typed in sorted(tables_of(connection, WAREHOUSE, rows[MILESTONES.name])):
         rows[typed] = rows_of(connection, _in_warehouse(typed), TOUCHED)
-    return Newest(touched, rows)
+    return Newest(touched, rows, "full" in modes_since(connection, sweep_id, catalog=WAREHOUSE))
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, catalog: str, milestones: str) -> frozenset[str]:

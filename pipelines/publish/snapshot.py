@@ -138,9 +138,7 @@ def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         return count_rows(asking)
 
 
-def _summarize(
-    building: _Building, connection: duckdb.DuckDBPyConnection, counted: Mapping[str, int]
-) -> PublishedFile:
+def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection, counted: Mapping[str, int]) -> PublishedFile:
     with beside(connection) as asking:
         return write_summary(asking, counted, building.name, building.folder, now=building.now)
 

@@ -54,8 +54,9 @@ def summary(connection: duckdb.DuckDBPyConnection, counted: Mapping[str, int], *
     at = literal(now.isoformat())
     cursor = connection.execute(_FRESHNESS.format(now=at))
     figures = dict(zip([column[0] for column in cursor.description or []], cursor.fetchall()[0], strict=True))
-    figures |= counted | _counted(connection, {name: rows.format(now=at) for name, rows in _IN_VIEWS.items()})
-    return figures | {"by_category_group": dict(connection.execute(_BY_CATEGORY_GROUP).fetchall())}
+    in_views = _counted(connection, {name: rows.format(now=at) for name, rows in _IN_VIEWS.items()})
+    of_groups = dict(connection.execute(_BY_CATEGORY_GROUP).fetchall())
+    return {**figures, **counted, **in_views, "by_category_group": of_groups}
 
 
 def _counted(connection: duckdb.DuckDBPyConnection, rows: Mapping[str, str]) -> dict[str, int]:

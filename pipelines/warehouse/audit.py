@@ -15,6 +15,7 @@ from pipelines.flatten.validate import breaches
 from pipelines.reader import CATALOG
 from pipelines.staging import ROWS_PER_BATCH
 from pipelines.warehouse.catalogue import typed_tables
+from pipelines.warehouse.load import modes_since
 from pipelines.warehouse.rows import rows_of
 from pipelines.warehouse.touched import is_known, rows_since
 from schemas.sql import literal, quote
@@ -97,10 +98,8 @@ def narrow(connection: duckdb.DuckDBPyConnection, published: str | None) -> bool
 
     Each table is looked through once: from then on its name means a temporary table of the touched milestones' rows.
     """
-    since = connection.execute(
-        "SELECT mode FROM sweeps WHERE status = 'loaded' AND sweep_id > ?", [published or ""]
-    ).fetchall()
-    if not since or ("full",) in since or published is None or not is_known(connection, published):
+    modes = modes_since(connection, published or "")
+    if not modes or "full" in modes or published is None or not is_known(connection, published):
         return False
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS {rows_since(published)}")
     of_milestones = [table.name for table in PUBLISHED_TABLES if _is_of_milestones(table)]

@@ -19,6 +19,7 @@ from pipelines.durable import write_durably
 from pipelines.errors import WarehouseUnusable, is_disk_full
 from pipelines.reader import CATALOG, NO_EXTENSIONS
 from pipelines.staging import Staging
+from pipelines.warehouse.load import LEAVE_GROUPS
 from pipelines.warehouse.migrations import migrate
 from schemas.sql import literal, quote
 from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
@@ -98,6 +99,7 @@ def _copy_rows(path: Path, fresh: Path) -> None:
         attach(connection, fresh, CATALOG)
         # On every core; the rows of a milestone stay together.
         connection.execute("SET preserve_insertion_order = false")
+        connection.execute(LEAVE_GROUPS)
         connection.execute(f"COPY FROM DATABASE {quote(_BEFORE)} TO {quote(CATALOG)}")
         connection.execute(f"CHECKPOINT {quote(CATALOG)}")
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import NothingToDo
 from pipelines.flattening import helpers_for, stage_log
+from pipelines.reader import CATALOG
 from pipelines.staging import ROWS_PER_BATCH, Staging
 from pipelines.warehouse import catalogue, touched
 from pipelines.warehouse.catalogue import Changed, Drift
@@ -38,6 +39,12 @@ from schemas.tables import (
 
 VERSIONS_OF_ONE_PART = 250_000
 """Of the log, when everything is derived from it again."""
+
+LEAVE_GROUPS = "SET max_vacuum_tasks = 0"
+"""Until it is closed, DuckDB's checkpoints drop and merge no groups of rows, the deleted ones of which take room.
+
+Merging writes up to four groups of each table once more, on one core: a second or more, and as much room. Where no rows
+were deleted there is nothing to win, after a poll little: it is done with full sweeps, once a day."""
 
 TOUCHED_SCHEMA = pa.schema([("milestone_id", pa.string()), ("last_updated_ts", pa.timestamp("us", tz="UTC"))])
 
@@ -177,6 +184,8 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
         raise NothingToDo(f"sweep {ledger.sweep_id} has no staged tables: materialize them first")
     latest = staging.files(LATEST)
     connection.execute(sql("goings"))
+    if ledger.mode != "full" or newest_loaded_sweep_id(connection) is None:
+        connection.execute(LEAVE_GROUPS)
     with transaction(connection):
         types = _types_touched(connection, staging)
         is_known = touched.note_before(connection, staging, ledger.sweep_id, gone=outcome.gone)
@@ -285,6 +294,12 @@ def newest_loaded_sweep_id(connection: duckdb.DuckDBPyConnection) -> str | None:
     query = "SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'"
     sweep_id: str | None = connection.execute(query).fetchall()[0][0]
     return sweep_id
+
+
+def modes_since(connection: duckdb.DuckDBPyConnection, sweep_id: str, *, catalog: str = CATALOG) -> set[str]:
+    """Of the sweeps loaded after one."""
+    query = f"SELECT DISTINCT mode FROM {quote(catalog)}.sweeps WHERE status = 'loaded' AND sweep_id > ?"  # noqa: S608
+    return {row[0] for row in connection.execute(query, [sweep_id]).fetchall()}
 
 
 def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

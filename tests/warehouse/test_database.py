@@ -206,7 +206,7 @@ def test_what_is_mostly_free_is_written_anew(file: Path) -> None:
         pass
     assert file.stat().st_size < size / 2
     assert [rows_of(file, query) for query in DEFINITIONS] == definitions
-    assert STORAGE_VERSION_NUMBER == int.from_bytes(file.read_bytes()[12:20], "little")
+    assert int.from_bytes(file.read_bytes()[12:20], "little") == STORAGE_VERSION_NUMBER
     assert names(file.parent) == [file.name]
 
 
