@@ -239,3 +239,25 @@ def test_validation_that_the_environment_turned_off_is_found_out(variable: str, 
         [sys.executable, "-c", program], env={variable: value}, capture_output=True, text=True, check=True, timeout=60
     )
     assert run.stdout.startswith(f"pandera let a row of {FLAT_TABLES[0].name} without its key pass")
+
+
+class _Asked:
+    """A finder of modules that finds none and remembers for which it was asked."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002 - Python's
+        self.names.append(name)
+
+
+def test_a_second_validation_looks_for_no_module() -> None:
+    rows = to_arrow(MILESTONES, good_rows(MILESTONES))
+    assert breaches(MILESTONES, rows) == []
+    asked = _Asked()
+    sys.meta_path.insert(0, asked)
+    try:
+        assert breaches(MILESTONES, rows) == []
+    finally:
+        sys.meta_path.remove(asked)
+    assert asked.names == []
