@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -222,7 +223,7 @@ def test_what_cannot_be_written_anew_stays_as_it_is(file: Path, caplog: pytest.L
     size, definitions = mostly_free(file)
     in_the_way = file.with_name(file.name + ".tmp")
     in_the_way.mkdir()
-    with open_warehouse(file, max_free_bytes=0):
+    with caplog.at_level(logging.WARNING, logger="pipelines"), open_warehouse(file, max_free_bytes=0):
         pass
     assert "keeps its free room" in caplog.text
     in_the_way.rmdir()
