@@ -55,27 +55,20 @@ def take_spare(connection: duckdb.DuckDBPyConnection, home: Home, file: Path) ->
     return newest
 
 
-def attach_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path, newest: Newest | None) -> None:
-    """Have `file` attached, to become the next published one: a copy of the closed warehouse, or the spare file.
+def make_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path, newest: Newest | None) -> None:
+    """Make `file`, whole and synced, with what the closed warehouse holds; it stays attached, to be read and no more.
 
-    `newest` is what the spare file lacks, which `take_spare` attached; None where there is none.
+    `newest` is what the spare file lacks, which `take_spare` attached; None where there is none: then it is a copy.
     """
     if newest is None:
         discard(file)
         copy_file(home.warehouse_file, file)
         attach(connection, file, CATALOG)
-
-
-def fill_next(connection: duckdb.DuckDBPyConnection, file: Path, newest: Newest | None) -> None:
-    """Make the attached `file`, whole and synced, what the warehouse holds; it stays attached, to be read and no more.
-
-    `newest`: see `attach_next`.
-    """
     with beside(connection) as own:
+        if newest is None or not newest.has_full:
+            own.execute(LEAVE_GROUPS)
         # One transaction: each syncs the write-ahead log.
         with transaction(own):
-            if newest is None or not newest.has_full:
-                own.execute(LEAVE_GROUPS)
             if newest is None:
                 for table in PRIVATE_TABLES:
                     own.execute(f"DROP TABLE {quote(table.name)}")

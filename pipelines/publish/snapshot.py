@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +19,12 @@ from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, 
 from pipelines.errors import NothingToDo
 from pipelines.home import Home
 from pipelines.publish.before import Before, find_before, latest_manifest
-from pipelines.publish.duckdb_file import attach_next, fill_next, retire, take_spare
+from pipelines.publish.duckdb_file import make_next, retire, take_spare
 from pipelines.publish.manifest import Manifest, PublishedFile, sha256_of
 from pipelines.publish.newest import OF_NO_MILESTONE, WAREHOUSE, Newest, find_newest
 from pipelines.publish.parquet import SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
-from pipelines.publish.summary import SUMMARY_FILE, count_rows, write_summary
+from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.database import beside, open_reading, open_warehouse
 from pipelines.warehouse.load import newest_loaded_sweep_id
@@ -101,13 +100,9 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     ):
         sweep_id = newest_loaded_sweep_id(connection)
         lacking, before = _find_changes(building, connection)
-        attach_next(connection, home, building.duckdb_file, lacking)
-        # From here on no file is attached or detached, which a query of another thread would be in the way of.
-        counted = aside.submit(_count_rows, connection)
-        fill_next(connection, building.duckdb_file, lacking)
-        rows_counted = counted.result()
+        make_next(connection, home, building.duckdb_file, lacking)
         sha256 = aside.submit(sha256_of, building.duckdb_file)
-        summary = pool.submit(_summarize, building, connection, rows_counted)
+        summary = pool.submit(_summarize, building, connection)
         files, ranges = _write_tables(building, connection, before, pool, per_range=per_range)
         files.append(summary.result())
         for folder in (path for path in building.folder.rglob("*") if path.is_dir()):
@@ -133,14 +128,9 @@ def _find_changes(building: _Building, connection: duckdb.DuckDBPyConnection) ->
     return newest if spare else None, before
 
 
-def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    with beside(connection, WAREHOUSE) as asking:
-        return count_rows(asking)
-
-
-def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection, counted: Mapping[str, int]) -> PublishedFile:
+def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection) -> PublishedFile:
     with beside(connection) as asking:
-        return write_summary(asking, counted, building.name, building.folder, now=building.now)
+        return write_summary(asking, building.name, building.folder, now=building.now)
 
 
 def _write_tables(

@@ -247,7 +247,7 @@ class _Asked:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002 - Python's
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         self.names.append(name)
 
 
