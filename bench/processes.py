@@ -20,19 +20,24 @@ _SESSION = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a process and all its descendants: seconds, CPU seconds, MB (of 2^20 bytes) that they held at once."""
+    """Of a process and all its descendants: seconds, CPU seconds, MB (of 2^20 bytes) that they held at once.
+
+    `is_whole` is False of one that was killed before its end: it would have cost more.
+    """
 
     wall: float
     cpu: float
     peak_mb: float
+    is_whole: bool = True
 
 
 class CommandFailed(SystemExit):
-    """A measured command ended badly; `status` is what subprocess calls its return code."""
+    """A measured command ended badly; `status` is what subprocess calls its return code, `cost` what it cost so far."""
 
-    def __init__(self, command: Sequence[str], status: int, said: str) -> None:
+    def __init__(self, command: Sequence[str], status: int, said: str, cost: Cost) -> None:
         super().__init__(f"{' '.join(command)} ended with {status}: {said[-2_000:]}")
         self.status = status
+        self.cost = cost
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str], *, seconds: float | None = None) -> Cost:
@@ -60,9 +65,10 @@ def measure(command: Sequence[str], environment: Mapping[str, str], *, seconds: 
     limit.cancel()
     watching.join()
     process.returncode = os.waitstatus_to_exitcode(status)
+    cost = Cost(wall, usage.ru_utime + usage.ru_stime, peak.bytes / MIB, is_whole=not process.returncode)
     if process.returncode:
-        raise CommandFailed(command, process.returncode, said.decode())
-    return Cost(wall, usage.ru_utime + usage.ru_stime, peak.bytes / MIB)
+        raise CommandFailed(command, process.returncode, said.decode(), cost)
+    return cost
 
 
 class _Peak:
