@@ -21,9 +21,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,19 +52,17 @@ FLOOR = "the floor script"
 
 @dataclass(frozen=True)
 class Dlt:
-    """A way to run dlt: the format that it hands to DuckDB, its settings, the bytes a milestone that it held at 17,000.
+    """A way to run dlt: the format that it hands to DuckDB, and the bytes a milestone that it held at 17,000.
 
     Whether it fits into memory is asked before it takes the machine.
     """
 
     loader: str
     bytes_a_milestone: int
-    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 DLT_CASES = {
     "dlt, with its default loader": Dlt("insert_values", 110_000),
-    "dlt, with its default loader, a file at a time": Dlt("insert_values", 110_000, {"LOAD__WORKERS": "1"}),
     "dlt, with its Parquet loader": Dlt("parquet", 25_000),
 }
 FIRST, AGAIN, POLL, REBUILD = "first full sweep", "full sweep again, nothing changed", "poll, 500 changed", "rebuild"
@@ -200,7 +198,7 @@ def one_round(server: Server, place: Path, costs: Costs, *, dlt: list[str]) -> N
         way = DLT_CASES[case]
         command = [str(DLT), script, server.base_url, str(place / case), way.loader]
         try:
-            note(case, command, seconds=DLT_SECONDS, RUNTIME__DLTHUB_TELEMETRY="false", **way.settings)
+            note(case, command, seconds=DLT_SECONDS, RUNTIME__DLTHUB_TELEMETRY="false")
         except CommandFailed as failure:
             print(f"{case}: {failure}", file=sys.stderr, flush=True)
             if failure.status == -signal.SIGKILL:
