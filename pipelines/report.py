@@ -20,13 +20,26 @@ from pipelines.home import Home
 from pipelines.published import Answer, Status, distinct
 
 _ANY_WIDTH = 1_000_000
+_NESTED = (list, tuple, dict)
+"""What DuckDB hands lists, arrays, structs and maps over as."""
 
 FORMATS = ("table", "csv", "json", "markdown")
 
 
-def as_json(value: Any) -> str:
-    """JSON text; times as RFC 3339, what JSON does not know as text."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=_json_default)
+def as_json(value: Any, *, indent: int | None = 2) -> str:
+    """JSON text; times as RFC 3339, numbers that JSON does not have as null, what else it does not know as text."""
+    return json.dumps(_for_json(value), indent=indent, ensure_ascii=False, default=_json_default)
+
+
+def _for_json(value: Any) -> Any:
+    """The same as far as JSON has it: a MAP's keys can be anything in DuckDB."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else as_json(key).strip('"'): _for_json(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_for_json(one) for one in value]
+    return value
 
 
 def _json_default(value: Any) -> Any:
@@ -41,7 +54,10 @@ def _interval(value: timedelta) -> str:
 
 
 def shown(value: Any) -> str:
-    """One cell for people: NULL is empty, times to the second, no control character reaches the terminal."""
+    """One cell for people: NULL is empty, times to the second, lists and structs are JSON.
+
+    No control character reaches the terminal.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -50,7 +66,7 @@ def shown(value: Any) -> str:
         return _interval(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ") if value.tzinfo else str(value)
-    text = str(value)
+    text = as_json(value, indent=None) if isinstance(value, _NESTED) else str(value)
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -79,7 +95,7 @@ def _csv(answer: Answer) -> str:
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """CSV, the names first; nothing in it is a formula to a spreadsheet."""
+    """CSV, the names first; lists and structs are JSON, nothing in it is a formula to a spreadsheet."""
     yield _csv_line(columns)
     for row in rows:
         yield _csv_line([_csv_cell(value) for value in row])
@@ -89,12 +105,7 @@ def json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterato
     """One JSON object a row; what JSON has no number for is null."""
     names = distinct(columns)
     for row in rows:
-        record = {name: _json_cell(value) for name, value in zip(names, row, strict=True)}
-        yield json.dumps(record, ensure_ascii=False, default=_json_default) + "\n"
-
-
-def _json_cell(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        yield as_json(dict(zip(names, row, strict=True)), indent=None) + "\n"
 
 
 def _csv_line(row: Sequence[Any]) -> str:
@@ -109,6 +120,8 @@ def _csv_cell(value: Any) -> Any:
         return shown(value)
     if isinstance(value, (datetime, timedelta)):
         return _json_default(value)
+    if isinstance(value, _NESTED):
+        return as_json(value, indent=None)
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         # A spreadsheet would run it as a formula.
         return f"'{value}"

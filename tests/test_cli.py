@@ -406,6 +406,22 @@ def test_sql_as_json(published: Shell, at: Callable[..., Home], command: Command
     assert json.loads(said.out) == [{"title": HOSTILE, "start_date": "2026-11-30T13:39:00Z"}]
 
 
+@pytest.mark.parametrize(
+    ("style", "out"),
+    [
+        ("json", '[\n  {\n    "m": {\n      "2026-01-02": [\n        null,\n        "é"\n      ]\n    }\n  }\n]\n'),
+        ("csv", 'm\n"{""2026-01-02"": [null, ""é""]}"\n'),
+        ("markdown", '| m |\n| --- |\n| {"2026-01-02": [null, "é"]} |\n'),
+    ],
+)
+def test_sql_shows_what_is_nested_as_json(
+    published: Shell, at: Callable[..., Home], command: Command, style: str, out: str
+) -> None:
+    at(published.home.root)
+    said = command("sql", "select map {date '2026-01-02': [null, 'é']} as m", "--format", style)
+    assert (said.status, said.out, said.err) == (0, out, "")
+
+
 def test_sql_as_csv(published: Shell, at: Callable[..., Home], command: Command) -> None:
     at(published.home.root)
     said = command("sql", TITLE, "--format", "csv")

@@ -95,6 +95,31 @@ def test_json_has_no_such_numbers(connection: duckdb.DuckDBPyConnection, value: 
     assert file.getvalue() == '{"x": null}\n'
 
 
+NESTED = """
+    SELECT ['a "b"', NULL, 'ü'] AS list, {'x': 'nan'::DOUBLE, 'at': TIMESTAMPTZ '2026-11-23 12:00:00+00'} AS struct,
+           MAP {TIMESTAMPTZ '2026-11-23 12:00:00+00': 1} AS moments, MAP {1.5::DOUBLE: ['inf'::DOUBLE]} AS numbers
+"""
+NESTED_JSON = {
+    "list": ['a "b"', None, "ü"],
+    "struct": {"x": None, "at": "2026-11-23T12:00:00Z"},
+    "moments": {"2026-11-23T12:00:00Z": 1},
+    "numbers": {"1.5": [None]},
+}
+
+
+def test_what_is_nested_is_json_in_json_lines(connection: duckdb.DuckDBPyConnection) -> None:
+    file = io.StringIO()
+    export_text(connection, NESTED, "jsonl", file)
+    assert json.loads(file.getvalue(), parse_constant=pytest.fail) == NESTED_JSON
+
+
+def test_what_is_nested_is_json_in_csv(connection: duckdb.DuckDBPyConnection) -> None:
+    file = io.StringIO()
+    export_text(connection, NESTED, "csv", file)
+    names, cells = csv.reader(io.StringIO(file.getvalue()))
+    assert dict(zip(names, map(json.loads, cells), strict=True)) == NESTED_JSON
+
+
 @pytest.mark.parametrize("style", ["csv", "jsonl", "parquet"])
 def test_more_rows_than_are_fetched_at_once(connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any) -> None:
     rows = ROWS_PER_FETCH * 2 + 1

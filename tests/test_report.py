@@ -44,7 +44,7 @@ def printed(answer: Answer, style: str, *, is_terminal: bool = False) -> str:
         (True, "true"),
         (timedelta(days=1, seconds=5), "1 day, 0:00:05"),
         (-timedelta(minutes=90), "-1:30:00"),
-        (["a\n", None], "['a\\n', None]"),
+        (["a\n", None], '["a\\n", null]'),
         ("two\nlines\ttab", "two\\nlines\\ttab"),
         (HOSTILE, "a\\x1b[31m\\x07\\u202e\\x9b\\r\\n\\x00|z"),
         ("\ud800", "\\ud800"),
