@@ -10,8 +10,7 @@ import duckdb
 
 from pipelines.durable import write_durably
 from pipelines.errors import MilestonesError, WrongUse
-from pipelines.published import NOT_A_QUERY, QueryFailed, distinct
-from pipelines.query_faults import explained
+from pipelines.published import NOT_A_QUERY, QueryFailed, distinct, faults_explained
 from pipelines.report import csv_lines, json_lines
 from schemas.sql import quote
 
@@ -74,14 +73,12 @@ def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Format
             rows += len(batch)
             yield from batch
 
-    try:
+    with faults_explained(connection):
         cursor = connection.execute(query)
         if not cursor or not cursor.description:
             raise QueryFailed(NOT_A_QUERY)
         columns = [column[0] for column in cursor.description]
         file.writelines(_LINES[style](columns, fetched(cursor)))
-    except duckdb.Error as error:
-        raise QueryFailed(explained(connection, error)) from error
     return rows
 
 
@@ -91,16 +88,15 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path
 
     rows = 0
     try:
-        relation = _as_parquet_knows(connection.sql(query))
-        if not relation:
-            raise QueryFailed(NOT_A_QUERY)
-        reader = relation.to_arrow_reader(ROWS_PER_GROUP)
-        with pq.ParquetWriter(path, reader.schema, compression="zstd", write_page_checksum=True) as writer:
-            for batch in _batches(reader):
-                rows += batch.num_rows
-                writer.write_batch(batch)
-    except duckdb.Error as error:
-        raise QueryFailed(explained(connection, error)) from error
+        with faults_explained(connection):
+            relation = _as_parquet_knows(connection.sql(query))
+            if not relation:
+                raise QueryFailed(NOT_A_QUERY)
+            reader = relation.to_arrow_reader(ROWS_PER_GROUP)
+            with pq.ParquetWriter(path, reader.schema, compression="zstd", write_page_checksum=True) as writer:
+                for batch in _batches(reader):
+                    rows += batch.num_rows
+                    writer.write_batch(batch)
     except pa.ArrowException as error:
         raise QueryFailed(f"this cannot be written as Parquet ({error}): cast the column in the query") from error
     return rows

@@ -97,14 +97,24 @@ def reading(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
     """Run one query. Raises QueryFailed, which says what to do about it."""
-    try:
+    with faults_explained(connection):
         cursor = connection.execute(query)
         # DuckDB answers a text without a statement with None, against its types.
         if not cursor or not cursor.description:
             raise QueryFailed(NOT_A_QUERY)
         return Answer([column[0] for column in cursor.description], cursor.fetchall())
+
+
+@contextmanager
+def faults_explained(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Whatever DuckDB cannot do with a query in the block raises QueryFailed, which says what to do about it."""
+    try:
+        yield
     except duckdb.Error as error:
         raise QueryFailed(explained(connection, error)) from error
+    except OverflowError as error:
+        # Python's intervals end at a thousand million days.
+        raise QueryFailed(f"a value is too large to be shown ({error}): cast it to text in the query") from error
 
 
 def ask_home(home: Home, query: str) -> Answer:

@@ -68,8 +68,9 @@ def test_times_are_in_utc(published: Shell) -> None:
         ("DELETE FROM milestones", "read-only"),
         ("COPY milestones TO 'here.csv'", "disabled by configuration"),
         ("SET enable_external_access = true", "locked"),
+        ("SELECT INTERVAL '1000000000 months'", "too large to be shown"),
     ],
-    ids=["syntax", "table", "quote", "value", "delete", "copy", "setting"],
+    ids=["syntax", "table", "quote", "value", "delete", "copy", "setting", "interval"],
 )
 def test_a_query_that_fails_says_duckdbs_words(published: Shell, query: str, says: str) -> None:
     with pytest.raises(QueryFailed) as caught:
