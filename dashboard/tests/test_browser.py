@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,14 @@ def test_filters_of_changes(view: View, known_url: str) -> None:
     viewer.choose("Change of", "title")
     viewer.expect_no_cell("start_date")
     viewer.expect_cell("Soon, at another time")
+
+
+def test_no_two_ticks_are_labelled_alike_where_all_changes_lie_in_one_minute(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("changes", "Changes")
+    labels = viewer.page.locator("svg.marks").first.locator(".role-axis-label text", has_text=re.compile(r"^\d\d:\d\d"))
+    expect(labels.first).to_be_attached()
+    found = labels.all_text_contents()
+    assert len(set(found)) == len(found)
 
 
 def test_filters_of_coverage(view: View, known_url: str) -> None:

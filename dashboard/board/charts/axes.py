@@ -15,10 +15,11 @@ TICK_PX = 90
 
 
 def time_axis(look: Look, **options: Any) -> alt.Axis:
-    """Clock times, dates at midnight, months and years where the axis is that long."""
+    """Clock times, dates at midnight, months and years where the axis is that long, seconds where it is that short."""
     kind = "utc" if look.charts_in_utc else "time"
     prefix = "utc" if look.charts_in_utc else ""
     day = f"{prefix}hours(datum.value) + {prefix}minutes(datum.value) + {prefix}seconds(datum.value) === 0"
+    minute = f"{prefix}seconds(datum.value) === 0"
     year = f"{prefix}month(datum.value) === 0 && {prefix}date(datum.value) === 1"
     return alt.Axis(
         **{
@@ -27,7 +28,9 @@ def time_axis(look: Look, **options: Any) -> alt.Axis:
             "labelFlush": True,
             "tickSize": 3,
             "tickCount": alt.ExprRef(f"max(2, floor(width / {TICK_PX}))"),
-            "labelExpr": f"{kind}Format(datum.value, {day} ? ({year} ? '%b %Y' : '%a %-d %b') : '%H:%M')",
+            "labelExpr": (
+                f"{kind}Format(datum.value, {day} ? ({year} ? '%b %Y' : '%a %-d %b') : {minute} ? '%H:%M' : '%H:%M:%S')"
+            ),
         }
         | options
     )
