@@ -84,7 +84,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     """
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
-    if any(home.warehouse.glob("*.wal")):
+    if home.warehouse_file.with_name(f"{home.warehouse_file.name}.wal").exists():
         # Of a load that was killed after its commit: what it committed must be in the file, which is copied.
         with open_warehouse(home.warehouse_file):
             pass

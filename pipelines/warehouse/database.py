@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.durable import write_durably
+from pipelines.durable import TEMPORARY_SUFFIX, write_durably
 from pipelines.errors import WarehouseUnusable, is_disk_full
 from pipelines.reader import CATALOG, NO_EXTENSIONS
 from pipelines.staging import Staging
@@ -82,10 +82,11 @@ def _bytes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
 
 def _compact(path: Path, size: int) -> None:
     """Put a copy without holes, of about so many bytes, in the place of a closed warehouse, where there is room."""
-    if shutil.disk_usage(path.parent).free < 2 * size:
-        return
     try:
-        write_durably(path, lambda fresh: _copy_rows(path, fresh))
+        # What an attempt left that was killed may be just the room that is lacking.
+        discard(path.with_name(path.name + TEMPORARY_SUFFIX))
+        if shutil.disk_usage(path.parent).free >= 2 * size:
+            write_durably(path, lambda fresh: _copy_rows(path, fresh))
     except (duckdb.Error, OSError, WarehouseUnusable) as error:
         # What was to be written is committed: only room would have been won.
         _LOG.warning("%s keeps its free room: it could not be written anew (%s)", path, str(error).partition("\n")[0])
@@ -93,7 +94,6 @@ def _compact(path: Path, size: int) -> None:
 
 def _copy_rows(path: Path, fresh: Path) -> None:
     """Everything in a warehouse as a new file."""
-    discard(fresh)
     with _instance(path.parent / SPILL) as connection:
         attach(connection, path, _BEFORE, read_only=True)
         attach(connection, fresh, CATALOG)

@@ -231,6 +231,17 @@ def test_what_cannot_be_written_anew_stays_as_it_is(file: Path, caplog: pytest.L
     assert [rows_of(file, query) for query in DEFINITIONS] == definitions
 
 
+def test_what_a_killed_attempt_to_write_anew_left_is_made_anew(file: Path) -> None:
+    size, definitions = mostly_free(file)
+    for left in (".tmp", ".tmp.wal"):
+        file.with_name(file.name + left).write_bytes(b"half of something")
+    with open_warehouse(file, max_free_bytes=0):
+        pass
+    assert file.stat().st_size < size / 2
+    assert [rows_of(file, query) for query in DEFINITIONS] == definitions
+    assert names(file.parent) == [file.name]
+
+
 def test_a_path_with_marks_of_sql_is_a_path(tmp_path: Path) -> None:
     file = tmp_path / 'it\'s; "here"' / "ware'house.duckdb"
     with open_warehouse(file) as connection:
