@@ -224,7 +224,10 @@ def export(
     asked, style = exporting.query_of(query, table), format or exporting.format_of(output)
     if output is None and style == "parquet":
         raise WrongUse("Parquet goes into a file: name it with --output")
-    with reading(Home.from_environment()) as connection:
+    home = Home.from_environment()
+    if output is not None:
+        exporting.check_output(home, output)
+    with reading(home) as connection:
         if output is None:
             exporting.export_text(connection, asked, style, sys.stdout)
             return 0

@@ -10,6 +10,7 @@ import duckdb
 
 from pipelines.durable import write_durably
 from pipelines.errors import MilestonesError, WrongUse
+from pipelines.home import Home
 from pipelines.published import NOT_A_QUERY, QueryFailed, distinct, faults_explained
 from pipelines.report import csv_lines, json_lines
 from schemas.sql import quote
@@ -42,10 +43,24 @@ def query_of(query: str | None, table: str | None) -> str:
     return query if query is not None else f"FROM {quote(table or DEFAULT_TABLE)}"
 
 
+def check_output(home: Home, output: Path) -> None:
+    """Raises WrongUse for a file that belongs to the pipeline, which it would replace."""
+    for folder in (home.raw, home.warehouse, home.published, home.dagster):
+        if output.resolve().is_relative_to(folder.resolve()):
+            raise WrongUse(f"{output} is among the pipeline's own files: give another file with --output")
+
+
 def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Format, output: Path) -> int:
-    """Write the answer to a file; its rows. Raises QueryFailed and CannotWrite: what stood there before still does."""
+    """Write the answer to a file; its rows. Raises QueryFailed and CannotWrite: what stood there before still does.
+
+    A symbolic link stays one: the file that it leads to is written.
+    """
+    output = output.resolve()
     if output.is_dir() or not output.parent.is_dir():
         raise CannotWrite(f"cannot write {output}: give a file in a folder that exists with --output")
+    if output.exists() and not output.is_file():
+        # It would be replaced by a file.
+        raise CannotWrite(f"cannot write {output}, which is no file: leave --output out and redirect standard output")
     rows = 0
 
     def write(path: Path) -> None:
@@ -90,7 +105,7 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path
     try:
         with faults_explained(connection):
             relation = _as_parquet_knows(connection.sql(query))
-            if not relation:
+            if relation is None:
                 raise QueryFailed(NOT_A_QUERY)
             reader = relation.to_arrow_reader(ROWS_PER_GROUP)
             with pq.ParquetWriter(path, reader.schema, compression="zstd", write_page_checksum=True) as writer:
@@ -112,7 +127,7 @@ def _batches(reader: Any) -> Iterator[Any]:
 
 def _as_parquet_knows(relation: duckdb.DuckDBPyRelation | None) -> duckdb.DuckDBPyRelation | None:
     """Names that differ, and intervals as text: hardly anything reads the type that Parquet has for them."""
-    if not relation:
+    if relation is None:
         return None
     names = distinct(relation.columns)
     columns = (

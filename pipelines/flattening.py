@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pipelines.flatten.evidence import evidence
 from pipelines.flatten.tables import flatten, flatten_changes
 from pipelines.flatten.validate import Breach, breaches, prove_validation_works
-from pipelines.helper import Helper, help_with
+from pipelines.helper import Helper, HelperFailed, help_with
 from pipelines.staging import COMPRESSION, ROWS_PER_BATCH, Staging
 from schemas.tables import (
     EVIDENCE,
@@ -188,6 +188,7 @@ class Feeder:
         self._has_taken = threading.Event()
         self._has_taken.set()
         self._has_batches = False
+        self._fault: BaseException | None = None
         self._thread = threading.Thread(target=self._feed)
 
     def __enter__(self) -> Self:
@@ -213,6 +214,8 @@ class Feeder:
         self._close()
         if not self._has_batches:
             return Flattened()
+        if self._fault is not None:
+            raise HelperFailed(f"a helping process was not told everything: {self._fault!r}") from self._fault
         found = msgspec.json.decode(self._helper.result(), type=Flattened)
         self._staging.adopt(Staging(self._helper.folder), part=True)
         return found
@@ -225,17 +228,22 @@ class Feeder:
     def _feed(self) -> None:
         """Write what is handed over, and go on taking it where the helper has died: nobody may wait for room here.
 
-        Its death is noticed when its result is asked for.
+        Its death is noticed when its result is asked for; any other fault would end its input early, and its result
+        would be short.
         """
-        # ValueError: its standard input was closed meanwhile.
-        with contextlib.suppress(OSError, ValueError), contextlib.ExitStack() as stack:
-            writer = None
-            while (batch := self._batches.get()) is not None:
-                if writer is None:
-                    writer = stack.enter_context(pa.ipc.new_stream(self._helper.stdin, batch.schema))
-                writer.write_batch(batch)
-                self._has_taken.set()
-            return
+        try:
+            with contextlib.ExitStack() as stack:
+                writer = None
+                while (batch := self._batches.get()) is not None:
+                    if writer is None:
+                        writer = stack.enter_context(pa.ipc.new_stream(self._helper.stdin, batch.schema))
+                    writer.write_batch(batch)
+                    self._has_taken.set()
+                return
+        except BrokenPipeError:
+            pass
+        except BaseException as fault:  # noqa: BLE001 - raised in the thread that asks for the result
+            self._fault = fault
         while self._batches.get() is not None:
             continue
 

@@ -32,6 +32,7 @@ from pipelines.warehouse import load as warehouse
 from pipelines.warehouse.catalogue import Drift
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.load import Fates, LedgerRow, Outcome
+from schemas.tables import LATEST
 
 MAX_REFUSED_SHARE = 0.01
 """Of a sweep's records. A few bad ones are the API's daily life; more means that it, or we, changed."""
@@ -111,6 +112,8 @@ class Stations:
             decoded = self._decoded_ahead(landing) or stage_records(
                 self._staging(landing), landing.sweep.sweep_id, landing.pages()
             )
+            # Made of what was decoded before, if there are any: nobody may load those.
+            self._staging(landing).file(LATEST).unlink(missing_ok=True)
             self._keep(landing, Summary(decoded, is_retry=landing.sweep.mode == "retry"))
         return landing.sweep, decoded
 

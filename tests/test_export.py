@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -160,6 +161,33 @@ def test_a_value_that_python_does_not_hold(connection: duckdb.DuckDBPyConnection
     with pytest.raises(MilestonesError, match=r"too large to be shown .* cast it to text"):
         export_file(connection, "SELECT INTERVAL '1000000000 months' AS span", style, tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("style", ["csv", "jsonl", "parquet"])
+def test_an_answer_without_rows_is_a_file(connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any) -> None:
+    assert export_file(connection, "SELECT 1 AS x WHERE false", style, tmp_path / "empty") == 0
+    assert (tmp_path / "empty").exists()
+
+
+@pytest.mark.parametrize("name", ["warehouse/warehouse.duckdb", "published/milestones.duckdb", "raw/x.csv"])
+def test_the_pipelines_own_files_are_not_written_over(published: Shell, command: Any, name: str) -> None:
+    before = tree(published.home.root)
+    assert command("--output", published.home.root / name) == 2
+    assert tree(published.home.root) == before
+
+
+def test_what_is_no_file_is_not_replaced(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MilestonesError, match="is no file"):
+        export_file(connection, "SELECT 1", "csv", tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_stays_one(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    export_file(connection, "SELECT 1 AS x", "csv", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "x\n1\n"
 
 
 @pytest.mark.parametrize("name", ["", "missing/file.csv"], ids=["a folder", "no folder"])

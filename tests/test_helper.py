@@ -221,6 +221,15 @@ def test_a_helper_that_dies_while_it_is_handed_a_batch_ends_the_station(staging:
     assert "ended with -9" in str(fault)
 
 
+def test_a_batch_that_cannot_be_written_is_not_left_out_in_silence(staging: Staging) -> None:
+    with Feeder(staging, "sweep", SWEEP) as feeder:
+        assert feeder.offer(pa.record_batch({"x": [1]}))
+        while not feeder.offer(pa.record_batch({"x": [1], "another": ["schema"]})):
+            pass
+        with pytest.raises(HelperFailed, match="was not told everything"):
+            feeder.finish()
+
+
 def test_the_last_batches_are_handed_out_in_pieces(staging: Staging, tmp_path: Path) -> None:
     """With a helper, and to the row what they are without."""
     count = 3 * ROWS_PER_PIECE

@@ -599,6 +599,16 @@ def test_a_publish_without_room_leaves_what_was_there_and_nothing_else(shell: Sh
     assert tree(shell.home.published) != before
 
 
+def test_tables_of_records_that_were_made_again_are_not_loaded(shell: Shell) -> None:
+    shell.land()
+    shell.stage()
+    shell.stations.stage_records()
+    with pytest.raises(NothingToDo, match="no staged tables"):
+        shell.stations.load()
+    shell.stage()
+    assert shell.stations.load().new == 3
+
+
 def test_a_lost_staging_folder_is_made_again_from_the_pages(shell: Shell) -> None:
     landing = shell.land()
     shell.stage()

@@ -49,12 +49,22 @@ class Before:
 
 
 def latest_manifest(home: Home) -> Manifest | None:
-    """The manifest of the newest snapshot; None where there is none that the next one could build on."""
+    """The manifest of the newest snapshot; None where there is none that the next one could build on, whole."""
     try:
         manifest = Manifest.read(home.latest_snapshot)
     except PublishedDiffers:
         return None
-    return manifest if manifest.schema_version == SCHEMA_VERSION and manifest.ranges else None
+    if manifest.schema_version != SCHEMA_VERSION or not manifest.ranges:
+        return None
+    return manifest if all(_is_there(home, file) for file in manifest.files if file.table) else None
+
+
+def _is_there(home: Home, file: PublishedFile) -> bool:
+    """With its size; what is in it `milestones verify` tells."""
+    try:
+        return (home.published / file.path).stat().st_size == file.bytes
+    except FileNotFoundError:
+        return False
 
 
 def find_before(home: Home, connection: duckdb.DuckDBPyConnection, latest: Manifest, newest: Newest) -> Before:

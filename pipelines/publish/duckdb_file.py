@@ -39,7 +39,9 @@ def take_spare(connection: duckdb.DuckDBPyConnection, home: Home, file: Path) ->
     if not home.spare_duckdb.exists():
         return None
     home.spare_duckdb.replace(file)
-    if not is_closed(file) or file.stat().st_size > MAX_GROWTH * home.warehouse_file.stat().st_size:
+    found = file.stat()
+    # A second name may be a reader's, or a backup's.
+    if not is_closed(file) or found.st_nlink > 1 or found.st_size > MAX_GROWTH * home.warehouse_file.stat().st_size:
         return None
     try:
         attach(connection, file, CATALOG)

@@ -26,7 +26,7 @@ from pipelines.publish.parquet import SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import beside, open_reading, open_warehouse
+from pipelines.warehouse.database import beside, make_readable, open_reading
 from pipelines.warehouse.load import newest_loaded_sweep_id
 from pipelines.warehouse.touched import is_known
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
@@ -84,10 +84,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     """
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
-    if home.warehouse_file.with_name(f"{home.warehouse_file.name}.wal").exists():
-        # Of a load that was killed after its commit: what it committed must be in the file, which is copied.
-        with open_warehouse(home.warehouse_file):
-            pass
+    make_readable(home.warehouse_file)
     home.snapshots.mkdir(parents=True, exist_ok=True)
     sweep_leftovers(home)
     building = _Building(home, f"{_next_number(home.snapshots):06d}-{now:%Y%m%dT%H%M%SZ}", now)

@@ -8,6 +8,8 @@ Written in a storage version that DuckDB 1.2 and later read, since the published
 from __future__ import annotations
 
 import logging
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +38,10 @@ ZSTD_FROM_LENGTH = 128
 """In bytes, on average: records and details repeat the same few keys, and take a fifth of the room. DuckDB itself
 begins at 4096; ids, titles and tickers stay with what it chooses for short texts."""
 
+MAX_THREADS = 2
+"""Each of DuckDB's threads holds rows while it writes, for which MEMORY_LIMIT has room: a rebuild of 240,000 milestones
+failed for want of it with 4, a first load with 12. Flattening has every core all the same."""
+
 MAX_FREE_BYTES = 64 * 1024 * 1024
 MAX_FREE_SHARE = 0.25
 """Of the file, once it is closed: more than both is written anew. The published file is a copy of it, holes included,
@@ -48,6 +54,8 @@ not fill a group is compressed again when it does. A multiple of its vectors of 
 
 _BEFORE = "before"
 """As what a warehouse is attached that is written anew."""
+
+_DAMAGE = re.compile("Corrupt database file|Could not read enough bytes")
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,13 +72,25 @@ def open_warehouse(path: Path, *, max_free_bytes: int = MAX_FREE_BYTES) -> Itera
         write_durably(path, _create)
     with _attached(path) as connection:
         version = _version(connection, path)
-        if version < SCHEMA_VERSION:
-            migrate(connection, Staging(path.parent / "staging" / "migration"), version=version)
-        yield connection
-        connection.execute("CHECKPOINT")
+        with _damage_named(path):
+            if version < SCHEMA_VERSION:
+                migrate(connection, Staging(path.parent / "staging" / "migration"), version=version)
+            yield connection
+            connection.execute("CHECKPOINT")
         total, free = _bytes(connection)
     if free > max(max_free_bytes, MAX_FREE_SHARE * total):
         _compact(path, total - free)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Damage that is met in the middle of a file says what to do, as that of its first bytes does."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if not _DAMAGE.search(str(error)):
+            raise
+        raise WarehouseUnusable(f"cannot read {path}: {str(error).splitlines()[0]} ({_advice(error)})") from error
 
 
 def _bytes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
@@ -113,6 +133,19 @@ def discard(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
+def make_readable(path: Path) -> None:
+    """Open a closed warehouse once where it cannot be read, or copied, as it stands.
+
+    What was committed by a load that was killed is in its log, and not in the file; an older schema is migrated.
+    """
+    if not path.with_name(f"{path.name}.wal").exists():
+        with open_reading(path, CATALOG) as connection:
+            if _version(connection, path) >= SCHEMA_VERSION:
+                return
+    with open_warehouse(path):
+        pass
+
+
 @contextmanager
 def open_reading(path: Path, catalog: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A closed warehouse to read as `catalog`; more can be attached beside it. Raises WarehouseUnusable."""
@@ -153,6 +186,7 @@ def _instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute(f"SET threads = {min(os.cpu_count() or 1, MAX_THREADS)}")
         connection.execute(f"SET zstd_min_string_length = {ZSTD_FROM_LENGTH}")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
         yield connection

@@ -272,7 +272,12 @@ def known_types(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def record_failure(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow) -> None:
-    """Keep a failed sweep's ledger row and what it refused; the tables stay as they are."""
+    """Keep a failed sweep's ledger row and what it refused; the tables stay as they are.
+
+    A sweep that failed when it was committed already is in, and its row stays.
+    """
+    if is_loaded(connection, ledger.sweep_id):
+        return
     with transaction(connection):
         _account(connection, staging, ledger)
 
@@ -343,10 +348,9 @@ def refused_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> i
 def _unordered(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Rows may be stored in any order: two and a half times as fast on two cores."""
     connection.execute("SET preserve_insertion_order = false")
-    try:
-        yield
-    finally:
-        connection.execute("RESET preserve_insertion_order")
+    yield
+    # After a fault nothing more is inserted, and in a transaction that has failed this would be one more.
+    connection.execute("RESET preserve_insertion_order")
 
 
 @contextmanager

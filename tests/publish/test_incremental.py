@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -279,6 +280,27 @@ def test_a_spare_file_that_is_of_no_use_is_not_used(
     shell.sweep(mode="incremental")
     publish(shell.home)
     assert published_tables(shell.home) == published_tables(everything_anew(shell, tmp_path / "anew"))
+
+
+def test_a_file_with_a_name_of_somebody_elses_is_not_written_to(shell: Shell, tmp_path: Path) -> None:
+    publish(shell.home)
+    kept = tmp_path / "kept.duckdb"
+    kept.hardlink_to(shell.home.published_duckdb)
+    before = kept.read_bytes()
+    for number in range(2):
+        shell.clock.forward(hours=1)
+        shell.world.edit_title(milestone_id(2), f"title {number}")
+        shell.sweep(mode="incremental")
+        publish(shell.home)
+    assert kept.read_bytes() == before
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: os.truncate(file, 10)], ids=["gone", "cut off"])
+def test_a_snapshot_that_is_not_whole_is_not_built_on(shell: Shell, spoil: Callable[[Path], None]) -> None:
+    publish(shell.home)
+    spoil(next(shell.home.latest_snapshot.glob("milestones/*/*.parquet")))
+    publish(shell.home)
+    assert verify(shell.home).differences == []
 
 
 def test_a_spare_file_that_is_older_than_what_is_known_is_not_used(shell: Shell, tmp_path: Path) -> None:

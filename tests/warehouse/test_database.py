@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from pipelines.errors import WarehouseUnusable
-from pipelines.warehouse.database import STORAGE_VERSION, open_warehouse
+from pipelines.warehouse.database import MAX_THREADS, STORAGE_VERSION, open_warehouse
 from sandbox.generate import generate_bodies
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 from tests.support import NOON, rows_of, tables_in
@@ -290,3 +290,19 @@ def test_texts_are_compressed_hard_and_ids_not_at_all(file: Path) -> None:
             "WHERE segment_type = 'VARCHAR' AND column_name IN ('milestone_id', 'record') ORDER BY 1"
         ).fetchall()
     assert stored == [("milestone_id", "Uncompressed"), ("record", "ZSTD")]
+
+
+def test_no_more_threads_write_than_memory_is_there_for(file: Path) -> None:
+    with open_warehouse(file) as connection:
+        ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+    assert threads <= MAX_THREADS
+
+
+def test_damage_met_later_says_what_to_do(file: Path) -> None:
+    with open_warehouse(file) as connection:
+        connection.execute("CREATE TABLE mine AS SELECT uuid() AS id FROM range(200_000)")
+    with file.open("r+b") as damaged:
+        damaged.seek(file.stat().st_size // 2)
+        damaged.write(bytes(100_000))
+    with pytest.raises(WarehouseUnusable, match=r"cannot read .*restore a backup"), open_warehouse(file) as connection:
+        connection.execute("SELECT count(DISTINCT id) FROM mine").fetchall()

@@ -147,6 +147,13 @@ def test_a_failure_is_recorded_with_what_was_refused_and_once(file: Path, stagin
         assert connection.execute("SELECT status, error FROM sweeps").fetchall() == [("failed", "it broke")]
 
 
+def test_a_sweep_that_is_in_does_not_fail_any_more(file: Path, staging: Staging) -> None:
+    with open_warehouse(file) as connection:
+        load(connection, staging, ledger_of(staging), Outcome())
+        record_failure(connection, staging, ledger_of(staging, status="failed", error="too late", watermark=None))
+        assert connection.execute("SELECT status, error FROM sweeps").fetchall() == [("loaded", None)]
+
+
 def test_a_failed_sweep_may_be_loaded_in_the_end(file: Path, staging: Staging) -> None:
     with open_warehouse(file) as connection:
         record_failure(connection, staging, ledger_of(staging, status="failed", error="it broke", watermark=None))

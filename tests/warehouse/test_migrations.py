@@ -15,6 +15,9 @@ import msgspec
 import pytest
 
 from pipelines.errors import WarehouseUnusable
+from pipelines.home import Home
+from pipelines.publish.manifest import verify
+from pipelines.publish.snapshot import publish
 from pipelines.staging import Staging
 from pipelines.warehouse.audit import audits, run
 from pipelines.warehouse.database import open_warehouse
@@ -22,7 +25,7 @@ from pipelines.warehouse.load import rebuild
 from pipelines.warehouse.migrations import MIGRATIONS, migrate
 from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, SCHEMA_VERSION
-from tests.support import rows_of, tables_in
+from tests.support import NOON, rows_of, tables_in
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 OLD = FIXTURES / "warehouse-v1.duckdb.gz"
@@ -148,6 +151,13 @@ def test_it_is_what_a_rebuild_makes_and_passes_every_audit(migrated: Path) -> No
         rebuild(connection, Staging(migrated.parent / "again"))
         assert [str(finding) for audit in audits() if not (finding := run(connection, audit)).passed] == []
     assert contents(migrated) == before
+
+
+def test_publishing_alone_brings_it_forward(old: Path) -> None:
+    home = Home(old.parent.parent)
+    publish(home, now=NOON)
+    assert verify(home).differences == []
+    assert rows_of(home.published_duckdb, "SELECT count(*) FROM milestone_entities") != [(0,)]
 
 
 def test_its_tables_are_those_of_a_new_warehouse(migrated: Path, tmp_path: Path) -> None:
