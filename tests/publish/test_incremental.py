@@ -32,6 +32,14 @@ def publish(home: Home) -> Snapshot:
     return snapshot.publish(home, now=NOON, per_range=10)
 
 
+def publish_a_title(shell: Shell, number: int, title: str) -> None:
+    """An hour later: a milestone is called otherwise, a poll brings it, and it is published."""
+    shell.clock.forward(hours=1)
+    shell.world.edit_title(milestone_id(number), title)
+    shell.sweep(mode="incremental")
+    publish(shell.home)
+
+
 @pytest.fixture(scope="module")
 def shells() -> Iterator[Shells]:
     with serving_shells() as made:
@@ -219,10 +227,7 @@ def test_typed_tables_without_a_touched_milestone_are_linked(shells: Shells, tmp
 def test_the_file_before_the_last_is_brought_up_to_date(shell: Shell) -> None:
     names = []
     for number in range(4):
-        shell.clock.forward(hours=1)
-        shell.world.edit_title(milestone_id(1), f"title {number}")
-        shell.sweep(mode="incremental")
-        publish(shell.home)
+        publish_a_title(shell, 1, f"title {number}")
         names.append(shell.home.published_duckdb.stat().st_ino)
     # Two files take turns.
     assert names[3] == names[1] != names[2]
@@ -234,10 +239,7 @@ def test_a_reader_keeps_what_it_opened_through_many_publishes(shell: Shell) -> N
         bytes_before = shell.home.published_duckdb.read_bytes()
         with shell.home.published_duckdb.open("rb") as opened:
             for number in range(3):
-                shell.clock.forward(hours=1)
-                shell.world.edit_title(milestone_id(2), f"title {number}")
-                shell.sweep(mode="incremental")
-                publish(shell.home)
+                publish_a_title(shell, 2, f"title {number}")
             assert opened.read() == bytes_before
         assert reader.execute("SELECT title FROM milestones ORDER BY 1").fetchall() == titles
 
@@ -288,10 +290,7 @@ def test_a_file_with_a_name_of_somebody_elses_is_not_written_to(shell: Shell, tm
     kept.hardlink_to(shell.home.published_duckdb)
     before = kept.read_bytes()
     for number in range(2):
-        shell.clock.forward(hours=1)
-        shell.world.edit_title(milestone_id(2), f"title {number}")
-        shell.sweep(mode="incremental")
-        publish(shell.home)
+        publish_a_title(shell, 2, f"title {number}")
     assert kept.read_bytes() == before
 
 

@@ -115,7 +115,7 @@ def test_groups_of_rows_are_merged_by_full_sweeps_but_the_first(file: Path, stag
 def test_a_load_that_dies_at_a_table_leaves_nothing(file: Path, staging: Staging, table: str) -> None:
     before = contents(file)
     (staging.folder / f"{table}.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(duckdb.Error), open_warehouse(file) as connection:
+    with pytest.raises(duckdb.Error, match=rf"{table}\.parquet"), open_warehouse(file) as connection:
         load(connection, staging, ledger_of(staging), Outcome())
     assert contents(file) == before
 
