@@ -21,7 +21,7 @@ from schemas.table import (
     Table,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of the warehouse and of everything published from it."""
 
 HASH_LENGTH = 32

@@ -33,6 +33,7 @@ MIGRATIONS = (
         ("ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS name VARCHAR",),
     ),
     Migration(3, "what a sweep touched"),
+    Migration(4, "fields that may be missing, archived milestones"),
 )
 
 

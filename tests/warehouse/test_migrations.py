@@ -125,9 +125,9 @@ def test_an_old_warehouse_comes_forward(old: Path) -> None:
 
 
 def test_what_is_new_is_filled_from_the_log(migrated: Path) -> None:
-    changes = rows_of(migrated, "SELECT DISTINCT milestone_id, version FROM milestone_changes ORDER BY 1")
+    changes = rows_of(migrated, "SELECT DISTINCT milestone_id, version FROM milestone_changes ORDER BY ALL")
     assert changes == rows_of(
-        migrated, "SELECT milestone_id, version FROM milestone_versions WHERE version > 1 ORDER BY 1"
+        migrated, "SELECT milestone_id, version FROM milestone_versions WHERE version > 1 ORDER BY ALL"
     )
     assert rows_of(migrated, "SELECT count(*) > 50 FROM milestone_entities") == [(True,)]
     by_type = dict(rows_of(migrated, "SELECT type, count(*) FROM milestones GROUP BY 1"))
