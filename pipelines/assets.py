@@ -67,6 +67,9 @@ class SweepConfig(dg.Config):
     category: str | None = Field(default=None, description="Fetch just this category, as the API spells it.")
     type: str | None = Field(default=None, description="Fetch just this type.")
     allow_shrink: bool = Field(default=False, description="Believe a full sweep that brings far fewer milestones.")
+    start_anew: bool = Field(
+        default=False, description="Make a new warehouse, without history, where the one before was lost."
+    )
     since: str | None = Field(
         default=None, description="Fetch what starts at or after this ISO 8601 date or time (UTC)."
     )
@@ -81,6 +84,7 @@ class SweepConfig(dg.Config):
             category=self.category,
             type=self.type,
             allow_shrink=self.allow_shrink,
+            start_anew=self.start_anew,
             since=None if self.since is None else _time(self.since),
         )
 

@@ -47,6 +47,7 @@ def ingest(
     type: str | None = None,  # noqa: A002 - the name of the option
     since: str | None = None,
     allow_shrink: Annotated[bool, _Flag] = False,
+    start_anew: Annotated[bool, _Flag] = False,
     json: Annotated[bool, _Flag] = False,
 ) -> int:
     """Run one sweep through Dagster, from the API to the published tables; a full one the first time.
@@ -65,6 +66,8 @@ def ingest(
         Read just what starts at or after this date or time (UTC unless it says otherwise).
     allow_shrink
         Believe a full sweep that brings far fewer milestones than there were.
+    start_anew
+        Make a new warehouse, without history, where the one before was lost.
     json
         Print the outcome as JSON.
     """
@@ -79,6 +82,7 @@ def ingest(
         "type": type,
         "since": since,
         "allow_shrink": allow_shrink,
+        "start_anew": start_anew,
     }
     return _ingest(Home.from_environment(), config, as_json=json)
 
@@ -257,9 +261,11 @@ def rebuild() -> int:
     """Derive every table again from the version log, and publish."""
     from pipelines.resources import utc_now
     from pipelines.stations import Stations
+    from pipelines.warehouse.database import check_not_lost
     from pipelines.warehouse.lock import writer_lock
 
     home = Home.from_environment()
+    check_not_lost(home)
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
     home.preflight()
@@ -270,6 +276,27 @@ def rebuild() -> int:
     for name, count in rows.items():
         Console().print(f"{count:>9,}  {name}", highlight=False)
     Console().print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
+    return 0
+
+
+@app.command
+def restore() -> int:
+    """Make a lost or damaged warehouse again from what is published, history included, and publish."""
+    from pipelines.publish.restore import restore as restore_warehouse
+    from pipelines.resources import utc_now
+    from pipelines.stations import Stations
+    from pipelines.warehouse.lock import writer_lock
+
+    home = Home.from_environment()
+    home.preflight()
+    with writer_lock(home, purpose="milestones restore"):
+        restored = restore_warehouse(home, now=utc_now())
+        snapshot = Stations(home, now=utc_now).publish()
+    console = Console()
+    console.print(f"{home.warehouse_file} was made again from {restored.source}", highlight=False, soft_wrap=True)
+    if restored.moved_to is not None:
+        console.print(f"the damaged one is kept as {restored.moved_to}", highlight=False, soft_wrap=True)
+    console.print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -310,12 +337,13 @@ def quarantine_retry(*, json: Annotated[bool, _Flag] = False) -> int:
     json
         Print the outcome as JSON.
     """
-    from pipelines.warehouse.database import open_warehouse
+    from pipelines.warehouse.database import check_not_lost, open_warehouse
     from pipelines.warehouse.load import quarantined
     from pipelines.warehouse.lock import writer_lock
 
     home = Home.from_environment()
     home.preflight()
+    check_not_lost(home)
     with writer_lock(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
         is_empty = not quarantined(connection)
     if is_empty:

@@ -57,6 +57,16 @@ class WarehouseUnusable(MilestonesError):
     """The warehouse file cannot be used as it is."""
 
 
+class WarehouseLost(MilestonesError):
+    """There is no warehouse where something is published: its history would be lost in silence."""
+
+    def __init__(self, warehouse: Path, published: Path) -> None:
+        super().__init__(
+            f"there is no warehouse at {warehouse}, yet {published} was published from one: make it again with "
+            "milestones restore, or start anew without its history with milestones ingest --start-anew"
+        )
+
+
 class NothingToDo(MilestonesError):
     """A station was asked to work and there is nothing to work on."""
 

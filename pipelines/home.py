@@ -41,7 +41,7 @@ class Home:
 
     @property
     def spare_duckdb(self) -> Path:
-        """The DuckDB file that was published before the last, to be brought up to date and published again."""
+        """A second DuckDB file that earlier versions kept; removed by the next publish."""
         return self.warehouse / "spare.duckdb"
 
     @property

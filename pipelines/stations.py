@@ -6,6 +6,7 @@ The writer's lock must be held by the caller.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,11 +14,12 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
+import duckdb
 import msgspec
 
 from pipelines.contract import EVOLVE, Contract
 from pipelines.decoding import Decoded, DecodingAhead, stage_records
-from pipelines.errors import ContractBroken, NothingToDo
+from pipelines.errors import ContractBroken, MilestonesError, NothingToDo
 from pipelines.flatten.validate import prove_validation_works
 from pipelines.flattening import Flattened, helpers_for, stage_tables
 from pipelines.home import Home
@@ -38,6 +40,8 @@ MAX_REFUSED_SHARE = 0.01
 """Of a sweep's records. A few bad ones are the API's daily life; more means that it, or we, changed."""
 
 SUMMARY_FILE = "summary.json"
+
+_LOG = logging.getLogger(__name__)
 
 
 class Summary(msgspec.Struct):
@@ -164,14 +168,15 @@ class Stations:
     def publish(self) -> Snapshot:
         """Publish the warehouse as it stands, then remove what retention does not keep."""
         try:
-            return publish(self.home, now=self._now())
+            snapshot = publish(self.home, now=self._now())
         except BaseException:
-            # On a full disk a half-made copy would be in the way of every later run.
-            sweep_leftovers(self.home)
+            # On a full disk a half-made copy would be in the way of every later run, which need the room.
+            with _logged("remove what the failed publish left behind"):
+                sweep_leftovers(self.home)
+                prune(self.home, self._retention, now=self._now())
             raise
-        finally:
-            # Where nothing could be published, too: the next sweep needs the room.
-            prune(self.home, self._retention, now=self._now())
+        prune(self.home, self._retention, now=self._now())
+        return snapshot
 
     def rebuild(self) -> dict[str, int]:
         """Derive every table again from the version log; rows by table."""
@@ -268,7 +273,8 @@ class Stations:
             # Asked for too early: no fault of the sweep.
             raise
         except Exception as error:
-            self._fail(landing, str(error))
+            with _logged(f"note that sweep {landing.sweep.sweep_id} failed"):
+                self._fail(landing, str(error))
             raise
 
     def _fail(self, landing: Landing, reason: str) -> None:
@@ -293,6 +299,15 @@ class Stations:
         finally:
             # No station reads it again; of sweeps that fail every five minutes it would fill the disk.
             shutil.rmtree(staging.folder, ignore_errors=True)
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """For what is done because of a fault: a second one, as on a full disk, must not hide the first."""
+    try:
+        yield
+    except (MilestonesError, OSError, duckdb.Error) as error:
+        _LOG.warning("could not %s: %s", what, " ".join(str(error).split()))
 
 
 def _watermark(sweep: Sweep, newest_update: datetime | None, before: datetime | None) -> datetime | None:

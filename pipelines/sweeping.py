@@ -27,7 +27,7 @@ from pipelines.landing import Filters, Landing, Mode, Page, Sweep, Traffic
 from pipelines.records.decode import is_json
 from pipelines.warehouse import load as warehouse
 from pipelines.warehouse.absence import find_absences
-from pipelines.warehouse.database import open_warehouse
+from pipelines.warehouse.database import check_not_lost, open_warehouse
 from schemas.api import PAGE_LIMIT
 
 MAX_ABSENT_SHARE = 0.05
@@ -86,7 +86,7 @@ class SweepRequest:
 
     `category`, `type` and `since` (starts at or after it) limit a sweep, `ids` asks for single milestones: such
     sweeps update what they see, conclude no absence and move no watermark. `allow_shrink` believes a full sweep that
-    brings far fewer milestones than there were.
+    brings far fewer milestones than there were; `start_anew` makes a new warehouse where the one before was lost.
     """
 
     mode: Literal["auto", "full", "incremental", "retry"] = "auto"
@@ -95,6 +95,7 @@ class SweepRequest:
     type: str | None = None
     since: datetime | None = None
     allow_shrink: bool = False
+    start_anew: bool = False
 
     @property
     def filters(self) -> Filters:
@@ -113,7 +114,12 @@ class SweepRequest:
 
 
 def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
-    """The sweep to run: the newest one, where it was never loaded and is what was asked for, or else a new one."""
+    """The sweep to run: the newest one, where it was never loaded and is what was asked for, or else a new one.
+
+    Raises WarehouseLost.
+    """
+    if not request.start_anew:
+        check_not_lost(home)
     with open_warehouse(home.warehouse_file) as connection:
         watermark = warehouse.newest_watermark(connection)
         newest_loaded = warehouse.newest_sweep_id(connection)

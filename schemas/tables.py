@@ -374,6 +374,13 @@ DETAILS_FIELDS = Table(
         Column("first_sweep_id", TEXT, "The sweep that brought it first.", "the sweep"),
         Column("example", TEXT, "A value: the smallest as text.", "details", nullable=True),
         Column("is_discarded", BOOLEAN, "Kept out of the columns by the contract discard.", "the contract"),
+        Column(
+            "discarded_kinds",
+            TEXT,
+            "The JSON kinds that the contract discard kept out, sorted, separated by comma and blank; NULL where none.",
+            "the contract",
+            nullable=True,
+        ),
     ),
     key=("type", "path"),
 )

@@ -86,8 +86,13 @@ class Field:
     last_seen_at: datetime
     first_sweep_id: str
     example: str | None
-    is_discarded: bool
+    discarded_kinds: str | None
     column: Column | None
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether the contract kept any kind of it out of the columns."""
+        return self.discarded_kinds is not None
 
 
 def decide(evidence: Iterable[Evidence]) -> list[Field]:
@@ -194,7 +199,7 @@ def _field(
         last_seen_at=max(row.last_seen_at for row in rows),
         first_sweep_id=min(row.first_sweep_id for row in rows),
         example=min((row.example for row in own if row.example is not None), default=None),
-        is_discarded=any(row.is_discarded for row in own),
+        discarded_kinds=", ".join(sorted({row.kind for row in own if row.is_discarded} - {ANY_KIND})) or None,
         column=column,
     )
 

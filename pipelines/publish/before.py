@@ -1,36 +1,31 @@
-"""The snapshot before, and what was touched since: what the next one may take over from it."""
+"""The snapshot before: which of its files the next one can reuse, and what was touched since."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from pipelines.errors import PublishedDiffers
 from pipelines.home import Home
-from pipelines.publish.manifest import Manifest, PublishedFile
-from pipelines.publish.newest import WAREHOUSE, Newest, tables_of
+from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
+from pipelines.publish.newest import Newest
 from pipelines.publish.partitions import Ranges
-from pipelines.warehouse.touched import Touched, touched_since
+from pipelines.warehouse.touched import Touched
 from schemas.tables import MILESTONES, SCHEMA_VERSION
-
-SINCE = "memory.touched_since_snapshot"
-"""Where the ids and starts of milestones stand that were touched since the snapshot before."""
 
 
 @dataclass(frozen=True)
 class Before:
-    """The snapshot before: its folder, its manifest, and what was touched since.
-
-    `typed` are the typed tables in which touched milestones stand, `newest` has their rows, and may have others.
-    """
+    """The snapshot before: its folder, its manifest, and the rows of what was touched since."""
 
     folder: Path
     manifest: Manifest
-    touched: Touched
-    typed: frozenset[str]
     newest: Newest
+
+    @property
+    def touched(self) -> Touched:
+        """What was touched since."""
+        return self.newest.touched
 
     @property
     def ranges(self) -> Ranges:
@@ -49,28 +44,15 @@ class Before:
 
 
 def latest_manifest(home: Home) -> Manifest | None:
-    """The manifest of the newest snapshot; None where there is none that the next one could build on, whole."""
+    """The manifest of the newest snapshot; None where there is none that the next one could build on, whole.
+
+    Every file that the next snapshot may link or read is compared with its checksum: a damaged one would be linked from
+    snapshot to snapshot, and where it is read and written anew it would get a checksum that says that it is whole.
+    """
     try:
         manifest = Manifest.read(home.latest_snapshot)
     except PublishedDiffers:
         return None
-    if manifest.schema_version != SCHEMA_VERSION or not manifest.ranges:
+    if manifest.schema_version != SCHEMA_VERSION or not manifest.ranges or not manifest.checksum:
         return None
-    return manifest if all(_is_there(home, file) for file in manifest.files if file.table) else None
-
-
-def _is_there(home: Home, file: PublishedFile) -> bool:
-    """With its size; what is in it `milestones verify` tells."""
-    try:
-        return (home.published / file.path).stat().st_size == file.bytes
-    except FileNotFoundError:
-        return False
-
-
-def find_before(home: Home, connection: duckdb.DuckDBPyConnection, latest: Manifest, newest: Newest) -> Before:
-    """The newest snapshot, whose manifest this is; the attached warehouse knows what was touched since its sweep."""
-    assert latest.sweep_id is not None  # noqa: S101 - it is known
-    touched = touched_since(connection, latest.sweep_id, catalog=WAREHOUSE, into=SINCE)
-    own = f"({newest.rows[MILESTONES.name]}) SEMI JOIN {SINCE} USING (milestone_id)"
-    typed = tables_of(connection, WAREHOUSE, f"FROM {own}")
-    return Before(home.latest_snapshot.resolve(), latest, touched, typed, newest)
+    return manifest if all(is_as_published(home, file) for file in manifest.files if file.table) else None

@@ -14,12 +14,16 @@ from pathlib import Path
 
 import msgspec
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from pipelines.durable import write_durably
 from pipelines.errors import PublishedDiffers
 from pipelines.home import Home
 
 MANIFEST_FILE = "manifest.json"
+
+MAX_SWAPS = 20
+"""Of what is published while it is verified."""
 
 
 class PublishedFile(msgspec.Struct, frozen=True):
@@ -35,7 +39,8 @@ class PublishedFile(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """What a snapshot consists of, and which sweep it stands after.
 
-    `ranges` are the first days of the ranges of starts that its large tables are split into.
+    `ranges` are the first days of the ranges of starts that its large tables are split into. `checksum` is the sha256
+    of the rest, so that a damaged manifest vouches for nothing; "" in manifests of earlier versions.
     """
 
     snapshot: str
@@ -44,10 +49,11 @@ class Manifest(msgspec.Struct, frozen=True):
     sweep_id: str | None
     files: list[PublishedFile]
     ranges: tuple[date, ...] = ()
+    checksum: str = ""
 
     def write(self, folder: Path) -> None:
-        """Keep it in the snapshot's folder."""
-        text = msgspec.json.format(msgspec.json.encode(self), indent=2)
+        """Keep it in the snapshot's folder, with its checksum."""
+        text = msgspec.json.format(msgspec.json.encode(replace(self, checksum=self._own_checksum())), indent=2)
         write_durably(folder / MANIFEST_FILE, lambda path: path.write_bytes(text))
 
     @classmethod
@@ -55,11 +61,17 @@ class Manifest(msgspec.Struct, frozen=True):
         """The manifest of a snapshot. Raises PublishedDiffers when it is missing or unreadable."""
         file = folder / MANIFEST_FILE
         try:
-            return msgspec.json.decode(file.read_bytes(), type=cls)
+            manifest = msgspec.json.decode(file.read_bytes(), type=cls)
         except FileNotFoundError as error:
             raise PublishedDiffers(f"{file} is missing: publish again with milestones ingest") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PublishedDiffers(f"{file} is damaged ({error}): publish again with milestones ingest") from error
+        if manifest.checksum not in ("", manifest._own_checksum()):
+            raise PublishedDiffers(f"{file} is damaged (its checksum differs): publish again with milestones ingest")
+        return manifest
+
+    def _own_checksum(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(replace(self, checksum=""))).hexdigest()
 
 
 def published_sweep(home: Home) -> str | None:
@@ -91,8 +103,44 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def is_as_published(home: Home, file: PublishedFile) -> bool:
+    """Whether a file has the size and the sha256 of its manifest's entry."""
+    path = home.published / file.path
+    try:
+        return path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
+    except OSError:
+        return False
+
+
 def verify(home: Home) -> Verified:
-    """Check every file of the newest snapshot, and the DuckDB file. Raises PublishedDiffers without a manifest."""
+    """Check every file of the newest snapshot, and the DuckDB file. Raises PublishedDiffers without a manifest.
+
+    Where something else was published meanwhile, or what is no longer kept removed, it begins again with the new state.
+    """
+    for _ in range(MAX_SWAPS):
+        before = _state(home)
+        try:
+            found = _verify_once(home)
+        except PublishedDiffers:
+            if _state(home) == before:
+                raise
+            continue
+        if not found.differences or _state(home) == before:
+            return found
+    raise PublishedDiffers(f"{home.published} changed {MAX_SWAPS} times while it was read: run milestones verify again")
+
+
+def _state(home: Home) -> tuple[object, ...]:
+    """What a publish, and the retention after it, changes."""
+    link, file = home.latest_snapshot, home.published_duckdb
+    return (
+        link.readlink() if link.is_symlink() else None,
+        file.stat().st_ino if file.exists() else None,
+        sorted(folder.name for folder in home.snapshots.iterdir()) if home.snapshots.exists() else None,
+    )
+
+
+def _verify_once(home: Home) -> Verified:
     if not home.latest_snapshot.exists():
         raise PublishedDiffers(f"nothing is published below {home.published}: run milestones ingest first")
     manifest = Manifest.read(home.latest_snapshot)

@@ -1,4 +1,4 @@
-"""The rows of touched milestones as they stand in the warehouse: looked for once, read by all that publishing makes."""
+"""The rows of touched milestones as they are in the warehouse: looked up once, read by all that publishing writes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import duckdb
 
-from pipelines.warehouse.load import modes_since
 from pipelines.warehouse.rows import rows_of
 from pipelines.warehouse.touched import Touched, touched_since
 from schemas.sql import quote
 from schemas.tables import DETAILS_FIELDS, MILESTONES, PUBLISHED_TABLES, QUARANTINE, SWEEPS
 
 WAREHOUSE = "warehouse"
-"""As what the warehouse is attached, to read."""
+"""The name under which the warehouse is attached, to read."""
 
 TOUCHED = "memory.touched"
-"""Where the ids of touched milestones stand: in the database in memory, which all cursors share."""
+"""A table of touched milestones and the starts that they had or have: in the database in memory, for all cursors."""
 
 OF_NO_MILESTONE = (DETAILS_FIELDS, QUARANTINE, SWEEPS)
 """Tables that are small and not told by milestone: written anew with every publish."""
@@ -25,14 +24,10 @@ OF_NO_MILESTONE = (DETAILS_FIELDS, QUARANTINE, SWEEPS)
 
 @dataclass(frozen=True)
 class Newest:
-    """What was touched, and for each table that holds any of it a query for those rows as they are now.
-
-    `has_full`: a full sweep is among those that touched it.
-    """
+    """What was touched, and for each table that holds any of it a query for those rows as they are now."""
 
     touched: Touched
     rows: Mapping[str, str]
-    has_full: bool
 
 
 def find_newest(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Newest:
@@ -46,18 +41,18 @@ def find_newest(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> Newest:
         for table in PUBLISHED_TABLES
         if table not in OF_NO_MILESTONE
     }
-    for typed in sorted(tables_of(connection, WAREHOUSE, rows[MILESTONES.name])):
+    for typed in _typed_tables_of(connection, rows[MILESTONES.name]):
         rows[typed] = rows_of(connection, _in_warehouse(typed), TOUCHED)
-    return Newest(touched, rows, "full" in modes_since(connection, sweep_id, catalog=WAREHOUSE))
+    return Newest(touched, rows)
 
 
-def tables_of(connection: duckdb.DuckDBPyConnection, catalog: str, milestones: str) -> frozenset[str]:
-    """The typed tables of a file in which the milestones that a query gives stand, told by their types."""
+def _typed_tables_of(connection: duckdb.DuckDBPyConnection, milestones: str) -> list[str]:
+    """The typed tables that hold the milestones that a query gives, told by their types."""
     rows = connection.execute(
-        f"SELECT DISTINCT table_name FROM {quote(catalog)}.details_fields WHERE type IN "  # noqa: S608
-        f"(SELECT type FROM ({milestones}))"
+        f"SELECT DISTINCT table_name FROM {_in_warehouse(DETAILS_FIELDS.name)} WHERE type IN "  # noqa: S608
+        f"(SELECT type FROM ({milestones})) ORDER BY table_name"
     ).fetchall()
-    return frozenset(row[0] for row in rows)
+    return [row[0] for row in rows]
 
 
 def _in_warehouse(table: str) -> str:

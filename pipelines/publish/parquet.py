@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.durable import copy_file, sync
-from pipelines.publish.before import SINCE, Before
+from pipelines.publish.before import Before
 from pipelines.publish.manifest import PublishedFile, describe
-from pipelines.publish.newest import WAREHOUSE
+from pipelines.publish.newest import TOUCHED, WAREHOUSE
 from pipelines.publish.partitions import FILE_NAME, Ranges
 from pipelines.staging import ROWS_PER_BATCH
 from pipelines.warehouse.database import beside
@@ -112,7 +112,7 @@ class SnapshotWriter:
         if sum(file.rows for file in known.values()) != rows:
             return True
         if table.schema is None:
-            return table.name in self.before.typed
+            return table.name in self.before.newest.rows
         return self.before.touched.milestones > 0
 
     def _kept_ranges(self, known: Mapping[str, PublishedFile]) -> set[int]:
@@ -174,13 +174,13 @@ class SnapshotWriter:
         """Where touched milestones stood before, and where they stand now."""
         assert self.before is not None  # noqa: S101 - what was touched is known
         number = self.ranges.number_of_sql(range(len(self.ranges)))
-        left = self.connection.sql(f"SELECT DISTINCT milestone_id, {number} AS number FROM {SINCE}").to_arrow_table()  # noqa: S608
+        left = self.connection.sql(f"SELECT DISTINCT milestone_id, {number} AS number FROM {TOUCHED}").to_arrow_table()  # noqa: S608
         for value in left["number"].unique():
             ids = left.filter(pc.equal(left["number"], value))["milestone_id"]
             self._left[value.as_py()] = ids.combine_chunks()
         self.connection.execute(
             f"CREATE OR REPLACE TABLE {_MOVED} AS SELECT milestone_id, {number} AS {quote(_RANGE)} "  # noqa: S608
-            f"FROM ({self.before.newest.rows[MILESTONES.name]}) SEMI JOIN {SINCE} USING (milestone_id)"
+            f"FROM ({self.before.newest.rows[MILESTONES.name]})"
         )
 
     def _write_some(self, table: Source, anew: set[int], mended: set[int]) -> list[PublishedFile]:
@@ -188,32 +188,25 @@ class SnapshotWriter:
         files: dict[int, _File] = {}
         with beside(self.connection, WAREHOUSE) as connection:
             schema = table.schema or _arrow_schema(connection, table.name)
-            damaged = set()
             for number in mended:
                 files[number] = self._file(table, number, schema)
-                try:
-                    for batch in self._untouched(table, number):
-                        files[number].write(batch)
-                except (OSError, pa.ArrowException):
-                    # Whoever reads that snapshot is told so by its checksum; this one shall not repeat it.
-                    files.pop(number).discard()
-                    damaged.add(number)
-            for query in self._queries(connection, table, anew, mended - damaged, damaged):
+                for batch in self._untouched(table, number):
+                    files[number].write(batch)
+            for query in self._queries(connection, table, anew, mended):
                 for number, rows in _by_range(connection.sql(query).to_arrow_reader(ROWS_PER_BATCH)):
                     files.setdefault(number, self._file(table, number, schema)).write(rows)
         return [self._described(table, self._name(number), out) for number, out in files.items() if out.rows]
 
     def _queries(
-        self, connection: duckdb.DuckDBPyConnection, table: Source, anew: set[int], mended: set[int], damaged: set[int]
+        self, connection: duckdb.DuckDBPyConnection, table: Source, anew: set[int], mended: set[int]
     ) -> Iterator[str]:
         """For rows with the number of their range: of touched milestones where a file is mended, all of others."""
         if mended and self.before and (rows := self.before.newest.rows.get(table.name)):
             yield _with_range(rows, _MOVED, mended)
-        for numbers, places in ((anew, _PLACED), (damaged, f"({self._places(damaged)})" if damaged else "")):
-            if numbers:
-                # Where every range is written there is nothing to pass over.
-                own = rows_of(connection, quote(table.name), places) if self.before else f"FROM {quote(table.name)}"
-                yield _with_range(own, places, numbers)
+        if anew:
+            # Where every range is written there is nothing to pass over.
+            own = rows_of(connection, quote(table.name), _PLACED) if self.before else f"FROM {quote(table.name)}"
+            yield _with_range(own, _PLACED, anew)
 
     def _untouched(self, table: Source, number: int) -> Iterator[pa.RecordBatch]:
         """Rows of a range in the snapshot before, but for those of milestones that were touched since."""
@@ -280,12 +273,6 @@ class _File:
         self.flush()
         self._open().close()
         sync(self.path)
-
-    def discard(self) -> None:
-        """Leave nothing of it."""
-        if self._opened is not None:
-            self._opened.close()
-            self.path.unlink()
 
     def flush(self) -> None:
         """Write the rows that wait, as a group."""

@@ -1,10 +1,12 @@
-"""Publishing: make the next DuckDB file, write the Parquet snapshot while that is hashed, swap both in.
+"""Publishing: make the next DuckDB file, write the Parquet snapshot while that is read through, swap both in.
 
-Readers get either the old state or the new one, whole: they open a file or a folder that nobody writes any more.
+Readers get either the old state or the new one, whole: they open a file or a folder that nobody writes any more. What
+is copied or reused is checked, so that damage on the disk never gets a fresh checksum.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections import Counter
@@ -18,15 +20,16 @@ import duckdb
 from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
 from pipelines.errors import NothingToDo
 from pipelines.home import Home
-from pipelines.publish.before import Before, find_before, latest_manifest
-from pipelines.publish.duckdb_file import make_next, retire, take_spare
-from pipelines.publish.manifest import Manifest, PublishedFile, sha256_of
-from pipelines.publish.newest import OF_NO_MILESTONE, WAREHOUSE, Newest, find_newest
+from pipelines.publish.before import Before, latest_manifest
+from pipelines.publish.duckdb_file import make_next
+from pipelines.publish.manifest import Manifest, PublishedFile
+from pipelines.publish.newest import OF_NO_MILESTONE, WAREHOUSE, find_newest
 from pipelines.publish.parquet import SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
+from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.catalogue import typed_tables
-from pipelines.warehouse.database import beside, make_readable, open_reading
+from pipelines.warehouse.database import beside, damage_named, make_readable, open_reading, write_anew
 from pipelines.warehouse.load import newest_loaded_sweep_id
 from pipelines.warehouse.touched import is_known
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
@@ -36,6 +39,12 @@ THREADS = 2
 memory."""
 
 _SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
+
+_LOG = logging.getLogger(__name__)
+
+
+class _DamagedBlocks(Exception):
+    """The copy of the warehouse has blocks whose checksum differs."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +89,24 @@ class _Building:
 def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE) -> Snapshot:
     """Publish the warehouse as it stands; call with the writer's lock held and the warehouse closed.
 
-    Tables of more than twice `per_range` rows are split into ranges of about so many milestones.
+    Tables of more than twice `per_range` rows are split into ranges of about so many milestones. Raises
+    WarehouseUnusable for a warehouse with damage in what it holds.
     """
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
     make_readable(home.warehouse_file)
     home.snapshots.mkdir(parents=True, exist_ok=True)
+    try:
+        with damage_named(home.warehouse_file):
+            return _publish(home, now=now, per_range=per_range, is_checked=True)
+    except _DamagedBlocks:
+        _LOG.warning("%s has damaged blocks: it is written anew from what DuckDB can read", home.warehouse_file)
+    # Reads all that the warehouse holds, and fails where the damage is in any of it; unused blocks are left behind.
+    write_anew(home.warehouse_file)
+    return _publish(home, now=now, per_range=per_range, is_checked=False)
+
+
+def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> Snapshot:
     sweep_leftovers(home)
     building = _Building(home, f"{_next_number(home.snapshots):06d}-{now:%Y%m%dT%H%M%SZ}", now)
     building.folder.mkdir()
@@ -96,33 +117,29 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
         ThreadPoolExecutor(1) as aside,
     ):
         sweep_id = newest_loaded_sweep_id(connection)
-        lacking, before = _find_changes(building, connection)
-        make_next(connection, home, building.duckdb_file, lacking)
-        sha256 = aside.submit(sha256_of, building.duckdb_file)
+        before = _find_before(home, connection)
+        make_next(connection, home, building.duckdb_file)
+        read = aside.submit(read_through, building.duckdb_file)
         summary = pool.submit(_summarize, building, connection)
         files, ranges = _write_tables(building, connection, before, pool, per_range=per_range)
         files.append(summary.result())
         for folder in (path for path in building.folder.rglob("*") if path.is_dir()):
             sync(folder)
         rows, size = sum(file.rows for file in files), building.duckdb_file.stat().st_size
-        files.append(PublishedFile(home.published_duckdb.name, None, rows, size, sha256.result()))
+        sha256, is_whole = read.result()
+        files.append(PublishedFile(home.published_duckdb.name, None, rows, size, sha256))
+    if is_checked and not is_whole:
+        raise _DamagedBlocks
     manifest = Manifest(building.name, SCHEMA_VERSION, now, sweep_id, files, ranges.days)
     return Snapshot(_swap_in(building, manifest), manifest)
 
 
-def _find_changes(building: _Building, connection: duckdb.DuckDBPyConnection) -> tuple[Newest | None, Before | None]:
-    """What the spare DuckDB file lacks, attached then, and the snapshot before; None where that is of no use."""
-    spare = take_spare(connection, building.home, building.duckdb_file)
-    latest = latest_manifest(building.home)
-    published = latest.sweep_id if latest else None
-    if published is not None and not is_known(connection, published, catalog=WAREHOUSE):
-        published = None
-    sweeps = [sweep_id for sweep_id in (spare, published) if sweep_id is not None]
-    if not sweeps:
-        return None, None
-    newest = find_newest(connection, min(sweeps))
-    before = find_before(building.home, connection, latest, newest) if latest and published else None
-    return newest if spare else None, before
+def _find_before(home: Home, connection: duckdb.DuckDBPyConnection) -> Before | None:
+    """The snapshot before, and what was touched since; None where the next one cannot build on it."""
+    latest = latest_manifest(home)
+    if latest is None or latest.sweep_id is None or not is_known(connection, latest.sweep_id, catalog=WAREHOUSE):
+        return None
+    return Before(home.latest_snapshot.resolve(), latest, find_newest(connection, latest.sweep_id))
 
 
 def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection) -> PublishedFile:
@@ -163,10 +180,9 @@ def _swap_in(building: _Building, manifest: Manifest) -> Path:
     sync(building.folder)
     folder = home.snapshots / building.name
     replace_durably(building.folder, folder)
-    retired = retire(home)
     replace_durably(building.duckdb_file, home.published_duckdb)
-    if retired is not None:
-        replace_durably(retired, home.spare_duckdb)
+    # Earlier versions kept the file that was published before, to write to it again.
+    home.spare_duckdb.unlink(missing_ok=True)
     point_durably(home.latest_snapshot, building.name)
     if not home.published_summary.is_symlink():
         point_durably(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")

@@ -166,6 +166,7 @@ def _catalogue(connection: duckdb.DuckDBPyConnection, type_: str, table: str, fi
             "first_sweep_id": [field.first_sweep_id for field in fields],
             "example": [field.example for field in fields],
             "is_discarded": [field.is_discarded for field in fields],
+            "discarded_kinds": [field.discarded_kinds for field in fields],
         }
     )
     # A row at a time, ten thousand fields would take seconds.

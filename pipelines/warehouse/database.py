@@ -12,13 +12,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import duckdb
 
 from pipelines.durable import TEMPORARY_SUFFIX, write_durably
-from pipelines.errors import WarehouseUnusable, is_disk_full
+from pipelines.errors import WarehouseLost, WarehouseUnusable, is_disk_full
+from pipelines.home import Home
 from pipelines.reader import CATALOG, NO_EXTENSIONS
 from pipelines.staging import Staging
 from pipelines.warehouse.load import LEAVE_GROUPS
@@ -69,10 +70,17 @@ def open_warehouse(path: Path, *, max_free_bytes: int = MAX_FREE_BYTES) -> Itera
     """
     if not path.exists():
         # Dying in the first writes of a new file leaves one that cannot be opened: never under its final name.
-        write_durably(path, _create)
-    with _attached(path) as connection:
+        write_durably(path, create)
+    with ExitStack() as stack:
+        connection = stack.enter_context(_attached(path))
         version = _version(connection, path)
-        with _damage_named(path):
+        if version < SCHEMA_VERSION:
+            # Before schema 4 polls merged no row groups: to replace what is in hundreds of them takes more than
+            # MEMORY_LIMIT.
+            stack.close()
+            _compact(path, path.stat().st_size)
+            connection = stack.enter_context(_attached(path))
+        with damage_named(path):
             if version < SCHEMA_VERSION:
                 migrate(connection, Staging(path.parent / "staging" / "migration"), version=version)
             yield connection
@@ -83,7 +91,7 @@ def open_warehouse(path: Path, *, max_free_bytes: int = MAX_FREE_BYTES) -> Itera
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def damage_named(path: Path) -> Iterator[None]:
     """Damage that is met in the middle of a file says what to do, as that of its first bytes does."""
     try:
         yield
@@ -106,14 +114,21 @@ def _compact(path: Path, size: int) -> None:
         # What an attempt left that was killed may be just the room that is lacking.
         discard(path.with_name(path.name + TEMPORARY_SUFFIX))
         if shutil.disk_usage(path.parent).free >= 2 * size:
-            write_durably(path, lambda fresh: _copy_rows(path, fresh))
+            write_anew(path)
     except (duckdb.Error, OSError, WarehouseUnusable) as error:
         # What was to be written is committed: only room would have been won.
         _LOG.warning("%s keeps its free room: it could not be written anew (%s)", path, str(error).partition("\n")[0])
 
 
+def write_anew(path: Path) -> None:
+    """Put a copy of all that DuckDB reads from a closed warehouse in its place. Raises WarehouseUnusable for damage."""
+    with damage_named(path):
+        write_durably(path, lambda fresh: _copy_rows(path, fresh))
+
+
 def _copy_rows(path: Path, fresh: Path) -> None:
     """Everything in a warehouse as a new file."""
+    discard(fresh)
     with _instance(path.parent / SPILL) as connection:
         attach(connection, path, _BEFORE, read_only=True)
         attach(connection, fresh, CATALOG)
@@ -131,6 +146,12 @@ def discard(path: Path) -> None:
     """
     for left in (path, path.with_name(f"{path.name}.wal")):
         left.unlink(missing_ok=True)
+
+
+def check_not_lost(home: Home) -> None:
+    """Raises WarehouseLost where something is published and the warehouse that it was published from is gone."""
+    if not home.warehouse_file.exists() and home.published_duckdb.exists():
+        raise WarehouseLost(home.warehouse_file, home.published_duckdb)
 
 
 def make_readable(path: Path) -> None:
@@ -209,10 +230,11 @@ def _advice(error: duckdb.Error) -> str:
         return "make room, then run again"
     if "Permission denied" in text:
         return "give it to the user who runs the pipeline"
-    return "restore a backup, or move it away and run a full sweep to start anew without its history"
+    return "make it again from what is published with milestones restore"
 
 
-def _create(path: Path) -> None:
+def create(path: Path) -> None:
+    """Make a new, empty warehouse of today's schema."""
     discard(path)
     with _attached(path) as connection:
         connection.execute("BEGIN")

@@ -41,10 +41,11 @@ VERSIONS_OF_ONE_PART = 250_000
 """Of the log, when everything is derived from it again."""
 
 LEAVE_GROUPS = "SET max_vacuum_tasks = 0"
-"""Until it is closed, DuckDB's checkpoints drop and merge no groups of rows, the deleted ones of which take room.
+"""Until it is closed, DuckDB's checkpoints drop and merge no groups of rows.
 
-Merging writes up to four groups of each table once more, on one core: a second or more, and as much room. Where no rows
-were deleted there is nothing to win, after a poll little: it is done with full sweeps, once a day."""
+For connections that delete nothing: merging would write up to four groups of each table once more, a second of a first
+load. Wherever rows are replaced it stays on: every small load appends a group to each table, of at least a block of
+256 KiB, and only merging takes the room of replaced ones back."""
 
 TOUCHED_SCHEMA = pa.schema([("milestone_id", pa.string()), ("last_updated_ts", pa.timestamp("us", tz="UTC"))])
 
@@ -184,7 +185,7 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
         raise NothingToDo(f"sweep {ledger.sweep_id} has no staged tables: materialize them first")
     latest = staging.files(LATEST)
     connection.execute(sql("goings"))
-    if ledger.mode != "full" or newest_loaded_sweep_id(connection) is None:
+    if newest_loaded_sweep_id(connection) is None:
         connection.execute(LEAVE_GROUPS)
     with transaction(connection):
         types = _types_touched(connection, staging)

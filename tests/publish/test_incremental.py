@@ -16,11 +16,9 @@ import pytest
 
 from pipelines.home import Home
 from pipelines.publish import snapshot
-from pipelines.publish.duckdb_file import is_closed
 from pipelines.publish.manifest import Manifest, verify
 from pipelines.publish.parquet import RANGES_OF_ONE_PASS
 from pipelines.publish.snapshot import Snapshot
-from pipelines.warehouse.touched import SWEEPS_KNOWN
 from tests.support import NOON, Shell, Shells, contents, copied, milestone, milestone_id, serving_shells
 
 ROWS = [milestone(number, start_date=f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}") for number in range(1, 41)]
@@ -224,15 +222,6 @@ def test_typed_tables_without_a_touched_milestone_are_linked(shells: Shells, tmp
     assert {name.partition("/")[0] for name in typed - linked} == {"details_football_game"}
 
 
-def test_the_file_before_the_last_is_brought_up_to_date(shell: Shell) -> None:
-    names = []
-    for number in range(4):
-        publish_a_title(shell, 1, f"title {number}")
-        names.append(shell.home.published_duckdb.stat().st_ino)
-    # Two files take turns.
-    assert names[3] == names[1] != names[2]
-
-
 def test_a_reader_keeps_what_it_opened_through_many_publishes(shell: Shell) -> None:
     with duckdb.connect(str(shell.home.published_duckdb), read_only=True) as reader:
         titles = reader.execute("SELECT title FROM milestones ORDER BY 1").fetchall()
@@ -244,15 +233,6 @@ def test_a_reader_keeps_what_it_opened_through_many_publishes(shell: Shell) -> N
         assert reader.execute("SELECT title FROM milestones ORDER BY 1").fetchall() == titles
 
 
-def test_a_file_that_somebody_has_open_is_not_closed(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"x")
-    assert is_closed(file)
-    with file.open("rb"):
-        assert not is_closed(file)
-    assert is_closed(file)
-
-
 def test_after_a_rebuild_everything_is_published_anew(shell: Shell) -> None:
     before = inodes(publish(shell.home))
     shell.stations.rebuild()
@@ -261,27 +241,10 @@ def test_after_a_rebuild_everything_is_published_anew(shell: Shell) -> None:
     assert not set(before.values()) & set(after.values())
 
 
-def garbage(file: Path) -> None:
-    file.unlink()
-    file.write_bytes(b"DUCK" * 4096)
-
-
-def of_another_version(file: Path) -> None:
-    with duckdb.connect(str(file)) as connection:
-        connection.execute("UPDATE schema_version SET version = version - 1")
-
-
-@pytest.mark.parametrize("spoil", [garbage, of_another_version])
-def test_a_spare_file_that_is_of_no_use_is_not_used(
-    shell: Shell, spoil: Callable[[Path], None], tmp_path: Path
-) -> None:
+def test_the_second_file_of_earlier_versions_is_removed(shell: Shell) -> None:
+    shutil.copyfile(shell.home.published_duckdb, shell.home.spare_duckdb)
     publish(shell.home)
-    spoil(shell.home.spare_duckdb)
-    shell.clock.forward(hours=1)
-    edit(shell)
-    shell.sweep(mode="incremental")
-    publish(shell.home)
-    assert published_tables(shell.home) == published_tables(everything_anew(shell, tmp_path / "anew"))
+    assert not shell.home.spare_duckdb.exists()
 
 
 def test_a_file_with_a_name_of_somebody_elses_is_not_written_to(shell: Shell, tmp_path: Path) -> None:
@@ -300,18 +263,6 @@ def test_a_snapshot_that_is_not_whole_is_not_built_on(shell: Shell, spoil: Calla
     spoil(next(shell.home.latest_snapshot.glob("milestones/*/*.parquet")))
     publish(shell.home)
     assert verify(shell.home).differences == []
-
-
-def test_a_spare_file_that_is_older_than_what_is_known_is_not_used(shell: Shell, tmp_path: Path) -> None:
-    old = shutil.copyfile(shell.home.published_duckdb, tmp_path / "old")
-    for number in range(SWEEPS_KNOWN + 1):
-        shell.world.edit_title(milestone_id(20 + number), "another title")
-        shell.clock.forward(hours=1)
-        shell.sweep(mode="incremental")
-    publish(shell.home)
-    shutil.copyfile(old, shell.home.spare_duckdb)
-    publish(shell.home)
-    assert published_tables(shell.home) == published_tables(everything_anew(shell, tmp_path / "anew"))
 
 
 def test_a_range_that_empties_has_no_file(shell: Shell) -> None:

@@ -297,7 +297,7 @@ sys.addaudithook(hook)
 publish(Home(Path(sys.argv[1])), now=datetime(2026, 11, 23, 12, tzinfo=UTC))
 print(left)
 """
-STEPS = ["manifest", "snapshot", "DuckDB file", "spare", "link made", "link swapped"]
+STEPS = ["manifest", "snapshot", "DuckDB file", "link made", "link swapped"]
 
 
 @pytest.mark.parametrize("step", range(1, len(STEPS) + 1), ids=[f"before {step}" for step in STEPS])

@@ -90,7 +90,7 @@ def test_a_damaged_file_is_named_and_left_alone(file: Path, content: bytes) -> N
     with pytest.raises(WarehouseUnusable) as caught, open_warehouse(file):
         pytest.fail("it was opened")
     assert str(caught.value).startswith(f"cannot open {file}: ")
-    assert "restore a backup, or move it away and run a full sweep to start anew" in str(caught.value)
+    assert "with milestones restore" in str(caught.value)
     assert file.read_bytes() == content
     assert "\n" not in str(caught.value)
     assert names(file.parent) == [file.name]
@@ -304,5 +304,8 @@ def test_damage_met_later_says_what_to_do(file: Path) -> None:
     with file.open("r+b") as damaged:
         damaged.seek(file.stat().st_size // 2)
         damaged.write(bytes(100_000))
-    with pytest.raises(WarehouseUnusable, match=r"cannot read .*restore a backup"), open_warehouse(file) as connection:
+    with (
+        pytest.raises(WarehouseUnusable, match=r"cannot read .*milestones restore"),
+        open_warehouse(file) as connection,
+    ):
         connection.execute("SELECT count(DISTINCT id) FROM mine").fetchall()
