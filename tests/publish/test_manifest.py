@@ -13,9 +13,10 @@ import pytest
 from pipelines.errors import PublishedDiffers
 from pipelines.home import Home
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, describe, sha256_of, verify
+from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
-from tests.support import Shell, milestone, serving_shells
+from tests.support import NOON, Shell, copied, milestone, serving_shells
 
 TYPED = "details_football_game"
 """The typed table of the only type that `support.milestone` makes."""
@@ -70,7 +71,7 @@ def test_the_manifest_says_what_there_is(published: Shell) -> None:
 
 def test_the_manifest_is_plain_json(published: Shell) -> None:
     text = json.loads((published.home.latest_snapshot / MANIFEST_FILE).read_text(encoding="utf-8"))
-    assert text.keys() == {"snapshot", "schema_version", "created_at", "sweep_id", "files", "ranges"}
+    assert text.keys() == {"snapshot", "schema_version", "created_at", "sweep_id", "files", "ranges", "checksum"}
     assert text["files"][0].keys() == {"path", "table", "rows", "bytes", "sha256"}
     assert text["created_at"].startswith("2026-11-23T12:00:00.")
     assert text["created_at"].endswith("Z")
@@ -149,6 +150,10 @@ def test_a_manifest_that_says_something_else(home: Home, key: str) -> None:
     entry = manifest["files"][0]
     entry[key] = "0" * 64 if key == "sha256" else entry[key] + 1
     file.write_text(json.dumps(manifest))
+    with pytest.raises(PublishedDiffers, match="its checksum differs"):
+        verify(home)
+    # As earlier versions wrote it, without a checksum of its own.
+    file.write_text(json.dumps(manifest | {"checksum": ""}))
     assert verify(home).differences == [f"{home.published / entry['path']} is not what its manifest says"]
 
 
@@ -159,3 +164,73 @@ def test_sums_and_sizes(tmp_path: Path) -> None:
     described = describe(file, path="there/file", table="sweeps", rows=7)
     assert (described.path, described.table, described.rows, described.bytes) == ("there/file", "sweeps", 7, 3)
     assert described.sha256 == sha256_of(file)
+
+
+@pytest.fixture
+def whole_home(published: Shell, tmp_path: Path) -> Home:
+    """A copy to publish in, published."""
+    home = copied(published.home, tmp_path / "whole")
+    publish(home, now=NOON)
+    return home
+
+
+def in_the_middle(act: Callable[[], object]) -> Callable[[Path], str]:
+    """Hashes files; before the first one something happens to what is published."""
+    has_acted = False
+
+    def hash_file(path: Path) -> str:
+        nonlocal has_acted
+        if not has_acted:
+            has_acted = True
+            act()
+        return sha256_of(path)
+
+    return hash_file
+
+
+def test_a_publish_in_the_middle_is_no_difference(whole_home: Home) -> None:
+    before = verify(whole_home).snapshot
+    found = verify(whole_home, hash_file=in_the_middle(lambda: publish(whole_home, now=NOON)))
+    assert found.differences == []
+    assert found.snapshot > before
+
+
+def test_what_is_removed_in_the_middle_is_no_difference(whole_home: Home) -> None:
+    def publish_and_prune() -> None:
+        old = whole_home.latest_snapshot.resolve()
+        publish(whole_home, now=NOON)
+        shutil.rmtree(old)
+
+    assert verify(whole_home, hash_file=in_the_middle(publish_and_prune)).differences == []
+
+
+def test_what_changes_at_every_look_is_said_to_change(whole_home: Home) -> None:
+    def hash_file(path: Path) -> str:
+        publish(whole_home, now=NOON)
+        return sha256_of(path)
+
+    with pytest.raises(PublishedDiffers, match="run milestones verify again"):
+        verify(whole_home, hash_file=hash_file)
+
+
+def test_damage_beside_a_publish_is_still_named(home: Home) -> None:
+    file = file_of(home, KINDS[2])
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.unlink()
+    file.write_bytes(content)
+    assert [str(file)] == [line.split(" is ")[0] for line in verify(home).differences]
+
+
+@pytest.mark.parametrize("place", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_flipped_bit_in_the_manifest_is_named_or_changes_nothing(home: Home, place: float) -> None:
+    file = home.latest_snapshot.resolve() / MANIFEST_FILE
+    whole, before = file.read_bytes(), Manifest.read(home.latest_snapshot)
+    for bit in range(8):
+        content = bytearray(whole)
+        content[int(len(content) * place)] ^= 1 << bit
+        file.write_bytes(content)
+        try:
+            assert Manifest.read(home.latest_snapshot) == before
+        except PublishedDiffers as error:
+            assert MANIFEST_FILE in str(error)  # noqa: PT017 - either outcome is right

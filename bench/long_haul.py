@@ -1,0 +1,139 @@
+"""What 300 polls leave behind: `python -m bench.long_haul`. Fails when anything grows with their number.
+
+One process runs the job again and again, as Dagster does over days: each poll brings five changed milestones of
+2,000. Measured after every poll: the size of each part of the home, the time of the poll, open file descriptors. At the
+end every table is derived again, and the same data are loaded at once into an empty home, for comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.server import change
+from pipelines.disk import sizes
+from pipelines.home import Home
+from pipelines.ingest import run_ingest
+from pipelines.resources import utc_now
+from pipelines.stations import Stations
+from pipelines.sweeping import Silent
+from sandbox.app import build_app
+from sandbox.generate import generate_bodies
+from sandbox.server import running
+from sandbox.world import World
+
+POLLS = int(os.environ.get("BENCH_POLLS", "300"))
+ROWS = 2_000
+CHANGES = 5
+SEED = 1
+SHOWN = (1, 10, 30, 100, 200, 300)
+
+MAX_SHARE = 1.5
+MAX_MORE_BYTES = 64 * 1024 * 1024
+"""Of what the same data take that are loaded at once."""
+MAX_SLOWER = 1.5
+"""The median of the last fifty polls, of that of polls 10 to 60."""
+BOUNDED = ("warehouse", "published_duckdb")
+MAX_MORE_FILES = 8
+"""File descriptors at the end, more than after the tenth poll."""
+
+
+@dataclass
+class Poll:
+    """What was measured after a poll."""
+
+    number: int
+    seconds: float
+    sizes: dict[str, int]
+    descriptors: int
+
+
+@dataclass
+class Haul:
+    """All polls, and what the same data take when they are loaded at once."""
+
+    polls: list[Poll] = field(default_factory=list)
+    at_once: dict[str, int] = field(default_factory=dict)
+    rebuild_seconds: float = 0.0
+
+    def faults(self) -> list[str]:
+        """Everything that grows with the number of polls."""
+        last = self.polls[-1]
+        found = [
+            f"{part}: {last.sizes[part]:,} bytes, loaded at once {self.at_once[part]:,}"
+            for part in BOUNDED
+            if last.sizes[part] > MAX_SHARE * self.at_once[part] + MAX_MORE_BYTES
+        ]
+        begun, ended = self._seconds(10, 60), self._seconds(len(self.polls) - 50, len(self.polls))
+        if begun and ended and ended > MAX_SLOWER * begun:
+            found.append(f"polls take {ended:.2f} s, {begun:.2f} s at first")
+        first = self.polls[min(10, len(self.polls)) - 1]
+        if last.descriptors > first.descriptors + MAX_MORE_FILES:
+            found.append(f"{last.descriptors} open files, {first.descriptors} after poll {first.number}")
+        return found
+
+    def _seconds(self, first: int, last: int) -> float | None:
+        taken = [poll.seconds for poll in self.polls[max(0, first) : last]]
+        return statistics.median(taken) if taken else None
+
+
+def descriptors() -> int:
+    """Open file descriptors of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def haul(folder: Path, *, polls: int, rows: int) -> Haul:
+    """A full sweep, so many polls, a rebuild; then the same data at once."""
+    found = Haul()
+    world = World(generate_bodies(rows, SEED, utc_now()), now=utc_now)
+    with running(build_app(world)) as server:
+        os.environ |= {"KALSHI_BASE_URL": server.base_url, "KALSHI_REQUESTS_PER_SECOND": "0"}
+        home = _home(folder / "polled")
+        run_ingest(home, {}, Silent())
+        for number in range(1, polls + 1):
+            change(world, CHANGES)
+            begun = time.perf_counter()
+            run_ingest(home, {}, Silent())
+            found.polls.append(Poll(number, time.perf_counter() - begun, sizes(home), descriptors()))
+        begun = time.perf_counter()
+        Stations(home, now=utc_now).rebuild()
+        found.rebuild_seconds = time.perf_counter() - begun
+        fresh = _home(folder / "at-once")
+        run_ingest(fresh, {}, Silent())
+        found.at_once = sizes(fresh)
+    return found
+
+
+def _home(root: Path) -> Home:
+    home = Home(root)
+    home.preflight()
+    return home
+
+
+def main() -> None:
+    """Poll, measure; print a Markdown table and what grew."""
+    with tempfile.TemporaryDirectory(prefix="milestones-long-haul-") as folder:
+        found = haul(Path(folder), polls=POLLS, rows=ROWS)
+    parts = list(found.at_once)
+    print(f"{ROWS:,} milestones, {CHANGES} changes a poll; MB\n")
+    print(f"| poll | s | {' | '.join(part.replace('_', ' ') for part in parts)} | open files |")
+    print(f"| --- {'| ---: ' * (len(parts) + 2)}|")
+    for poll in found.polls:
+        if poll.number in SHOWN or poll is found.polls[-1]:
+            listed = " | ".join(f"{poll.sizes[part] / 1e6:.1f}" for part in parts)
+            print(f"| {poll.number} | {poll.seconds:.2f} | {listed} | {poll.descriptors} |")
+    print(f"| at once | | {' | '.join(f'{found.at_once[part] / 1e6:.1f}' for part in parts)} | |")
+    print(f"\nrebuild afterwards: {found.rebuild_seconds:.1f} s")
+    faults = found.faults()
+    for fault in faults:
+        print(f"- {fault}")
+    if faults:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
