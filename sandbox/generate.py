@@ -13,14 +13,16 @@ from datetime import datetime
 import msgspec
 
 from sandbox.factory import RowFactory
-from sandbox.surprises import surprises
+from sandbox.surprises import contradictions, surprises
 from schemas.api import JsonObject
 
 
 def generate(rows: int, seed: int, now: datetime) -> Iterator[JsonObject]:
     """So many milestones as the API would send them. `now` (with a time zone) parts the past from the future."""
     factory = RowFactory(seed, now)
-    return itertools.islice(itertools.chain(surprises(factory), factory.ordinary()), rows)
+    # From a factory of their own: the other rows do not depend on how many there are.
+    others = contradictions(RowFactory(f"{seed} contradictions", now))
+    return itertools.islice(itertools.chain(surprises(factory), others, factory.ordinary()), rows)
 
 
 def generate_bodies(rows: int, seed: int, now: datetime) -> Iterator[bytes]:

@@ -52,6 +52,29 @@ def surprises(factory: RowFactory) -> Iterator[JsonObject]:
         yield factory.row(type_name, category)
 
 
+def contradictions(factory: RowFactory) -> Iterator[JsonObject]:
+    """Statuses that contradict the listed times, free text, and simulated games that only their ticker gives away."""
+    ahead, ago = factory.now_seconds + 2 * HOUR, factory.now_seconds - 10 * MINUTE
+    for start, status in ((ahead, "postponed"), (ahead, "closed"), (ago, "cancelled"), (ago, "in_progress"), (ago, "")):
+        details = {**_pair(factory), "league": "NBA", "status": status}
+        yield _without(factory.row(GAME, SPORTS, start, details=details), "end_date")
+    for start, status in (
+        *(
+            (ahead, text)
+            for text in ("Event Closed   (MaxOv:0) (Bet Delay:0 seconds)", "Toss Delayed due to bad weather")
+        ),
+        (ago, "Match in Progress - Match Stable (Bet Delay:4 seconds)"),
+    ):
+        match = factory.row("cricket_match", SPORTS, start)
+        match["details"]["status"] = status
+        yield _without(match, "end_date", "source_id")
+    ticker = "SIMNFLGAME-26NOV29AB"
+    game = {**_pair(factory), "league": "NFL", "main_game_event_ticker": ticker, "status": "inprogress"}
+    yield factory.row(
+        FOOTBALL, SPORTS, ago, details=game, primary_event_tickers=[ticker], related_event_tickers=[ticker]
+    )
+
+
 def _times(factory: RowFactory) -> Iterator[JsonObject]:
     yield factory.row(RACE, "Elections", start_date=PLACEHOLDER_START, end_date=PLACEHOLDER_END)
     yield factory.row(

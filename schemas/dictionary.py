@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from schemas.functions import FUNCTIONS
 from schemas.table import Column, Table
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 from schemas.view import View
@@ -32,6 +33,14 @@ games and vanished milestones out; called as a macro, with parentheses, it takes
 `select * from live_milestones(include_simulated := true)`.
 """
 
+FUNCTIONS_HEADER = """## Functions
+
+They give for any version of a milestone what columns of `milestones` give for the newest one, for example
+`select old, new, status_group_of(new) from milestone_changes where field = 'details.status'`.
+
+| function | gives |
+| --- | --- |"""
+
 
 def dictionary(views: Sequence[View]) -> str:
     """The whole document, Markdown."""
@@ -39,6 +48,7 @@ def dictionary(views: Sequence[View]) -> str:
     contents += [f"- [`{_called(view)}`](#{view.name}): {view.question}" for view in views]
     sections = [line for part in (*map(_section, PUBLISHED_TABLES), [TYPED_TABLES, VIEWS]) for line in part]
     sections += [line for view in views for line in _view_section(view)]
+    sections += [FUNCTIONS_HEADER, *(_row(f"`{one.signature}`", one.description) for one in FUNCTIONS), ""]
     return "\n".join((HEADER, *contents, "", *sections))
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.leagues import LEAGUE_KEYS
+from schemas.statuses import STATUS_GROUPS
 from schemas.table import (
     BIGINT,
     BOOLEAN,
@@ -180,7 +182,16 @@ MILESTONES = Table(
             "details.main_game_event_ticker",
             nullable=True,
         ),
+        Column("league", TEXT, f"The first of {', '.join(LEAGUE_KEYS)} that is a text.", "details", nullable=True),
         Column("status", TEXT, "Status in details; goes stale.", "details.status", nullable=True),
+        Column(
+            "status_group",
+            TEXT,
+            f"The status as one of {', '.join(STATUS_GROUPS)}; unknown is a spelling that status_groups.csv does not "
+            "list, NULL a status that is missing or empty. As stale as the status.",
+            "details.status",
+            nullable=True,
+        ),
         Column("details", TEXT, "The whole details object as canonical JSON text.", "details"),
         Column(
             "extra",
@@ -193,7 +204,8 @@ MILESTONES = Table(
         Column(
             "is_simulated",
             BOOLEAN,
-            "A simulated game in production: a SIM...GAME ticker or a details.session_id.",
+            "A simulated game in production: a ticker SIM<league>GAME, with or without a suffix after a hyphen, or a "
+            "details.session_id.",
             "tickers, details.session_id",
         ),
         Column(
@@ -202,13 +214,24 @@ MILESTONES = Table(
             "Start or end lies on 2000-01-01 or 2000-01-02: not a date at all.",
             "start_date, end_date",
         ),
+        Column(
+            "start_is_tentative",
+            BOOLEAN,
+            "The start is not settled: it is NULL or a placeholder, or the status says so (time-tbd, postponed).",
+            "start_date, details.status",
+        ),
         CONTENT_HASH,
         FIRST_SEEN_AT,
         LAST_CHANGED_AT,
         VANISHED_AT,
     ),
     key=("milestone_id",),
-    rules=(_not_empty("milestone_id"), _not_empty("type"), CONTENT_HASH_IS_WHOLE),
+    rules=(
+        _not_empty("milestone_id"),
+        _not_empty("type"),
+        _one_of("status_group", STATUS_GROUPS),
+        CONTENT_HASH_IS_WHOLE,
+    ),
 )
 
 MILESTONE_EVENTS = Table(

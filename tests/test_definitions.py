@@ -52,6 +52,7 @@ warehouse milestone_versions_is_sound BLOCKING
 warehouse milestones_is_sound BLOCKING
 warehouse placeholders_are_few
 warehouse quarantine_is_sound BLOCKING
+warehouse statuses_are_grouped
 warehouse sweeps_is_sound BLOCKING
 warehouse volume_is_usual
 """

@@ -177,22 +177,33 @@ SIMULATED_AS: dict[str, dict[str, Any]] = {
     "a main ticker": {"details": {"main_game_event_ticker": "SIMNBAGAME"}} | NULL_ARRAYS,
     "a session": {"details": {"session_id": "212f3380"}},
     "no session": {"details": {"session_id": None}},
-    "a ticker that only holds the word": {"related_event_tickers": ["KXSIMNBAGAME", "SIMNBAGAME-26"]},
+    "a related ticker with a suffix": {"related_event_tickers": ["KX-1", "SIMNFLGAME-26NOV29AB"]},
+    "a main ticker with a suffix": {"details": {"main_game_event_ticker": "SIMUFLGAME-1"}} | NULL_ARRAYS,
+    "a ticker that only holds the word": {
+        "related_event_tickers": ["KXSIMNBAGAME", "KX-SIMNBAGAME-26", "SIMPLEGAME-1"]
+    },
 }
 
 
-def test_what_was_believed_leaves_out_what_is_simulated_and_no_more(shell: Shell) -> None:
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["versions that hold", "versions that were replaced"])
+def test_what_was_believed_leaves_out_what_is_simulated_and_no_more(shell: Shell, *, is_replaced: bool) -> None:
     shell.world.load(as_bytes(milestone(n, title=name, **SIMULATED_AS[name]) for n, name in enumerate(SIMULATED_AS)))
     shell.sweep(mode="full")
+    then = shell.clock()
+    real = shell.rows("SELECT title FROM milestones WHERE NOT is_simulated ORDER BY 1")
+    if is_replaced:
+        shell.clock.forward(hours=1)
+        for number in range(len(SIMULATED_AS)):
+            shell.world.edit_title(milestone_id(number), "Renamed")
+        shell.sweep(mode="full")
     shell.stations.publish()
-    real = published(shell, "SELECT title FROM milestones WHERE NOT is_simulated ORDER BY 1")
-    assert published(shell, f"SELECT title FROM milestones_as_of(TIMESTAMPTZ '{shell.clock()}') ORDER BY 1") == real
+    assert published(shell, f"SELECT title FROM milestones_as_of(TIMESTAMPTZ '{then}') ORDER BY 1") == real
     assert len(real) == 4
 
 
 AS_BELIEVED = """
-    milestone_id, category, type, title, start_date, end_date, source_id, main_event_ticker, status, details,
-    content_hash
+    milestone_id, category, type, title, start_date, start_is_tentative, end_date, source_id, main_event_ticker, league,
+    status, status_group, details, content_hash
 """
 
 

@@ -46,11 +46,18 @@ WORLD = [
     # The only one with both dates: a game takes two hours.
     row(OVER, "Game that is over", -5, end_date=hours(-3)),
     row(SOON, "Soon", 3, related_event_tickers=["KXEVENT-3", *SHARED]),
-    row(LATER, "Later", 30, type="esports_match", category="Esports", details={"league": "LoL"}),
+    row(LATER, "Later", 30, type="esports_match", category="Esports", details={"promotion": "LoL"}),
     row(FAR, "Far", 60),
     row(SIMULATED, "Simulated", -0.5, details={"session_id": "1"}),
     row(ATTACK, HOSTILE, 2, category="Mentions", type="one_off_milestone", details={}),
-    row(TWIN, "Twin", 5, related_event_tickers=SHARED, primary_event_tickers=[]),
+    row(
+        TWIN,
+        "Twin",
+        5,
+        details={"league": "NFL", "status": "time-tbd"},
+        related_event_tickers=SHARED,
+        primary_event_tickers=[],
+    ),
     row(REFUSED, "Refused", 1) | {"title": None},
 ]
 MOVED = row(SOON, "Soon, at another time", 3.75, related_event_tickers=["KXEVENT-3", *SHARED])

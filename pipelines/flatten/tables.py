@@ -19,6 +19,8 @@ from pipelines.records.canonical import canonical_json
 from pipelines.records.rfc3339 import parse_rfc3339, rfc3339
 from schemas.api import KNOWN_FIELDS, JsonObject, object_decoder
 from schemas.categories import category_group
+from schemas.leagues import SIMULATED_TICKER, league
+from schemas.statuses import leaves_start_open, status_group
 from schemas.table import Table
 from schemas.tables import (
     LATEST,
@@ -30,7 +32,7 @@ from schemas.tables import (
     MILESTONES,
 )
 
-_SIMULATED_TICKER = re.compile(r"SIM[A-Z]+GAME", re.ASCII)
+_SIMULATED_TICKER = re.compile(SIMULATED_TICKER)
 
 PLACEHOLDER_FROM = 946_684_800_000_000
 """2000-01-01T00:00:00Z in microseconds. Kalshi opened in 2021: nothing of its starts then."""
@@ -139,7 +141,7 @@ _OF_RECORD = tuple(name for name in MILESTONES.arrow_schema.names if name not in
 def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any, ...]:
     """The columns of `milestones` that a record alone says, in their order; `text` is its canonical JSON."""
     details = record["details"]
-    status = details.get("status")
+    status = sent if isinstance(sent := details.get("status"), str) else None
     start_date = parse_rfc3339(record["start_date"])
     end_date = parse_rfc3339(record["end_date"]) if record.get("end_date") is not None else None
     extra = {key: record[key] for key in record.keys() - KNOWN_FIELDS}
@@ -153,12 +155,15 @@ def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any
         record["notification_message"],
         record.get("source_id"),
         main_event_ticker(details),
-        status if isinstance(status, str) else None,
+        league(details),
+        status,
+        status_group(status),
         # A part of a canonical text is canonical itself.
         bytes(_parts_decoder.decode(text).details).decode(),
         canonical_json(extra).decode() if extra else None,
         is_simulated(details, [event.event_ticker for event in of_this]),
         _is_placeholder(start_date) or _is_placeholder(end_date),
+        start_date is None or _is_placeholder(start_date) or leaves_start_open(status),
     )
 
 

@@ -3,7 +3,8 @@
 A file is a comment and a table macro. The comment's first paragraph is the question that it answers, the paragraphs
 after it are rules and caveats, the last one has a line `name: meaning` for each column and parameter that means
 something of its own. A macro whose parameters all have defaults also gets a view of its name, which calls it without
-any: the view leaves simulated and vanished milestones out, through the macro they can be asked for.
+any: the view leaves simulated and vanished milestones out, through the macro they can be asked for. The functions that
+macros call are in `schemas.functions`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib import resources
 
 import duckdb
 
+from schemas.functions import FUNCTIONS
 from schemas.sql import literal, quote
 from schemas.tables import MILESTONES
 from schemas.view import Parameter, View, ViewColumn
@@ -24,6 +26,7 @@ from schemas.view import Parameter, View, ViewColumn
 COMMON_PARAMETERS = {
     "include_simulated": "Whether simulated games are in.",
     "include_vanished": "Whether milestones that have vanished are in.",
+    "include_ended": "Whether milestones of the status groups ended and off are in (closed, cancelled, postponed).",
     "at_time": "The time to take for now; what is believed today is looked at all the same (see milestones_as_of).",
 }
 COMMON_COLUMNS = {column.name: column.description for column in MILESTONES.columns}
@@ -42,6 +45,9 @@ def view_texts() -> dict[str, str]:
 
 def create_views(connection: duckdb.DuckDBPyConnection, texts: Mapping[str, str] | None = None) -> None:
     """Make them all, replacing what an older version made; each describes itself inside DuckDB."""
+    for function in FUNCTIONS:
+        for statement in function.statements:
+            connection.execute(statement)
     for name, text in (texts or view_texts()).items():
         connection.execute(text)
         view = _describe(connection, name, text)

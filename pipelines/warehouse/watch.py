@@ -12,6 +12,7 @@ import duckdb
 FRESH_WITHIN_HOURS = 24
 USUAL_VOLUME_SHARE = 0.2
 PLACEHOLDER_SHARE = 0.01
+UNKNOWN_STATUS_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,22 @@ WATCHES = (
             ), doubled AS (SELECT plain, string_agg(category_group, ' / ' ORDER BY category_group) AS groups
                            FROM spelled GROUP BY plain HAVING count(*) > 1)
             SELECT count(*) = 0, coalesce(string_agg(groups, ', ' ORDER BY groups), 'none') FROM doubled""",
+    ),
+    Watch(
+        "statuses_are_grouped",
+        f"At most {UNKNOWN_STATUS_SHARE:.0%} of the statuses of milestones that started within a day or will start "
+        "are missing from status_groups.csv.",
+        f"""WITH near AS (
+                SELECT status, status_group FROM milestones
+                WHERE start_date > now() - INTERVAL 1 DAY AND status_group IS NOT NULL AND NOT is_simulated
+            ), unknown AS (
+                SELECT status, count(*) AS milestones FROM near WHERE status_group = 'unknown'
+                GROUP BY status ORDER BY milestones DESC, status LIMIT 5
+            )
+            SELECT count(*) FILTER (status_group = 'unknown') <= {UNKNOWN_STATUS_SHARE} * count(*),
+                   count(*) FILTER (status_group = 'unknown') || ' of ' || count(*) || ' have an unknown status: '
+                   || coalesce((SELECT string_agg(status, ', ' ORDER BY milestones DESC, status) FROM unknown), 'none')
+            FROM near""",  # noqa: S608 - constants of ours
     ),
 )
 

@@ -83,7 +83,7 @@ def milestone_row(**changes: Any) -> dict[str, Any]:
 def test_every_column_of_a_milestone() -> None:
     sent = milestone(
         category="mentions",
-        details={"status": "closed", "main_game_event_ticker": "KXMAIN-1", "a": parse("1.10")},
+        details={"status": "closed", "main_game_event_ticker": "KXMAIN-1", "a": parse("1.10"), "tour": "ATP"},
         unknown={"b": 1, "a": 2},
         product_details=None,
     )
@@ -101,12 +101,15 @@ def test_every_column_of_a_milestone() -> None:
             "notification_message": "It begins",
             "source_id": "sr:sport_event:1",
             "main_event_ticker": "KXMAIN-1",
+            "league": "ATP",
             "status": "closed",
-            "details": '{"a":1.10,"main_game_event_ticker":"KXMAIN-1","status":"closed"}',
+            "status_group": "ended",
+            "details": '{"a":1.10,"main_game_event_ticker":"KXMAIN-1","status":"closed","tour":"ATP"}',
             "extra": '{"product_details":null,"unknown":{"a":2,"b":1}}',
             "last_updated_ts": 1_789_431_709_771_700,
             "is_simulated": False,
             "has_placeholder_dates": False,
+            "start_is_tentative": False,
             "content_hash": record.content_hash,
             "first_seen_at": SEEN,
             "last_changed_at": CHANGED,
@@ -188,6 +191,13 @@ def test_placeholder_dates(changes: dict[str, Any], expected: bool) -> None:
         pytest.param({}, [], False, id="nothing"),
         pytest.param({}, ["SIMNBAGAME"], True, id="basketball"),
         pytest.param({}, ["KXA-1", "SIMNCAAFGAME"], True, id="among others"),
+        pytest.param({}, ["SIMNFLGAME-26NOV29AB"], True, id="with a suffix"),
+        pytest.param({}, ["SIMUFLGAME-26NOV29-2"], True, id="with a suffix of several parts"),
+        pytest.param({}, ["SIMNFLGAME-"], True, id="with an empty suffix"),
+        pytest.param({}, ["SIMNFLGAME26NOV29"], False, id="with a suffix without hyphen"),
+        pytest.param({}, ["SIMNFLSPREAD-26NOV29AB"], False, id="no game"),
+        pytest.param({}, ["SIMPLEGAME", "SIMPLEGAME-26", "KXSIMONEGAME-26", "SIMONEGAME"], False, id="words"),
+        pytest.param({}, ["KX-SIMNBAGAME-26"], False, id="behind a hyphen"),
         pytest.param({"session_id": "x"}, ["KXA-1"], True, id="session"),
         pytest.param({}, ["SIMGAME"], False, id="no sport"),
         pytest.param({}, ["KXSIMNBAGAME"], False, id="in the middle"),
@@ -210,8 +220,27 @@ def test_simulated_by_any_of_the_three_places_of_tickers() -> None:
         {"related_event_tickers": ["SIMUFLGAME"]},
         {"primary_event_tickers": ["SIMUFLGAME"]},
         {"details": {"main_game_event_ticker": "SIMUFLGAME"}},
+        {"details": {"main_game_event_ticker": "SIMUFLGAME-26NOV29AB"}},
     ):
         assert milestone_row(**(none | place))["is_simulated"] is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, False, id="nothing says so"),
+        pytest.param({"details": {"status": "time-tbd"}}, True, id="the status"),
+        pytest.param({"details": {"status": "Toss Delayed due to bad weather"}}, True, id="free text"),
+        pytest.param({"details": {"status": "scheduled"}}, False, id="another status"),
+        pytest.param({"start_date": "0001-01-01T00:00:00Z"}, True, id="no start"),
+        pytest.param({"start_date": "2000-01-01T00:00:00Z"}, True, id="a placeholder start"),
+        pytest.param({"end_date": "2000-01-02T00:00:00Z"}, False, id="a placeholder end"),
+        pytest.param({"start_date": "2026-11-29T05:00:00Z"}, False, id="midnight in New York"),
+        pytest.param({"start_date": "2026-11-29T00:00:00Z"}, False, id="midnight in UTC"),
+    ],
+)
+def test_tentative_starts(changes: dict[str, Any], expected: bool) -> None:
+    assert milestone_row(**({"details": {}} | changes))["start_is_tentative"] is expected
 
 
 @pytest.mark.parametrize(
@@ -243,6 +272,10 @@ def test_source_ids(source_ids: Any, expected: list[tuple[str, str]]) -> None:
         pytest.param({"details": {"status": 7}}, "status", None, id="status is no text"),
         pytest.param({"details": {"status": None}}, "status", None, id="status null"),
         pytest.param({"details": {}}, "status", None, id="no status"),
+        pytest.param({"details": {}}, "status_group", None, id="no group without a status"),
+        pytest.param({"details": {"status": 7}}, "status_group", None, id="no group where the status is no text"),
+        pytest.param({"details": {"status": "P"}}, "status_group", "unknown", id="status unknown"),
+        pytest.param({"details": {}}, "league", None, id="no league"),
         pytest.param({"details": {}}, "details", "{}", id="empty details"),
         pytest.param({"category": "Chess"}, "category_group", "Chess", id="category of no group"),
         pytest.param({"category": ""}, "category_group", "", id="empty category"),
@@ -288,6 +321,8 @@ def test_recorded_milestones_make_good_rows(payloads: Path) -> None:
     assert seen["c06cc9ff-7f0d-5104-837e-4d7301fc4fa9"]["has_placeholder_dates"] is True
     assert seen["a852dcb8-dc87-4c25-8b9a-c007ca70ee2e"]["end_date"] is None
     assert seen["93ce8b69-d3db-412d-b41e-a245a271adcc"]["is_simulated"] is True
+    assert seen["93ce8b69-d3db-412d-b41e-a245a271adcc"]["league"] == "NBA"
+    assert [row["title"] for row in seen.values() if row["status_group"] == "unknown"] == []
 
 
 @settings(max_examples=25)  # validation takes 25 ms a table, few rows or many

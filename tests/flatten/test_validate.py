@@ -21,6 +21,7 @@ from tests.schemas.rows import ALL_TABLES, HASH, NOON, good_rows, to_arrow
 BAD_VALUES: dict[tuple[str, str], dict[str, Any]] = {
     ("milestones", "milestone_id_is_not_empty"): {"milestone_id": ""},
     ("milestones", "type_is_not_empty"): {"type": ""},
+    ("milestones", "status_group_is_known"): {"status_group": "over"},
     ("milestones", "content_hash_is_whole"): {"content_hash": HASH[:-1]},
     ("milestone_events", "event_ticker_is_not_empty"): {"event_ticker": ""},
     ("milestone_events", "related_position_is_not_negative"): {"related_position": -1},

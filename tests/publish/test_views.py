@@ -12,8 +12,17 @@ import pytest
 
 from pipelines.publish.views import create_views, describe_views, view_texts
 from schemas.sql import quote
+from schemas.statuses import status_group
 from schemas.table import Table
-from schemas.tables import MILESTONE_CHANGES, MILESTONE_EVENTS, MILESTONES, PUBLISHED_TABLES, QUARANTINE, SWEEPS
+from schemas.tables import (
+    MILESTONE_CHANGES,
+    MILESTONE_EVENTS,
+    MILESTONE_VERSIONS,
+    MILESTONES,
+    PUBLISHED_TABLES,
+    QUARANTINE,
+    SWEEPS,
+)
 from tests.schemas.rows import good_rows
 from tests.support import NOON
 
@@ -53,6 +62,8 @@ class Database:
             "last_updated_ts": after(hours=-1),
             "is_simulated": False,
             "has_placeholder_dates": False,
+            "start_is_tentative": False,
+            "status_group": status_group(fields.get("status")),
             "content_hash": "0" * 32,
             "first_seen_at": NOON,
             "last_changed_at": NOON,
@@ -156,7 +167,7 @@ def test_simulated_and_vanished_ones_are_left_out_unless_asked_for(database: Dat
 
 
 def test_what_starts_next(database: Database) -> None:
-    database.milestone("later", after(days=400), details='{"league":"NFL"}')
+    database.milestone("later", after(days=400), league="NFL")
     database.milestone("now", NOON)
     database.milestone("past", after(seconds=-1))
     database.milestone("none", None)
@@ -201,6 +212,69 @@ def test_without_at_time_it_is_now(database: Database) -> None:
 def test_no_default_is_a_time_that_passes(database: Database, name: str) -> None:
     (view,) = [one for one in describe_views(database.connection) if one.name == name]
     assert {parameter.default for parameter in view.parameters} <= {None, "NULL", "false"}
+
+
+# What a status says
+
+ALL_STATUSES = {
+    "none": None,
+    "scheduled": "Match Scheduled - Pre Match Service",
+    "live": "live",
+    "unknown": "P",
+    "ended": "Event Closed   (MaxOv:0)",
+    "cancelled": "cancelled",
+    "postponed": "postponed",
+}
+NOT_OVER = {"none", "scheduled", "live", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("name", "hours"),
+    [("upcoming_milestones", 1), ("milestones_starting_within", 1), ("live_milestones", -1)],
+)
+def test_what_has_ended_or_is_off_is_left_out_unless_asked_for(database: Database, name: str, hours: float) -> None:
+    for milestone_id, status in ALL_STATUSES.items():
+        database.milestone(milestone_id, after(hours=hours), status=status)
+    given = f"24, {AT}" if name == "milestones_starting_within" else AT
+    assert set(database.ids(f"{name}({given})")) == NOT_OVER
+    assert set(database.ids(f"{name}({given}, include_ended := true)")) == ALL_STATUSES.keys()
+    groups = dict(database.rows(f"SELECT milestone_id, status_group FROM {name}({given}, include_ended := true)"))
+    assert groups == {milestone_id: status_group(status) for milestone_id, status in ALL_STATUSES.items()}
+
+
+STARTS = {
+    "upcoming_milestones": f"upcoming_milestones({AT}) WHERE milestone_id = 'open'",
+    "milestones_starting_within": f"milestones_starting_within(24, {AT}) WHERE milestone_id = 'open'",
+    "live_milestones": f"live_milestones({AT}) WHERE milestone_id = 'begun'",
+    "event_starts": "event_starts WHERE event_ticker = 'KX-OPEN'",
+    "shared_events": "shared_events WHERE event_ticker = 'KX-SHARED'",
+    "reschedules": "reschedules WHERE milestone_id = 'open'",
+    "milestones_as_of": "milestones_as_of(TIMESTAMPTZ '3000-01-01 00:00:00+00') WHERE milestone_id = 'open'",
+}
+
+
+def test_every_view_that_shows_a_start_says_whether_it_is_tentative(database: Database) -> None:
+    views = describe_views(database.connection)
+    shown = {
+        view.name for view in views if any("start" in c.name and c.sql_type == "TIMESTAMPTZ" for c in view.columns)
+    }
+    assert shown == STARTS.keys()
+
+
+@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize("is_tentative", [True, False])
+def test_a_tentative_start(database: Database, name: str, *, is_tentative: bool) -> None:
+    database.milestone("open", after(hours=1), start_is_tentative=is_tentative)
+    database.milestone("begun", after(hours=-1), start_is_tentative=is_tentative)
+    database.milestone("settled", after(hours=2))
+    for ticker, milestone_id in (("KX-OPEN", "open"), ("KX-SHARED", "open"), ("KX-SHARED", "settled")):
+        database.event(ticker, milestone_id)
+    change: dict[str, Any] = {"version": 2, "position": 1, "field": "start_date", "seen_at": NOON}
+    database.add(MILESTONE_CHANGES, milestone_id="open", **change, new="2026-11-24T13:00:00Z")
+    database.add(
+        MILESTONE_VERSIONS, milestone_id="open", version=1, content_hash="0", valid_from=NOON, sweep_id="1", record="{}"
+    )
+    assert database.rows(f"SELECT start_is_tentative FROM {STARTS[name]}") == [(is_tentative,)]
 
 
 # live_milestones
@@ -316,6 +390,7 @@ def test_the_best_start_of_an_event(
         "latest_start": last,
         "spread": last - first if first and last else None,
         "has_placeholder_dates": starts_at == PLACEHOLDER,
+        "start_is_tentative": False,
     }
 
 
@@ -336,10 +411,10 @@ def test_events_that_several_milestones_share(database: Database) -> None:
         for milestone_id in milestone_ids.split():
             database.event(ticker, milestone_id)
     assert database.rows("SELECT * FROM shared_events") == [
-        ("MANY", 4, ["placeholder", "b", "a", "c"], moment(1), moment(5), timedelta(hours=4), True),
-        ("AGREE", 2, ["a", "c"], moment(5), moment(5), timedelta(), False),
-        ("DIFFER", 2, ["b", "a"], moment(1), moment(5), timedelta(hours=4), True),
-        ("UNKNOWN", 2, ["a", "d"], moment(5), moment(5), timedelta(), False),
+        ("MANY", 4, ["placeholder", "b", "a", "c"], moment(1), moment(5), timedelta(hours=4), True, False),
+        ("AGREE", 2, ["a", "c"], moment(5), moment(5), timedelta(), False, False),
+        ("DIFFER", 2, ["b", "a"], moment(1), moment(5), timedelta(hours=4), True, False),
+        ("UNKNOWN", 2, ["a", "d"], moment(5), moment(5), timedelta(), False, False),
     ]
     assert database.rows(
         "SELECT milestones FROM shared_events(include_vanished := true) WHERE event_ticker LIKE 'WITH%'"
@@ -377,6 +452,7 @@ FAULTY: dict[str, tuple[float | str | None, dict[str, Any]]] = {
     "end_before_start": (2, {"end_date": after(hours=1)}),
     "no_end_long_after_start": (-7 * 24 - 1, {}),
     "stale_status": (-1, {"status": "live", "end_date": after(seconds=-1)}),
+    "unknown_status": (1, {"status": "P"}),
     "no_event_tickers": (1, {}),
     "primary_not_related": (1, {}),
     "main_not_listed": (1, {}),
@@ -385,6 +461,7 @@ FAULTY: dict[str, tuple[float | str | None, dict[str, Any]]] = {
     "no_last_updated_ts": (1, {"last_updated_ts": None}),
     "updated_in_future": (1, {"last_updated_ts": after(seconds=1)}),
     "simulated": (1, {"is_simulated": True}),
+    "maybe_simulated": (1, {}),
 }
 ROLES = {"no_event_tickers": None, "primary_not_related": "primary", "main_not_listed": "main"}
 
@@ -396,7 +473,7 @@ def test_a_fault_is_counted_by_its_rule_alone(database: Database, rule: str) -> 
         database.milestone(milestone_id, moment(start), **fields)
         role = ROLES.get(rule, "related")
         if role:
-            database.event("KX-1", milestone_id, role)
+            database.event("SIMCHESSGAME-26" if rule == "maybe_simulated" else "KX-1", milestone_id, role)
         if rule == "main_not_listed":
             database.event("KX-2", milestone_id, "related")
     for number in range(6):
@@ -424,6 +501,8 @@ STALE = {
     "live, ended": (-2, "inprogress", after(hours=-1), True),
     "live, ends later": (-2, "inprogress", after(hours=1), False),
     "unknown": (-25, "P", None, False),
+    "another spelling, long started": (-25, "Toss Pending   (Bet Delay:5 seconds)", None, True),
+    "off, long started": (-25, "postponed", None, False),
     "none": (-25, None, None, False),
 }
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from sandbox.census import CENSUS, CENSUS_ROWS
-from sandbox.details import STATUSES
+from sandbox.details import CRICKET_STATUSES, RARE_STATUSES, STATUSES
 from sandbox.generate import generate, generate_bodies
 from sandbox.kinds import KINDS
 from sandbox.rfc3339 import format_micros, micros_of, parse_micros
@@ -135,6 +135,8 @@ def _season(row: Row) -> Row:
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 OLD = timedelta(days=30)
 
+FREE_TEXTS = [CRICKET_STATUSES[status] for status in ("time-tbd", "live", "complete")]
+
 SURPRISES: dict[str, Callable[[Row], bool]] = {
     "zero time": lambda row: row["last_updated_ts"] == "0001-01-01T00:00:00Z",
     "placeholder dates": lambda row: row["start_date"][:10] == "2000-01-01" and row["end_date"][:10] == "2000-01-02",
@@ -175,7 +177,13 @@ SURPRISES: dict[str, Callable[[Row], bool]] = {
     ),
     "empty details": lambda row: row["details"] == {},
     "stale status": lambda row: _status("scheduled")(row) and row["start_date"] < format_micros(micros_of(NOW - OLD)),
-    **{f"status {status}": _status(status) for status in STATUSES},
+    **{f"status {status!r}": _status(status) for status in (*STATUSES, *RARE_STATUSES)},
+    **{f"free text {text}": _status(text) for text in FREE_TEXTS},
+    "a promotion instead of a league": lambda row: row["details"].get("promotion") == "UFC",
+    "closed before its start": lambda row: _status("closed")(row) and row["start_date"] > NOW_TEXT,
+    "simulated by a ticker with a suffix alone": lambda row: (
+        row["primary_event_tickers"] == ["SIMNFLGAME-26NOV29AB"] and "session_id" not in row["details"]
+    ),
     **{f"{kind} in {category}": _cell(kind, category) for kind, category in CENSUS},
     "starts within the day": _starts_in(timedelta(), timedelta(hours=24)),
     "live now": lambda row: _starts_in(timedelta(hours=-3), timedelta())(row) and "session_id" not in row["details"],

@@ -8,8 +8,8 @@ from schemas.tables import KINDS, PUBLISHED_TABLES
 
 INTERFACE = {
     "milestones": "milestone_id category category_group type title start_date end_date notification_message source_id "
-    "main_event_ticker status details extra last_updated_ts is_simulated has_placeholder_dates content_hash "
-    "first_seen_at last_changed_at vanished_at",
+    "main_event_ticker league status status_group details extra last_updated_ts is_simulated has_placeholder_dates "
+    "start_is_tentative content_hash first_seen_at last_changed_at vanished_at",
     "milestone_events": "milestone_id event_ticker is_related is_primary is_main related_position primary_position",
     "milestone_sources": "milestone_id provider provider_id",
     "milestone_entities": "milestone_id role position entity_id",

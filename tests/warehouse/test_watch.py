@@ -15,8 +15,9 @@ FULL = "'full', 'loaded', now(), now(), '{}'"
 
 USUAL = [
     f"""INSERT INTO milestones ({MILESTONE}, last_updated_ts, is_simulated, has_placeholder_dates, first_seen_at,
-        last_changed_at) SELECT range::VARCHAR, 'Sports', 'Sports', 't', 't', '', '{{}}', 'h', now(), false, false,
-        now(), now() FROM range(200)""",
+        last_changed_at, start_date, start_is_tentative, status, status_group)
+        SELECT range::VARCHAR, 'Sports', 'Sports', 't', 't', '', '{{}}', 'h', now(), false, false, now(), now(), now(),
+               false, 'closed', 'ended' FROM range(200)""",
     f"""INSERT INTO sweeps SELECT range::VARCHAR, {FULL}, 1, 200, 0, 0, 200, 0, 0, 0, 1, 0, 0, 1, NULL, true, NULL
         FROM range(6)""",
 ]
@@ -24,6 +25,8 @@ UNUSUAL = {
     "data_is_fresh": "UPDATE milestones SET last_updated_ts = now() - INTERVAL 25 HOUR",
     "volume_is_usual": "UPDATE sweeps SET records = 150 WHERE sweep_id = '5'",
     "placeholders_are_few": "UPDATE milestones SET has_placeholder_dates = true WHERE milestone_id::INT < 3",
+    "statuses_are_grouped": """UPDATE milestones SET status = 'Innings Break', status_group = 'unknown'
+        WHERE milestone_id::INT < 11""",
     "categories_are_grouped": "UPDATE milestones SET category_group = 'sports' WHERE milestone_id = '7'",
 }
 
@@ -51,3 +54,31 @@ def test_a_watch_passes_and_fails(watch: Watch, connection: duckdb.DuckDBPyConne
 @pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
 def test_an_empty_warehouse_breaks_no_watch(watch: Watch, connection: duckdb.DuckDBPyConnection) -> None:
     assert look(connection, watch).passed == (watch.name != "data_is_fresh")
+
+
+UNKNOWN = "status = 'Innings Break', status_group = 'unknown' WHERE milestone_id::INT < 50"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"start_date = now() - INTERVAL 25 HOUR, {UNKNOWN}",
+        f"is_simulated = true, {UNKNOWN}",
+        "status = NULL, status_group = NULL WHERE milestone_id::INT > 9",
+        "status = 'P', status_group = 'unknown' WHERE milestone_id::INT < 10",
+    ],
+    ids=["started long ago", "simulated", "no status", "few"],
+)
+def test_statuses_that_call_for_no_look(connection: duckdb.DuckDBPyConnection, change: str) -> None:
+    for statement in (*USUAL, f"UPDATE milestones SET {change}"):
+        connection.execute(statement)
+    (watch,) = [one for one in WATCHES if one.name == "statuses_are_grouped"]
+    assert look(connection, watch).passed
+
+
+def test_unknown_statuses_are_named_the_most_frequent_first(connection: duckdb.DuckDBPyConnection) -> None:
+    for statement in (*USUAL, f"UPDATE milestones SET {UNKNOWN}"):
+        connection.execute(statement)
+    connection.execute("UPDATE milestones SET status = 'P' WHERE milestone_id::INT < 3")
+    (watch,) = [one for one in WATCHES if one.name == "statuses_are_grouped"]
+    assert look(connection, watch).figures == "50 of 200 have an unknown status: Innings Break, P"

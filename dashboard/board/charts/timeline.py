@@ -166,7 +166,7 @@ def _bar(happening: Happening, window: Window, look: Look, *, top: float, height
         "type": happening.type,
         "league": happening.league or "–",
         "title": happening.title,
-        "start": in_both(happening.starts_at, look.zone),
+        "start": f"{in_both(happening.starts_at, look.zone)}{' (tentative)' if happening.start_is_tentative else ''}",
         "ends": f"{in_both(happening.ends_at, look.zone)}{' (a guess)' if happening.end_is_guessed else ''}",
         "lasts": f"{'about ' if happening.end_is_guessed else ''}{length}",
         "state": "live" if happening.is_live else relative(happening.starts_at, window.now),

@@ -154,6 +154,13 @@ def _best_start(ticker: str, look: Look) -> None:
                     color="orange",
                     help="The only start there is is a placeholder, no date at all.",
                 )
+            elif best.start_is_tentative:
+                st.badge(
+                    "tentative",
+                    icon=":material/event_repeat:",
+                    color="orange",
+                    help="This start is not settled: the milestone's status says that it may still move.",
+                )
             if best.spread:
                 st.badge(
                     f"starts {span(best.spread)} apart",
@@ -206,9 +213,12 @@ def _milestones(found: Sequence[events.EventMilestone], look: Look) -> None:
             "Role": [milestone.role for milestone in found],
             "Milestone": [milestone.title for milestone in found],
             **parts.times("Start", [milestone.start_date for milestone in found], look.zone),
+            "Start tentative": [milestone.start_is_tentative for milestone in found],
             **parts.times("End", [milestone.end_date for milestone in found], look.zone),
             "Type": [milestone.type for milestone in found],
+            "League": [milestone.league for milestone in found],
             "Category": [milestone.category_group for milestone in found],
+            "Status group": [milestone.status_group for milestone in found],
             "Status": [milestone.status for milestone in found],
             "Simulated": [milestone.is_simulated for milestone in found],
             "Vanished UTC": [milestone.vanished_at for milestone in found],

@@ -25,6 +25,7 @@ class EventStart:
     latest_start: datetime | None
     spread: timedelta | None
     has_placeholder_dates: bool
+    start_is_tentative: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,11 @@ class EventMilestone:
     type: str
     title: str
     start_date: datetime | None
+    start_is_tentative: bool
     end_date: datetime | None
+    league: str | None
     status: str | None
+    status_group: str | None
     is_simulated: bool
     vanished_at: datetime | None
 
@@ -79,13 +83,14 @@ class Moved:
 
 EVENT_START = """
     SELECT event_ticker, starts_at, basis, title, type, milestones, is_ambiguous, earliest_start, latest_start, spread,
-           has_placeholder_dates
+           has_placeholder_dates, start_is_tentative
     FROM event_starts WHERE event_ticker = $ticker
 """
 
 EVENT_MILESTONES = """
     SELECT milestone_id, CASE WHEN is_main THEN 'main' WHEN is_primary THEN 'primary' ELSE 'related' END AS role,
-           category_group, type, title, start_date, end_date, status, is_simulated, vanished_at
+           category_group, type, title, start_date, start_is_tentative, end_date, league, status, status_group,
+           is_simulated, vanished_at
     FROM milestone_events JOIN milestones USING (milestone_id)
     WHERE event_ticker = $ticker
     ORDER BY is_main DESC, is_primary DESC, start_date, milestone_id

@@ -21,8 +21,10 @@ class Happening:
     title: str
     league: str | None
     status: str | None
+    status_group: str | None
     main_event_ticker: str | None
     starts_at: datetime
+    start_is_tentative: bool
     ends_at: datetime
     end_is_guessed: bool
     is_live: bool
@@ -33,11 +35,12 @@ HAPPENINGS = """
         SELECT type, median(end_date - start_date) AS usual FROM milestones
         WHERE NOT is_simulated AND NOT has_placeholder_dates AND end_date > start_date GROUP BY type
     )
-    SELECT milestone_id, category_group, type, title, league, status, main_event_ticker, start_date AS starts_at,
-           ends_at, end_is_guessed, true AS is_live
+    SELECT milestone_id, category_group, type, title, league, status, status_group, main_event_ticker,
+           start_date AS starts_at, start_is_tentative, ends_at, end_is_guessed, true AS is_live
     FROM live_milestones
     UNION ALL BY NAME
-    SELECT milestone_id, category_group, type, title, league, status, main_event_ticker, start_date AS starts_at,
+    SELECT milestone_id, category_group, type, title, league, status, status_group, main_event_ticker,
+           start_date AS starts_at, start_is_tentative,
            CASE WHEN end_date > start_date THEN end_date
                 ELSE start_date + coalesce(usual, INTERVAL 3 HOUR) END AS ends_at,
            NOT coalesce(end_date > start_date, false) AS end_is_guessed, false AS is_live

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -39,8 +40,10 @@ def happening(start: float, length: float = 2, *, kind: str = "football_game", g
         title=f"at {start}",
         league=None,
         status=None,
+        status_group=None,
         main_event_ticker=None,
         starts_at=at(start),
+        start_is_tentative=False,
         ends_at=at(start + length),
         end_is_guessed=False,
         is_live=start <= 0,
@@ -61,6 +64,12 @@ def happening(start: float, length: float = 2, *, kind: str = "football_game", g
 )
 def test_lanes(spans: Sequence[tuple[float, float]], expected: list[int]) -> None:
     assert lanes([(at(start), at(end)) for start, end in spans]) == expected
+
+
+def test_a_tentative_start_is_marked() -> None:
+    settled = happening(1)
+    (bar, marked) = layout([settled, replace(settled, start_is_tentative=True)], WINDOW, LOOK).bars
+    assert marked["start"] == f"{bar['start']} (tentative)"
 
 
 def test_no_two_bars_of_a_lane_overlap() -> None:

@@ -25,6 +25,18 @@ def test_best_start(
     assert (best.basis, best.starts_at, best.milestones) == (basis, NOW + timedelta(hours=ahead), milestones)
 
 
+def test_a_start_that_is_tentative(connection: duckdb.DuckDBPyConnection) -> None:
+    twin, soon = (events.event_start(connection, ticker) for ticker in ("KXSHARED", "KXEVENT-3"))
+    assert twin is not None
+    assert soon is not None
+    found = {one.title: one for one in events.event_milestones(connection, "KXSHARED")}
+    assert (found["Twin"].league, found["Twin"].status, found["Twin"].status_group) == ("NFL", "time-tbd", "scheduled")
+    assert found["Twin"].start_is_tentative
+    # The best start of the event is the other milestone's.
+    assert not twin.start_is_tentative
+    assert not soon.start_is_tentative
+
+
 def test_starts_that_disagree(connection: duckdb.DuckDBPyConnection) -> None:
     best = events.event_start(connection, "KXSHARED")
     assert best is not None

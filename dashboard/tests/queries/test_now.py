@@ -36,6 +36,12 @@ def test_an_absent_end_is_guessed_from_the_type(connection: duckdb.DuckDBPyConne
     assert ends["Later"] == (timedelta(hours=3), True)
 
 
+def test_what_is_known_of_status_and_league(connection: duckdb.DuckDBPyConnection) -> None:
+    found = {h.title: (h.league, h.status, h.status_group, h.start_is_tentative) for h in happenings(connection, 48)}
+    assert found["Twin"] == ("NFL", "time-tbd", "scheduled", True)
+    assert found["Later"] == ("LoL", None, None, False)
+
+
 def test_times_are_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
     assert happenings(connection, 48)[0].starts_at == NOW - timedelta(hours=1)
     assert happenings(connection, 48)[0].starts_at.utcoffset() == timedelta(0)

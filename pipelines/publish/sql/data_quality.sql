@@ -10,7 +10,7 @@
 -- example: The smallest id of a milestone that breaks it; NULL where none does.
 CREATE OR REPLACE MACRO data_quality(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
 WITH kept AS (
-    SELECT milestone_id, category, category_group, title, start_date, end_date, status, last_updated_ts, is_simulated,
+    SELECT milestone_id, category, category_group, title, start_date, end_date, status_group, last_updated_ts, is_simulated,
            has_placeholder_dates, coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS present
     FROM milestones
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
@@ -26,7 +26,8 @@ WITH kept AS (
     ('no_start', 'there is no start'),
     ('end_before_start', 'the end lies before the start'),
     ('no_end_long_after_start', 'no end is known 7 days after the start'),
-    ('stale_status', 'the status says that it is to come or live, 24 hours after its start or after its end'),
+    ('stale_status', 'the status group is scheduled or live, 24 hours after the start or after the end'),
+    ('unknown_status', 'the status is spelled in a way that status_groups.csv does not list'),
     ('no_event_tickers', 'both arrays of event tickers are empty'),
     ('primary_not_related', 'a primary event ticker is missing from the related ones'),
     ('main_not_listed', 'the main event ticker is in neither array'),
@@ -34,7 +35,8 @@ WITH kept AS (
     ('empty_title', 'the title is empty'),
     ('no_last_updated_ts', 'last_updated_ts is the zero time: only full sweeps see its changes'),
     ('updated_in_future', 'last_updated_ts lies after now'),
-    ('simulated', 'a simulated game in production')
+    ('simulated', 'a simulated game in production'),
+    ('maybe_simulated', 'an event ticker looks like a simulated game of a league that is not known to be simulated')
 ), broken AS (
     SELECT 'placeholder_dates' AS rule, milestone_id FROM kept WHERE has_placeholder_dates
     UNION ALL SELECT 'no_start', milestone_id FROM kept WHERE start_date IS NULL
@@ -42,8 +44,9 @@ WITH kept AS (
     UNION ALL SELECT 'no_end_long_after_start', milestone_id FROM kept
         WHERE end_date IS NULL AND start_date < present - INTERVAL 7 DAY
     UNION ALL SELECT 'stale_status', milestone_id FROM kept
-        WHERE status IN ('scheduled', 'created', 'time-tbd', 'not_started', 'inprogress', 'live')
+        WHERE status_group IN ('scheduled', 'live')
           AND (start_date < present - INTERVAL 24 HOUR OR end_date < present)
+    UNION ALL SELECT 'unknown_status', milestone_id FROM kept WHERE status_group = 'unknown'
     UNION ALL SELECT 'no_event_tickers', kept.milestone_id FROM kept LEFT JOIN events USING (milestone_id)
         WHERE is_listed IS NOT true
     UNION ALL SELECT 'primary_not_related', milestone_id FROM kept JOIN events USING (milestone_id)
@@ -55,6 +58,9 @@ WITH kept AS (
     UNION ALL SELECT 'updated_in_future', milestone_id FROM kept WHERE last_updated_ts > present
     UNION ALL SELECT 'simulated', milestone_id FROM milestones
         WHERE is_simulated AND (include_vanished OR vanished_at IS NULL)
+    UNION ALL SELECT DISTINCT 'maybe_simulated', milestone_id FROM kept JOIN milestone_events USING (milestone_id)
+        WHERE NOT is_simulated AND starts_with(event_ticker, 'SIM')
+          AND regexp_full_match(event_ticker, 'SIM[A-Z]+GAME(-.*)?', 's')
 ), totals AS (
     SELECT count(*) AS everything, count(*) FILTER (include_simulated OR NOT is_simulated) AS looked_at
     FROM milestones

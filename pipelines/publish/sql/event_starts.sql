@@ -16,6 +16,7 @@
 -- latest_start: The latest start of all its milestones, UTC.
 -- spread: latest_start minus earliest_start.
 -- has_placeholder_dates: starts_at is a placeholder: nothing better is known.
+-- start_is_tentative: starts_at is not settled: there is none, it is a placeholder, or that milestone's status says so.
 CREATE OR REPLACE MACRO event_starts(include_simulated := false, include_vanished := false) AS TABLE
 WITH kept AS (
     SELECT milestone_id, epoch_us(start_date) AS start_us,
@@ -50,5 +51,5 @@ SELECT event_ticker, start_date AS starts_at, (['main', 'primary', 'related'])[(
        coalesce(make_timestamptz(earliest_us), start_date) AS earliest_start,
        coalesce(make_timestamptz(latest_us), start_date) AS latest_start,
        latest_start - earliest_start AS spread,
-       rank BETWEEN 4 AND 6 AS has_placeholder_dates
+       rank BETWEEN 4 AND 6 AS has_placeholder_dates, start_is_tentative
 FROM chosen JOIN milestones USING (milestone_id);

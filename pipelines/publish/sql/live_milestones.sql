@@ -2,23 +2,23 @@
 --
 -- Rule: start_date <= now < ends_at. Where no end after the start is known, ends_at is a guess: the start and the median
 -- duration of the milestones of its type that have both dates; 3 hours where the type has none.
--- Caveat: a guess is a guess (end_is_guessed). status is not asked, since it goes stale: a game that ended early may
--- stand here as closed until its end comes in.
+-- A milestone whose status group is ended or off is left out; no other status hides one or brings one in, since statuses go
+-- stale: a game that has begun may still be scheduled, one that is over may stay live.
+-- Caveat: a guess is a guess (end_is_guessed).
 --
 -- end_date: End, UTC; NULL when there is none, or none after the start.
--- league: details.league, where there is one.
 -- ends_at: end_date, or the guess where that is NULL, UTC.
 -- end_is_guessed: ends_at is a guess.
-CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
+CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
 WITH durations AS (
     SELECT type, to_microseconds(CAST(median(epoch_us(end_date) - epoch_us(start_date)) AS BIGINT)) AS usual
     FROM milestones
     WHERE end_date > start_date AND NOT has_placeholder_dates AND NOT is_simulated
     GROUP BY type
 ), started AS (
-    SELECT milestone_id, category, category_group, milestones.type, title, start_date,
+    SELECT milestone_id, category, category_group, milestones.type, title, start_date, start_is_tentative,
            CASE WHEN end_date > start_date THEN end_date END AS end_date,
-           status, main_event_ticker, details, is_simulated, vanished_at, last_updated_ts,
+           status, status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts,
            coalesce(
                CASE WHEN end_date > start_date THEN end_date END, start_date + coalesce(usual, INTERVAL 3 HOUR)
            ) AS ends_at
@@ -26,10 +26,10 @@ WITH durations AS (
     WHERE start_date <= coalesce(CAST(at_time AS TIMESTAMPTZ), now())
       AND start_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00'
       AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
+      AND (include_ended OR status_group IS NULL OR status_group NOT IN ('ended', 'off'))
 )
-SELECT milestone_id, category, category_group, type, title, start_date, end_date, status, main_event_ticker,
-       details ->> '$.league' AS league, is_simulated, vanished_at, last_updated_ts,
-       ends_at, end_date IS NULL AS end_is_guessed
+SELECT milestone_id, category, category_group, type, title, start_date, start_is_tentative, end_date, status,
+       status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts, ends_at, end_date IS NULL AS end_is_guessed
 FROM started
 WHERE ends_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
 ORDER BY start_date DESC, milestone_id;

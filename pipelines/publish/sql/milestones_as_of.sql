@@ -9,21 +9,33 @@
 -- valid_to: When it ceased to hold, UTC; NULL while it holds.
 CREATE OR REPLACE MACRO milestones_as_of(ts, include_simulated := false) AS TABLE
 -- What was believed then and still is stands in milestones, taken apart already: no JSON is read for it.
-SELECT milestone_id, version, category, type, title, start_date, end_date, source_id, main_event_ticker, status, details,
-       valid_from, valid_to, versions.content_hash
+SELECT milestone_id, version, category, type, title, start_date, start_is_tentative, end_date, source_id,
+       main_event_ticker, league, status, status_group, details, valid_from, valid_to, versions.content_hash
 FROM milestone_versions AS versions JOIN milestones USING (milestone_id)
 WHERE valid_to IS NULL AND valid_from <= CAST(ts AS TIMESTAMPTZ) AND (include_simulated OR NOT is_simulated)
 UNION ALL
-SELECT milestone_id, version, record ->> '$.category', record ->> '$.type', record ->> '$.title',
-       nullif(TRY_CAST(upper(record ->> '$.start_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00'),
-       nullif(TRY_CAST(upper(record ->> '$.end_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00'),
-       record ->> '$.source_id', record ->> '$.details.main_game_event_ticker', record ->> '$.details.status',
-       CAST(record -> '$.details' AS VARCHAR), valid_from, valid_to, content_hash
-FROM milestone_versions
-WHERE valid_to > CAST(ts AS TIMESTAMPTZ) AND valid_from <= CAST(ts AS TIMESTAMPTZ)
-  AND (include_simulated
-       OR ((record ->> '$.details.session_id') IS NULL
-           -- IS NOT true: arrays that came as null and main tickers that are not there match nothing.
-           AND regexp_matches(record ->> '$.related_event_tickers', '"SIM[A-Z]+GAME"') IS NOT true
-           AND regexp_matches(record ->> '$.primary_event_tickers', '"SIM[A-Z]+GAME"') IS NOT true
-           AND regexp_full_match(record ->> '$.details.main_game_event_ticker', 'SIM[A-Z]+GAME') IS NOT true));
+SELECT milestone_id, version, category, type, title, start_date,
+       start_date IS NULL OR status_leaves_start_open(status)
+           OR (start_date >= TIMESTAMPTZ '2000-01-01 00:00:00+00' AND start_date < TIMESTAMPTZ '2000-01-03 00:00:00+00'),
+       end_date, source_id, main_event_ticker, league_of(details), status, status_group_of(status),
+       CAST(details AS VARCHAR), valid_from, valid_to, content_hash
+FROM (
+    SELECT milestone_id, version, valid_from, valid_to, content_hash,
+           record ->> '$.category' AS category, record ->> '$.type' AS type, record ->> '$.title' AS title,
+           nullif(TRY_CAST(upper(record ->> '$.start_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00')
+               AS start_date,
+           nullif(TRY_CAST(upper(record ->> '$.end_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00')
+               AS end_date,
+           record ->> '$.source_id' AS source_id,
+           CASE WHEN json_type(record, '$.details.main_game_event_ticker') = 'VARCHAR'
+                THEN nullif(record ->> '$.details.main_game_event_ticker', '') END AS main_event_ticker,
+           CASE WHEN json_type(record, '$.details.status') = 'VARCHAR' THEN record ->> '$.details.status' END AS status,
+           record -> '$.details' AS details
+    FROM milestone_versions
+    WHERE valid_to > CAST(ts AS TIMESTAMPTZ) AND valid_from <= CAST(ts AS TIMESTAMPTZ)
+      AND (include_simulated
+           OR NOT ((record ->> '$.details.session_id') IS NOT NULL
+                   OR names_simulated_game(record -> '$.related_event_tickers')
+                   OR names_simulated_game(record -> '$.primary_event_tickers')
+                   OR names_simulated_game(record -> '$.details.main_game_event_ticker')))
+);

@@ -5,12 +5,12 @@
 --
 -- hours: How many hours ahead to look; 0.5 is half an hour.
 -- end_date: Planned end, UTC; NULL when there is none, or none after the start.
--- league: details.league, where there is one.
 -- starts_in: How long until it starts.
-CREATE OR REPLACE MACRO milestones_starting_within(hours, include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
+CREATE OR REPLACE MACRO milestones_starting_within(hours, include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
 SELECT *
 FROM upcoming_milestones(
-    include_simulated := include_simulated, include_vanished := include_vanished, at_time := at_time
+    include_simulated := include_simulated, include_vanished := include_vanished, include_ended := include_ended,
+    at_time := at_time
 )
 WHERE start_date <= coalesce(CAST(at_time AS TIMESTAMPTZ), now()) + to_microseconds(CAST(hours * 3600000000 AS BIGINT))
 ORDER BY start_date, milestone_id;

@@ -10,12 +10,13 @@
 -- notice: How far ahead the old start still was; negative when it had passed.
 -- seen_at: When it was first seen, UTC.
 -- version: The version that brought it.
+-- start_is_tentative: The start listed today is not settled: it may move again.
 CREATE OR REPLACE MACRO reschedules(include_simulated := false, include_vanished := false) AS TABLE
 SELECT changes.milestone_id, milestones.type, milestones.title,
        CAST(changes.old AS TIMESTAMPTZ) AS old_start, CAST(changes.new AS TIMESTAMPTZ) AS new_start,
        CAST(changes.new AS TIMESTAMPTZ) - CAST(changes.old AS TIMESTAMPTZ) AS shift,
        CAST(changes.old AS TIMESTAMPTZ) - changes.seen_at AS notice,
-       changes.seen_at, changes.version
+       changes.seen_at, changes.version, milestones.start_is_tentative
 FROM milestone_changes AS changes
 JOIN milestones USING (milestone_id)
 WHERE changes.field = 'start_date'

@@ -11,9 +11,10 @@
 -- last_start: The latest start, UTC.
 -- spread: last_start minus first_start.
 -- starts_differ: There is more than one start.
+-- start_is_tentative: At least one of its milestones has a start that is not settled.
 CREATE OR REPLACE MACRO shared_events(include_simulated := false, include_vanished := false) AS TABLE
 WITH kept AS (
-    SELECT milestone_id, start_date,
+    SELECT milestone_id, start_date, start_is_tentative,
            CASE WHEN start_date < TIMESTAMPTZ '2000-01-01 00:00:00+00'
                   OR start_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00' THEN start_date END AS real_start
     FROM milestones
@@ -21,7 +22,7 @@ WITH kept AS (
 ), grouped AS (
     SELECT event_ticker, count(*) AS milestones, list(milestone_id ORDER BY start_date, milestone_id) AS milestone_ids,
            coalesce(min(real_start), min(start_date)) AS first_start,
-           coalesce(max(real_start), max(start_date)) AS last_start
+           coalesce(max(real_start), max(start_date)) AS last_start, bool_or(start_is_tentative) AS start_is_tentative
     FROM milestone_events JOIN kept USING (milestone_id)
     -- Few are: to list the milestones of all the others first would take three times as long.
     WHERE event_ticker IN (SELECT event_ticker FROM milestone_events GROUP BY event_ticker HAVING count(*) > 1)
@@ -29,6 +30,6 @@ WITH kept AS (
     HAVING count(*) > 1
 )
 SELECT event_ticker, milestones, milestone_ids, first_start, last_start, last_start - first_start AS spread,
-       coalesce(last_start > first_start, false) AS starts_differ
+       coalesce(last_start > first_start, false) AS starts_differ, start_is_tentative
 FROM grouped
 ORDER BY milestones DESC, event_ticker;

@@ -1,17 +1,18 @@
 -- What starts next? One row for each milestone that has not started, the next first.
 --
--- Rule: the start lies after now. Placeholder starts lie in the year 2000, so they never do.
+-- Rule: the start lies after now. Placeholder starts lie in the year 2000, so they never do. A milestone whose status group
+-- is ended or off is left out: cricket matches close before their listed start, postponed games keep theirs.
 -- Caveat: listed starts move (see reschedules); an end at or before the start is no end and stands as NULL.
 --
 -- end_date: Planned end, UTC; NULL when there is none, or none after the start.
--- league: details.league, where there is one.
 -- starts_in: How long until it starts.
-CREATE OR REPLACE MACRO upcoming_milestones(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
-SELECT milestone_id, category, category_group, type, title, start_date,
+CREATE OR REPLACE MACRO upcoming_milestones(include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
+SELECT milestone_id, category, category_group, type, title, start_date, start_is_tentative,
        CASE WHEN end_date > start_date THEN end_date END AS end_date,
-       status, main_event_ticker, details ->> '$.league' AS league, is_simulated, vanished_at, last_updated_ts,
+       status, status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts,
        start_date - coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS starts_in
 FROM milestones
 WHERE start_date > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
   AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
+  AND (include_ended OR status_group IS NULL OR status_group NOT IN ('ended', 'off'))
 ORDER BY start_date, milestone_id;

@@ -1,0 +1,82 @@
+"""SQL functions of the published file that say of a stored version what columns of `milestones` say of the newest one.
+
+They are made from the same data as the columns, and tests hold the two to the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.leagues import LEAGUE_KEYS, SIMULATED_TICKER_IN_JSON
+from schemas.sql import literal, quote
+from schemas.statuses import SEPARATORS, STATUS_GROUPS, UNKNOWN, group_pattern, tentative_pattern
+
+
+@dataclass(frozen=True)
+class Function:
+    """A scalar macro of one parameter; `body` is its SQL expression."""
+
+    name: str
+    parameter: str
+    description: str
+    body: str
+
+    @property
+    def signature(self) -> str:
+        """How it is called."""
+        return f"{self.name}({self.parameter})"
+
+    @property
+    def statements(self) -> Iterator[str]:
+        """Make it, replacing what an older version made, and describe it inside DuckDB."""
+        yield f"CREATE OR REPLACE MACRO {quote(self.name)}({self.parameter}) AS {self.body}"
+        yield f"COMMENT ON MACRO {quote(self.name)} IS {literal(self.description)}"
+
+
+_FOLDED = f"lower(trim(regexp_replace(status, {literal(SEPARATORS)}, ' ', 'g')))"
+
+
+def _status_group() -> str:
+    groups = " ".join(
+        f"WHEN regexp_full_match({_FOLDED}, {literal(group_pattern(group))}, 's') THEN {literal(group)}"
+        for group in STATUS_GROUPS[:-1]
+    )
+    return f"CASE WHEN coalesce({_FOLDED}, '') = '' THEN NULL {groups} ELSE {literal(UNKNOWN)} END"
+
+
+def _league() -> str:
+    texts = (
+        f"CASE WHEN json_type(details, '$.{key}') = 'VARCHAR' THEN nullif(details ->> '$.{key}', '') END"
+        for key in LEAGUE_KEYS
+    )
+    return f"coalesce({', '.join(texts)})"
+
+
+FUNCTIONS = (
+    Function(
+        "status_group_of",
+        "status",
+        "The group of a status as sent: scheduled, live, ended, off or unknown; NULL where there is no status.",
+        _status_group(),
+    ),
+    Function(
+        "status_leaves_start_open",
+        "status",
+        "Whether a status says that the listed start is not settled, as time-tbd does.",
+        f"coalesce(regexp_full_match({_FOLDED}, {literal(tentative_pattern())}, 's'), false)",
+    ),
+    Function(
+        "league_of",
+        "details",
+        f"The first of {', '.join(LEAGUE_KEYS)} in details (JSON) that is text and not empty; NULL if none is.",
+        _league(),
+    ),
+    Function(
+        "names_simulated_game",
+        "tickers",
+        "Whether a ticker, or one of an array of them, as canonical JSON is that of a simulated game.",
+        f"coalesce(regexp_matches(CAST(tickers AS VARCHAR), {literal(SIMULATED_TICKER_IN_JSON)}), false)",
+    ),
+)
+"""Of the published DuckDB file."""

@@ -1,0 +1,76 @@
+"""SQL functions give what the columns of `milestones` are made by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.flatten.tables import is_simulated
+from pipelines.records.canonical import canonical_json
+from schemas.functions import FUNCTIONS, Function
+from schemas.leagues import LEAGUE_KEYS, league
+from schemas.statuses import leaves_start_open, spellings, status_group
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        for function in FUNCTIONS:
+            for statement in function.statements:
+                opened.execute(statement)
+        yield opened
+
+
+def value(connection: duckdb.DuckDBPyConnection, function: str, argument: Any) -> Any:
+    return connection.execute(f"SELECT {function}(?)", [argument]).fetchall()[0][0]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda one: one.name)
+def test_it_describes_itself_inside_duckdb(connection: duckdb.DuckDBPyConnection, function: Function) -> None:
+    query = "SELECT comment FROM duckdb_functions() WHERE function_name = ? AND NOT internal"
+    assert connection.execute(query, [function.name]).fetchall() == [(function.description,)]
+
+
+_spelled = st.sampled_from([spelling.text for spelling in spellings()])
+_statuses = st.one_of(
+    st.none(),
+    st.text(max_size=8),
+    st.builds("".join, st.tuples(st.sampled_from(["", " ", "x"]), _spelled, st.text(" -_(\nx:1Ä", max_size=4))),
+    st.builds(lambda text, joint: text.title().replace(" ", joint), _spelled, st.sampled_from(["_", "-", "  ", ""])),
+)
+
+
+@given(_statuses)
+def test_statuses(connection: duckdb.DuckDBPyConnection, status: str | None) -> None:
+    assert value(connection, "status_group_of", status) == status_group(status)
+    assert value(connection, "status_leaves_start_open", status) is leaves_start_open(status)
+
+
+_details = st.dictionaries(
+    st.sampled_from([*LEAGUE_KEYS, "game"]),
+    st.sampled_from(["", "NFL", 'La "Liga"', None, 7, True, [], ["NFL"], {"league": "NFL"}]),
+)
+
+
+@given(_details)
+def test_leagues(connection: duckdb.DuckDBPyConnection, details: dict[str, Any]) -> None:
+    assert value(connection, "league_of", canonical_json(details).decode()) == league(details)
+
+
+_tickers = st.sampled_from(
+    [
+        *("SIMNBAGAME", "SIMNFLGAME-26NOV29AB", "SIMNFLGAME-", 'SIMUFLGAME-"a"', "SIMUFLGAME-\n"),
+        *("KX-1", "KXSIMNBAGAME", "SIMNBAGAMES", "SIMPLEGAME-26", "simnbagame", 'KX"SIMNBAGAME', "SIMNBAGAME\n", ""),
+    ]
+)
+
+
+@given(st.one_of(_tickers, st.none(), st.lists(_tickers, max_size=3)))
+def test_simulated_games(connection: duckdb.DuckDBPyConnection, tickers: str | list[str] | None) -> None:
+    expected = is_simulated({}, [tickers] if isinstance(tickers, str) else tickers or [])
+    assert value(connection, "names_simulated_game", canonical_json(tickers).decode()) is expected
