@@ -98,6 +98,8 @@ class Stations:
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
         """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is taken up."""
         landing = begin(self.home, request, now=self._now())
+        # Staged files carry no checksums: the run that makes them reads them. What another one left is made again.
+        shutil.rmtree(self._staging(landing).folder, ignore_errors=True)
         with self._accounted(landing), DecodingAhead(self._staging(landing), landing) as ahead:
             told = Together(progress, ahead)
             Fetch(self.home, landing, api, told, now=self._now).run(allow_shrink=request.allow_shrink)
@@ -198,7 +200,7 @@ class Stations:
         return Outcome(
             gone=tuple(sweep.gone),
             gone_at=sweep.landed_at,
-            absent=str(landing.absent_file) if landing.absent_file.exists() else None,
+            absent=str(absent) if (absent := landing.absent()) else None,
             discarding=tuple(self._contract.types_in("discard", types)),
             retried=tuple(sweep.retried),
         )

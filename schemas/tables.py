@@ -90,6 +90,7 @@ PAGES = Table(
         Column("fetched_at", TIMESTAMP, "When the answer was complete, UTC.", "our clock"),
         Column("records", INTEGER, "Milestones in the answer.", "counted"),
         Column("body", BYTES, "The answer's bytes.", "the answer"),
+        Column("checksum", TEXT, "blake2b-128 of the other columns, 32 hexadecimal digits.", "computed"),
     ),
     key=("page",),
 )
