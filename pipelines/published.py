@@ -153,7 +153,7 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
             sweeps=last,
             watermark=watermark,
             last_full_at=last_full_at,
-            newest_update=ask(connection, "SELECT max(last_updated_ts) FROM milestones").rows[0][0],
+            newest_update=ask(connection, "SELECT newest_update FROM freshness").rows[0][0],
             quarantined_by_reason=ask(
                 connection,
                 "SELECT reason, field, count(*) AS records FROM quarantine "

@@ -19,6 +19,10 @@ PAGE_LIMIT = 500
 ZERO_TIME_YEAR = 1
 """Go's zero time, 0001-01-01T00:00:00Z, stands for "never": the API sends it in `last_updated_ts`."""
 
+CLOCK_TOLERANCE_SECONDS = 60
+"""How far Kalshi's clock may run ahead of ours. A `last_updated_ts` that lies further after its own fetch is no time of
+an update: nothing is compared with it."""
+
 JsonObject = dict[str, Any]
 
 

@@ -203,6 +203,12 @@ MILESTONES = Table(
             "Start or end lies on 2000-01-01 or 2000-01-02: not a date at all.",
             "start_date, end_date",
         ),
+        Column(
+            "has_future_update",
+            BOOLEAN,
+            "last_updated_ts lies after the fetch that brought it: it cannot be true, what is fetched later counts.",
+            "last_updated_ts, our clock",
+        ),
         CONTENT_HASH,
         FIRST_SEEN_AT,
         LAST_CHANGED_AT,

@@ -22,6 +22,7 @@ from pipelines.staging import ROWS_PER_BATCH, Staging
 from pipelines.warehouse import catalogue, touched
 from pipelines.warehouse.catalogue import Changed, Drift
 from pipelines.warehouse.rows import rows_of
+from schemas.api import CLOCK_TOLERANCE_SECONDS
 from schemas.sql import quote
 from schemas.table import Table
 from schemas.tables import (
@@ -115,9 +116,14 @@ def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging, *, is_
 
     Costs one join of content hashes: unchanged records are neither parsed nor written again.
     """
-    connection.execute(sql("fates"), {"records": str(staging.file(RECORDS)), "is_retry": is_retry})
+    connection.execute(sql("fates"), _of_records(staging) | {"is_retry": is_retry})
     counts = connection.execute("SELECT fate, count(*) FROM fates GROUP BY fate").fetchall()
     return Fates(**dict(counts))
+
+
+def _of_records(staging: Staging) -> dict[str, Any]:
+    """The staged records, and how far after its own fetch an update may lie to be believed."""
+    return {"records": str(staging.file(RECORDS)), "tolerance": CLOCK_TOLERANCE_SECONDS}
 
 
 def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str) -> Iterator[pa.RecordBatch]:
@@ -165,8 +171,7 @@ def _runs_of_pages(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int,
 
 def stage_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Keep the newest last_updated_ts of milestones that are otherwise unchanged, for `load`."""
-    parameters = {"records": str(staging.file(RECORDS))}
-    rows = connection.sql(sql("unchanged_of_sweep"), params=parameters).to_arrow_table().cast(TOUCHED_SCHEMA)
+    rows = connection.sql(sql("unchanged_of_sweep"), params=_of_records(staging)).to_arrow_table().cast(TOUCHED_SCHEMA)
     pq.write_table(rows, staging.touched)
 
 

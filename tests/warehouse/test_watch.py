@@ -14,9 +14,9 @@ MILESTONE = "milestone_id, category, category_group, type, title, notification_m
 FULL = "'full', 'loaded', now(), now(), '{}'"
 
 USUAL = [
-    f"""INSERT INTO milestones ({MILESTONE}, last_updated_ts, is_simulated, has_placeholder_dates, first_seen_at,
-        last_changed_at) SELECT range::VARCHAR, 'Sports', 'Sports', 't', 't', '', '{{}}', 'h', now(), false, false,
-        now(), now() FROM range(200)""",
+    f"""INSERT INTO milestones ({MILESTONE}, last_updated_ts, is_simulated, has_placeholder_dates,
+        has_future_update, first_seen_at, last_changed_at) SELECT range::VARCHAR, 'Sports', 'Sports', 't', 't', '',
+        '{{}}', 'h', now(), false, false, false, now(), now() FROM range(200)""",
     f"""INSERT INTO sweeps SELECT range::VARCHAR, {FULL}, 1, 200, 0, 0, 200, 0, 0, 0, 1, 0, 0, 1, NULL, true, NULL
         FROM range(6)""",
 ]
@@ -51,3 +51,25 @@ def test_a_watch_passes_and_fails(watch: Watch, connection: duckdb.DuckDBPyConne
 @pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
 def test_an_empty_warehouse_breaks_no_watch(watch: Watch, connection: duckdb.DuckDBPyConnection) -> None:
     assert look(connection, watch).passed == (watch.name != "data_is_fresh")
+
+
+STALE = "UPDATE milestones SET last_updated_ts = now() - INTERVAL 25 HOUR"
+NOT_FRESH = {
+    "simulated": "is_simulated = true",
+    "vanished": "vanished_at = now()",
+    "in the future": "last_updated_ts = now() + INTERVAL 1 YEAR",
+    "in the future when it was fetched": "has_future_update = true",
+}
+
+
+@pytest.mark.parametrize("change", NOT_FRESH.values(), ids=NOT_FRESH)
+def test_only_updates_of_real_milestones_that_can_be_true_are_fresh(
+    change: str, connection: duckdb.DuckDBPyConnection
+) -> None:
+    (watch,) = (one for one in WATCHES if one.name == "data_is_fresh")
+    for statement in USUAL:
+        connection.execute(statement)
+    connection.execute(f"{STALE} WHERE milestone_id <> '7'")
+    assert look(connection, watch).passed
+    connection.execute(f"UPDATE milestones SET {change} WHERE milestone_id = '7'")
+    assert not look(connection, watch).passed

@@ -11,7 +11,7 @@
 CREATE OR REPLACE MACRO data_quality(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
 WITH kept AS (
     SELECT milestone_id, category, category_group, title, start_date, end_date, status, last_updated_ts, is_simulated,
-           has_placeholder_dates, coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS present
+           has_placeholder_dates, has_future_update, coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS present
     FROM milestones
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 ), events AS (
@@ -33,7 +33,7 @@ WITH kept AS (
     ('category_synonym', 'the category is a synonym or another spelling of its group'),
     ('empty_title', 'the title is empty'),
     ('no_last_updated_ts', 'last_updated_ts is the zero time: only full sweeps see its changes'),
-    ('updated_in_future', 'last_updated_ts lies after now'),
+    ('updated_in_future', 'last_updated_ts lies after now, or lay after the fetch that brought it'),
     ('simulated', 'a simulated game in production')
 ), broken AS (
     SELECT 'placeholder_dates' AS rule, milestone_id FROM kept WHERE has_placeholder_dates
@@ -52,7 +52,7 @@ WITH kept AS (
     UNION ALL SELECT 'category_synonym', milestone_id FROM kept WHERE category <> category_group
     UNION ALL SELECT 'empty_title', milestone_id FROM kept WHERE title = ''
     UNION ALL SELECT 'no_last_updated_ts', milestone_id FROM kept WHERE last_updated_ts IS NULL
-    UNION ALL SELECT 'updated_in_future', milestone_id FROM kept WHERE last_updated_ts > present
+    UNION ALL SELECT 'updated_in_future', milestone_id FROM kept WHERE last_updated_ts > present OR has_future_update
     UNION ALL SELECT 'simulated', milestone_id FROM milestones
         WHERE is_simulated AND (include_vanished OR vanished_at IS NULL)
 ), totals AS (
