@@ -43,6 +43,7 @@ SUMMARY_FILE = "summary.json"
 class Summary(msgspec.Struct):
     """What the stations before the load found, kept beside the staged tables.
 
+    `reasons` are the most frequent ones of refusals, in words.
     `pages_ahead`: how many pages were decoded while they were fetched, until the station of records has taken note.
     """
 
@@ -52,6 +53,7 @@ class Summary(msgspec.Struct):
     drift: list[str] = msgspec.field(default_factory=list)
     is_retry: bool = False
     refused_before: int = 0
+    reasons: list[str] = msgspec.field(default_factory=list)
     pages_ahead: int | None = None
 
     @property
@@ -75,7 +77,8 @@ class Summary(msgspec.Struct):
         return (
             f"{self.quarantined - self.refused_before} of {self.decoded.received} records were refused "
             f"({self.refused_share:.1%}, at most {MAX_REFUSED_SHARE:.0%} may be): "
-            "the API's answers have changed; reasons are in the table quarantine"
+            f"the API's answers have changed. Most often: {'; '.join(self.reasons)}. "
+            "List the records with milestones quarantine"
         )
 
 
@@ -138,6 +141,7 @@ class Stations:
                 )
                 drift = warehouse.drift_of(connection, staging)
                 summary.refused_before = warehouse.refused_before(connection, staging)
+                summary.reasons = warehouse.reasons_of_refusals(connection, staging)
             summary.drift = [str(one) for one in drift]
             self._hold_contract(drift)
             self._keep(landing, summary)

@@ -155,15 +155,22 @@ MILESTONES = Table(
     description="Every milestone as last seen: a game, a race, an earnings call.",
     columns=(
         MILESTONE_ID,
-        Column("category", TEXT, "Category as sent; spellings differ (see category_group).", "category"),
+        Column(
+            "category",
+            TEXT,
+            "Category as sent; spellings differ (see category_group). NULL when absent or null.",
+            "category",
+            nullable=True,
+        ),
         Column(
             "category_group",
             TEXT,
-            "Category with synonyms and case folded by schemas/category_groups.csv.",
+            "Category with synonyms and case folded by schemas/category_groups.csv; NULL without a category.",
             "category",
+            nullable=True,
         ),
         Column("type", TEXT, "Kind of milestone, for example football_game.", "type"),
-        Column("title", TEXT, "Title; Kalshi edits it.", "title"),
+        Column("title", TEXT, "Title; Kalshi edits it. NULL when absent or null.", "title", nullable=True),
         Column("start_date", TIMESTAMP, "Start, UTC; NULL for the zero time.", "start_date", nullable=True),
         Column(
             "end_date",
@@ -172,7 +179,13 @@ MILESTONES = Table(
             "end_date",
             nullable=True,
         ),
-        Column("notification_message", TEXT, "Text of the start's notification.", "notification_message"),
+        Column(
+            "notification_message",
+            TEXT,
+            "Text of the start's notification; NULL when absent or null.",
+            "notification_message",
+            nullable=True,
+        ),
         Column("source_id", TEXT, "Main provider's id; NULL when absent or null.", "source_id", nullable=True),
         Column(
             "main_event_ticker",
@@ -182,7 +195,13 @@ MILESTONES = Table(
             nullable=True,
         ),
         Column("status", TEXT, "Status in details; goes stale.", "details.status", nullable=True),
-        Column("details", TEXT, "The whole details object as canonical JSON text.", "details"),
+        Column(
+            "details",
+            TEXT,
+            "The whole details object as canonical JSON text; NULL when absent or null.",
+            "details",
+            nullable=True,
+        ),
         Column(
             "extra",
             TEXT,
@@ -287,7 +306,7 @@ MILESTONE_DETAILS = Table(
             "path",
             TEXT,
             "Path of the leaf: season.week, competitor_ids[0]; a key that is not made of letters, digits, _ and - "
-            'is a JSON string ("a.b"); empty where details is {}.',
+            'is a JSON string ("a.b"); empty where details is {} (kind empty_object) or missing (kind null).',
             "details",
         ),
         Column(

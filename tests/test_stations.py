@@ -383,7 +383,7 @@ def test_an_empty_answer_that_is_believed_deletes_nothing(shells: Shells, tmp_pa
 
 # A world takes any row that has an id and a start; the number says which rule the row breaks where.
 BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
-    "by decoding": ({"title": 7}, "title", "Expected `str`, got `int`"),
+    "by decoding": ({"title": 7}, "title", "Expected `str | null`, got `int`"),
     "by a missing field": ({"notification_message": ...}, "notification_message", "missing required field"),
     "by a time": ({"end_date": "tomorrow"}, "end_date", "not an RFC 3339 time: 'tomorrow'"),
     "by a rule": ({"type": ""}, "type", "breaks a rule: type is not the empty string"),
@@ -435,8 +435,9 @@ def test_a_sweep_that_refused_too_much_is_not_loaded(shells: Shells, tmp_path: P
     assert summary.refused_share == pytest.approx(2 / 199)
     assert summary.refused_share > MAX_REFUSED_SHARE
     assert summary.refusal == (
-        "2 of 199 records were refused (1.0%, at most 1% may be): the API's answers have changed; "
-        "reasons are in the table quarantine"
+        "2 of 199 records were refused (1.0%, at most 1% may be): the API's answers have changed. Most often: "
+        "1 for title (Expected `str | null`, got `int`); 1 for type (breaks a rule: type is not the empty string). "
+        "List the records with milestones quarantine"
     )
     with pytest.raises(NothingToDo, match="no landed sweep to work on"):
         shell.stations.load()

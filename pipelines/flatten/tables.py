@@ -40,10 +40,13 @@ _CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
 PLACEHOLDER_UNTIL = PLACEHOLDER_FROM + 2 * 86_400_000_000
 
 
+_NULL = b"null"
+
+
 class _Parts(msgspec.Struct):
     """What is taken out of a record as it stands in its text."""
 
-    details: msgspec.Raw
+    details: msgspec.Raw = msgspec.Raw(_NULL)
 
 
 _parts_decoder = msgspec.json.Decoder(_Parts)
@@ -79,16 +82,18 @@ def flatten(latest: pa.Table) -> dict[str, pa.Table]:
     changed_at = _microseconds(latest, "last_changed_at")
     for milestone_id, text, updated_ts, fetched_at in zip(*known, changed_at, strict=True):
         record = object_decoder.decode(text)
-        details = record["details"]
+        details = record.get("details") or {}
         of_this = events(
-            record["related_event_tickers"] or [], record["primary_event_tickers"] or [], main_event_ticker(details)
+            record.get("related_event_tickers") or [],
+            record.get("primary_event_tickers") or [],
+            main_event_ticker(details),
         )
         is_future = is_from_the_future(record["last_updated_ts"], updated_ts, fetched_at)
         milestones.append((*_milestone(text, record, of_this), is_future))
         of_events.rows += [(milestone_id, *event) for event in of_this]
         sources.rows += [(milestone_id, *source) for source in (record.get("source_ids") or {}).items()]
         participants.rows += [(milestone_id, *entity) for entity in entities(details)]
-        of_details.add(details)
+        of_details.add(record.get("details"))
     of_records = {MILESTONES.name: _with_lives(milestones, latest)}
     of_lists = {rows.table.name: rows.to_arrow() for rows in (of_events, sources, participants)}
     return of_records | of_lists | {MILESTONE_DETAILS.name: _of_leaves(milestone_ids, of_details)}
@@ -160,24 +165,25 @@ _OF_RECORD = tuple(name for name in MILESTONES.arrow_schema.names if name not in
 
 def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any, ...]:
     """The columns of `milestones` that a record alone says, in their order; `text` is its canonical JSON."""
-    details = record["details"]
+    details = record.get("details") or {}
     status = details.get("status")
+    # A part of a canonical text is canonical itself.
+    details_text = bytes(_parts_decoder.decode(text).details)
     start_date = parse_rfc3339(record["start_date"])
     end_date = parse_rfc3339(record["end_date"]) if record.get("end_date") is not None else None
     extra = {key: record[key] for key in record.keys() - KNOWN_FIELDS}
     return (
-        record["category"],
-        category_group(record["category"]),
+        record.get("category"),
+        category_group(record.get("category")),
         record["type"],
-        record["title"],
+        record.get("title"),
         start_date,
         end_date,
-        record["notification_message"],
+        record.get("notification_message"),
         record.get("source_id"),
         main_event_ticker(details),
         status if isinstance(status, str) else None,
-        # A part of a canonical text is canonical itself.
-        bytes(_parts_decoder.decode(text).details).decode(),
+        details_text.decode() if details_text != _NULL else None,
         canonical_json(extra).decode() if extra else None,
         is_simulated(details, [event.event_ticker for event in of_this]),
         _is_placeholder(start_date) or _is_placeholder(end_date),

@@ -47,6 +47,9 @@ LEAVE_GROUPS = "SET max_vacuum_tasks = 0"
 Merging writes up to four groups of each table once more, on one core: a second or more, and as much room. Where no rows
 were deleted there is nothing to win, after a poll little: it is done with full sweeps, once a day."""
 
+REASONS_NAMED = 2
+"""In the line of a sweep that refused too much: one field that changed has one reason, or few."""
+
 TOUCHED_SCHEMA = pa.schema([("milestone_id", pa.string()), ("last_updated_ts", pa.timestamp("us", tz="UTC"))])
 
 
@@ -347,6 +350,19 @@ def refused_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> i
     ).fetchall()
     count: int = rows[0][0]
     return count
+
+
+def reasons_of_refusals(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[str]:
+    """The fields for which most records of a staged sweep were refused, with the most frequent reason of each."""
+    rows = connection.execute(
+        """WITH counted AS (
+               SELECT field, left(reason, 200) AS reason, count(*) AS records FROM read_parquet(?) GROUP BY ALL
+           )
+           SELECT field, first(reason ORDER BY records DESC, reason), CAST(sum(records) AS BIGINT) FROM counted
+           GROUP BY field ORDER BY 3 DESC, 1 LIMIT ?""",
+        [staging.refused_files, REASONS_NAMED],
+    ).fetchall()
+    return [f"{records:,} for {field or 'the whole record'} ({reason})" for field, reason, records in rows]
 
 
 @contextmanager

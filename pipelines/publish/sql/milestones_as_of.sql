@@ -18,7 +18,7 @@ SELECT milestone_id, version, record ->> '$.category', record ->> '$.type', reco
        nullif(TRY_CAST(upper(record ->> '$.start_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00'),
        nullif(TRY_CAST(upper(record ->> '$.end_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00'),
        record ->> '$.source_id', record ->> '$.details.main_game_event_ticker', record ->> '$.details.status',
-       CAST(record -> '$.details' AS VARCHAR), valid_from, valid_to, content_hash
+       nullif(CAST(record -> '$.details' AS VARCHAR), 'null'), valid_from, valid_to, content_hash
 FROM milestone_versions
 WHERE valid_to > CAST(ts AS TIMESTAMPTZ) AND valid_from <= CAST(ts AS TIMESTAMPTZ)
   AND (include_simulated
