@@ -51,7 +51,7 @@ WORLD = [
     row(SIMULATED, "Simulated", -0.5, details={"session_id": "1"}),
     row(ATTACK, HOSTILE, 2, category="Mentions", type="one_off_milestone", details={}),
     row(TWIN, "Twin", 5, related_event_tickers=SHARED, primary_event_tickers=[]),
-    row(REFUSED, "Refused", 1) | {"title": None},
+    row(REFUSED, "Refused", 1) | {"title": 7},
 ]
 MOVED = row(SOON, "Soon, at another time", 3.75, related_event_tickers=["KXEVENT-3", *SHARED])
 WITH_NEW_FIELD = row(FRESH, "Fresh", 6, details={"league": "NFL", "broadcast": "live"})
