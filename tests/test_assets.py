@@ -173,7 +173,7 @@ def test_what_is_odd_is_warned_of_and_published_all_the_same(
     assert failed == {
         ("records", "expected_fields_are_there"): (
             "WARN",
-            "notification_message is missing from 1 of 3; title is missing from 1 of 3",
+            "notification_message is missing from 1 of 102; title is missing from 1 of 102",
         ),
         ("tables/milestone_events", "rows_keep_rules"): (
             "WARN",

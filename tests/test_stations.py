@@ -384,7 +384,7 @@ def test_an_empty_answer_that_is_believed_deletes_nothing(shells: Shells, tmp_pa
 # A world takes any row that has an id and a start; the number says which rule the row breaks where.
 BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "by decoding": ({"title": 7}, "title", "Expected `str | null`, got `int`"),
-    "by a missing field": ({"notification_message": ...}, "notification_message", "missing required field"),
+    "by a missing field": ({"last_updated_ts": ...}, "last_updated_ts", "missing required field"),
     "by a time": ({"end_date": "tomorrow"}, "end_date", "not an RFC 3339 time: 'tomorrow'"),
     "by a rule": ({"type": ""}, "type", "breaks a rule: type is not the empty string"),
 }
