@@ -12,10 +12,12 @@ import msgspec
 from pydantic import Field
 
 from pipelines.dagster_metadata import lineage, run_metadata, static_metadata
+from pipelines.decoding import Decoded
 from pipelines.errors import WrongUse
 from pipelines.resources import KalshiResource
 from pipelines.stations import MAX_REFUSED_SHARE, Stations, Summary
 from pipelines.sweeping import Progress, SweepRequest
+from schemas.api import EXPECTED_FIELDS
 from schemas.tables import (
     FLAT_TABLES,
     MILESTONE_DETAILS,
@@ -43,6 +45,7 @@ POOL = "milestones_writer"
 """One at a time, limited in dagster.yaml; the kernel lock on the home is what really keeps two writers apart."""
 
 RULES_CHECK = "rows_keep_rules"
+FIELDS_CHECK = "expected_fields_are_there"
 SHARE_CHECK = "refused_share"
 DRIFT_CHECK = "details_keep_their_shape"
 
@@ -142,20 +145,42 @@ def pages(
     code_version=CODE_VERSION,
     metadata=static_metadata(RECORDS),
     description="Milestones decoded strictly, with canonical JSON and content hash; what does not fit is quarantined.",
+    check_specs=[
+        dg.AssetCheckSpec(
+            FIELDS_CHECK,
+            asset=RECORDS_KEY,
+            description=f"Every record has the fields that the API calls required: {', '.join(EXPECTED_FIELDS)}.",
+        )
+    ],
 )
-def records(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None]:
+def records(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResult[None]]:
     """Decode the landed pages."""
     sweep, decoded = stations.stage_records()
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata=run_metadata(rows=decoded.decoded, where=stations.home.staging(sweep.sweep_id))
         | {
             "sweep_id": sweep.sweep_id,
             "received": decoded.received,
             "quarantined": decoded.quarantined,
-            "null_arrays": decoded.null_arrays,
+            "missing_fields": decoded.missing_fields,
             "unknown_fields": decoded.unknown_fields,
             "dagster/column_lineage": lineage(RECORDS, {"": [(PAGES_KEY, "body")]}),
-        }
+        },
+        check_results=[_fields_check(decoded)],
+    )
+
+
+def _fields_check(decoded: Decoded) -> dg.AssetCheckResult:
+    """A record without an expected field is stored, its columns NULL: a warning, since readers may count on them."""
+    missing = dict(sorted(decoded.missing_fields.items()))
+    return dg.AssetCheckResult(
+        check_name=FIELDS_CHECK,
+        asset_key=RECORDS_KEY,
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(f"{name} is missing from {count} of {decoded.decoded}" for name, count in missing.items())
+        or None,
+        metadata={"missing_fields": missing},
     )
 
 

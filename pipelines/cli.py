@@ -310,7 +310,7 @@ def quarantine_list(
     format: Literal["table", "csv", "json", "markdown"] = "table",  # noqa: A002 - the name of the option
     limit: Annotated[int, _NotNegative] = 20,
 ) -> int:
-    """List refused records with their reasons, newest first.
+    """List refused records with their reasons, newest first; of failed sweeps too, which are not published.
 
     Parameters
     ----------
@@ -319,12 +319,10 @@ def quarantine_list(
     limit
         How many at most.
     """
-    from pipelines.published import ask_home
+    from pipelines.published import refused
     from pipelines.report import print_answer
 
-    columns = "sweep_id, page, position, milestone_id, reason, field, seen_at, left(record, 80) AS record"
-    query = f"SELECT {columns} FROM quarantine ORDER BY sweep_id DESC, page, position LIMIT {int(limit)}"  # noqa: S608
-    print_answer(Console(), ask_home(Home.from_environment(), query), format)
+    print_answer(Console(), refused(Home.from_environment(), limit=limit), format)
     return 0
 
 

@@ -32,12 +32,16 @@ NO_MORE_PAGES = b"\n"
 
 @dataclass
 class Decoded:
-    """What decoding a sweep gave: counts, and what in the answers departs from the API's description."""
+    """What decoding a sweep gave: counts, and what in the answers departs from the API's description.
+
+    `missing_fields` counts records without a value for a field that is documented as required, `unknown_fields` records
+    with a field that is not documented, each by the field's name.
+    """
 
     received: int = 0
     decoded: int = 0
     quarantined: int = 0
-    null_arrays: int = 0
+    missing_fields: dict[str, int] = field(default_factory=dict)
     unknown_fields: dict[str, int] = field(default_factory=dict)
     newest_update: datetime | None = None
 
@@ -138,9 +142,8 @@ class _RecordFiles:
         result = self._result
         result.decoded += len(records)
         for record in records:
-            result.null_arrays += record.null_arrays
-            for name in record.unknown_fields:
-                result.unknown_fields[name] = result.unknown_fields.get(name, 0) + 1
+            _count(result.missing_fields, record.missing_fields)
+            _count(result.unknown_fields, record.unknown_fields)
         updates = [record.last_updated_ts for record in records]
         self._newest = max((time for time in (*updates, self._newest) if time is not None), default=None)
         self._records.extend(
@@ -173,6 +176,11 @@ class _RecordFiles:
         if self._newest is not None:
             self._result.newest_update = EPOCH + timedelta(microseconds=self._newest)
         return self._result
+
+
+def _count(counts: dict[str, int], names: Iterable[str]) -> None:
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
 
 
 class _Batches:

@@ -75,6 +75,14 @@ class SweepRefused(MilestonesError):
     """A sweep whose answers cannot be believed."""
 
 
+class SweepDamaged(MilestonesError):
+    """A landed file is not what was written; the first `good_pages` pages of the sweep can be used."""
+
+    def __init__(self, message: str, *, good_pages: int = 0) -> None:
+        super().__init__(message)
+        self.good_pages = good_pages
+
+
 class PublishedDiffers(MilestonesError):
     """A published file is not what its manifest says."""
 

@@ -1,10 +1,14 @@
 """Landed sweeps below `raw/`: one folder a sweep, one Parquet file a page, `sweep.json` for what the sweep is.
 
-A page is landed before anything reads it, so every later step can be done again from here.
+A page is landed before anything reads it, so every later step can be done again from here. Files may be read days
+later, in another run: each carries a checksum of its content, and damage raises SweepDamaged. Parquet's own checksums
+cover the data pages only: a changed bit in a header or in the footer gives other values.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,9 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.durable import write_durably
-from schemas.tables import PAGES
+from pipelines.errors import SweepDamaged
+from schemas.tables import HASH_LENGTH, PAGES
 
 SWEEP_FILE = "sweep.json"
+_CHECKSUM = "checksum"
+_PAGE_FILE = re.compile(r"page-(\d{6,})\.parquet", re.ASCII)
 _SWEEP_ID = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
 Mode = Literal["full", "incremental", "by_id", "partial", "retry"]
@@ -49,6 +56,7 @@ class Sweep(msgspec.Struct, kw_only=True):
 
     `not_found` are asked-for ids that the API does not know; `gone` milestones missing from two full sweeps that it
     does not know by id either; `retried` the quarantined records (sweep_id, page, position) that are put through again.
+    `absent_checksum` is of the file with the absent milestone_ids, where the sweep has one.
 
     `state` runs landing, landed, loaded; `error` says why it stopped short.
     """
@@ -64,6 +72,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     gone: list[str] = msgspec.field(default_factory=list)
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
     is_resumable: bool = True
+    absent_checksum: str | None = None
     landed_at: datetime | None = None
     traffic: Traffic = msgspec.field(default_factory=Traffic)
     error: str | None = None
@@ -102,6 +111,13 @@ class Page:
         return "?" in self.path
 
 
+class _SweepFile(msgspec.Struct, forbid_unknown_fields=True):
+    """`sweep.json`: the sweep, and the checksum of its text."""
+
+    checksum: str
+    sweep: msgspec.Raw
+
+
 class Landing:
     """The folder of one sweep."""
 
@@ -126,9 +142,12 @@ class Landing:
 
     @classmethod
     def open(cls, raw: Path, sweep_id: str) -> Landing:
-        """A sweep landed before."""
-        text = (raw / sweep_id / SWEEP_FILE).read_bytes()
-        return cls(raw / sweep_id, msgspec.json.decode(text, type=Sweep))
+        """A sweep landed before. Raises FileNotFoundError, SweepDamaged."""
+        file = raw / sweep_id / SWEEP_FILE
+        try:
+            return cls(raw / sweep_id, _read_sweep(file.read_bytes()))
+        except (msgspec.MsgspecError, UnicodeDecodeError, _Differs) as error:
+            raise SweepDamaged(f"{file} is damaged ({error}): remove its folder, then run milestones ingest") from error
 
     @classmethod
     def newest(cls, raw: Path) -> Landing | None:
@@ -138,7 +157,7 @@ class Landing:
         what it had landed is fetched again, and nobody has to come and look.
         """
         for name in sorted(filter(_SWEEP_ID.fullmatch, _folders(raw)), reverse=True):
-            with suppress(FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+            with suppress(FileNotFoundError, SweepDamaged):
                 return cls.open(raw, name)
         return None
 
@@ -149,49 +168,148 @@ class Landing:
 
     @property
     def landed_pages(self) -> int:
-        """How many pages are on disk."""
-        return sum(1 for _ in self.folder.glob("page-*.parquet"))
+        """How many pages are on disk, counted up to the first that is not."""
+        numbers = self._numbers()
+        return next((number - 1 for number, found in enumerate(numbers, start=1) if number != found), len(numbers))
 
-    def reopen(self) -> None:
-        """Take up an interrupted sweep: the pages on disk are those that were landed."""
-        self.sweep.pages = self.landed_pages
-        self.sweep.state, self.sweep.error = "landing", None
+    def reopen(self, *, pages: int | None = None) -> None:
+        """Make this a sweep that was interrupted after so many pages (None: as many as are on disk).
+
+        Later pages are removed, and what the sweep concluded from having read everything is forgotten.
+        """
+        sweep = self.sweep
+        sweep.pages = self.landed_pages if pages is None else pages
+        sweep.state, sweep.error, sweep.landed_at, sweep.absent_checksum = "landing", None, None, None
+        sweep.not_found, sweep.gone = [], []
         self.save()
+        # From the last one on: a kill in between leaves no gap.
+        for number in filter(lambda one: one > sweep.pages, reversed(self._numbers())):
+            self._file(number).unlink()
 
     def save(self) -> None:
         """Keep the sweep's state."""
-        text = msgspec.json.format(msgspec.json.encode(self.sweep), indent=2)
-        write_durably(self.folder / SWEEP_FILE, lambda path: path.write_bytes(text))
+        text = msgspec.json.encode(self.sweep)
+        whole = msgspec.json.format(msgspec.json.encode(_SweepFile(_checksum(text), msgspec.Raw(text))), indent=2)
+        write_durably(self.folder / SWEEP_FILE, lambda path: path.write_bytes(whole))
+
+    def keep_absent(self) -> None:
+        """Take note of `absent_file` as it is now; the next `save` makes the note last."""
+        self.sweep.absent_checksum = _checksum(self.absent_file.read_bytes())
+
+    def absent(self) -> Path | None:
+        """`absent_file` as it was written; None where the sweep has none. Raises SweepDamaged."""
+        expected = self.sweep.absent_checksum
+        if expected is None:
+            # Written before there were checksums, or not at all.
+            return self.absent_file if self.absent_file.exists() else None
+        try:
+            is_whole = _checksum(self.absent_file.read_bytes()) == expected
+        except FileNotFoundError:
+            is_whole = False
+        if not is_whole:
+            raise SweepDamaged(
+                f"{self.absent_file} is damaged: run milestones ingest --full", good_pages=self.sweep.pages
+            )
+        return self.absent_file
+
+    def check(self) -> None:
+        """Read everything that was landed. Raises SweepDamaged."""
+        for _ in self.pages():
+            pass
+        self.absent()
 
     def land(self, page: Page) -> None:
         """Keep one page; once this returns it survives a kill or a power cut."""
-        row = [page.number, page.path, page.cursor, page.next_cursor, page.fetched_at, page.records, page.body]
+        row = [*_row(page), _page_checksum(page)]
         table = pa.Table.from_arrays(
             [pa.array([value], type=field.type) for value, field in zip(row, PAGES.arrow_schema, strict=True)],
             schema=PAGES.arrow_schema,
         )
         write_durably(
             self._file(page.number),
-            lambda path: pq.write_table(table, path, compression="zstd", write_statistics=False),
+            lambda path: pq.write_table(
+                table, path, compression="zstd", write_statistics=False, write_page_checksum=True
+            ),
         )
         self.sweep.pages = page.number
 
     def pages(self) -> Iterator[Page]:
-        """Every landed page, in order, one in memory at a time."""
-        return map(_read, sorted(self.folder.glob("page-*.parquet")))
+        """Every landed page, in order, one in memory at a time. Raises SweepDamaged, for a missing page too."""
+        return map(self.page, range(1, max(self.sweep.pages, *self._numbers(), 0) + 1))
 
     def page(self, number: int) -> Page:
-        """One landed page."""
-        return _read(self._file(number))
+        """One landed page. Raises SweepDamaged."""
+        file = self._file(number)
+        try:
+            return _read_page(file, number)
+        except _Differs as error:
+            raise SweepDamaged(
+                f"{file} is damaged ({error}): run milestones ingest, which fetches it again", good_pages=number - 1
+            ) from error
 
     def _file(self, number: int) -> Path:
         return self.folder / f"page-{number:06d}.parquet"
 
+    def _numbers(self) -> list[int]:
+        """Of the pages on disk, in order."""
+        names = [entry.name for entry in self.folder.iterdir()] if self.folder.exists() else []
+        return sorted(int(match[1]) for match in map(_PAGE_FILE.fullmatch, names) if match)
 
-def _read(file: Path) -> Page:
-    row = pq.ParquetFile(file).read().to_pylist()[0]
+
+class _Differs(Exception):
+    """A file does not hold what was written into it; `str()` says in what."""
+
+
+def _checksum(*parts: bytes) -> str:
+    """Of all parts together."""
+    digest = hashlib.blake2b(digest_size=HASH_LENGTH // 2)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _row(page: Page) -> list[object]:
+    """What PAGES holds of a page, without the checksum."""
+    return [page.number, page.path, page.cursor, page.next_cursor, page.fetched_at, page.records, page.body]
+
+
+def _page_checksum(page: Page) -> str:
+    return _checksum(msgspec.json.encode(_row(page)[:-1]), page.body)
+
+
+def _read_page(file: Path, number: int) -> Page:
+    """A page as it was landed. Raises _Differs."""
+    try:
+        row = pq.ParquetFile(file, page_checksum_verification=True).read().to_pylist()[0]
+    except Exception as error:
+        # A damaged file can raise whatever Arrow and its conversions to Python know; Arrow's own have no number.
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.EIO):
+            raise
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())[:200]
+        raise _Differs(reason) from error
+    names = PAGES.arrow_schema.names
+    # Pages that were landed before there were checksums have all the other columns.
+    expected = row.pop(_CHECKSUM, None) if list(row) == names else None
+    if list(row) != [name for name in names if name != _CHECKSUM]:
+        raise _Differs("its columns are not those of a page")
     row["number"] = row.pop("page")
-    return Page(**row)
+    page = Page(**row)
+    if page.number != number or (expected is not None and expected != _page_checksum(page)):
+        raise _Differs("its content does not match its checksum")
+    return page
+
+
+def _read_sweep(text: bytes) -> Sweep:
+    """The sweep of a `sweep.json`. Raises msgspec.MsgspecError, UnicodeDecodeError, _Differs."""
+    try:
+        whole = msgspec.json.decode(text, type=_SweepFile)
+    except msgspec.ValidationError:
+        # Written before there were checksums: the sweep stands alone.
+        return msgspec.json.decode(text, type=Sweep)
+    # Spacing is for people who look into the file.
+    if _checksum(msgspec.json.format(bytes(whole.sweep), indent=-1)) != whole.checksum:
+        raise _Differs("its content does not match its checksum")
+    return msgspec.json.decode(whole.sweep, type=Sweep)
 
 
 def _folders(raw: Path) -> list[str]:

@@ -12,10 +12,11 @@ from typing import Any
 import duckdb
 
 from pipelines.disk import sizes
-from pipelines.errors import MilestonesError
+from pipelines.errors import MilestonesError, WarehouseBusy
 from pipelines.home import Home
 from pipelines.query_faults import explained
 from pipelines.reader import open_reader
+from pipelines.warehouse.lock import writer_lock
 from schemas.sql import quote
 
 NOT_A_QUERY = "there is no query in this text: write one, such as select count(*) from milestones"
@@ -45,6 +46,20 @@ DRIFT = """
 """Fields that a type did not have from its first sweep on, the newest first."""
 
 
+MISSING = """
+    SELECT count(*) FILTER (category IS NULL) AS category, count(*) FILTER (title IS NULL) AS title,
+           count(*) FILTER (notification_message IS NULL) AS notification_message,
+           count(*) FILTER (details IS NULL) AS details
+    FROM milestones WHERE vanished_at IS NULL
+"""
+"""Milestones without a value that the API calls required. A missing array of tickers is an empty one in the tables."""
+
+REFUSED = """
+    SELECT sweep_id, page, position, milestone_id, reason, field, seen_at, left(record, 80) AS record
+    FROM quarantine ORDER BY sweep_id DESC, page, position LIMIT {limit}
+"""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Column names and rows of a query."""
@@ -71,7 +86,11 @@ def distinct(columns: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Status:
-    """What `milestones status` shows. `unpublished` is the newest sweep where it is not the newest published one."""
+    """What `milestones status` shows.
+
+    `missing` counts milestones without a value that the API calls required, by column; `unpublished` is the newest
+    sweep where it is not the newest published one.
+    """
 
     published_file: str
     bytes: int
@@ -81,6 +100,7 @@ class Status:
     last_full_at: datetime | None
     newest_update: datetime | None
     quarantined_by_reason: list[dict[str, Any]]
+    missing: dict[str, int]
     drift: list[dict[str, Any]]
     sizes: dict[str, int]
     unpublished: dict[str, Any] | None
@@ -123,6 +143,24 @@ def ask_home(home: Home, query: str) -> Answer:
         return ask(connection, query)
 
 
+def refused(home: Home, *, limit: int) -> Answer:
+    """The newest refused records, those of sweeps that failed and were never published too.
+
+    They are in the warehouse, which one process opens at a time. While a run holds it, the published file answers.
+    Raises NothingPublished, WarehouseBusy (nothing is published yet), WarehouseUnusable.
+    """
+    query = REFUSED.format(limit=int(limit))
+    if not home.warehouse_file.exists():
+        return ask_home(home, query)
+    try:
+        with writer_lock(home, purpose="milestones quarantine"), open_reader(home.warehouse_file) as connection:
+            return ask(connection, query)
+    except (WarehouseBusy, PermissionError):
+        if not home.published_duckdb.exists():
+            raise
+        return ask_home(home, query)
+
+
 def table_rows(home: Home) -> dict[str, int]:
     """Rows of every published table."""
     with reading(home) as connection:
@@ -153,12 +191,13 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
             sweeps=last,
             watermark=watermark,
             last_full_at=last_full_at,
-            newest_update=ask(connection, "SELECT max(last_updated_ts) FROM milestones").rows[0][0],
+            newest_update=ask(connection, "SELECT newest_update FROM freshness").rows[0][0],
             quarantined_by_reason=ask(
                 connection,
                 "SELECT reason, field, count(*) AS records FROM quarantine "
                 "GROUP BY ALL ORDER BY records DESC, reason LIMIT 5",
             ).records,
+            missing={name: count for name, count in ask(connection, MISSING).records[0].items() if count},
             drift=ask(connection, DRIFT).records,
             sizes=sizes(home),
             unpublished=_unpublished(home, last[0]["sweep_id"] if last else ""),

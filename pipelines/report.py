@@ -180,6 +180,9 @@ def print_status(console: Console, status: Status, now: datetime) -> None:
         table.add_row(
             "refused", Text(f"{refusal['records']:,} x {shown(refusal['reason'])} ({shown(refusal['field'])})")
         )
+    if status.missing:
+        missing = ", ".join(f"{count:,} x {name}" for name, count in status.missing.items())
+        table.add_row("missing values", missing)
     for field in status.drift:
         line = f"{field['type']}: {field['path']} ({field['kinds']}) since {shown(field['first_seen_at'])}"
         table.add_row("new in details", Text(shown(line)))

@@ -25,11 +25,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from pipelines.disk import bytes_of, files_below
 from pipelines.durable import TEMPORARY_SUFFIX, replace_durably
-from pipelines.errors import HomeUnusable, WrongSetting
+from pipelines.errors import HomeUnusable, SweepDamaged, WrongSetting
 from pipelines.home import Home
 from pipelines.landing import SWEEP_FILE, Landing, Sweep
 from pipelines.sweeping import MAX_AGE_TO_RESUME
@@ -161,7 +159,7 @@ def _sweep(home: Home, name: str) -> Sweep | None:
         return None
     try:
         return Landing.open(home.raw, name).sweep
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except SweepDamaged:
         return None
 
 

@@ -47,6 +47,7 @@ _LOG = logging.getLogger(__name__)
 class Summary(msgspec.Struct):
     """What the stations before the load found, kept beside the staged tables.
 
+    `reasons` are the most frequent ones of refusals, in words.
     `pages_ahead`: how many pages were decoded while they were fetched, until the station of records has taken note.
     """
 
@@ -56,6 +57,7 @@ class Summary(msgspec.Struct):
     drift: list[str] = msgspec.field(default_factory=list)
     is_retry: bool = False
     refused_before: int = 0
+    reasons: list[str] = msgspec.field(default_factory=list)
     pages_ahead: int | None = None
 
     @property
@@ -79,7 +81,8 @@ class Summary(msgspec.Struct):
         return (
             f"{self.quarantined - self.refused_before} of {self.decoded.received} records were refused "
             f"({self.refused_share:.1%}, at most {MAX_REFUSED_SHARE:.0%} may be): "
-            "the API's answers have changed; reasons are in the table quarantine"
+            f"the API's answers have changed. Most often: {'; '.join(self.reasons)}. "
+            "List the records with milestones quarantine"
         )
 
 
@@ -102,6 +105,8 @@ class Stations:
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
         """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is taken up."""
         landing = begin(self.home, request, now=self._now())
+        # Staged files carry no checksums: the run that makes them reads them. What another one left is made again.
+        shutil.rmtree(self._staging(landing).folder, ignore_errors=True)
         with self._accounted(landing), DecodingAhead(self._staging(landing), landing) as ahead:
             told = Together(progress, ahead)
             Fetch(self.home, landing, api, told, now=self._now).run(allow_shrink=request.allow_shrink)
@@ -140,6 +145,7 @@ class Stations:
                 )
                 drift = warehouse.drift_of(connection, staging)
                 summary.refused_before = warehouse.refused_before(connection, staging)
+                summary.reasons = warehouse.reasons_of_refusals(connection, staging)
             summary.drift = [str(one) for one in drift]
             self._hold_contract(drift)
             self._keep(landing, summary)
@@ -203,7 +209,7 @@ class Stations:
         return Outcome(
             gone=tuple(sweep.gone),
             gone_at=sweep.landed_at,
-            absent=str(landing.absent_file) if landing.absent_file.exists() else None,
+            absent=str(absent) if (absent := landing.absent()) else None,
             discarding=tuple(self._contract.types_in("discard", types)),
             retried=tuple(sweep.retried),
         )

@@ -6,6 +6,7 @@ records are compared with what is stored.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import pyarrow as pa
 
-from pipelines.errors import NothingToDo, SweepRefused
+from pipelines.errors import NothingToDo, SweepDamaged, SweepRefused
 from pipelines.home import Home
 from pipelines.kalshi.answer import read_page
 from pipelines.kalshi.client import KalshiClient
@@ -40,6 +41,8 @@ MAX_AGE_TO_RESUME = timedelta(hours=6)
 """Of an interrupted sweep. Nobody says how long a cursor lasts; a refused one costs a start from the first page."""
 
 QUARANTINE_PATH = "/quarantine?"
+
+_LOG = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
@@ -165,7 +168,7 @@ class Fetch:
     def run(self, *, allow_shrink: bool) -> None:
         """Land everything that the sweep asks for. Raises KalshiError, SweepRefused, NothingToDo."""
         sweep = self._sweep
-        if sweep.is_left_unloaded:
+        if sweep.is_left_unloaded and self._is_whole():
             self._progress.resumed(sweep)
             return
         try:
@@ -190,6 +193,21 @@ class Fetch:
         sweep.state, sweep.landed_at = "landed", self._now()
         self._landing.save()
 
+    def _is_whole(self) -> bool:
+        """Whether everything that was landed can be read; otherwise the sweep goes on after the last good page."""
+        try:
+            self._landing.check()
+        except SweepDamaged as damage:
+            self._fetch_again(damage)
+            return False
+        return True
+
+    def _fetch_again(self, damage: SweepDamaged) -> None:
+        _LOG.warning(
+            "sweep %s is fetched again from page %d on: %s", self._sweep.sweep_id, damage.good_pages + 1, damage
+        )
+        self._landing.reopen(pages=damage.good_pages)
+
     def _land(self, fetched: Iterable[Fetched]) -> list[pa.Array]:
         """Land answers as they come; the milestone_ids that they brought."""
         seen = []
@@ -210,6 +228,7 @@ class Fetch:
         seen += self._land(fetched)
         with open_warehouse(self._home.warehouse_file) as connection:
             absences = find_absences(connection, seen, self._landing.absent_file, most=MAX_QUESTIONS)
+        self._landing.keep_absent()
         received = sum(map(len, seen))
         if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.known):
             raise SweepRefused(
@@ -255,9 +274,8 @@ class Fetch:
         """What the pages of the first scan gave that were landed before. Catch-ups are cheap and begin anew."""
         if not self._sweep.pages:
             return []
-        self._progress.resumed(self._sweep)
         landed = []
-        for page in self._landing.pages():
+        for page in self._good_pages():
             content = read_page(page.body)
             seen.append(pa.array(content.ids, pa.string()))
             asked = dict(parse_qsl(page.path.partition("?")[2]))
@@ -266,7 +284,16 @@ class Fetch:
                 bound = asked.get("minimum_start_date")
                 begins = datetime.fromisoformat(bound) if bound else None
                 landed.append(LandedPage(begins, page.cursor, page.next_cursor, content.starts))
+        if self._sweep.pages:
+            self._progress.resumed(self._sweep)
         return landed
+
+    def _good_pages(self) -> Iterator[Page]:
+        """The landed pages up to the first that is damaged; it and all after it are fetched again."""
+        try:
+            yield from self._landing.pages()
+        except SweepDamaged as damage:
+            self._fetch_again(damage)
 
     def _traffic(self) -> Traffic:
         before, stats = self._before, self._api.stats

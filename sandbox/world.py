@@ -35,7 +35,7 @@ class _Head(msgspec.Struct):
     id: str
     start_date: str
     last_updated_ts: str = "0001-01-01T00:00:00Z"
-    category: str = ""
+    category: str | None = None
     type: str = ""
 
 
@@ -56,7 +56,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         return cls(
             position=(parse_micros(head.start_date) // MICROS, head.id),
             updated_micros=parse_micros(head.last_updated_ts),
-            category=sys.intern(head.category),
+            category=sys.intern(head.category or ""),
             type=sys.intern(head.type),
             body=body,
         )

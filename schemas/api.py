@@ -1,8 +1,9 @@
 """What the Kalshi API sends: typed messages, every field with its documented standing.
 
-Source: the published API description and recordings of the live API. A field that the description calls
-required must be there; one that it calls nullable may be null or absent. Fields that it does not name are
-never dropped: records keep the whole object as it came, these types only say what it must hold at least.
+Source: the published API description and recordings of the live API. A record must hold the fields without which it
+could be neither identified nor placed in time. Every other field may be null or absent, whatever the description says:
+Kalshi removes required fields at times. Fields that it does not name are never dropped: records keep the whole object
+as it came, these types only say what it must hold at least.
 """
 
 from __future__ import annotations
@@ -19,31 +20,47 @@ PAGE_LIMIT = 500
 ZERO_TIME_YEAR = 1
 """Go's zero time, 0001-01-01T00:00:00Z, stands for "never": the API sends it in `last_updated_ts`."""
 
+CLOCK_TOLERANCE_SECONDS = 60
+"""How far Kalshi's clock may run ahead of ours. A `last_updated_ts` that lies further after its own fetch is no time of
+an update: nothing is compared with it."""
+
 JsonObject = dict[str, Any]
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True):
     """One milestone, `GET /milestones/{milestone_id}`. Times are RFC 3339 text, parsed later and strictly.
 
-    The two ticker arrays are required, yet sibling endpoints send null for empty arrays: null is read as [].
+    The fields of EXPECTED_FIELDS are documented as required; where one is missing or null all the same, that is counted
+    and its columns are NULL. A ticker array is empty then: sibling endpoints send null for empty arrays.
     """
 
     id: str
-    category: str
     type: str
     start_date: str
-    title: str
-    notification_message: str
     last_updated_ts: str
-    details: JsonObject
-    related_event_tickers: list[str] | None
-    primary_event_tickers: list[str] | None
+    category: str | None = None
+    title: str | None = None
+    notification_message: str | None = None
+    details: JsonObject | None = None
+    related_event_tickers: list[str] | None = None
+    primary_event_tickers: list[str] | None = None
     end_date: str | None = None
     source_id: str | None = None
     source_ids: dict[str, str] | None = None
 
 
 KNOWN_FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(Milestone))
+
+
+EXPECTED_FIELDS = (
+    "category",
+    "details",
+    "notification_message",
+    "primary_event_tickers",
+    "related_event_tickers",
+    "title",
+)
+"""Documented as required, yet a milestone without one is stored."""
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -14,6 +14,6 @@ def category_groups() -> dict[str, str]:
     return {row["category"]: row["category_group"] for row in csv.DictReader(text.splitlines())}
 
 
-def category_group(category: str) -> str:
-    """The group of a category as sent."""
-    return category_groups().get(category, category)
+def category_group(category: str | None) -> str | None:
+    """The group of a category as sent; None for none."""
+    return None if category is None else category_groups().get(category, category)

@@ -92,6 +92,7 @@ PAGES = Table(
         Column("fetched_at", TIMESTAMP, "When the answer was complete, UTC.", "our clock"),
         Column("records", INTEGER, "Milestones in the answer.", "counted"),
         Column("body", BYTES, "The answer's bytes.", "the answer"),
+        Column("checksum", TEXT, "blake2b-128 of the other columns, 32 hexadecimal digits.", "computed"),
     ),
     key=("page",),
 )
@@ -156,15 +157,22 @@ MILESTONES = Table(
     description="Every milestone as last seen: a game, a race, an earnings call.",
     columns=(
         MILESTONE_ID,
-        Column("category", TEXT, "Category as sent; spellings differ (see category_group).", "category"),
+        Column(
+            "category",
+            TEXT,
+            "Category as sent; spellings differ (see category_group). NULL when absent or null.",
+            "category",
+            nullable=True,
+        ),
         Column(
             "category_group",
             TEXT,
-            "Category with synonyms and case folded by schemas/category_groups.csv.",
+            "Category with synonyms and case folded by schemas/category_groups.csv; NULL without a category.",
             "category",
+            nullable=True,
         ),
         Column("type", TEXT, "Kind of milestone, for example football_game.", "type"),
-        Column("title", TEXT, "Title; Kalshi edits it.", "title"),
+        Column("title", TEXT, "Title; Kalshi edits it. NULL when absent or null.", "title", nullable=True),
         Column("start_date", TIMESTAMP, "Start, UTC; NULL for the zero time.", "start_date", nullable=True),
         Column(
             "end_date",
@@ -173,7 +181,13 @@ MILESTONES = Table(
             "end_date",
             nullable=True,
         ),
-        Column("notification_message", TEXT, "Text of the start's notification.", "notification_message"),
+        Column(
+            "notification_message",
+            TEXT,
+            "Text of the start's notification; NULL when absent or null.",
+            "notification_message",
+            nullable=True,
+        ),
         Column("source_id", TEXT, "Main provider's id; NULL when absent or null.", "source_id", nullable=True),
         Column(
             "main_event_ticker",
@@ -192,7 +206,13 @@ MILESTONES = Table(
             "details.status",
             nullable=True,
         ),
-        Column("details", TEXT, "The whole details object as canonical JSON text.", "details"),
+        Column(
+            "details",
+            TEXT,
+            "The whole details object as canonical JSON text; NULL when absent or null.",
+            "details",
+            nullable=True,
+        ),
         Column(
             "extra",
             TEXT,
@@ -219,6 +239,12 @@ MILESTONES = Table(
             BOOLEAN,
             "The start is not settled: it is NULL or a placeholder, or the status says so (time-tbd, postponed).",
             "start_date, details.status",
+        ),
+        Column(
+            "has_future_update",
+            BOOLEAN,
+            "last_updated_ts lies after the fetch that brought it: it cannot be true, what is fetched later counts.",
+            "last_updated_ts, our clock",
         ),
         CONTENT_HASH,
         FIRST_SEEN_AT,
@@ -303,7 +329,7 @@ MILESTONE_DETAILS = Table(
             "path",
             TEXT,
             "Path of the leaf: season.week, competitor_ids[0]; a key that is not made of letters, digits, _ and - "
-            'is a JSON string ("a.b"); empty where details is {}.',
+            'is a JSON string ("a.b"); empty where details is {} (kind empty_object) or missing (kind null).',
             "details",
         ),
         Column(

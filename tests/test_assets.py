@@ -155,16 +155,26 @@ def test_what_is_odd_is_warned_of_and_published_all_the_same(
     shell = shells(tmp_path / "home", ROWS)
     shell.sweep(mode="full")
     shell.world.load(
-        as_bytes([milestone(100, primary_event_tickers=[""]), milestone(101, details={"status": 7, "new": True})])
+        as_bytes(
+            [
+                milestone(100, primary_event_tickers=[""]),
+                milestone(101, details={"status": 7, "new": True}),
+                milestone(102, title=..., notification_message=None),
+            ]
+        )
     )
     point_at(monkeypatch, shell.home, shell.base_url)
     ran = Ran(shell)
     failed = {
         (check.asset_key.to_user_string(), check.check_name): (check.severity.name, check.description)
         for check in ran.checks
-        if not check.passed and check.asset_key.path[0] == "tables"
+        if not check.passed and check.asset_key.path[0] in ("records", "tables")
     }
     assert failed == {
+        ("records", "expected_fields_are_there"): (
+            "WARN",
+            "notification_message is missing from 1 of 102; title is missing from 1 of 102",
+        ),
         ("tables/milestone_events", "rows_keep_rules"): (
             "WARN",
             "1 records refused by milestone_events.event_ticker_is_not_empty",

@@ -452,7 +452,7 @@ def test_status(published: Shell, at: Callable[..., Home], command: Command) -> 
     said = command("status")
     assert (said.status, said.err) == (0, "")
     assert str(published.home.published_duckdb) in said.out
-    assert "1 x Expected `str`, got `int` (title)" in said.out
+    assert "1 x Expected `str | null`, got `int` (title)" in said.out
     found = json.loads(command("status", "--json").out)
     assert found["rows"]["milestones"] == 99
     assert found["sweeps"][0]["mode"] == "full"
@@ -481,7 +481,7 @@ def test_quarantine(published: Shell, at: Callable[..., Home], command: Command)
     (row,) = json.loads(command("quarantine", "--format", "json").out)
     assert (row["milestone_id"], row["reason"], row["field"]) == (
         milestone_id(100),
-        "Expected `str`, got `int`",
+        "Expected `str | null`, got `int`",
         "title",
     )
     assert command("quarantine", "--limit", "0", "--format", "json").out == "[]\n"

@@ -33,6 +33,7 @@ tables/milestones
 """
 
 CHECKS = """
+records expected_fields_are_there
 tables/milestone_details details_keep_their_shape
 tables/milestone_details rows_keep_rules
 tables/milestone_entities rows_keep_rules

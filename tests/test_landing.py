@@ -128,13 +128,6 @@ def test_pages_come_back_whole_and_in_order(tmp_path: Path) -> None:
     assert all(one.fetched_at.utcoffset() == timedelta(0) for one in landing.pages())
 
 
-def test_pages_past_999_stay_in_order(tmp_path: Path) -> None:
-    landing = begin(tmp_path)
-    for number in (1000, 999, 10, 9):
-        landing.land(page(number))
-    assert [one.number for one in landing.pages()] == [9, 10, 999, 1000]
-
-
 def test_a_page_killed_while_it_was_written_is_not_read(tmp_path: Path) -> None:
     landing = begin(tmp_path)
     landing.land(page(1))

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import MilestonesError
+from pipelines.errors import MilestonesError, WarehouseBusy
 from pipelines.home import Home
 from pipelines.landing import Landing
 from pipelines.published import (
@@ -17,10 +17,12 @@ from pipelines.published import (
     ask_home,
     pages_of_last_full_sweep,
     reading,
+    refused,
     status,
     table_rows,
 )
 from pipelines.warehouse.database import open_warehouse
+from pipelines.warehouse.lock import writer_lock
 from schemas.tables import PUBLISHED_TABLES
 
 from .support import Shell, as_bytes, milestone, serving_shells
@@ -132,8 +134,11 @@ def test_the_status(published: Shell) -> None:
     assert found.watermark == published.value("SELECT max(watermark) FROM sweeps")
     assert found.last_full_at == published.value("SELECT finished_at FROM sweeps WHERE mode = 'full'")
     assert found.newest_update == published.value("SELECT max(last_updated_ts) FROM milestones")
-    assert found.quarantined_by_reason == [{"reason": "Expected `str`, got `int`", "field": "title", "records": 2}]
+    assert found.quarantined_by_reason == [
+        {"reason": "Expected `str | null`, got `int`", "field": "title", "records": 2}
+    ]
     assert found.drift == []
+    assert found.missing == {}
     assert found.unpublished is None
     assert len(status(published.home, sweeps=1).sweeps) == 1
 
@@ -169,3 +174,45 @@ def test_a_reader_is_closed_whatever_happens(published: Shell) -> None:
         raise ZeroDivisionError
     with pytest.raises(duckdb.Error):
         connection.execute("SELECT 1")
+
+
+@pytest.fixture
+def failed(tmp_path: Path) -> Home:
+    """One sweep, which refused too much: nothing was ever published."""
+    with serving_shells() as shells:
+        shell = shells(tmp_path / "failed", [milestone(1), milestone(2, title=7)])
+        shell.land(mode="full")
+        shell.stage()
+    return shell.home
+
+
+def test_what_a_failed_sweep_refused_is_listed_though_nothing_was_ever_published(failed: Home) -> None:
+    (row,) = refused(failed, limit=20).records
+    assert (row["reason"], row["field"]) == ("Expected `str | null`, got `int`", "title")
+    with pytest.raises(NothingPublished):
+        status(failed)
+
+
+def test_what_a_failed_sweep_refused_is_listed_beside_what_was_published(published: Shell, home: Home) -> None:
+    assert len(refused(home, limit=20).rows) == 2
+    with open_warehouse(home.warehouse_file) as connection:
+        connection.execute(
+            "INSERT INTO quarantine BY NAME SELECT * REPLACE ('000009' AS sweep_id) FROM quarantine LIMIT 1"
+        )
+    found = refused(home, limit=20).records
+    assert [row["sweep_id"] for row in found][:1] == ["000009"]
+    assert len(found) == 3
+    assert len(refused(home, limit=1).rows) == 1
+
+
+def test_while_a_run_holds_the_warehouse_the_published_records_are_listed(home: Home, failed: Home) -> None:
+    with writer_lock(home, purpose="a test"):
+        assert len(refused(home, limit=20).rows) == 2
+    with writer_lock(failed, purpose="a test"), pytest.raises(WarehouseBusy, match="wait for it") as caught:
+        refused(failed, limit=20)
+    assert caught.value.exit_status == 75
+
+
+def test_a_home_without_its_warehouse_lists_what_was_published(home: Home) -> None:
+    home.warehouse_file.unlink()
+    assert len(refused(home, limit=20).rows) == 2

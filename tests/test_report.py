@@ -177,6 +177,7 @@ STATUS = Status(
     last_full_at=NOON - timedelta(days=3),
     newest_update=NOON - timedelta(seconds=90),
     quarantined_by_reason=[{"reason": HOSTILE, "field": None, "records": 1}],
+    missing={"title": 1_200, "details": 3},
     drift=[{"type": "t", "path": HOSTILE, "kinds": "string", "first_seen_at": NOON}],
     sizes={"raw": 1_500_000},
     unpublished={"sweep_id": "000003", "mode": "full", "state": "failed", "error": HOSTILE},
@@ -198,15 +199,17 @@ def test_the_status_says_how_old_things_are() -> None:
     assert "1,234  milestones" in text
     assert "000002-20261123T120000Z" in text
     assert "1 x a\\x1b[31m" in text
+    assert "1,200 x title, 3 x details" in text
     assert "000003 failed: a\\x1b[31m" in text
     assert all(line.isprintable() for line in text.splitlines())
 
 
 def test_the_status_of_what_never_was() -> None:
-    nothing = Status("/x", 0, {}, [], None, None, None, [], [], {}, None)
+    nothing = Status("/x", 0, {}, [], None, None, None, [], {}, [], {}, None)
     text = status_text(nothing)
     assert text.count("never") == 3
     assert "not published" not in text
+    assert "missing values" not in text
 
 
 def test_the_status_as_json() -> None:

@@ -79,12 +79,18 @@ def test_what_departs_from_the_description_is_counted(staging: Staging) -> None:
         [
             milestone(1, product_details={"a": 1}, mood="good"),
             milestone(2, product_details=None, related_event_tickers=None, primary_event_tickers=None),
-            milestone(3),
+            milestone(3, title=None),
+            milestone(4, title=..., details=...),
         ],
     )
     assert decoded.unknown_fields == {"product_details": 2, "mood": 1}
-    assert decoded.null_arrays == 2
-    assert (decoded.received, decoded.decoded, decoded.quarantined) == (3, 3, 0)
+    assert decoded.missing_fields == {
+        "details": 1,
+        "primary_event_tickers": 1,
+        "related_event_tickers": 1,
+        "title": 2,
+    }
+    assert (decoded.received, decoded.decoded, decoded.quarantined) == (4, 4, 0)
 
 
 def test_one_bad_record_costs_only_itself(staging: Staging) -> None:
@@ -99,7 +105,7 @@ def test_one_bad_record_costs_only_itself(staging: Staging) -> None:
         "page": 1,
         "position": 1,
         "milestone_id": milestone_id(2),
-        "reason": "Expected `str`, got `int`",
+        "reason": "Expected `str | null`, got `int`",
         "field": "title",
         "seen_at": NOON,
     }

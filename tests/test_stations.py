@@ -383,8 +383,8 @@ def test_an_empty_answer_that_is_believed_deletes_nothing(shells: Shells, tmp_pa
 
 # A world takes any row that has an id and a start; the number says which rule the row breaks where.
 BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
-    "by decoding": ({"title": 7}, "title", "Expected `str`, got `int`"),
-    "by a missing field": ({"notification_message": ...}, "notification_message", "missing required field"),
+    "by decoding": ({"title": 7}, "title", "Expected `str | null`, got `int`"),
+    "by a missing field": ({"last_updated_ts": ...}, "last_updated_ts", "missing required field"),
     "by a time": ({"end_date": "tomorrow"}, "end_date", "not an RFC 3339 time: 'tomorrow'"),
     "by a rule": ({"type": ""}, "type", "breaks a rule: type is not the empty string"),
 }
@@ -435,8 +435,9 @@ def test_a_sweep_that_refused_too_much_is_not_loaded(shells: Shells, tmp_path: P
     assert summary.refused_share == pytest.approx(2 / 199)
     assert summary.refused_share > MAX_REFUSED_SHARE
     assert summary.refusal == (
-        "2 of 199 records were refused (1.0%, at most 1% may be): the API's answers have changed; "
-        "reasons are in the table quarantine"
+        "2 of 199 records were refused (1.0%, at most 1% may be): the API's answers have changed. Most often: "
+        "1 for title (Expected `str | null`, got `int`); 1 for type (breaks a rule: type is not the empty string). "
+        "List the records with milestones quarantine"
     )
     with pytest.raises(NothingToDo, match="no landed sweep to work on"):
         shell.stations.load()
@@ -652,17 +653,25 @@ def sweep_of_pages(folder: Path, pages: list[list[dict[str, Any]]]) -> dict[str,
     return contents(home.warehouse_file, without=OUR_CLOCK | {"page", "position", "pages"})
 
 
-SAME_PAGES = [
+TELLING_TIMES = [
     *(milestone(number) for number in range(1, 6)),
     milestone(1),
     milestone(2, title="newer", last_updated_ts="2026-11-21T00:00:00Z"),
     milestone(2, title="newest", last_updated_ts="2026-11-21T00:00:00.000001Z"),
+    milestone(3, title="older", last_updated_ts="2025-11-21T00:00:00Z"),
+    milestone(6, last_updated_ts=ZERO_TIME),
+]
+"""Of no two versions of one milestone are the times equal, none is zero beside another: the times settle everything."""
+
+SAME_PAGES = [
+    *TELLING_TIMES,
     milestone(3, title="the same time, one content"),
     milestone(3, title="the same time, another content"),
     milestone(4, title="never updated", last_updated_ts=ZERO_TIME),
     milestone(5, title="the same instant", last_updated_ts="2026-11-20T09:30:00.250+01:00"),
-    milestone(6, last_updated_ts=ZERO_TIME),
     milestone(6, last_updated_ts=ZERO_TIME, title="b"),
+    milestone(6, last_updated_ts="2027-11-20T00:00:00Z", title="from the future"),
+    milestone(6, title="fetched last"),
 ]
 
 
@@ -671,11 +680,11 @@ SAME_PAGES = [
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(order=st.permutations(range(len(SAME_PAGES))), cuts=st.sets(st.integers(1, len(SAME_PAGES) - 1)))
-def test_the_order_and_the_cutting_of_pages_change_nothing(
+@given(order=st.permutations(range(len(TELLING_TIMES))), cuts=st.sets(st.integers(1, len(SAME_PAGES) - 1)))
+def test_the_cutting_of_pages_changes_nothing_nor_does_the_order_where_times_tell(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], cuts: set[int]
 ) -> None:
-    rows = [SAME_PAGES[index] for index in order]
+    rows = [*(TELLING_TIMES[index] for index in order), *SAME_PAGES[len(TELLING_TIMES) :]]
     edges = [0, *sorted(cuts), len(rows)]
     pages = [rows[start:end] for start, end in itertools.pairwise(edges)]
     folder = tmp_path_factory.mktemp("order")
@@ -683,13 +692,74 @@ def test_the_order_and_the_cutting_of_pages_change_nothing(
     shutil.rmtree(folder)
 
 
-_REFERENCE: dict[str, str] = {}
+_REFERENCE: dict[str, dict[str, str]] = {}
 
 
 def in_one_page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     if not _REFERENCE:
-        _REFERENCE.update(sweep_of_pages(tmp_path_factory.mktemp("one"), [SAME_PAGES]))
-    return _REFERENCE
+        _REFERENCE["one page"] = sweep_of_pages(tmp_path_factory.mktemp("one"), [SAME_PAGES])
+    return _REFERENCE["one page"]
+
+
+def test_of_records_that_times_do_not_order_the_one_fetched_last_counts(tmp_path: Path) -> None:
+    sweep_of_pages(tmp_path, [SAME_PAGES])
+    titles = rows_of(Home(tmp_path).warehouse_file, "SELECT title FROM milestones ORDER BY milestone_id")
+    assert [title for (title,) in titles] == [
+        "Game 1",
+        "newest",
+        "the same time, another content",
+        "never updated",
+        "the same instant",
+        "fetched last",
+    ]
+
+
+# Times from the future
+
+AHEAD = "2030-01-01T00:00:00Z"
+TRUE_TIME = "2026-11-21T00:00:00Z"
+
+
+@pytest.mark.parametrize("request_", [{"mode": "full"}, {"ids": (milestone_id(1),)}], ids=["full", "by id"])
+@pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=365 * 5)], ids=["before then", "after then"])
+def test_what_is_fetched_later_wins_over_a_time_from_the_future(
+    request_: dict[str, Any], later: timedelta, shells: Shells, tmp_path: Path
+) -> None:
+    first = shells(tmp_path, [milestone(1, title="ahead", last_updated_ts=AHEAD)])
+    ledger = first.sweep(mode="full")
+    assert ledger.watermark == ledger.started_at
+    assert first.rows("SELECT has_future_update FROM milestones") == [(True,)]
+    second = shells(tmp_path, [milestone(1, title="mended", last_updated_ts=TRUE_TIME)])
+    second.clock.time += later
+    assert second.sweep(**request_).changed == 1
+    columns = "title, last_updated_ts, has_future_update"
+    assert second.rows(f"SELECT {columns} FROM milestones") == [("mended", datetime(2026, 11, 21, tzinfo=UTC), False)]
+
+
+def test_an_unchanged_milestone_takes_no_time_from_the_future(shells: Shells, tmp_path: Path) -> None:
+    shells(tmp_path, [milestone(1)]).sweep(mode="full")
+    ahead = shells(tmp_path, [milestone(1, last_updated_ts=AHEAD)])
+    assert ahead.sweep(mode="full").unchanged == 1
+    assert ahead.rows("SELECT last_updated_ts, has_future_update FROM milestones") == [(UPDATED, False)]
+
+
+def test_a_time_from_the_future_gives_way_to_a_newer_true_one_and_rebuilding_keeps_it(
+    shells: Shells, tmp_path: Path
+) -> None:
+    shells(tmp_path, [milestone(1, last_updated_ts=AHEAD), milestone(2, last_updated_ts=AHEAD)]).sweep(mode="full")
+    touched = shells(tmp_path, [milestone(1, last_updated_ts="2031-01-01T00:00:00Z"), milestone(2, title="new")])
+    touched.clock.forward(days=5 * 365)
+    touched.sweep(mode="full")
+    before = contents(touched.home.warehouse_file)
+    times = touched.rows("SELECT year(last_updated_ts), has_future_update FROM milestones ORDER BY milestone_id")
+    assert times == [(2031, False), (2026, False)]
+    # Another that is not touched, and stays as it is.
+    with_ahead = shells(tmp_path, [milestone(3, last_updated_ts="2040-01-01T00:00:00Z")])
+    with_ahead.sweep(ids=(milestone_id(3),))
+    before = contents(touched.home.warehouse_file)
+    touched.stations.rebuild()
+    assert contents(touched.home.warehouse_file, tables=["milestones"])["milestones"] == before["milestones"]
+    assert touched.value("SELECT count(*) FROM milestones WHERE has_future_update") == 1
 
 
 def test_worlds_take_what_the_api_would_send() -> None:

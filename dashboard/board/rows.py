@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 
 import duckdb
 
+NO_CATEGORY = "No category"
+WITHOUT_VALUE = {"category_group": NO_CATEGORY, "title": "No title"}
+"""What stands on the pages for NULL in these columns: Kalshi may leave the fields out."""
+
 Row = TypeVar("Row")
 Parameters = Mapping[str, object]
 
@@ -15,10 +19,22 @@ Parameters = Mapping[str, object]
 def fetch(
     connection: duckdb.DuckDBPyConnection, row: type[Row], query: str, parameters: Parameters | None = None
 ) -> tuple[Row, ...]:
-    """Run a query whose columns are the dataclass's fields, in any order; `$name` stands for a parameter."""
+    """Run a query whose columns are the dataclass's fields, in any order; `$name` stands for a parameter.
+
+    NULL in a column of WITHOUT_VALUE becomes its text.
+    """
     cursor = connection.execute(query, dict(parameters or {}))
     names = [column[0] for column in cursor.description or ()]
-    return tuple(row(**dict(zip(names, values, strict=True))) for values in cursor.fetchall())
+    missing = [WITHOUT_VALUE.get(name) for name in names]
+    return tuple(
+        row(
+            **{
+                name: other if value is None else value
+                for name, value, other in zip(names, values, missing, strict=True)
+            }
+        )
+        for values in cursor.fetchall()
+    )
 
 
 def fetch_one(

@@ -58,7 +58,7 @@ WORLD = [
         related_event_tickers=SHARED,
         primary_event_tickers=[],
     ),
-    row(REFUSED, "Refused", 1) | {"title": None},
+    row(REFUSED, "Refused", 1) | {"title": 7},
 ]
 MOVED = row(SOON, "Soon, at another time", 3.75, related_event_tickers=["KXEVENT-3", *SHARED])
 WITH_NEW_FIELD = row(FRESH, "Fresh", 6, details={"league": "NFL", "broadcast": "live"})

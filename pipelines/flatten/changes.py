@@ -29,7 +29,7 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
         if before.get(field) != after.get(field)
     ]
     for field in TICKER_FIELDS:
-        found += _ticker_changes(field, old[field] or [], new[field] or [])
+        found += _ticker_changes(field, old.get(field) or [], new.get(field) or [])
     return sorted(found, key=lambda change: (change.field, change.new is not None, change.old or change.new or ""))
 
 

@@ -2,7 +2,7 @@
 
 Paths: `season.week`, `competitor_ids[0]`. A key of letters, digits, `_` and `-` stands bare; any other is written as
 a JSON string (`"a.b"`), so that every path can be read back and no two leaves share one. The path of an empty
-`details` is the empty string.
+`details`, or of none at all, is the empty string.
 """
 
 from __future__ import annotations
@@ -72,13 +72,12 @@ class LeafColumns:
         self.values: list[str | None] = []
         self.numbers: list[float | None] = []
 
-    def add(self, details: dict[str, Any]) -> None:
-        """Take the leaves of one details object."""
+    def add(self, details: dict[str, Any] | None) -> None:
+        """Take the leaves of one details object; where there is none, one leaf of the kind null."""
         before = len(self.paths)
-        values = details.values()
         if not details:
             self._walk("", "", details)
-        elif set(map(type, values)) == _ONLY_TEXT:
+        elif set(map(type, values := details.values())) == _ONLY_TEXT:
             self._extend(*_names(tuple(details)), list(values))
         else:
             self._add_members(details)

@@ -17,7 +17,7 @@ from pipelines.flatten.entities import entities
 from pipelines.flatten.events import Event, events, main_event_ticker
 from pipelines.records.canonical import canonical_json
 from pipelines.records.rfc3339 import parse_rfc3339, rfc3339
-from schemas.api import KNOWN_FIELDS, JsonObject, object_decoder
+from schemas.api import CLOCK_TOLERANCE_SECONDS, KNOWN_FIELDS, JsonObject, object_decoder
 from schemas.categories import category_group
 from schemas.leagues import SIMULATED_TICKER, league
 from schemas.statuses import leaves_start_open, status_group
@@ -37,13 +37,18 @@ _SIMULATED_TICKER = re.compile(SIMULATED_TICKER)
 PLACEHOLDER_FROM = 946_684_800_000_000
 """2000-01-01T00:00:00Z in microseconds. Kalshi opened in 2021: nothing of its starts then."""
 
+_CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
+
 PLACEHOLDER_UNTIL = PLACEHOLDER_FROM + 2 * 86_400_000_000
+
+
+_NULL = b"null"
 
 
 class _Parts(msgspec.Struct):
     """What is taken out of a record as it stands in its text."""
 
-    details: msgspec.Raw
+    details: msgspec.Raw = msgspec.Raw(_NULL)
 
 
 _parts_decoder = msgspec.json.Decoder(_Parts)
@@ -75,20 +80,42 @@ def flatten(latest: pa.Table) -> dict[str, pa.Table]:
     of_events, sources, participants = map(_Rows, (MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_ENTITIES))
     of_details = LeafColumns()
     milestone_ids = latest["milestone_id"].to_pylist()
-    for milestone_id, text in zip(milestone_ids, latest["record"].to_pylist(), strict=True):
+    known = (milestone_ids, latest["record"].to_pylist(), _microseconds(latest, "last_updated_ts"))
+    changed_at = _microseconds(latest, "last_changed_at")
+    for milestone_id, text, updated_ts, fetched_at in zip(*known, changed_at, strict=True):
         record = object_decoder.decode(text)
-        details = record["details"]
+        details = record.get("details") or {}
         of_this = events(
-            record["related_event_tickers"] or [], record["primary_event_tickers"] or [], main_event_ticker(details)
+            record.get("related_event_tickers") or [],
+            record.get("primary_event_tickers") or [],
+            main_event_ticker(details),
         )
-        milestones.append(_milestone(text, record, of_this))
+        is_future = is_from_the_future(record["last_updated_ts"], updated_ts, fetched_at)
+        milestones.append((*_milestone(text, record, of_this), is_future))
         of_events.rows += [(milestone_id, *event) for event in of_this]
         sources.rows += [(milestone_id, *source) for source in (record.get("source_ids") or {}).items()]
         participants.rows += [(milestone_id, *entity) for entity in entities(details)]
-        of_details.add(details)
+        of_details.add(record.get("details"))
     of_records = {MILESTONES.name: _with_lives(milestones, latest)}
     of_lists = {rows.table.name: rows.to_arrow() for rows in (of_events, sources, participants)}
     return of_records | of_lists | {MILESTONE_DETAILS.name: _of_leaves(milestone_ids, of_details)}
+
+
+def _microseconds(table: pa.Table, name: str) -> list[int | None]:
+    """A column of times."""
+    times: list[int | None] = table[name].cast(pa.int64()).to_pylist()
+    return times
+
+
+def is_from_the_future(sent: str, updated_ts: int | None, fetched_at: int | None) -> bool:
+    """Whether the update held for the newest lies after its own fetch, so that it cannot be true.
+
+    `sent` is the `last_updated_ts` that came with the version, `fetched_at` when that was; `updated_ts` is the newest
+    seen since. A newer one came with a later fetch, and was kept only where it could be true. All in microseconds.
+    """
+    if updated_ts is None or fetched_at is None or updated_ts <= fetched_at + _CLOCK_TOLERANCE:
+        return False
+    return parse_rfc3339(sent) == updated_ts
 
 
 def _with_lives(milestones: list[tuple[Any, ...]], latest: pa.Table) -> pa.Table:
@@ -140,26 +167,27 @@ _OF_RECORD = tuple(name for name in MILESTONES.arrow_schema.names if name not in
 
 def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any, ...]:
     """The columns of `milestones` that a record alone says, in their order; `text` is its canonical JSON."""
-    details = record["details"]
+    details = record.get("details") or {}
     status = sent if isinstance(sent := details.get("status"), str) else None
+    # A part of a canonical text is canonical itself.
+    details_text = bytes(_parts_decoder.decode(text).details)
     start_date = parse_rfc3339(record["start_date"])
     end_date = parse_rfc3339(record["end_date"]) if record.get("end_date") is not None else None
     extra = {key: record[key] for key in record.keys() - KNOWN_FIELDS}
     return (
-        record["category"],
-        category_group(record["category"]),
+        record.get("category"),
+        category_group(record.get("category")),
         record["type"],
-        record["title"],
+        record.get("title"),
         start_date,
         end_date,
-        record["notification_message"],
+        record.get("notification_message"),
         record.get("source_id"),
         main_event_ticker(details),
         league(details),
         status,
         status_group(status),
-        # A part of a canonical text is canonical itself.
-        bytes(_parts_decoder.decode(text).details).decode(),
+        details_text.decode() if details_text != _NULL else None,
         canonical_json(extra).decode() if extra else None,
         is_simulated(details, [event.event_ticker for event in of_this]),
         _is_placeholder(start_date) or _is_placeholder(end_date),

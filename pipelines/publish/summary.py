@@ -34,8 +34,9 @@ _COUNTS = {
 }
 """One after the other: all in one query, they would be held in memory together."""
 _BY_CATEGORY_GROUP = """
-    SELECT category_group, count(*) FROM milestones WHERE NOT is_simulated AND vanished_at IS NULL
-    GROUP BY category_group ORDER BY count(*) DESC, category_group
+    SELECT coalesce(category_group, 'no category'), count(*) FROM milestones
+    WHERE NOT is_simulated AND vanished_at IS NULL
+    GROUP BY ALL ORDER BY 2 DESC, 1
 """
 
 

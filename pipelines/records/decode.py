@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from pipelines.records.canonical import canonical_json, content_hash
 from pipelines.records.rfc3339 import InvalidTime, parse_rfc3339
 from schemas.api import (
+    EXPECTED_FIELDS,
     KNOWN_FIELDS,
     JsonObject,
     Milestone,
@@ -49,7 +51,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """One milestone as received: its place, its canonical text and what identifies its content.
 
     `last_updated_ts` is in microseconds since 1970 UTC, None for the zero time. `unknown_fields` are top-level keys
-    that the API does not document; `null_arrays` the required arrays that came as null and are read as empty.
+    that the API does not document; `missing_fields` those of EXPECTED_FIELDS that are absent or null.
     """
 
     position: int
@@ -58,7 +60,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     last_updated_ts: int | None
     text: str
     unknown_fields: frozenset[str]
-    null_arrays: int
+    missing_fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,19 @@ def _to_record(position: int, value: JsonObject) -> Record | Refusal:
         last_updated_ts=last_updated_ts,
         text=text.decode(),
         unknown_fields=frozenset(value.keys() - KNOWN_FIELDS),
-        null_arrays=(milestone.related_event_tickers is None) + (milestone.primary_event_tickers is None),
+        missing_fields=_missing(milestone),
     )
+
+
+_expected = attrgetter(*EXPECTED_FIELDS)
+
+
+def _missing(milestone: Milestone) -> tuple[str, ...]:
+    """The names of the expected fields that have no value."""
+    values = _expected(milestone)
+    if None not in values:
+        return ()
+    return tuple(name for name, value in zip(EXPECTED_FIELDS, values, strict=True) if value is None)
 
 
 class _UnfitError(Exception):

@@ -22,6 +22,7 @@ from pipelines.staging import ROWS_PER_BATCH, Staging
 from pipelines.warehouse import catalogue, touched
 from pipelines.warehouse.catalogue import Changed, Drift
 from pipelines.warehouse.rows import rows_of
+from schemas.api import CLOCK_TOLERANCE_SECONDS
 from schemas.sql import quote
 from schemas.table import Table
 from schemas.tables import (
@@ -46,6 +47,9 @@ LEAVE_GROUPS = "SET max_vacuum_tasks = 0"
 For connections that delete nothing: merging would write up to four groups of each table once more, a second of a first
 load. Wherever rows are replaced it stays on: every small load appends a group to each table, of at least a block of
 256 KiB, and only merging takes the room of replaced ones back."""
+
+REASONS_NAMED = 2
+"""In the line of a sweep that refused too much: one field that changed has one reason, or few."""
 
 TOUCHED_SCHEMA = pa.schema([("milestone_id", pa.string()), ("last_updated_ts", pa.timestamp("us", tz="UTC"))])
 
@@ -116,9 +120,14 @@ def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging, *, is_
 
     Costs one join of content hashes: unchanged records are neither parsed nor written again.
     """
-    connection.execute(sql("fates"), {"records": str(staging.file(RECORDS)), "is_retry": is_retry})
+    connection.execute(sql("fates"), _of_records(staging) | {"is_retry": is_retry})
     counts = connection.execute("SELECT fate, count(*) FROM fates GROUP BY fate").fetchall()
     return Fates(**dict(counts))
+
+
+def _of_records(staging: Staging) -> dict[str, Any]:
+    """The staged records, and how far after its own fetch an update may lie to be believed."""
+    return {"records": str(staging.file(RECORDS)), "tolerance": CLOCK_TOLERANCE_SECONDS}
 
 
 def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str) -> Iterator[pa.RecordBatch]:
@@ -166,8 +175,7 @@ def _runs_of_pages(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int,
 
 def stage_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """Keep the newest last_updated_ts of milestones that are otherwise unchanged, for `load`."""
-    parameters = {"records": str(staging.file(RECORDS))}
-    rows = connection.sql(sql("unchanged_of_sweep"), params=parameters).to_arrow_table().cast(TOUCHED_SCHEMA)
+    rows = connection.sql(sql("unchanged_of_sweep"), params=_of_records(staging)).to_arrow_table().cast(TOUCHED_SCHEMA)
     pq.write_table(rows, staging.touched)
 
 
@@ -343,6 +351,19 @@ def refused_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> i
     ).fetchall()
     count: int = rows[0][0]
     return count
+
+
+def reasons_of_refusals(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[str]:
+    """The fields for which most records of a staged sweep were refused, with the most frequent reason of each."""
+    rows = connection.execute(
+        """WITH counted AS (
+               SELECT field, left(reason, 200) AS reason, count(*) AS records FROM read_parquet(?) GROUP BY ALL
+           )
+           SELECT field, first(reason ORDER BY records DESC, reason), CAST(sum(records) AS BIGINT) FROM counted
+           GROUP BY field ORDER BY 3 DESC, 1 LIMIT ?""",
+        [staging.refused_files, REASONS_NAMED],
+    ).fetchall()
+    return [f"{records:,} for {field or 'the whole record'} ({reason})" for field, reason, records in rows]
 
 
 @contextmanager

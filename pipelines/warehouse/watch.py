@@ -36,10 +36,17 @@ class Sight:
 WATCHES = (
     Watch(
         "data_is_fresh",
-        f"The newest update seen is at most {FRESH_WITHIN_HOURS} hours old: of the data itself, whenever runs ran.",
-        f"""SELECT coalesce(max(last_updated_ts) > now() - INTERVAL {FRESH_WITHIN_HOURS} HOUR, false),
-                   'newest update ' || coalesce(CAST(max(last_updated_ts) AS VARCHAR), 'none')
-            FROM milestones""",  # noqa: S608 - constants of ours
+        f"The newest update seen is at most {FRESH_WITHIN_HOURS} hours old: of the data itself, whenever runs ran. "
+        "Simulated and vanished milestones, and updates that lie in the future, do not count.",
+        f"""WITH updates AS (
+                SELECT last_updated_ts, last_updated_ts > now() OR has_future_update AS is_future FROM milestones
+                WHERE NOT is_simulated AND vanished_at IS NULL
+            )
+            SELECT coalesce(max(last_updated_ts) FILTER (NOT is_future) > now() - INTERVAL {FRESH_WITHIN_HOURS} HOUR,
+                            false),
+                   'newest update ' || coalesce(CAST(max(last_updated_ts) FILTER (NOT is_future) AS VARCHAR), 'none')
+                   || ', ' || count(*) FILTER (is_future) || ' updated in the future'
+            FROM updates""",  # noqa: S608 - constants of ours
     ),
     Watch(
         "volume_is_usual",

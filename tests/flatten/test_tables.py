@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.flatten.events import main_event_ticker
-from pipelines.flatten.tables import flatten, is_simulated
+from pipelines.flatten.tables import flatten, is_from_the_future, is_simulated
 from pipelines.flatten.validate import breaches
 from pipelines.records.canonical import canonical_json
 from pipelines.records.decode import Record, decode_page
@@ -110,6 +110,7 @@ def test_every_column_of_a_milestone() -> None:
             "is_simulated": False,
             "has_placeholder_dates": False,
             "start_is_tentative": False,
+            "has_future_update": True,
             "content_hash": record.content_hash,
             "first_seen_at": SEEN,
             "last_changed_at": CHANGED,
@@ -285,6 +286,40 @@ def test_columns_that_may_be_missing(changes: dict[str, Any], column: str, expec
     assert milestone_row(**changes)[column] == expected
 
 
+SENT = "2026-11-20T08:30:00.25Z"
+SENT_US = parse_rfc3339(SENT) or 0
+MINUTE_US = 60_000_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "updated", "fetched", "expected"),
+    [
+        (SENT, SENT_US, SENT_US + 1, False),
+        (SENT, SENT_US, SENT_US - MINUTE_US, False),
+        (SENT, SENT_US, SENT_US - MINUTE_US - 1, True),
+        (SENT, SENT_US + 1, SENT_US - MINUTE_US - 1, False),
+        ("2026-11-20T09:30:00.250000+01:00", SENT_US, 0, True),
+        ("0001-01-01T00:00:00Z", None, 0, False),
+        ("0001-01-01T00:00:00Z", SENT_US, 0, False),
+    ],
+    ids=["past", "a minute ahead", "more", "moved on since", "another zone", "zero", "zero, moved on since"],
+)
+def test_updates_from_the_future(sent: str, updated: int | None, fetched: int, expected: bool) -> None:
+    assert is_from_the_future(sent, updated, fetched) is expected
+
+
+@pytest.mark.parametrize("details", [None, ABSENT], ids=["null", "absent"])
+def test_missing_details_are_null_and_one_leaf(details: Any) -> None:
+    tables = flat(milestone(details=details))
+    [row] = tables["milestones"]
+    assert (row["details"], row["status"], row["main_event_ticker"]) == (None, None, None)
+    assert tables["milestone_entities"] == []
+    [leaf] = tables["milestone_details"]
+    assert (leaf["path"], leaf["field"], leaf["kind"], leaf["value"]) == ("", "", "null", None)
+    for table in FLAT_TABLES:
+        assert breaches(table, flatten(latest(encoded(milestone(details=details))))[table.name]) == []
+
+
 def test_null_arrays_are_empty() -> None:
     sent = milestone(related_event_tickers=None, primary_event_tickers=None, details={})
     assert flat(sent)["milestone_events"] == []
@@ -336,9 +371,12 @@ def test_whatever_decoding_lets_through_can_be_flattened(records: list[dict[str,
         breaches(table, tables[table.name])  # which may well be found: it must run
     for record, row in zip(batch["record"].to_pylist(), _rows(tables["milestones"]), strict=True):
         whole = object_decoder.decode(record)
-        assert row["details"] == canonical_json(whole["details"]).decode()
-        assert row["details"] in record
-        assert row["main_event_ticker"] == main_event_ticker(whole["details"])
+        if whole.get("details") is None:
+            assert row["details"] is None
+        else:
+            assert row["details"] == canonical_json(whole["details"]).decode()
+            assert row["details"] in record
+        assert row["main_event_ticker"] == main_event_ticker(whole.get("details") or {})
         assert row["start_date"] == parse_rfc3339(whole["start_date"])
 
 

@@ -103,8 +103,8 @@ def test_the_right_rows_are_named_wherever_they_stand(row_kinds: list[str], data
                 row["type"] = ""
                 expected.append((place, "type_is_not_empty"))
             case "missing":
-                row["title"] = None
-                expected.append((place, "title_is_present"))
+                row["first_seen_at"] = None
+                expected.append((place, "first_seen_at_is_present"))
             case "twice" if place:
                 row["milestone_id"] = rows[0]["milestone_id"]
                 expected.append((place, "key_is_unique"))

@@ -24,7 +24,7 @@ from pipelines.records.decode import (
     nesting_depth,
     paths_length,
 )
-from schemas.api import object_decoder
+from schemas.api import EXPECTED_FIELDS, object_decoder
 from tests.records.samples import (
     ABSENT,
     encoded,
@@ -40,10 +40,7 @@ from tests.records.samples import (
 )
 
 GOOD = encoded(milestone(id="good"))
-REQUIRED = (
-    *("id", "category", "type", "start_date", "title", "notification_message", "last_updated_ts", "details"),
-    *("related_event_tickers", "primary_event_tickers"),
-)
+REQUIRED = ("id", "type", "start_date", "last_updated_ts")
 ONE_OF_EACH_KIND = {
     "null": None,
     "boolean": True,
@@ -55,7 +52,7 @@ ONE_OF_EACH_KIND = {
 }
 TEXTS = {"id", "category", "type", "title", "notification_message"}
 FITTING_KINDS: dict[str, set[str]] = {
-    **{field: {"text"} for field in TEXTS},
+    **{field: {"text", "null"} if field in EXPECTED_FIELDS else {"text"} for field in TEXTS},
     "related_event_tickers": {"array", "null"},
     "primary_event_tickers": {"array", "null"},
     "start_date": set(),  # "text" is no time
@@ -63,7 +60,7 @@ FITTING_KINDS: dict[str, set[str]] = {
     "end_date": {"null"},
     "source_id": {"text", "null"},
     "source_ids": {"object", "null"},
-    "details": {"object"},
+    "details": {"object", "null"},
 }
 
 
@@ -101,7 +98,7 @@ def test_a_good_record() -> None:
     assert record.milestone_id == sent["id"]
     assert record.last_updated_ts == 1_789_431_709_771_700
     assert record.unknown_fields == {"unknown", "product_details"}
-    assert record.null_arrays == 0
+    assert record.missing_fields == ()
     assert parse(record.text) == sent
     assert record.content_hash == content_hash(object_decoder.decode(encoded(sent)))
 
@@ -113,7 +110,7 @@ def test_a_required_field_must_be_there(field: str) -> None:
     assert refusal.milestone_id == (None if field == "id" else milestone()["id"])
 
 
-@pytest.mark.parametrize("field", ["end_date", "source_id", "source_ids"])
+@pytest.mark.parametrize("field", [*EXPECTED_FIELDS, "end_date", "source_id", "source_ids"])
 def test_an_optional_field_may_be_absent(field: str) -> None:
     assert field not in parse(accepted(encoded(milestone(**{field: ABSENT}))).text)
 
@@ -136,7 +133,7 @@ def test_a_field_is_of_its_documented_type_or_the_record_is_refused(field: str, 
     ("changes", "reason", "field"),
     [
         pytest.param({"id": None}, "Expected `str`, got `null`", "id", id="null id"),
-        pytest.param({"title": True}, "Expected `str`, got `bool`", "title", id="boolean is no text"),
+        pytest.param({"title": True}, "Expected `str | null`, got `bool`", "title", id="boolean is no text"),
         pytest.param(
             {"related_event_tickers": "KXA-1"},
             "Expected `array | null`, got `str`",
@@ -161,7 +158,7 @@ def test_a_field_is_of_its_documented_type_or_the_record_is_refused(field: str, 
         pytest.param(
             {"source_ids": {"a": 7}}, "Expected `str`, got `int`", "source_ids", id="integer among source ids"
         ),
-        pytest.param({"details": [{}]}, "Expected `object`, got `array`", "details", id="details is an array"),
+        pytest.param({"details": [{}]}, "Expected `object | null`, got `array`", "details", id="details is an array"),
         pytest.param({"start_date": ""}, "not an RFC 3339 time: ''", "start_date", id="empty start"),
         pytest.param(
             {"start_date": "2026-11-22T12:00:00"},
@@ -384,18 +381,22 @@ def test_depth_of_nesting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "count"),
+    ("changes", "missing"),
     [
-        ({}, 0),
-        ({"related_event_tickers": None}, 1),
-        ({"primary_event_tickers": None}, 1),
-        ({"related_event_tickers": None, "primary_event_tickers": None}, 2),
-        ({"related_event_tickers": [], "primary_event_tickers": []}, 0),
+        ({}, ()),
+        ({"related_event_tickers": None, "primary_event_tickers": ABSENT}, EXPECTED_FIELDS[3:5]),
+        ({name: [] for name in EXPECTED_FIELDS[3:5]} | {"details": {}, "title": "", "category": ""}, ()),
+        (dict.fromkeys(EXPECTED_FIELDS), EXPECTED_FIELDS),
+        (dict.fromkeys(EXPECTED_FIELDS, ABSENT), EXPECTED_FIELDS),
+        ({"end_date": None, "source_id": ABSENT, "source_ids": None}, ()),
     ],
-    ids=["none", "related", "primary", "both", "empty is not null"],
+    ids=["none", "arrays", "empty is not missing", "all null", "all absent", "others"],
 )
-def test_null_arrays_are_read_and_counted(changes: dict[str, Any], count: int) -> None:
-    assert accepted(encoded(milestone(**changes))).null_arrays == count
+def test_missing_fields_are_read_and_counted(changes: dict[str, Any], missing: tuple[str, ...]) -> None:
+    sent = milestone(**changes)
+    record = accepted(encoded(sent))
+    assert record.missing_fields == missing
+    assert parse(record.text) == sent
 
 
 def test_the_zero_time_is_kept_as_never() -> None:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from schemas.api import (
+    EXPECTED_FIELDS,
     KNOWN_FIELDS,
     PAGE_LIMIT,
     Milestone,
@@ -22,6 +23,7 @@ from tests.records.samples import milestone, parse
 def test_the_documented_fields_are_known() -> None:
     assert set(milestone()) == KNOWN_FIELDS
     assert {field.name for field in msgspec.structs.fields(Milestone) if not field.required} == {
+        *EXPECTED_FIELDS,
         "end_date",
         "source_id",
         "source_ids",

@@ -14,10 +14,10 @@ MILESTONE = "milestone_id, category, category_group, type, title, notification_m
 FULL = "'full', 'loaded', now(), now(), '{}'"
 
 USUAL = [
-    f"""INSERT INTO milestones ({MILESTONE}, last_updated_ts, is_simulated, has_placeholder_dates, first_seen_at,
-        last_changed_at, start_date, start_is_tentative, status, status_group)
-        SELECT range::VARCHAR, 'Sports', 'Sports', 't', 't', '', '{{}}', 'h', now(), false, false, now(), now(), now(),
-               false, 'closed', 'ended' FROM range(200)""",
+    f"""INSERT INTO milestones ({MILESTONE}, last_updated_ts, is_simulated, has_placeholder_dates, has_future_update,
+        first_seen_at, last_changed_at, start_date, start_is_tentative, status, status_group)
+        SELECT range::VARCHAR, 'Sports', 'Sports', 't', 't', '', '{{}}', 'h', now(), false, false, false, now(), now(),
+               now(), false, 'closed', 'ended' FROM range(200)""",
     f"""INSERT INTO sweeps SELECT range::VARCHAR, {FULL}, 1, 200, 0, 0, 200, 0, 0, 0, 1, 0, 0, 1, NULL, true, NULL
         FROM range(6)""",
 ]
@@ -82,3 +82,25 @@ def test_unknown_statuses_are_named_the_most_frequent_first(connection: duckdb.D
     connection.execute("UPDATE milestones SET status = 'P' WHERE milestone_id::INT < 3")
     (watch,) = [one for one in WATCHES if one.name == "statuses_are_grouped"]
     assert look(connection, watch).figures == "50 of 200 have an unknown status: Innings Break, P"
+
+
+STALE = "UPDATE milestones SET last_updated_ts = now() - INTERVAL 25 HOUR"
+NOT_FRESH = {
+    "simulated": "is_simulated = true",
+    "vanished": "vanished_at = now()",
+    "in the future": "last_updated_ts = now() + INTERVAL 1 YEAR",
+    "in the future when it was fetched": "has_future_update = true",
+}
+
+
+@pytest.mark.parametrize("change", NOT_FRESH.values(), ids=NOT_FRESH)
+def test_only_updates_of_real_milestones_that_can_be_true_are_fresh(
+    change: str, connection: duckdb.DuckDBPyConnection
+) -> None:
+    (watch,) = (one for one in WATCHES if one.name == "data_is_fresh")
+    for statement in USUAL:
+        connection.execute(statement)
+    connection.execute(f"{STALE} WHERE milestone_id <> '7'")
+    assert look(connection, watch).passed
+    connection.execute(f"UPDATE milestones SET {change} WHERE milestone_id = '7'")
+    assert not look(connection, watch).passed

@@ -89,7 +89,7 @@ _CHANGES = """
                     ELSE 'other' END AS kind
         FROM milestone_changes JOIN milestones USING (milestone_id)
         WHERE NOT is_simulated AND seen_at >= $since
-          AND (len($groups) = 0 OR list_contains($groups, category_group))
+          AND (len($groups) = 0 OR list_contains($groups, coalesce(category_group, 'No category')))
           AND (len($types) = 0 OR list_contains($types, type))
     )
 """
@@ -113,7 +113,7 @@ SHIFTS = """
     FROM reschedules JOIN milestones USING (milestone_id)
     WHERE reschedules.seen_at >= $since AND NOT has_placeholder_dates
       AND old_start >= TIMESTAMPTZ '2000-01-03 00:00:00+00' AND shift <> INTERVAL 0 SECOND
-      AND (len($groups) = 0 OR list_contains($groups, category_group))
+      AND (len($groups) = 0 OR list_contains($groups, coalesce(category_group, 'No category')))
       AND (len($types) = 0 OR list_contains($types, milestones.type))
     ORDER BY abs(epoch(shift)) DESC, reschedules.seen_at DESC, milestone_id LIMIT $limit
 """

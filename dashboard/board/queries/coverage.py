@@ -57,7 +57,7 @@ _SUMS = """
     CAST(sum(with_events) AS BIGINT) AS with_events
     FROM coverage_daily
     WHERE day BETWEEN $first AND $last
-      AND (len($groups) = 0 OR list_contains($groups, category_group))
+      AND (len($groups) = 0 OR list_contains($groups, coalesce(category_group, 'No category')))
       AND (len($types) = 0 OR list_contains($types, type))
 """
 

@@ -11,7 +11,9 @@
 CREATE OR REPLACE MACRO data_quality(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
 WITH kept AS (
     SELECT milestone_id, category, category_group, title, start_date, end_date, status_group, last_updated_ts, is_simulated,
-           has_placeholder_dates, coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS present
+           has_placeholder_dates, has_future_update,
+           category IS NULL OR title IS NULL OR notification_message IS NULL OR details IS NULL AS lacks_field,
+           coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS present
     FROM milestones
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 ), events AS (
@@ -33,8 +35,9 @@ WITH kept AS (
     ('main_not_listed', 'the main event ticker is in neither array'),
     ('category_synonym', 'the category is a synonym or another spelling of its group'),
     ('empty_title', 'the title is empty'),
+    ('missing_field', 'category, title, notification_message or details is missing, which the API calls required'),
     ('no_last_updated_ts', 'last_updated_ts is the zero time: only full sweeps see its changes'),
-    ('updated_in_future', 'last_updated_ts lies after now'),
+    ('updated_in_future', 'last_updated_ts lies after now, or lay after the fetch that brought it'),
     ('simulated', 'a simulated game in production'),
     ('maybe_simulated', 'an event ticker looks like a simulated game of a league that is not known to be simulated')
 ), broken AS (
@@ -54,8 +57,9 @@ WITH kept AS (
     UNION ALL SELECT 'main_not_listed', milestone_id FROM kept JOIN events USING (milestone_id) WHERE has_main_alone
     UNION ALL SELECT 'category_synonym', milestone_id FROM kept WHERE category <> category_group
     UNION ALL SELECT 'empty_title', milestone_id FROM kept WHERE title = ''
+    UNION ALL SELECT 'missing_field', milestone_id FROM kept WHERE lacks_field
     UNION ALL SELECT 'no_last_updated_ts', milestone_id FROM kept WHERE last_updated_ts IS NULL
-    UNION ALL SELECT 'updated_in_future', milestone_id FROM kept WHERE last_updated_ts > present
+    UNION ALL SELECT 'updated_in_future', milestone_id FROM kept WHERE last_updated_ts > present OR has_future_update
     UNION ALL SELECT 'simulated', milestone_id FROM milestones
         WHERE is_simulated AND (include_vanished OR vanished_at IS NULL)
     UNION ALL SELECT DISTINCT 'maybe_simulated', milestone_id FROM kept JOIN milestone_events USING (milestone_id)

@@ -8,7 +8,7 @@
 -- last_incremental_at: When the last incremental sweep was loaded, UTC.
 -- last_sweep_at: The later of the two.
 -- watermark: Everything that Kalshi updated up to here has been read, UTC.
--- newest_update: The newest last_updated_ts, UTC.
+-- newest_update: The newest last_updated_ts, UTC; times that lie in the future, or did when they were fetched, left out.
 -- lag: Now minus last_sweep_at.
 -- milestones: How many milestones there are.
 -- quarantined: Records in the quarantine.
@@ -26,7 +26,10 @@ WITH ledger AS (
     FROM sweeps
     WHERE status = 'loaded'
 ), kept AS (
-    SELECT count(*) AS milestones, max(last_updated_ts) AS newest_update
+    SELECT count(*) AS milestones,
+           max(last_updated_ts) FILTER (
+               NOT has_future_update AND last_updated_ts <= coalesce(CAST(at_time AS TIMESTAMPTZ), now())
+           ) AS newest_update
     FROM milestones
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 )

@@ -18,7 +18,7 @@ SELECT milestone_id, version, category, type, title, start_date,
        start_date IS NULL OR status_leaves_start_open(status)
            OR (start_date >= TIMESTAMPTZ '2000-01-01 00:00:00+00' AND start_date < TIMESTAMPTZ '2000-01-03 00:00:00+00'),
        end_date, source_id, main_event_ticker, league_of(details), status, status_group_of(status),
-       CAST(details AS VARCHAR), valid_from, valid_to, content_hash
+       nullif(CAST(details AS VARCHAR), 'null'), valid_from, valid_to, content_hash
 FROM (
     SELECT milestone_id, version, valid_from, valid_to, content_hash,
            record ->> '$.category' AS category, record ->> '$.type' AS type, record ->> '$.title' AS title,

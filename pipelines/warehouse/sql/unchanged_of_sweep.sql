@@ -1,6 +1,7 @@
--- Unchanged milestones that Kalshi only touched: their newest last_updated_ts, which makes no version.
+-- Unchanged milestones that Kalshi only touched: their newest last_updated_ts, which makes no version. A time that lies
+-- more than $tolerance seconds after its own fetch cannot be true and is not kept.
 SELECT records.milestone_id, records.last_updated_ts
 FROM read_parquet($records) AS records
 JOIN (SELECT page, position, stored_updated_ts FROM fates WHERE fate = 'unchanged') AS unchanged USING (page, position)
-WHERE records.last_updated_ts > unchanged.stored_updated_ts
-   OR (unchanged.stored_updated_ts IS NULL AND records.last_updated_ts IS NOT NULL)
+WHERE (records.last_updated_ts > unchanged.stored_updated_ts OR unchanged.stored_updated_ts IS NULL)
+  AND records.last_updated_ts <= records.seen_at + to_seconds($tolerance)

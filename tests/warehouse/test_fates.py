@@ -1,0 +1,178 @@
+"""What becomes of received records: one milestone, records by place, and what is stored beforehand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.staging import Staging
+from pipelines.warehouse.load import settle_fates, stage_touched
+from schemas.api import CLOCK_TOLERANCE_SECONDS
+from schemas.tables import MILESTONES, RECORDS
+from tests.support import NOON
+
+HOUR = timedelta(hours=1)
+TOLERANCE = timedelta(seconds=CLOCK_TOLERANCE_SECONDS)
+MINUTE = timedelta(minutes=1)
+
+Received = tuple[str, timedelta | None]
+"""Content, and its last_updated_ts relative to NOON, about when it is fetched; None is the zero time."""
+
+OLD, OLDER, AHEAD = -HOUR, -2 * HOUR, HOUR
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        MILESTONES.create(opened.execute)
+        yield opened
+
+
+def store(
+    connection: duckdb.DuckDBPyConnection, content: str, updated: timedelta | None, *, is_future: bool = False
+) -> None:
+    time = None if updated is None else NOON + updated
+    connection.execute(
+        "INSERT INTO milestones BY NAME SELECT 'm' AS milestone_id, 't' AS type, ? AS content_hash, "
+        "CAST(? AS TIMESTAMPTZ) AS last_updated_ts, CAST(? AS TIMESTAMPTZ) AS first_seen_at, "
+        "first_seen_at AS last_changed_at, false AS is_simulated, false AS has_placeholder_dates, "
+        "? AS has_future_update, 'c' AS category, 'c' AS category_group, 't' AS title, "
+        "'n' AS notification_message, '{}' AS details",
+        [content, time, NOON - timedelta(days=1), is_future],
+    )
+
+
+def settle(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    received: list[Received],
+    *,
+    is_retry: bool = False,
+    shuffled_by: int | None = None,
+) -> list[str]:
+    """The fates of records that come one a page, a minute apart from NOON on, in their order."""
+    rows = [
+        {
+            "page": page,
+            "position": 0,
+            "milestone_id": "m",
+            "content_hash": content,
+            "last_updated_ts": None if updated is None else NOON + updated,
+            "seen_at": NOON + page * MINUTE,
+            "record": "{}",
+        }
+        for page, (content, updated) in enumerate(received)
+    ]
+    if shuffled_by is not None:
+        random.Random(shuffled_by).shuffle(rows)  # noqa: S311 - a test
+    staging = Staging(folder)
+    table = RECORDS.from_columns({name: [row[name] for row in rows] for name in RECORDS.arrow_schema.names})
+    pq.write_table(table, staging.file(RECORDS))
+    settle_fates(connection, staging, is_retry=is_retry)
+    stage_touched(connection, staging)
+    return [fate for (fate,) in connection.execute("SELECT fate FROM fates ORDER BY page").fetchall()]
+
+
+# Which of several records counts.
+OF_SEVERAL: dict[str, tuple[list[Received], int]] = {
+    "the newest, first": ([("a", OLD), ("b", OLDER)], 0),
+    "the newest, last": ([("a", OLDER), ("b", OLD)], 1),
+    "equal times: the last, whatever its hash": ([("b", OLD), ("a", OLD)], 1),
+    "equal times: the last, whatever its hash, the other way": ([("a", OLD), ("b", OLD)], 1),
+    "both zero: the last": ([("b", None), ("a", None)], 1),
+    "zero after a time": ([("a", OLD), ("b", None)], 1),
+    "a time after zero": ([("a", None), ("b", OLDER)], 1),
+    "after one ahead, however old": ([("a", AHEAD), ("b", OLDER)], 1),
+    "after one ahead, the newest": ([("a", AHEAD), ("b", OLD), ("c", OLDER)], 1),
+    "one ahead at the end": ([("a", OLD), ("b", AHEAD)], 1),
+    "two ahead: the last, not the one further ahead": ([("a", 2 * AHEAD), ("b", AHEAD)], 1),
+    "as far ahead as clocks may differ": ([("a", TOLERANCE), ("b", OLD)], 0),
+    "a moment further": ([("a", TOLERANCE + timedelta(microseconds=1)), ("b", OLD)], 1),
+}
+
+
+@pytest.mark.parametrize(("received", "counts"), OF_SEVERAL.values(), ids=OF_SEVERAL)
+@pytest.mark.parametrize("shuffled_by", [None, 1, 2, 3], ids=["in order", "shuffled", "again", "and again"])
+def test_of_several_records_one_counts_whatever_the_order_of_rows_in_the_file(
+    received: list[Received],
+    counts: int,
+    shuffled_by: int | None,
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+) -> None:
+    expected = ["new" if page == counts else "superseded" for page in range(len(received))]
+    assert settle(connection, tmp_path, received, shuffled_by=shuffled_by) == expected
+
+
+# Against what is stored: its time, whether that lay ahead when it was fetched, the received time, the fate.
+AGAINST_STORED: dict[str, tuple[timedelta | None, bool, timedelta | None, str]] = {
+    "newer": (OLDER, False, OLD, "changed"),
+    "older": (OLD, False, OLDER, "superseded"),
+    "equal": (OLD, False, OLD, "changed"),
+    "zero": (OLD, False, None, "changed"),
+    "zero stored": (None, False, OLDER, "changed"),
+    "ahead": (OLD, False, AHEAD, "changed"),
+    "stored ahead, and then has come": (OLD, True, OLDER, "changed"),
+    "stored ahead of now": (AHEAD, True, OLD, "changed"),
+    "ahead of now by an update without a version, of long ago": (AHEAD, False, OLD, "changed"),
+    "stored as far ahead as clocks may differ": (TOLERANCE, False, OLD, "superseded"),
+}
+
+
+@pytest.mark.parametrize(("stored", "is_future", "received", "fate"), AGAINST_STORED.values(), ids=AGAINST_STORED)
+def test_a_record_against_what_is_stored(
+    stored: timedelta | None,
+    is_future: bool,
+    received: timedelta | None,
+    fate: str,
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+) -> None:
+    store(connection, "stored", stored, is_future=is_future)
+    assert settle(connection, tmp_path, [("received", received)]) == [fate]
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_future", "received", "fate"),
+    [
+        (OLDER, False, OLD, "changed"),
+        (OLD, False, OLD, "superseded"),
+        (OLD, False, AHEAD, "superseded"),
+        (AHEAD, True, OLD, "superseded"),
+        (None, False, OLD, "superseded"),
+    ],
+    ids=["newer", "equal", "ahead", "stored ahead", "zero stored"],
+)
+def test_a_record_out_of_quarantine_changes_only_what_its_time_shows_to_be_older(
+    stored: timedelta | None,
+    is_future: bool,
+    received: timedelta | None,
+    fate: str,
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+) -> None:
+    store(connection, "stored", stored, is_future=is_future)
+    assert settle(connection, tmp_path, [("received", received)], is_retry=True) == [fate]
+
+
+@pytest.mark.parametrize(
+    ("stored", "received", "kept"),
+    [(OLDER, OLD, True), (None, OLD, True), (OLD, OLDER, False), (OLD, None, False), (OLD, AHEAD, False)],
+    ids=["newer", "zero stored", "older", "zero", "ahead"],
+)
+def test_an_unchanged_record_moves_the_time_on_where_it_can_be_true(
+    stored: timedelta | None,
+    received: timedelta | None,
+    kept: bool,
+    connection: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+) -> None:
+    store(connection, "same", stored)
+    assert settle(connection, tmp_path, [("same", received)]) == ["unchanged"]
+    assert pq.read_metadata(Staging(tmp_path).touched).num_rows == kept
