@@ -48,7 +48,8 @@ class Sweep(msgspec.Struct, kw_only=True):
     """One sweep, as `sweep.json` keeps it.
 
     `not_found` are asked-for ids that the API does not know; `gone` milestones missing from two full sweeps that it
-    does not know by id either; `retried` the quarantined records (sweep_id, page, position) that are put through again.
+    does not know by id either; `archived` counts the milestones that it found archived; `retried` the quarantined
+    records (sweep_id, page, position) that are put through again.
 
     `state` runs landing, landed, loaded; `error` says why it stopped short.
     """
@@ -60,6 +61,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     ids: list[str] = msgspec.field(default_factory=list)
     state: Literal["landing", "landed", "loaded", "failed"] = "landing"
     pages: int = 0
+    archived: int = 0
     not_found: list[str] = msgspec.field(default_factory=list)
     gone: list[str] = msgspec.field(default_factory=list)
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
@@ -146,6 +148,11 @@ class Landing:
     def absent_file(self) -> Path:
         """The milestone_ids that a complete full sweep did not bring."""
         return self.folder / "absent.parquet"
+
+    @property
+    def archived_file(self) -> Path:
+        """The milestones that a complete full sweep found archived."""
+        return self.folder / "archived.parquet"
 
     @property
     def landed_pages(self) -> int:

@@ -138,7 +138,9 @@ def as_markdown(answer: Answer) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], home: Home, not_found: list[str]) -> None:
+def print_sweep(
+    console: Console, row: dict[str, Any], rows: dict[str, int], home: Home, not_found: list[str], *, archived: int = 0
+) -> None:
     """The closing table of a run: what was read, stored, refused, and where it lies."""
     seconds = (row["finished_at"] - row["started_at"]).total_seconds()
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
@@ -156,6 +158,8 @@ def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], hom
         f"{row['unchanged']:,} unchanged, {row['superseded']:,} superseded",
     )
     table.add_row("refused", f"{row['quarantined']:,} (table quarantine)" if row["quarantined"] else "0")
+    if archived:
+        table.add_row("archived", f"{archived:,} no longer listed (table archived_milestones)")
     if not_found:
         table.add_row("not found", Text(shown(", ".join(not_found))))
     table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in rows.items()))

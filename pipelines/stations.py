@@ -197,8 +197,9 @@ class Stations:
         sweep = landing.sweep
         return Outcome(
             gone=tuple(sweep.gone),
-            gone_at=sweep.landed_at,
+            landed_at=sweep.landed_at,
             absent=str(landing.absent_file) if landing.absent_file.exists() else None,
+            archived=str(landing.archived_file) if landing.archived_file.exists() else None,
             discarding=tuple(self._contract.types_in("discard", types)),
             retried=tuple(sweep.retried),
         )

@@ -217,9 +217,9 @@ def test_the_status_as_json() -> None:
     assert text["rows"] == {"milestones": 1234}
 
 
-def outcome_text(home: Home, not_found: list[str]) -> str:
+def outcome_text(home: Home, not_found: list[str], *, archived: int = 0) -> str:
     console = Console(file=io.StringIO(), width=200)
-    print_sweep(console, SWEEP, {"milestones": 1_234}, home, not_found)
+    print_sweep(console, SWEEP, {"milestones": 1_234}, home, not_found, archived=archived)
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
@@ -232,6 +232,13 @@ def test_the_outcome_of_a_run() -> None:
     assert "a\\x1b[31m" in text
     assert "/home/published/milestones.duckdb" in text
     assert all(line.isprintable() for line in text.splitlines())
+
+
+def test_the_outcome_says_how_many_were_archived() -> None:
+    assert "archived" not in outcome_text(Home(Path("/home")), [])
+    assert "41,000 no longer listed (table archived_milestones)" in outcome_text(
+        Home(Path("/home")), [], archived=41_000
+    )
 
 
 def test_a_home_with_brackets_is_shown_as_it_is() -> None:
