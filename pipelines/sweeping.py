@@ -110,14 +110,17 @@ class SweepRequest:
         return "full" if self.mode == "full" or watermark is None else "incremental"
 
 
-def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
-    """The sweep to run: the newest one, where it was never loaded and is what was asked for, or else a new one."""
+def begin(home: Home, request: SweepRequest, *, now: datetime, overlap_seconds: int = OVERLAP_SECONDS) -> Landing:
+    """The sweep to run: the newest one, where it was never loaded and is what was asked for, or else a new one.
+
+    An incremental one reaches back `overlap_seconds` before the watermark.
+    """
     with open_warehouse(home.warehouse_file) as connection:
         watermark = warehouse.newest_watermark(connection)
         newest_loaded = warehouse.newest_sweep_id(connection)
     mode, filters = request.mode_after(watermark), request.filters
     if mode == "incremental" and watermark is not None:
-        filters.min_updated_ts = seconds_before(watermark, OVERLAP_SECONDS)
+        filters.min_updated_ts = seconds_before(watermark, overlap_seconds)
     newest = Landing.newest(home.raw)
     if newest is not None and _goes_on(newest.sweep, request, mode, filters, now):
         if newest.sweep.is_interrupted:

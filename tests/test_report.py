@@ -180,6 +180,7 @@ STATUS = Status(
     drift=[{"type": "t", "path": HOSTILE, "kinds": "string", "first_seen_at": NOON}],
     sizes={"raw": 1_500_000},
     unpublished={"sweep_id": "000003", "mode": "full", "state": "failed", "error": HOSTILE},
+    lateness={"rows": 1_234, "seconds_p99": 37.2, "seconds_max": 1240.0, "overlap_used_seconds": 12.0},
 )
 
 
@@ -196,6 +197,8 @@ def test_the_status_says_how_old_things_are() -> None:
     assert "(5 hours ago)" in text
     assert "(90 seconds ago)" in text
     assert "1,234  milestones" in text
+    assert "99 % within 37 s of their update, the last after 1,240 s (1,234 rows of polls)" in text
+    assert "12 s of the overlap were used" in text
     assert "000002-20261123T120000Z" in text
     assert "1 x a\\x1b[31m" in text
     assert "000003 failed: a\\x1b[31m" in text
@@ -203,10 +206,11 @@ def test_the_status_says_how_old_things_are() -> None:
 
 
 def test_the_status_of_what_never_was() -> None:
-    nothing = Status("/x", 0, {}, [], None, None, None, [], [], {}, None)
+    nothing = Status("/x", 0, {}, [], None, None, None, [], [], {}, None, {"rows": 0})
     text = status_text(nothing)
     assert text.count("never") == 3
     assert "not published" not in text
+    assert "rows arrive" not in text
 
 
 def test_the_status_as_json() -> None:
