@@ -273,7 +273,7 @@ class Fetch:
 
 def _refusal(received: int, absences: Absences) -> str:
     """Why a full sweep is not believed, and what to do."""
-    archive = absences.archive
+    archive = absences.archive if absences.archive and absences.archive.ids else None
     found = f"; {archive}" if archive else ""
     then = ", which marks them as archived" if archive else ""
     return (

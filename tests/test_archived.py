@@ -308,8 +308,32 @@ def test_a_day_is_named_only_where_it_separates(shell: Shell, absent: Any, befor
         assert found.archive is None
     else:
         assert found.archive is not None
-        assert str(found.archive.before) <= day_of(before)
+        assert f"{found.archive.before:%Y-%m-%d}" <= day_of(before)
         assert found.archive.ids == [milestone_id(number) for number in absent if number < before]
+
+
+def test_a_day_of_which_half_is_archived_is_split_at_the_time(shells: Shells, tmp_path: Path) -> None:
+    starts = [NOON - timedelta(hours=number) for number in range(ALL, 0, -1)]
+    rows = [milestone(number, start_date=f"{start:%Y-%m-%dT%H:%M:%SZ}") for number, start in enumerate(starts)]
+    shell = shells(tmp_path, rows)
+    shell.sweep(mode="full")
+    remove(shell, range(OLD))
+    with pytest.raises(SweepRefused, match=f"start before {starts[OLD]:%Y-%m-%dT%H:%M:%SZ}: history"):
+        shell.sweep(mode="full")
+    shell.sweep(mode="full", allow_shrink=True)
+    assert len(archived(shell)) == OLD
+
+
+def test_what_starts_soon_after_the_archived_ones_is_left_alone(shell: Shell) -> None:
+    remove(shell, range(OLD))
+    remove(shell, range(OLD + 3, OLD + 4))
+    shell.sweep(mode="full", allow_shrink=True)
+    for _ in range(2):
+        assert shell.sweep(mode="full").vanished == 0
+    assert (len(archived(shell)), vanished(shell)) == (OLD, 0)
+    remove(shell, range(OLD, OLD + 3))
+    shell.sweep(mode="full", allow_shrink=True)
+    assert (len(archived(shell)), vanished(shell)) == (OLD + 4, 0)
 
 
 def test_a_start_that_nobody_knows_is_no_history(shells: Shells, tmp_path: Path) -> None:
@@ -371,7 +395,7 @@ def test_thousands_absent_without_a_pattern(tmp_path: Path, allow_shrink: bool, 
 
 def test_what_was_begun_before_does_not_count(tmp_path: Path) -> None:
     api, landing = Asked(set()), Landing.begin(tmp_path, mode="full", filters=Filters(), ids=[], now=NOON)
-    archive = Archive(NOON.date(), 2, MANY[:2], [])
+    archive = Archive(NOON, 2, MANY[:2], [])
     ask_for_absent(api, Absences(9, 2, archive, [MANY[5]]), landing, api.land, allow_shrink=True)  # type: ignore[arg-type]
     assert (landing.sweep.archived, landing.sweep.gone) == (2, [MANY[5]])
     assert landing.archived_file.exists()

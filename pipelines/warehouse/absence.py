@@ -1,13 +1,13 @@
 """Absences: milestones that a complete full sweep did not list, and whether they look deleted or archived.
 
-Kalshi moves history out of its lists by age. Then nearly all absent milestones start before some day, and nearly
-nothing that is listed does. Deleted milestones, and lists that are cut by an outage, show no such day.
+Kalshi moves history out of its lists by age. Then nearly all absent milestones start before some time, and nearly
+nothing that is listed does. Deleted milestones, and lists that are cut by an outage, show no such time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
@@ -24,22 +24,28 @@ MAX_EXCEPTIONS_SHARE = 0.05
 among history, and some later milestones are deleted."""
 
 
+FUZZY = timedelta(days=7)
+"""History leaves the list when it is settled, not when it starts: absent milestones that start so soon after the
+archived ones are left alone. They are archived once the time has passed them."""
+
+
 @dataclass(frozen=True)
 class Archive:
-    """A day before which nearly all unlisted milestones start and nearly no listed one does.
+    """A time (UTC) before which nearly all unlisted milestones start and nearly no listed one does.
 
     `ids` are the absent milestones that start before it, ordered by start; `absent` counts all absent ones.
     `twice` are those of `ids` that the full sweep before did not list either.
     """
 
-    before: date
+    before: datetime
     absent: int
     ids: list[str]
     twice: list[str]
 
     def __str__(self) -> str:
+        day = f"{self.before:%Y-%m-%d}" if self.before.time() == time() else f"{self.before:%Y-%m-%dT%H:%M:%SZ}"
         which = "all" if len(self.ids) == self.absent else f"{len(self.ids):,} of the"
-        return f"{which} {self.absent:,} absent milestones start before {self.before}: history may have been archived"
+        return f"{which} {self.absent:,} absent milestones start before {day}: history may have been archived"
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Absences:
 
     `expected` milestones were to be listed, `absent` of them were not. Milestones that were absent from the full
     sweep before are no longer expected: it was believed. Neither are vanished and archived ones.
-    `twice` are those absent from both that do not look archived, in random order.
+    `twice` are those absent from both that neither look archived nor start soon after, in random order.
     """
 
     expected: int
@@ -76,7 +82,7 @@ def find_absences(connection: duckdb.DuckDBPyConnection, seen: list[pa.Array], a
     # Random: an id that the API answers for stays absent, and must not take another one's turn in every sweep.
     asked = connection.execute(
         "SELECT milestone_id FROM absent WHERE is_twice AND NOT coalesce(start_date < $1, false) ORDER BY random()",
-        [archive.before if archive else None],
+        [archive.before + FUZZY if archive else None],
     ).fetchall()
     return Absences(known - twice, new, archive, [row[0] for row in asked])
 
@@ -93,39 +99,41 @@ def _write_absent(connection: duckdb.DuckDBPyConnection, seen: list[pa.Array], a
     seen_file.unlink()
 
 
-_BEST_DAY = f"""
+_BEST_TIME = f"""
 WITH unlisted AS (
     SELECT milestone_id FROM absent UNION ALL SELECT milestone_id FROM archived_milestones
-), days AS (
-    SELECT CAST(start_date AS DATE) AS day,
+), starts AS (
+    SELECT start_date,
            count(*) FILTER (unlisted.milestone_id IS NOT NULL) AS unlisted,
            count(*) FILTER (unlisted.milestone_id IS NULL) AS listed
     FROM milestones LEFT JOIN unlisted USING (milestone_id)
     WHERE vanished_at IS NULL AND start_date IS NOT NULL
-    GROUP BY day
+    GROUP BY start_date
 ), splits AS (
-    SELECT day + 1 AS before, sum(unlisted) OVER () AS unlisted, sum(listed) OVER () AS listed,
+    SELECT start_date, lead(start_date) OVER earlier AS following,
+           sum(unlisted) OVER () AS unlisted, sum(listed) OVER () AS listed,
            sum(unlisted) OVER earlier AS unlisted_before, sum(listed) OVER earlier AS listed_before
-    FROM days WINDOW earlier AS (ORDER BY day)
+    FROM starts WINDOW earlier AS (ORDER BY start_date)
 )
-SELECT before FROM splits
+SELECT CASE WHEN date_trunc('day', following) > start_date THEN date_trunc('day', following)
+            ELSE following END AS before
+FROM splits
 WHERE unlisted >= {MIN_ARCHIVED} AND listed > listed_before
   AND listed_before + (unlisted - unlisted_before) <= {MAX_EXCEPTIONS_SHARE} * unlisted
 ORDER BY listed_before + (unlisted - unlisted_before), before
 LIMIT 1
 """  # noqa: S608
-"""The day that separates unlisted milestones from listed ones with the fewest exceptions, if they are few."""
+"""The time that separates unlisted milestones from listed ones with the fewest exceptions, if they are few: midnight
+where nothing starts between."""
 
 
 def _find_archive(connection: duckdb.DuckDBPyConnection) -> Archive | None:
-    found = connection.execute(_BEST_DAY).fetchall()
+    found = connection.execute(_BEST_TIME).fetchall()
     if not found:
         return None
     ((before,),) = found
     rows = connection.execute(
         "SELECT milestone_id, is_twice FROM absent WHERE start_date < $1 ORDER BY start_date, milestone_id", [before]
     ).fetchall()
-    if not rows:
-        return None
     absent = connection.execute("SELECT count(*) FROM absent").fetchall()[0][0]
     return Archive(before, absent, [row[0] for row in rows], [row[0] for row in rows if row[1]])

@@ -25,8 +25,8 @@ URL = "https://api.example/v2/milestones"
             errors.Unreachable(URL, detail="Connection refused", attempts=8),
             (
                 "no whole answer from api.example (8 tries): Connection refused; check the network and "
-                "KALSHI_BASE_URL, then run again; where a proxy leads out, set KALSHI_PROXY, and KALSHI_CA_BUNDLE if it "
-                "opens TLS"
+                "KALSHI_BASE_URL, then run again; where a proxy leads out, set KALSHI_PROXY, and KALSHI_CA_BUNDLE if "
+                "it opens TLS"
             ),
         ),
         (
