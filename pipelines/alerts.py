@@ -6,6 +6,7 @@ secrets, control characters and mentions that would ring every phone are taken o
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -14,11 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from http.client import HTTPException
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+from pipelines import settings
 from pipelines.errors import MilestonesError, WrongSetting
 from pipelines.kalshi.base_url import check_base_url
 from pipelines.kalshi.errors import BadBaseUrl
+from pipelines.kalshi.network import Network
 from pipelines.kalshi.server_text import printable, quoted
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ SECRET_PATH_CHARACTERS = 12
 # Bounded or without overlap, so that long hostile texts cost no quadratic time.
 _ADDRESS = re.compile(r"://[^\s\"<>]+")
 _CREDENTIALS = re.compile(r"[^\s\"'<>:/@]{1,100}:(?!//)[^\s\"'<>@]{1,200}@")
+_USERINFO = re.compile(r"://(\S+)@")
 _QUERY = re.compile(r"\?[\w.~%\[\]-]{1,100}=[^\s\"<>]*")
 # Mattermost and Discord, which take the same messages, read these without Slack's brackets.
 _MENTION = re.compile(r"@(?=(?:channel|here|everyone|all)\b)", re.IGNORECASE)
@@ -58,7 +62,7 @@ class Webhook:
     """A webhook that takes Slack's messages; https anywhere, plain http on this machine only.
 
     `session` is one as `pipelines.kalshi.transport.build_session` makes them, and stays its owner's to close; without
-    one every post opens its own, which owes nothing to the environment and follows no redirect. `timeout_seconds` is
+    one every post opens its own, which goes out as `network` says and follows no redirect. `timeout_seconds` is
     for a whole try. Raises WrongSetting.
     """
 
@@ -67,6 +71,7 @@ class Webhook:
         url: str,
         *,
         session: requests.Session | None = None,
+        network: Network | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -75,6 +80,7 @@ class Webhook:
             raise WrongSetting(f"{WEBHOOK_VARIABLE} cannot be used ({fault}): give the https address of a webhook")
         self._url = url
         self._session = session
+        self._network = network or Network()
         self._timeout_seconds = timeout_seconds
         self._sleep = sleep
 
@@ -86,7 +92,7 @@ class Webhook:
         """The webhook of `MILESTONES_WEBHOOK_URL`, None where it is not set. Raises WrongSetting."""
         # Secrets read from files end in a newline.
         url = os.environ.get(WEBHOOK_VARIABLE, "").strip()
-        return cls(url) if url else None
+        return cls(url, network=settings.network()) if url else None
 
     @property
     def host(self) -> str:
@@ -125,7 +131,7 @@ class Webhook:
         headers = {"Content-Type": "application/json", "User-Agent": "kalshi-milestones"}
         try:
             with (
-                nullcontext(self._session) if self._session is not None else build_session() as session,
+                nullcontext(self._session) if self._session is not None else build_session(self._network) as session,
                 # The answer's body is never read: it says nothing that the status does not.
                 session.post(
                     self._url,
@@ -204,8 +210,13 @@ def _bare_address(address: str) -> str:
 
 
 def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
-    """Every text that gives a secret away: the value, each of its lines, and both as they stand in an address."""
+    """Every text that gives a secret away: the value, each of its lines, and both as they stand in an address.
+
+    A variable of any name may hold an address with a password, as KALSHI_PROXY does.
+    """
     for name, value in environment.items():
+        if "@" in value and (found := _USERINFO.search(value)):
+            yield from (one for one in _forms_of_userinfo(found[1]) if len(one) >= SECRET_CHARACTERS)
         if not any(part in name.upper() for part in SECRET_NAMES):
             continue
         for line in (value, *value.splitlines()):
@@ -217,6 +228,17 @@ def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
         for part in (path, *path.split("?", 1), path.partition("?")[0].rpartition("/")[2]):
             if len(part) >= SECRET_PATH_CHARACTERS:
                 yield part
+
+
+def _forms_of_userinfo(userinfo: str) -> Iterator[str]:
+    """What stands before the `@`, its password as it is written and as it is meant, and the header made of it."""
+    user, colon, password = userinfo.partition(":")
+    if not colon and len(user) < SECRET_PATH_CHARACTERS:
+        # A name, not a token.
+        return
+    meant = unquote(userinfo)
+    yield from (userinfo, meant, password, unquote(password))
+    yield base64.b64encode(meant.encode("utf-8", "replace")).decode()
 
 
 def _name(text: str) -> str:

@@ -131,6 +131,7 @@ def pages(
             "rate_limited": sweep.traffic.rate_limited,
             "bytes": sweep.traffic.bytes,
             "not_found": sweep.not_found,
+            "archived": sweep.archived,
         }
     )
 

@@ -102,6 +102,8 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     check_base_url(settings.base_url())
     settings.requests_per_second()
     settings.deadline_seconds()
+    settings.overlap_seconds()
+    settings.network()
     home.preflight()
     expected_pages = pages_of_last_full_sweep(home)
 
@@ -148,12 +150,19 @@ def _print_outcome(home: Home, *, as_json: bool) -> None:
 
     newest = ask_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
     rows = table_rows(home)
-    not_found = Landing.open(home.raw, newest["sweep_id"]).sweep.not_found
+    sweep = Landing.open(home.raw, newest["sweep_id"]).sweep
     if as_json:
         files = {"duckdb": str(home.published_duckdb), "parquet": str(home.latest_snapshot)}
-        sys.stdout.write(to_json({"sweep": newest, "not_found": not_found, "rows": rows, "files": files}) + "\n")
+        outcome = {
+            "sweep": newest,
+            "archived": sweep.archived,
+            "not_found": sweep.not_found,
+            "rows": rows,
+            "files": files,
+        }
+        sys.stdout.write(to_json(outcome) + "\n")
     else:
-        print_sweep(Console(), newest, rows, home, not_found)
+        print_sweep(Console(), newest, rows, home, sweep.not_found, archived=sweep.archived)
 
 
 @app.command

@@ -55,8 +55,9 @@ class Sweep(msgspec.Struct, kw_only=True):
     """One sweep, as `sweep.json` keeps it.
 
     `not_found` are asked-for ids that the API does not know; `gone` milestones missing from two full sweeps that it
-    does not know by id either; `retried` the quarantined records (sweep_id, page, position) that are put through again.
-    `absent_checksum` is of the file with the absent milestone_ids, where the sweep has one.
+    does not know by id either; `archived` counts the milestones that it found archived; `retried` the quarantined
+    records (sweep_id, page, position) that are put through again.
+    `checksums` are of the files with absent and archived milestone_ids, by name.
 
     `state` runs landing, landed, loaded; `error` says why it stopped short.
     """
@@ -68,11 +69,12 @@ class Sweep(msgspec.Struct, kw_only=True):
     ids: list[str] = msgspec.field(default_factory=list)
     state: Literal["landing", "landed", "loaded", "failed"] = "landing"
     pages: int = 0
+    archived: int = 0
     not_found: list[str] = msgspec.field(default_factory=list)
     gone: list[str] = msgspec.field(default_factory=list)
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
     is_resumable: bool = True
-    absent_checksum: str | None = None
+    checksums: dict[str, str] = msgspec.field(default_factory=dict)
     landed_at: datetime | None = None
     traffic: Traffic = msgspec.field(default_factory=Traffic)
     error: str | None = None
@@ -167,6 +169,11 @@ class Landing:
         return self.folder / "absent.parquet"
 
     @property
+    def archived_file(self) -> Path:
+        """The milestones that a complete full sweep found archived."""
+        return self.folder / "archived.parquet"
+
+    @property
     def landed_pages(self) -> int:
         """How many pages are on disk, counted up to the first that is not."""
         numbers = self._numbers()
@@ -179,7 +186,7 @@ class Landing:
         """
         sweep = self.sweep
         sweep.pages = self.landed_pages if pages is None else pages
-        sweep.state, sweep.error, sweep.landed_at, sweep.absent_checksum = "landing", None, None, None
+        sweep.state, sweep.error, sweep.landed_at, sweep.checksums = "landing", None, None, {}
         sweep.not_found, sweep.gone = [], []
         self.save()
         # From the last one on: a kill in between leaves no gap.
@@ -192,31 +199,37 @@ class Landing:
         whole = msgspec.json.format(msgspec.json.encode(_SweepFile(_checksum(text), msgspec.Raw(text))), indent=2)
         write_durably(self.folder / SWEEP_FILE, lambda path: path.write_bytes(whole))
 
-    def keep_absent(self) -> None:
-        """Take note of `absent_file` as it is now; the next `save` makes the note last."""
-        self.sweep.absent_checksum = _checksum(self.absent_file.read_bytes())
+    def keep(self, file: Path) -> None:
+        """Take note of a file beside the pages as it is now; the next `save` makes the note last."""
+        self.sweep.checksums[file.name] = _checksum(file.read_bytes())
 
     def absent(self) -> Path | None:
         """`absent_file` as it was written; None where the sweep has none. Raises SweepDamaged."""
-        expected = self.sweep.absent_checksum
+        return self._kept(self.absent_file)
+
+    def archived(self) -> Path | None:
+        """`archived_file` as it was written; None where the sweep has none. Raises SweepDamaged."""
+        return self._kept(self.archived_file)
+
+    def _kept(self, file: Path) -> Path | None:
+        expected = self.sweep.checksums.get(file.name)
         if expected is None:
             # Written before there were checksums, or not at all.
-            return self.absent_file if self.absent_file.exists() else None
+            return file if file.exists() else None
         try:
-            is_whole = _checksum(self.absent_file.read_bytes()) == expected
+            is_whole = _checksum(file.read_bytes()) == expected
         except FileNotFoundError:
             is_whole = False
         if not is_whole:
-            raise SweepDamaged(
-                f"{self.absent_file} is damaged: run milestones ingest --full", good_pages=self.sweep.pages
-            )
-        return self.absent_file
+            raise SweepDamaged(f"{file} is damaged: run milestones ingest --full", good_pages=self.sweep.pages)
+        return file
 
     def check(self) -> None:
         """Read everything that was landed. Raises SweepDamaged."""
         for _ in self.pages():
             pass
         self.absent()
+        self.archived()
 
     def land(self, page: Page) -> None:
         """Keep one page; once this returns it survives a kill or a power cut."""

@@ -59,6 +59,31 @@ REFUSED = """
     FROM quarantine ORDER BY sweep_id DESC, page, position LIMIT {limit}
 """
 
+LATENESS_DAYS = 7
+LATENESS = f"""
+    WITH loaded AS (
+        SELECT sweep_id, mode, started_at,
+               max(watermark) OVER earlier AS watermark_before
+        FROM sweeps WHERE status = 'loaded'
+        WINDOW earlier AS (ORDER BY sweep_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ), brought AS (
+        SELECT epoch(valid_from - last_updated_ts) AS late, epoch(watermark_before - last_updated_ts) AS behind
+        FROM milestone_versions JOIN loaded USING (sweep_id)
+        WHERE mode = 'incremental' AND last_updated_ts BETWEEN valid_from - INTERVAL 1 DAY AND valid_from
+          AND started_at >= (SELECT max(started_at) FROM loaded WHERE mode = 'incremental')
+                            - INTERVAL {LATENESS_DAYS} DAY
+    )
+    SELECT count(*) AS rows, quantile_disc(late, 0.99) AS seconds_p99, max(late) AS seconds_max,
+           CASE WHEN count(*) > 0 THEN greatest(max(behind), 0) END AS overlap_used_seconds
+    FROM brought
+"""  # noqa: S608
+"""How late incremental sweeps see updates, over the versions that they brought first.
+
+A version counts where its update lies at most a day back: the zero time, times of the future, and rows that waited for
+the end of a long pause say nothing about it. Waiting for the next sweep is part of `seconds_*`; `overlap_used_seconds`
+is the farthest that an update lay before the watermark of its time: only the overlap brings such a row.
+"""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -89,7 +114,8 @@ class Status:
     """What `milestones status` shows.
 
     `missing` counts milestones without a value that the API calls required, by column; `unpublished` is the newest
-    sweep where it is not the newest published one.
+    sweep where it is not the newest published one; `lateness` has rows, seconds_p99, seconds_max and
+    overlap_used_seconds, None where there are no rows: see LATENESS.
     """
 
     published_file: str
@@ -104,6 +130,7 @@ class Status:
     drift: list[dict[str, Any]]
     sizes: dict[str, int]
     unpublished: dict[str, Any] | None
+    lateness: dict[str, Any]
 
 
 @contextmanager
@@ -201,6 +228,7 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
             drift=ask(connection, DRIFT).records,
             sizes=sizes(home),
             unpublished=_unpublished(home, last[0]["sweep_id"] if last else ""),
+            lateness=ask(connection, LATENESS).records[0],
         )
 
 

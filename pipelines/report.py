@@ -138,7 +138,9 @@ def as_markdown(answer: Answer) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], home: Home, not_found: list[str]) -> None:
+def print_sweep(
+    console: Console, row: dict[str, Any], rows: dict[str, int], home: Home, not_found: list[str], *, archived: int = 0
+) -> None:
     """The closing table of a run: what was read, stored, refused, and where it lies."""
     seconds = (row["finished_at"] - row["started_at"]).total_seconds()
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
@@ -156,6 +158,8 @@ def print_sweep(console: Console, row: dict[str, Any], rows: dict[str, int], hom
         f"{row['unchanged']:,} unchanged, {row['superseded']:,} superseded",
     )
     table.add_row("refused", f"{row['quarantined']:,} (table quarantine)" if row["quarantined"] else "0")
+    if archived:
+        table.add_row("archived", f"{archived:,} no longer listed (table archived_milestones)")
     if not_found:
         table.add_row("not found", Text(shown(", ".join(not_found))))
     table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in rows.items()))
@@ -173,6 +177,8 @@ def print_status(console: Console, status: Status, now: datetime) -> None:
     table.add_row("last full sweep", _ago(status.last_full_at, now))
     table.add_row("read up to", _ago(status.watermark, now))
     table.add_row("newest update", _ago(status.newest_update, now))
+    if status.lateness["rows"]:
+        table.add_row("rows arrive", _lateness(status.lateness))
     table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in status.rows.items()))
     lies = ", ".join(f"{name.replace('_', ' ')} {size / 1e6:,.1f}" for name, size in status.sizes.items())
     table.add_row("MB on disk", lies)
@@ -193,6 +199,13 @@ def print_status(console: Console, status: Status, now: datetime) -> None:
     columns = ["sweep_id", "mode", "status", "finished_at", "records", "new", "changed", "unchanged", "quarantined"]
     console.print("last sweeps", style="bold")
     print_answer(console, Answer(columns, [tuple(row[name] for name in columns) for row in status.sweeps]), "table")
+
+
+def _lateness(found: dict[str, Any]) -> str:
+    return (
+        f"99 % within {found['seconds_p99']:,.0f} s of their update, the last after {found['seconds_max']:,.0f} s "
+        f"({found['rows']:,} rows of polls); {found['overlap_used_seconds']:,.0f} s of the overlap were used"
+    )
 
 
 def status_json(status: Status) -> str:

@@ -29,6 +29,12 @@ class HomeResource(dg.ConfigurableResource[Stations]):
     contract: str | None = Field(
         default=None, description="How details may change, such as evolve,football_game=freeze; $MILESTONES_CONTRACT."
     )
+    overlap_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        le=settings.MAX_OVERLAP_SECONDS,
+        description="How far an incremental sweep reaches back before the watermark; $KALSHI_OVERLAP_SECONDS or 300.",
+    )
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stations]:
@@ -37,13 +43,24 @@ class HomeResource(dg.ConfigurableResource[Stations]):
         home.preflight()
         with writer_lock(home, purpose=f"run {context.run.run_id if context.run else 'without id'}"):
             contract = settings.contract() if self.contract is None else Contract.parse(self.contract)
-            yield Stations(home, now=utc_now, contract=contract, retention=Retention.from_environment())
+            yield Stations(
+                home,
+                now=utc_now,
+                contract=contract,
+                retention=Retention.from_environment(),
+                overlap_seconds=settings.overlap_seconds() if self.overlap_seconds is None else self.overlap_seconds,
+            )
 
 
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):
-    """The API's client. What is not set comes from the environment; see docs for the variables."""
+    """The API's client. What is not set comes from the environment; see docs for the variables.
 
-    base_url: str | None = Field(default=None, description="Address of the API; $KALSHI_BASE_URL when not set.")
+    A proxy comes from the environment alone: Dagster stores configuration, and its address may hold a password.
+    """
+
+    base_url: str | None = Field(
+        default=None, description="Address of the API; $KALSHI_BASE_URL or the documented one when not set."
+    )
     requests_per_second: float | None = Field(
         default=None, description="The pace, 0 for none; $KALSHI_REQUESTS_PER_SECOND or 4 when not set."
     )
@@ -56,6 +73,8 @@ class KalshiResource(dg.ConfigurableResource[KalshiClient]):
         pace, deadline = self.requests_per_second, self.deadline_seconds
         return KalshiClient(
             self.base_url or settings.base_url(),
+            fallback_base_url=None if self.base_url else settings.fallback_base_url(),
+            network=settings.network(),
             requests_per_second=settings.requests_per_second() if pace is None else pace,
             deadline_seconds=settings.deadline_seconds() if deadline is None else deadline,
         )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 from pipelines.contract import Contract
 from pipelines.errors import WrongSetting
+from pipelines.kalshi.base_url import DEFAULT_BASE_URL, OLDER_BASE_URL
+from pipelines.kalshi.network import Network, fault_of_ca_bundle, fault_of_proxy
+from pipelines.kalshi.server_text import printable
 
 BASE_URL_VARIABLE = "KALSHI_BASE_URL"
-DEFAULT_BASE_URL = "https://api.elections.kalshi.com/trade-api/v2"
 
 REQUESTS_PER_SECOND_VARIABLE = "KALSHI_REQUESTS_PER_SECOND"
 DEFAULT_REQUESTS_PER_SECOND = 4.0
@@ -17,6 +21,14 @@ DEFAULT_REQUESTS_PER_SECOND = 4.0
 DEADLINE_VARIABLE = "KALSHI_DEADLINE_SECONDS"
 DEFAULT_DEADLINE_SECONDS = 60.0
 """For one page, all tries included."""
+
+OVERLAP_VARIABLE = "KALSHI_OVERLAP_SECONDS"
+DEFAULT_OVERLAP_SECONDS = 300
+MAX_OVERLAP_SECONDS = 86_400
+"""How far an incremental sweep reaches back before the watermark: clocks differ, and an update may show late."""
+
+PROXY_VARIABLE = "KALSHI_PROXY"
+CA_BUNDLE_VARIABLE = "KALSHI_CA_BUNDLE"
 
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
 """How details may change: see pipelines.contract."""
@@ -27,6 +39,30 @@ def base_url() -> str:
     return os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
 
 
+def fallback_base_url() -> str | None:
+    """Where the API may be instead; None where `KALSHI_BASE_URL` says where it is."""
+    return None if os.environ.get(BASE_URL_VARIABLE) else OLDER_BASE_URL
+
+
+def network() -> Network:
+    """How to get out of this machine's network. Raises WrongSetting, which never quotes the proxy's address."""
+    # Secrets read from files end in a newline.
+    proxy = os.environ.get(PROXY_VARIABLE, "").strip()
+    if proxy and (fault := fault_of_proxy(proxy)):
+        raise WrongSetting(
+            f"{PROXY_VARIABLE} cannot be used ({fault}): give http://HOST:PORT or https://HOST:PORT, "
+            "with USER:PASSWORD@ before the host where the proxy wants them"
+        )
+    bundle = os.environ.get(CA_BUNDLE_VARIABLE)
+    path = Path(bundle).absolute() if bundle else None
+    if path and (fault := fault_of_ca_bundle(path)):
+        raise WrongSetting(
+            f"{CA_BUNDLE_VARIABLE} cannot be used ({printable(str(path))}: {fault}): give a readable PEM file with the "
+            "certificates of the authorities to trust"
+        )
+    return Network(proxy or None, path)
+
+
 def requests_per_second() -> float:
     """The pace, 0 for none. Raises WrongSetting."""
     return _number(REQUESTS_PER_SECOND_VARIABLE, DEFAULT_REQUESTS_PER_SECOND, at_least=0)
@@ -35,6 +71,18 @@ def requests_per_second() -> float:
 def deadline_seconds() -> float:
     """The deadline of a page. Raises WrongSetting."""
     return _number(DEADLINE_VARIABLE, DEFAULT_DEADLINE_SECONDS, at_least=0.1)
+
+
+def overlap_seconds() -> int:
+    """The overlap of incremental sweeps, in seconds. Raises WrongSetting."""
+    text = os.environ.get(OVERLAP_VARIABLE)
+    if not text:
+        return DEFAULT_OVERLAP_SECONDS
+    if not re.fullmatch(r"[0-9]{1,5}", text.strip()) or int(text) > MAX_OVERLAP_SECONDS:
+        raise WrongSetting(
+            f"{OVERLAP_VARIABLE} is {text[:40]!r}: give a whole number of seconds from 0 to {MAX_OVERLAP_SECONDS}"
+        )
+    return int(text)
 
 
 def contract() -> Contract:

@@ -27,7 +27,7 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.landing import Landing, Sweep
 from pipelines.publish.snapshot import Snapshot, publish, sweep_leftovers
 from pipelines.retention import Retention, prune
-from pipelines.settings import CONTRACT_VARIABLE
+from pipelines.settings import CONTRACT_VARIABLE, DEFAULT_OVERLAP_SECONDS
 from pipelines.staging import Staging
 from pipelines.sweeping import Fetch, Progress, SweepRequest, Together, begin
 from pipelines.warehouse import load as warehouse
@@ -87,7 +87,10 @@ class Summary(msgspec.Struct):
 
 
 class Stations:
-    """The stations over one home. `now` gives aware UTC times, `contract` says how details may change."""
+    """The stations over one home. `now` gives aware UTC times, `contract` says how details may change.
+
+    Incremental sweeps reach back `overlap_seconds` before the watermark.
+    """
 
     def __init__(
         self,
@@ -96,15 +99,17 @@ class Stations:
         now: Callable[[], datetime],
         contract: Contract = EVOLVE,
         retention: Retention | None = None,
+        overlap_seconds: int = DEFAULT_OVERLAP_SECONDS,
     ) -> None:
         self.home = home
         self._now = now
         self._contract = contract
         self._retention = retention or Retention()
+        self._overlap_seconds = overlap_seconds
 
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
         """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is taken up."""
-        landing = begin(self.home, request, now=self._now())
+        landing = begin(self.home, request, now=self._now(), overlap_seconds=self._overlap_seconds)
         # Staged files carry no checksums: the run that makes them reads them. What another one left is made again.
         shutil.rmtree(self._staging(landing).folder, ignore_errors=True)
         with self._accounted(landing), DecodingAhead(self._staging(landing), landing) as ahead:
@@ -208,8 +213,9 @@ class Stations:
         sweep = landing.sweep
         return Outcome(
             gone=tuple(sweep.gone),
-            gone_at=sweep.landed_at,
+            landed_at=sweep.landed_at,
             absent=str(absent) if (absent := landing.absent()) else None,
+            archived=str(archived) if (archived := landing.archived()) else None,
             discarding=tuple(self._contract.types_in("discard", types)),
             retried=tuple(sweep.retried),
         )

@@ -25,17 +25,15 @@ from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.shards import LandedPage, since_restart
 from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
 from pipelines.landing import Filters, Landing, Mode, Page, Sweep, Traffic
+from pipelines.questions import ask_for_absent
 from pipelines.records.decode import is_json
 from pipelines.warehouse import load as warehouse
-from pipelines.warehouse.absence import find_absences
+from pipelines.warehouse.absence import Absences, find_absences
 from pipelines.warehouse.database import check_not_lost, open_warehouse
 from schemas.api import PAGE_LIMIT
 
 MAX_ABSENT_SHARE = 0.05
 """Of the milestones held to exist. The API is known to answer with empty lists while parts of it are down."""
-
-MAX_QUESTIONS = 1_000
-"""By id in one full sweep: four minutes at the usual pace. What is missing beyond them is asked for the next time."""
 
 MAX_AGE_TO_RESUME = timedelta(hours=6)
 """Of an interrupted sweep. Nobody says how long a cursor lasts; a refused one costs a start from the first page."""
@@ -116,10 +114,10 @@ class SweepRequest:
         return "full" if self.mode == "full" or watermark is None else "incremental"
 
 
-def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
+def begin(home: Home, request: SweepRequest, *, now: datetime, overlap_seconds: int = OVERLAP_SECONDS) -> Landing:
     """The sweep to run: the newest one, where it was never loaded and is what was asked for, or else a new one.
 
-    Raises WarehouseLost.
+    An incremental one reaches back `overlap_seconds` before the watermark. Raises WarehouseLost.
     """
     if not request.start_anew:
         check_not_lost(home)
@@ -128,7 +126,7 @@ def begin(home: Home, request: SweepRequest, *, now: datetime) -> Landing:
         newest_loaded = warehouse.newest_sweep_id(connection)
     mode, filters = request.mode_after(watermark), request.filters
     if mode == "incremental" and watermark is not None:
-        filters.min_updated_ts = seconds_before(watermark, OVERLAP_SECONDS)
+        filters.min_updated_ts = seconds_before(watermark, overlap_seconds)
     newest = Landing.newest(home.raw)
     if newest is not None and _goes_on(newest.sweep, request, mode, filters, now):
         if newest.sweep.is_interrupted:
@@ -222,22 +220,17 @@ class Fetch:
         return seen
 
     def _land_everything(self, *, allow_shrink: bool) -> None:
-        """A full sweep, and a question by id for what was missing from the one before as well."""
+        """Land a full sweep, and requests by id for what it did not list; refuse one that lists far too little."""
         seen: list[pa.Array] = []
         fetched = self._fetched(seen)
         seen += self._land(fetched)
         with open_warehouse(self._home.warehouse_file) as connection:
-            absences = find_absences(connection, seen, self._landing.absent_file, most=MAX_QUESTIONS)
-        self._landing.keep_absent()
+            absences = find_absences(connection, seen, self._landing.absent_file)
+        self._landing.keep(self._landing.absent_file)
         received = sum(map(len, seen))
-        if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.known):
-            raise SweepRefused(
-                f"the API listed {received:,} records, without {absences.absent:,} of the {absences.known:,} "
-                f"milestones that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once): if that is right, run "
-                "milestones ingest --full --allow-shrink"
-            )
-        # One odd id must not stop every full sweep: what the API says nothing of stays absent and is asked for again.
-        self._land(by_id(self._api, absences.twice, not_found=self._sweep.gone, unanswered=[]))
+        if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.expected):
+            raise SweepRefused(_refusal(received, absences))
+        ask_for_absent(self._api, absences, self._landing, self._land, allow_shrink=allow_shrink)
 
     def _land_quarantined(self) -> None:
         """What is in quarantine, as pages that are read like any other."""
@@ -276,11 +269,14 @@ class Fetch:
             return []
         landed = []
         for page in self._good_pages():
+            if not page.is_list:
+                # An answer by id does not prove that the list has it; it is requested again.
+                continue
             content = read_page(page.body)
             seen.append(pa.array(content.ids, pa.string()))
             asked = dict(parse_qsl(page.path.partition("?")[2]))
             is_catch_up = "min_updated_ts" in asked and self._sweep.filters.min_updated_ts is None
-            if page.is_list and not is_catch_up:
+            if not is_catch_up:
                 bound = asked.get("minimum_start_date")
                 begins = datetime.fromisoformat(bound) if bound else None
                 landed.append(LandedPage(begins, page.cursor, page.next_cursor, content.starts))
@@ -303,3 +299,15 @@ class Fetch:
             rate_limited=before.rate_limited + stats.rate_limited,
             bytes=before.bytes + stats.bytes,
         )
+
+
+def _refusal(received: int, absences: Absences) -> str:
+    """Why a full sweep is not believed, and what to do."""
+    archive = absences.archive if absences.archive and absences.archive.ids else None
+    found = f"; {archive}" if archive else ""
+    then = ", which marks them as archived" if archive else ""
+    return (
+        f"the API listed {received:,} records, without {absences.absent:,} of the {absences.expected:,} milestones "
+        f"that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once){found}: if that is right, run "
+        f"milestones ingest --full --allow-shrink{then}"
+    )

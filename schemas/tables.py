@@ -597,10 +597,33 @@ SWEEPS = Table(
     ),
 )
 
+ARCHIVED_MILESTONES = Table(
+    name="archived_milestones",
+    grain="milestone that Kalshi no longer lists because it is history",
+    description="Milestones that left the list with all others that start before some day; their data stay current.",
+    columns=(
+        MILESTONE_ID,
+        Column("archived_at", TIMESTAMP, "When a full sweep concluded it, UTC.", "our clock"),
+        Column("sweep_id", TEXT, "That full sweep.", "the sweep"),
+        Column(
+            "answered_by_id",
+            BOOLEAN,
+            "Whether the API still answered for its id then; NULL where the sample did not include it.",
+            "GET /milestones/{id}",
+            nullable=True,
+        ),
+    ),
+    key=("milestone_id",),
+    references=(OF_A_MILESTONE, Reference("sweep_id", "sweeps", "sweep_id")),
+)
+
 FLAT_TABLES = (MILESTONES, MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_ENTITIES, MILESTONE_DETAILS)
 """Made from the latest version of a milestone by flattening, in the order in which they are loaded."""
 
-PUBLISHED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS, MILESTONE_VERSIONS, QUARANTINE, SWEEPS)
+KEPT_TABLES = (MILESTONE_VERSIONS, ARCHIVED_MILESTONES, QUARANTINE, SWEEPS)
+"""Published tables that cannot be derived: rebuilds and migrations keep them."""
+
+PUBLISHED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS, *KEPT_TABLES)
 """In the warehouse, in the published DuckDB file and in every Parquet snapshot; details_<type> come on top."""
 
 DERIVED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS)

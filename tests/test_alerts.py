@@ -16,6 +16,7 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipelines import settings
 from pipelines.alerts import (
     TEXT_CHARACTERS,
     AlertNotDelivered,
@@ -27,6 +28,7 @@ from pipelines.alerts import (
 )
 from pipelines.errors import MilestonesError, WrongSetting
 from pipelines.kalshi.transport import build_session
+from tests.kalshi.proxy import Proxy
 
 CANARY = "canary-5f2c9e-secret"
 PATH = f"/services/T000/B000/{CANARY}?key=query-{CANARY}"
@@ -166,8 +168,8 @@ def test_a_receiver_that_says_nothing_is_not_waited_for() -> None:
 
 
 def test_a_host_no_resolver_takes() -> None:
-    with pytest.raises(AlertNotDelivered) as caught:
-        webhook(f"https://{'a' * 70}.invalid{PATH}").post("x")
+    with pytest.raises(WrongSetting) as caught:
+        webhook(f"https://{'a' * 70}.invalid{PATH}")
     assert CANARY not in everything_said(caught.value)
 
 
@@ -213,6 +215,9 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     ("url", "why"),
     [
         (f"http://hooks.slack.com/{CANARY}", "plain http"),
+        (f"https://[::ffff:169.254.169.254]/{CANARY}", "usual spelling"),
+        (f"https://2852039166/{CANARY}", "usual spelling"),
+        (f"https://10.0.0.5/hooks/{CANARY}", "private or reserved"),
         (f"http://169.254.169.254/{CANARY}", "plain http"),
         (f"https://169.254.169.254/{CANARY}", "link-local"),
         (f"http://127.0.0.1.example.com/{CANARY}", "plain http"),
@@ -325,6 +330,28 @@ def test_the_path_of_a_webhook_is_hidden_without_its_host() -> None:
     assert redact("hooks.example refused services", environment=environment) == "hooks.example refused services"
 
 
+@pytest.mark.parametrize("name", ["KALSHI_PROXY", "HTTPS_PROXY", "DATABASE"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "me:hunter2%2Fhunter3",
+        "the password hunter2%2Fhunter3 is wrong",
+        "the password hunter2/hunter3 is wrong",
+        "Proxy-Authorization: Basic bWU6aHVudGVyMi9odW50ZXIz",
+        "http://me:hunter2%2Fhunter3@proxy.example:3128 does not answer",
+    ],
+)
+def test_the_password_in_an_address_is_hidden_whatever_its_variable_is_called(name: str, text: str) -> None:
+    shown = redact(text, environment={name: "http://me:hunter2%2Fhunter3@proxy.example:3128"})
+    assert "hunter" not in shown
+    assert "bWU6" not in shown
+
+
+def test_the_user_in_an_address_is_a_secret_where_it_is_a_token() -> None:
+    environment = {"KALSHI_PROXY": "http://a1b2c3d4e5f6a7b8@proxy.example", "REMOTE": "ssh://milestones@host.example"}
+    assert redact("milestones uses a1b2c3d4e5f6a7b8", environment=environment) == "milestones uses ***"
+
+
 @pytest.mark.parametrize("value", ["\udcff\udcfe" * 9, "http://[::1/" + "x" * 20, "\x00" * 9, "https://"])
 def test_odd_values_of_secret_variables_do_no_harm(value: str) -> None:
     assert redact("a line", environment={"A_SECRET": value}) == "a line"
@@ -369,3 +396,23 @@ def test_a_canary_reaches_neither_the_receiver_nor_the_error(monkeypatch: pytest
             webhook(receiver.url).post(error)
             assert len(receiver.texts) == 3
             assert not [text for text in receiver.texts if CANARY[:6] in text]
+
+
+def test_a_webhook_goes_out_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Proxy(0, refusal=b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as proxy:
+        monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example.invalid{PATH}")
+        monkeypatch.setenv("KALSHI_PROXY", f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
+        assert Webhook.from_environment() is not None
+        found = Webhook(f"https://hooks.example.invalid{PATH}", network=settings.network(), sleep=lambda _: None)
+        with pytest.raises(AlertNotDelivered) as caught:
+            found.post("x")
+    assert [head.split(" ")[:2] for head in proxy.heads] == [["CONNECT", "hooks.example.invalid:443"]] * 2
+    assert CANARY not in everything_said(caught.value)
+
+
+def test_a_webhook_with_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example.invalid{PATH}")
+    monkeypatch.setenv("KALSHI_PROXY", f"ftp://me:{CANARY}@proxy.example")
+    with pytest.raises(WrongSetting, match="KALSHI_PROXY cannot be used") as refused:
+        Webhook.from_environment()
+    assert CANARY not in everything_said(refused.value)

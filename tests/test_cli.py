@@ -129,7 +129,7 @@ def test_ingest_and_ingest_again(shells: Shells, tmp_path: Path, at: Callable[..
     first = command("ingest", "--json")
     assert first.status == 0, first.err
     outcome = json.loads(first.out)
-    assert outcome.keys() == {"sweep", "not_found", "rows", "files"}
+    assert outcome.keys() == {"sweep", "archived", "not_found", "rows", "files"}
     assert (outcome["sweep"]["mode"], outcome["sweep"]["new"], outcome["not_found"]) == ("full", 2, [])
     assert outcome["rows"].keys() >= {table.name for table in PUBLISHED_TABLES}
     assert outcome["rows"]["milestones"] == 2
@@ -234,6 +234,13 @@ REFUSED_BEFORE: dict[str, tuple[dict[str, str], int, str]] = {
     "plain http": ({"KALSHI_BASE_URL": "http://example.com/v2"}, 1, "cannot use the base URL"),
     "a password": ({"KALSHI_BASE_URL": "https://me:s3cret@example.com"}, 1, "cannot use the base URL"),
     "a pace": ({"KALSHI_REQUESTS_PER_SECOND": "fast"}, 2, "KALSHI_REQUESTS_PER_SECOND is 'fast'"),
+    "an overlap": ({"KALSHI_OVERLAP_SECONDS": "5 minutes"}, 2, "KALSHI_OVERLAP_SECONDS is '5 minutes'"),
+    "a proxy": ({"KALSHI_PROXY": "socks5://me:s3cret@proxy"}, 2, "KALSHI_PROXY cannot be used (only http and https"),
+    "a bundle": (
+        {"KALSHI_CA_BUNDLE": "/nowhere.pem"},
+        2,
+        "KALSHI_CA_BUNDLE cannot be used (/nowhere.pem: No such file",
+    ),
     "a deadline": ({"KALSHI_DEADLINE_SECONDS": "-1"}, 2, "KALSHI_DEADLINE_SECONDS is '-1'"),
 }
 

@@ -12,6 +12,7 @@ from schemas.tables import SCHEMA_VERSION
 
 ASSETS = """
 pages <-
+published/archived_milestones <- warehouse
 published/details_fields <- warehouse
 published/milestone_changes <- warehouse
 published/milestone_details <- warehouse
@@ -41,6 +42,7 @@ tables/milestone_events rows_keep_rules
 tables/milestone_sources rows_keep_rules
 tables/milestones refused_share BLOCKING
 tables/milestones rows_keep_rules
+warehouse archived_milestones_is_sound BLOCKING
 warehouse categories_are_grouped
 warehouse data_is_fresh
 warehouse details_fields_is_sound BLOCKING

@@ -91,7 +91,7 @@ def test_a_flipped_bit_in_the_sweep_file_gives_the_same_sweep_or_one_error(tmp_p
 def test_a_flipped_bit_in_the_list_of_absent_milestones_is_one_error(tmp_path: Path) -> None:
     landing = landed(tmp_path)
     pq.write_table(pa.table({"milestone_id": [f"id-{number}" for number in range(100)]}), landing.absent_file)
-    landing.keep_absent()
+    landing.keep(landing.absent_file)
     assert outcomes(landing.absent_file, landing.absent) == (0, FLIPS)
     landing.absent_file.unlink()
     with pytest.raises(SweepDamaged, match=r"absent\.parquet is damaged: run milestones ingest --full"):

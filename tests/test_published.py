@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -25,7 +26,7 @@ from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.lock import writer_lock
 from schemas.tables import PUBLISHED_TABLES
 
-from .support import Shell, as_bytes, milestone, serving_shells
+from .support import NOON, Shell, as_bytes, milestone, serving_shells
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,53 @@ def test_the_status_names_what_came_after_the_publishing(home: Home) -> None:
         "state": "failed",
         "error": "the API is failing",
     }
+
+
+def updated(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def test_the_status_says_how_late_rows_arrive(tmp_path: Path) -> None:
+    """One poll each: in time, late, from the future, of the zero time, after a pause; full sweeps do not count."""
+    with serving_shells() as shells:
+        shell = shells(tmp_path / "home", [milestone(0, last_updated_ts=updated(NOON - timedelta(seconds=5000)))])
+        shell.sweep(mode="full")
+        shell.stations.publish()
+        nothing = {"rows": 0, "seconds_p99": None, "seconds_max": None, "overlap_used_seconds": None}
+        assert status(shell.home).lateness == nothing
+        shell.world.load(as_bytes([milestone(1, last_updated_ts=updated(NOON - timedelta(seconds=10)))]))
+        shell.sweep()
+        for number, seconds in ((2, 200.0), (3, -3600.0)):
+            shell.world.load(as_bytes([milestone(number, last_updated_ts=updated(NOON - timedelta(seconds=seconds)))]))
+        shell.sweep()
+        # As a poll would bring them after days without one; the world itself never lists the zero time to a poll.
+        for number, text in ((4, updated(NOON - timedelta(days=2))), (5, "0001-01-01T00:00:00Z")):
+            shell.world.load(as_bytes([milestone(number, last_updated_ts=text)]))
+        shell.sweep(mode="full")
+    with open_warehouse(shell.home.warehouse_file) as connection:
+        connection.execute(
+            "UPDATE milestone_versions SET sweep_id = (SELECT max(sweep_id) FROM sweeps WHERE mode = 'incremental') "
+            "WHERE milestone_id IN (?, ?)",
+            [milestone(4)["id"], milestone(5)["id"]],
+        )
+    shell.stations.rebuild()
+    shell.stations.publish()
+    found = status(shell.home).lateness
+    assert found["rows"] == 2
+    assert found["seconds_p99"] == found["seconds_max"] == pytest.approx(200, abs=1)
+    assert found["overlap_used_seconds"] == pytest.approx(190, abs=1)
+
+
+def test_lateness_is_that_of_recent_polls(home: Home) -> None:
+    before = status(home).lateness["rows"]
+    assert before == 1
+    with open_warehouse(home.published_duckdb) as connection:
+        connection.execute("UPDATE sweeps SET started_at = started_at - INTERVAL 8 DAY")
+        connection.execute(
+            "INSERT INTO sweeps BY NAME SELECT * REPLACE ('000009-20261124T120000Z' AS sweep_id, "
+            "started_at + INTERVAL 8 DAY AS started_at) FROM sweeps WHERE mode = 'incremental'"
+        )
+    assert status(home).lateness["rows"] == 0
 
 
 def test_a_reader_is_closed_whatever_happens(published: Shell) -> None:

@@ -181,6 +181,7 @@ STATUS = Status(
     drift=[{"type": "t", "path": HOSTILE, "kinds": "string", "first_seen_at": NOON}],
     sizes={"raw": 1_500_000},
     unpublished={"sweep_id": "000003", "mode": "full", "state": "failed", "error": HOSTILE},
+    lateness={"rows": 1_234, "seconds_p99": 37.2, "seconds_max": 1240.0, "overlap_used_seconds": 12.0},
 )
 
 
@@ -197,6 +198,8 @@ def test_the_status_says_how_old_things_are() -> None:
     assert "(5 hours ago)" in text
     assert "(90 seconds ago)" in text
     assert "1,234  milestones" in text
+    assert "99 % within 37 s of their update, the last after 1,240 s (1,234 rows of polls)" in text
+    assert "12 s of the overlap were used" in text
     assert "000002-20261123T120000Z" in text
     assert "1 x a\\x1b[31m" in text
     assert "1,200 x title, 3 x details" in text
@@ -205,11 +208,12 @@ def test_the_status_says_how_old_things_are() -> None:
 
 
 def test_the_status_of_what_never_was() -> None:
-    nothing = Status("/x", 0, {}, [], None, None, None, [], {}, [], {}, None)
+    nothing = Status("/x", 0, {}, [], None, None, None, [], {}, [], {}, None, {"rows": 0})
     text = status_text(nothing)
     assert text.count("never") == 3
     assert "not published" not in text
     assert "missing values" not in text
+    assert "rows arrive" not in text
 
 
 def test_the_status_as_json() -> None:
@@ -220,9 +224,9 @@ def test_the_status_as_json() -> None:
     assert text["rows"] == {"milestones": 1234}
 
 
-def outcome_text(home: Home, not_found: list[str]) -> str:
+def outcome_text(home: Home, not_found: list[str], *, archived: int = 0) -> str:
     console = Console(file=io.StringIO(), width=200)
-    print_sweep(console, SWEEP, {"milestones": 1_234}, home, not_found)
+    print_sweep(console, SWEEP, {"milestones": 1_234}, home, not_found, archived=archived)
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
@@ -235,6 +239,13 @@ def test_the_outcome_of_a_run() -> None:
     assert "a\\x1b[31m" in text
     assert "/home/published/milestones.duckdb" in text
     assert all(line.isprintable() for line in text.splitlines())
+
+
+def test_the_outcome_says_how_many_were_archived() -> None:
+    assert "archived" not in outcome_text(Home(Path("/home")), [])
+    assert "41,000 no longer listed (table archived_milestones)" in outcome_text(
+        Home(Path("/home")), [], archived=41_000
+    )
 
 
 def test_a_home_with_brackets_is_shown_as_it_is() -> None:

@@ -74,10 +74,30 @@ def test_a_deadline_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         settings.deadline_seconds()
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("", 300), ("0", 0), (" 900 ", 900), ("86400", 86_400)])
+def test_an_overlap(monkeypatch: pytest.MonkeyPatch, text: str, seconds: int) -> None:
+    monkeypatch.setenv("KALSHI_OVERLAP_SECONDS", text)
+    assert settings.overlap_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["86401", "-1", "1.5", "1e3", "five", "²", "9" * 5_000, "1\x1b"], ids=repr)
+def test_what_is_no_overlap(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("KALSHI_OVERLAP_SECONDS", text)
+    with pytest.raises(WrongSetting) as caught:
+        settings.overlap_seconds()
+    assert str(caught.value) == (
+        f"KALSHI_OVERLAP_SECONDS is {text[:40]!r}: give a whole number of seconds from 0 to 86400"
+    )
+
+
 def test_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KALSHI_BASE_URL", raising=False)
-    assert settings.base_url() == "https://api.elections.kalshi.com/trade-api/v2"
+    documented = "https://external-api.kalshi.com/trade-api/v2", "https://api.elections.kalshi.com/trade-api/v2"
+    assert (settings.base_url(), settings.fallback_base_url()) == documented
     monkeypatch.setenv("KALSHI_BASE_URL", "")
-    assert settings.base_url() == settings.DEFAULT_BASE_URL
+    assert (settings.base_url(), settings.fallback_base_url()) == documented
     monkeypatch.setenv("KALSHI_BASE_URL", "http://127.0.0.1:8799/trade-api/v2")
-    assert settings.base_url() == "http://127.0.0.1:8799/trade-api/v2"
+    assert (settings.base_url(), settings.fallback_base_url()) == ("http://127.0.0.1:8799/trade-api/v2", None)
+    # What somebody set is asked for and nothing else, the documented address too.
+    monkeypatch.setenv("KALSHI_BASE_URL", documented[0])
+    assert settings.fallback_base_url() is None

@@ -277,6 +277,14 @@ def test_an_incremental_sweep_asks_from_before_the_watermark(shell: Shell) -> No
     assert page.path == f"/milestones?limit=500&min_updated_ts={since}"
 
 
+@pytest.mark.parametrize("overlap", [0, 3600])
+def test_the_overlap_is_a_setting(shell: Shell, overlap: int) -> None:
+    first = shell.sweep()
+    assert first.watermark is not None
+    shell.stations = Stations(shell.home, now=shell.clock, overlap_seconds=overlap)
+    assert shell.land().sweep.filters == Filters(min_updated_ts=int(first.watermark.timestamp()) - overlap)
+
+
 def test_incremental_without_a_full_sweep_is_full(shell: Shell) -> None:
     assert shell.land(mode="incremental").sweep.mode == "full"
 

@@ -1,39 +1,115 @@
-"""Which address may be asked: https anywhere, plain http on this machine only, nothing that hides another target."""
+"""Which addresses may be asked: https to a public host, plain http on this machine, nothing that hides its target."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
+from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from pipelines.kalshi.errors import BadBaseUrl
 
-DEFAULT_BASE_URL = "https://api.elections.kalshi.com/trade-api/v2"
+DEFAULT_BASE_URL = "https://external-api.kalshi.com/trade-api/v2"
+"""The documented address."""
+
+OLDER_BASE_URL = "https://api.elections.kalshi.com/trade-api/v2"
+"""The address before May 2026, still up: used where the documented one cannot be resolved or redirects."""
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Everything else (blanks, controls, backslashes, non-ASCII look-alikes) is read differently by different parsers.
 _PLAIN = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+# What resolvers read as an IPv4 address, in any of their spellings: the last part is a number.
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_NETLOC = re.compile(r"(\[[^\[\]]*\]|[^\[\]:@]*)(?::([0-9]{0,5}))?")
+
+_UNICAST = ipaddress.ip_network("2000::/3")
+_TRANSLATED = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")]
+"""IPv6 addresses that lead to an IPv4 address inside them: NAT64, Teredo, 6to4."""
+
+_ODD_HOST = (
+    "its host is neither a plain name nor an address in its usual spelling (four decimal numbers, or IPv6 in brackets)"
+)
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host in its one normal spelling: a name in lower case, or an IP address. `fault` says why it is refused."""
+
+    text: str = ""
+    address: _Address | None = None
+    fault: str = ""
+
+    @classmethod
+    def of(cls, netloc: str) -> Self:
+        """The host of the part of a URL between `//` and the path, a port behind it left out."""
+        match = _NETLOC.fullmatch(netloc.lower())
+        if not match:
+            return cls(fault=_ODD_HOST)
+        text = match[1]
+        if not text:
+            return cls(fault="it names no host")
+        if text.startswith("["):
+            return cls._of_address(text[1:-1])
+        if len(text) > 253 or not _NAME.fullmatch(text):
+            return cls(fault=_ODD_HOST)
+        return cls._of_address(text) if _NUMERIC.fullmatch(text) else cls(text)
+
+    @classmethod
+    def _of_address(cls, text: str) -> Self:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            return cls(fault=_ODD_HOST)
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.scope_id or address.ipv4_mapped or any(address in net for net in _TRANSLATED):
+                return cls(fault=f"{_ODD_HOST}: no zones, and no IPv4 address inside an IPv6 one")
+            return cls(f"[{address}]", address)
+        return cls(str(address), address)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine: 127.0.0.0/8, ::1, localhost."""
+        return self.text == "localhost" or (self.address is not None and self.address.is_loopback)
+
+    @property
+    def is_link_local(self) -> bool:
+        """Whether it is on the wire only, as the metadata service of a cloud is."""
+        return self.address is not None and self.address.is_link_local
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody can reach it: any name, since names are proved by TLS, and globally routed addresses."""
+        address = self.address
+        if address is None:
+            return True
+        is_unicast = not address.is_multicast and (address.version == 4 or address in _UNICAST)
+        return is_unicast and address.is_global
 
 
 def check_base_url(url: str) -> str:
     """The address in its one normal form: no trailing slash (the API redirects those), host in lower case.
 
     Raises BadBaseUrl for another scheme than https (http is for 127.0.0.0/8, ::1 and localhost), credentials,
-    a query, a fragment, a path that climbs, a link-local host (cloud metadata) or anything unreadable.
+    a query, a fragment, a path that climbs, an IP address that is not public or in an odd spelling (loopback is
+    allowed), or anything unreadable. Host names are not resolved: TLS proves that the host is who it says.
     """
     shown = without_credentials(url)
     if not _PLAIN.fullmatch(url):
         raise BadBaseUrl(shown, detail="it is empty or holds characters that no plain ASCII URL has")
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        # Read for its ValueError: a port that is no number.
-        _ = parts.port
+        port = parts.port
     except ValueError as error:
         raise BadBaseUrl(shown, detail="it is not a URL") from error
+    host = Host.of(parts.netloc)
     fault = _fault(url, parts, host)
     if fault:
         raise BadBaseUrl(shown, detail=fault)
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{host.text}{'' if port is None else f':{port}'}{parts.path.rstrip('/')}"
 
 
 def without_credentials(url: str) -> str:
@@ -45,24 +121,18 @@ def without_credentials(url: str) -> str:
     return f"{scheme}{separator}***@{rest.rpartition('@')[2]}"
 
 
-def _fault(url: str, parts: SplitResult, host: str) -> str:
+def _fault(url: str, parts: SplitResult, host: Host) -> str:
     """What is wrong with the address, in words; "" when nothing is."""
-    address = _ip_address(host)
-    is_loopback = host == "localhost" or (address is not None and address.is_loopback)
     faults = {
-        "it names no host": not host,
         "it holds credentials, and none are needed": "@" in parts.netloc,
+        host.fault: bool(host.fault),
         "it has a query or a fragment": "?" in url or "#" in url,
         "its path climbs with `.` or `..`": any(segment in {".", ".."} for segment in parts.path.split("/")),
-        "plain http is for this machine only (127.0.0.0/8, ::1, localhost)": parts.scheme == "http" and not is_loopback,
+        "plain http is for this machine only (127.0.0.0/8, ::1, localhost)": parts.scheme == "http"
+        and not host.is_loopback,
         "only https is allowed": parts.scheme not in {"http", "https"},
-        "link-local hosts serve machine metadata, not the API": address is not None and address.is_link_local,
+        "link-local hosts serve machine metadata, not the API": host.is_link_local,
+        "its address is private or reserved: give a host inside your network by its name": not host.is_public
+        and not host.is_loopback,
     }
     return next((words for words, is_so in faults.items() if is_so), "")
-
-
-def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None

@@ -27,9 +27,11 @@ import requests
 import urllib3
 
 from pipelines.kalshi import errors, retry, transport
+from pipelines.kalshi.addresses import Addresses
 from pipelines.kalshi.answer import Answer, BrokenContract, Content, NotJson, read_page, read_single
 from pipelines.kalshi.base_url import check_base_url
 from pipelines.kalshi.body import ACCEPT_ENCODING, BodyDecoder, CutBody, OversizedBody, UnknownEncoding
+from pipelines.kalshi.network import Network
 from pipelines.kalshi.pacing import TokenBucket
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.refusal import TOO_MANY_REQUESTS, is_worth_retrying, redirect_target, refused
@@ -80,11 +82,16 @@ class Stats:
 class _Call:
     """One page being asked for, over all its tries."""
 
-    url: str
+    base_url: str
+    path: str
     params: dict[str, str]
     read: Callable[[bytes], Content]
     give_up_at: float
     attempt: int = 1
+
+    @property
+    def url(self) -> str:
+        return f"{self.base_url}{self.path}"
 
 
 @dataclass(frozen=True)
@@ -113,13 +120,17 @@ class KalshiClient:
     Every call raises KalshiError. `requests_per_second` None or 0 switches pacing off. `connections` says how many
     requests a sweep should have in flight; None takes what the pace needs. `deadline_seconds` is the
     wall-clock time of one page with all its tries and waits, from its first turn on. Clock, now, sleep, random and
-    session are for tests to inject; an injected session must verify TLS and stays the caller's to close.
+    session are for tests to inject; an injected session must verify TLS and stays the caller's to close. Without one
+    requests go out as `network` says. `fallback_base_url` is used, with a warning in the log, where the host of
+    `base_url` cannot be resolved or redirects before it ever answered.
     """
 
     def __init__(
         self,
         base_url: str,
         *,
+        fallback_base_url: str | None = None,
+        network: Network = transport.DIRECT,
         requests_per_second: float | None = 4.0,
         connections: int | None = None,
         deadline_seconds: float = 60.0,
@@ -134,11 +145,12 @@ class KalshiClient:
             raise ValueError(f"the deadline must be more than 0 seconds, not {deadline_seconds}")
         if session is not None and session.verify is False:
             raise ValueError("the session does not verify TLS: name a private authority in session.verify instead")
-        self.base_url = check_base_url(base_url)
+        fallback = check_base_url(fallback_base_url) if fallback_base_url else None
+        self._addresses = Addresses(check_base_url(base_url), fallback)
         self.connections = connections or connections_for(requests_per_second)
         self.stats = Stats()
         self._owns_session = session is None
-        self._session = session or transport.build_session()
+        self._session = session or transport.build_session(network)
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
@@ -164,6 +176,11 @@ class KalshiClient:
         if self._owns_session:
             self._session.close()
 
+    @property
+    def base_url(self) -> str:
+        """The address that is asked, in its normal form."""
+        return self._addresses.current
+
     def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
         """One page of `GET /milestones`: the first without a cursor, any other with what the one before gave."""
         return self._ask("/milestones", query.params(cursor), read_page)
@@ -177,9 +194,13 @@ class KalshiClient:
 
     def _ask(self, path: str, params: dict[str, str], read: Callable[[bytes], Content]) -> Answer:
         self._bucket.acquire()
-        call = _Call(f"{self.base_url}{path}", params, read, give_up_at=self._clock() + self._deadline_seconds)
-        while isinstance(outcome := self._try_once(call), _Fault):
-            self._wait_or_raise(call, outcome)
+        call = _Call(self.base_url, path, params, read, give_up_at=self._clock() + self._deadline_seconds)
+        while not isinstance(outcome := self._try_once(call), Content):
+            if outcome is None:
+                self._bucket.acquire()
+                call.base_url = self.base_url
+            else:
+                self._wait_or_raise(call, outcome)
             call.attempt += 1
             self.stats.count(retries=1)
         self._budget.earn()
@@ -216,11 +237,29 @@ class KalshiClient:
         if self._remaining(call) <= 0:
             raise self._error(call, fault, Reason.DEADLINE) from fault.cause
 
-    def _try_once(self, call: _Call) -> Content | _Fault:
-        """One request. A fault that may pass is returned, one that cannot is raised."""
+    def _try_once(self, call: _Call) -> Content | _Fault | None:
+        """One request. A fault that may pass is returned, one that cannot is raised.
+
+        None: the address of the call was left for the fallback.
+        """
+        try:
+            return self._answer(call)
+        except errors.Redirected as error:
+            if self._addresses.leave(call.base_url, f"redirects to {error.target or 'nowhere'}"):
+                return None
+            raise
+        except _IN_FLIGHT as error:
+            if transport.is_unresolved(error) and self._addresses.leave(call.base_url, "cannot be resolved"):
+                return None
+            return _transport_fault(call, error)
+
+    def _answer(self, call: _Call) -> Content | _Fault:
+        """Send one request and read its answer. What the network raises is the caller's."""
         self.stats.count(requests=1)
         try:
             with self._open(call) as response:
+                if response.status_code // 100 != 3:
+                    self._addresses.keep(call.base_url)
                 if response.status_code != 200:
                     return self._refusal(call, response)
                 body = self._whole_body(call, response)
@@ -237,8 +276,6 @@ class KalshiClient:
             raise errors.NotTheApi(call.url, detail=str(error), status=200, attempts=call.attempt) from error
         except OversizedBody as error:
             raise errors.TooLarge(call.url, max_bytes=self._max_body_bytes, attempts=call.attempt) from error
-        except _IN_FLIGHT as error:
-            return _transport_fault(call, error)
 
     @contextlib.contextmanager
     def _open(self, call: _Call) -> Iterator[requests.Response]:
@@ -319,6 +356,8 @@ class KalshiClient:
         """The last fault of a call, as the error that its caller sees."""
         # That the tries are used, their number says already.
         detail = fault.detail if reason is Reason.TRIES else f"{fault.detail} ({reason.value})"
+        if self._addresses.left:
+            detail += f"; asked because {self._addresses.left}"
         if fault.kind is FaultKind.NOT_JSON:
             return errors.NotTheApi(
                 call.url, detail=detail, excerpt=fault.excerpt, status=fault.status, attempts=call.attempt
@@ -347,6 +386,8 @@ def _transport_fault(call: _Call, error: Exception) -> _Fault:
     detail = quoted(str(cause) or type(cause).__name__)
     if type(cause) is http.client.BadStatusLine:
         detail = f"this is no HTTP: {detail}"
+    if isinstance(error, requests.exceptions.ProxyError):
+        detail = f"the proxy: {detail}"
     if transport.is_tls_verdict(cause):
         raise errors.TlsFailure(call.url, detail=detail, attempts=call.attempt) from error
     return _Fault(FaultKind.TRANSPORT, detail, cause=error)

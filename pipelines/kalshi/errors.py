@@ -60,7 +60,7 @@ class KalshiError(Exception):
 class BadBaseUrl(KalshiError):
     """The configured address of the API cannot be used; `url` is shown without credentials."""
 
-    advice = "set KALSHI_BASE_URL to an https address such as https://api.elections.kalshi.com/trade-api/v2"
+    advice = "set KALSHI_BASE_URL to the https address of the API, or leave it unset"
 
     def _happened(self) -> str:
         return f"cannot use the base URL {self.url}"
@@ -69,7 +69,10 @@ class BadBaseUrl(KalshiError):
 class Unreachable(KalshiError):
     """Nothing whole came from the host after all tries: no address, no connection, time-outs, cut answers."""
 
-    advice = "check the network and KALSHI_BASE_URL, then run again"
+    advice = (
+        "check the network and KALSHI_BASE_URL, then run again; where a proxy leads out, set KALSHI_PROXY, and "
+        "KALSHI_CA_BUNDLE if it opens TLS"
+    )
 
     def _happened(self) -> str:
         return f"no whole answer from {self.host}"
@@ -78,7 +81,10 @@ class Unreachable(KalshiError):
 class TlsFailure(KalshiError):
     """The host did not prove who it is. Never retried, and there is no way to switch the proof off."""
 
-    advice = "check the host in KALSHI_BASE_URL, this machine's clock, and whether a proxy opens TLS"
+    advice = (
+        "check the host in KALSHI_BASE_URL and this machine's clock; where a proxy (KALSHI_PROXY, a firewall) opens "
+        "TLS, name its authority in KALSHI_CA_BUNDLE"
+    )
 
     def _happened(self) -> str:
         return f"no trusted TLS connection to {self.host}"
@@ -87,7 +93,7 @@ class TlsFailure(KalshiError):
 class DeadlineExceeded(KalshiError):
     """The time for one page ran out, all tries included; `deadline_seconds` is what it had."""
 
-    advice = "try again later or raise KALSHI_DEADLINE_SECONDS"
+    advice = "try again later, raise KALSHI_DEADLINE_SECONDS, or set KALSHI_PROXY where only a proxy leads out"
 
     def __init__(self, url: str, *, deadline_seconds: float, detail: str = "", attempts: int = 1) -> None:
         super().__init__(url, detail=detail, attempts=attempts)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -22,15 +23,28 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from pipelines.kalshi.base_url import Host
+from pipelines.kalshi.network import Network
+
+DIRECT = Network()
+"""Straight out, with the built-in authorities."""
+
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 15.0
 """A server that sends nothing for so long has gone: ask anew while the deadline leaves time for it."""
 
 
-def build_session() -> requests.Session:
-    """A session that asks once, verifies TLS, and owes nothing to the environment. The caller closes it."""
+def build_session(network: Network = DIRECT) -> requests.Session:
+    """A session that asks once, verifies TLS, and owes nothing to the environment. The caller closes it.
+
+    It goes out as `network` says, and never through a proxy to a loopback host.
+    """
     session = _PlainSession()
     session.trust_env = False
+    if network.proxy:
+        session.proxies = {"http": network.proxy, "https": network.proxy}
+    if network.ca_bundle:
+        session.verify = str(network.ca_bundle)
     # Each request stands for itself, and threads may share the session: no cookie is ever taken.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("https://", "http://"):
@@ -54,6 +68,12 @@ def _wrapped(error: BaseException) -> BaseException | None:
     # urllib3's MaxRetryError has a `reason`; the others take what they wrap as an argument.
     candidates = (getattr(error, "reason", None), *error.args)
     return next((inner for inner in candidates if isinstance(inner, BaseException)), None)
+
+
+def is_unresolved(error: BaseException) -> bool:
+    """Whether the name of the host that was asked has no address; a proxy's name does not count."""
+    is_of_proxy = isinstance(error, requests.exceptions.ProxyError)
+    return isinstance(root_cause(error), socket.gaierror) and not is_of_proxy
 
 
 def is_tls_verdict(error: BaseException) -> bool:
@@ -125,12 +145,20 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
 class _WholeAnswerAdapter(HTTPAdapter):
     """Takes a time-out in seconds as the time for everything: connecting, headers and body together."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def send(
         self,
@@ -143,4 +171,6 @@ class _WholeAnswerAdapter(HTTPAdapter):
     ) -> requests.Response:
         if isinstance(timeout, int | float):
             timeout = urllib3.Timeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
+        if Host.of(urlsplit(request.url or "").netloc).is_loopback:
+            proxies = {}
         return super().send(request, stream, timeout, verify, cert, proxies)

@@ -1,8 +1,13 @@
-"""Absences: what a complete full sweep did not bring, and which of it was missing from the one before as well."""
+"""Absences: milestones that a complete full sweep did not list, and whether they look deleted or archived.
+
+Kalshi moves history out of its lists by age. Then nearly all absent milestones start before some time, and nearly
+nothing that is listed does. Deleted milestones, and lists that are cut by an outage, show no such time.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
@@ -11,34 +16,124 @@ import pyarrow.parquet as pq
 
 from schemas.sql import literal
 
+MIN_ARCHIVED = 21
+"""Fewer unlisted milestones show no pattern. They are cheap to ask for by id."""
+
+MAX_EXCEPTIONS_SHARE = 0.05
+"""Of the unlisted milestones: so many may start later, or be listed and start earlier. Some open events stay listed
+among history, and some later milestones are deleted."""
+
+
+FUZZY = timedelta(days=7)
+"""History leaves the list when it is settled, not when it starts: absent milestones that start so soon after the
+archived ones are left alone. They are archived once the time has passed them."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A time (UTC) before which nearly all unlisted milestones start and nearly no listed one does.
+
+    `ids` are the absent milestones that start before it, ordered by start; `absent` counts all absent ones.
+    `twice` are those of `ids` that the full sweep before did not list either.
+    """
+
+    before: datetime
+    absent: int
+    ids: list[str]
+    twice: list[str]
+
+    def __str__(self) -> str:
+        day = f"{self.before:%Y-%m-%d}" if self.before.time() == time() else f"{self.before:%Y-%m-%dT%H:%M:%SZ}"
+        which = "all" if len(self.ids) == self.absent else f"{len(self.ids):,} of the"
+        return f"{which} {self.absent:,} absent milestones start before {day}: history may have been archived"
+
 
 @dataclass(frozen=True)
 class Absences:
-    """`known` milestones are held to exist, `absent` of them were not brought; `twice` were missing before, too."""
+    """What a complete full sweep did not list.
 
-    known: int
+    `expected` milestones were to be listed, `absent` of them were not. Milestones that were absent from the full
+    sweep before are no longer expected: it was believed. Neither are vanished and archived ones.
+    `twice` are those absent from both that neither look archived nor start soon after, in random order.
+    """
+
+    expected: int
     absent: int
-    twice: list[str]
+    archive: Archive | None = None
+    twice: list[str] = field(default_factory=list)
 
 
-def find_absences(
-    connection: duckdb.DuckDBPyConnection, seen: list[pa.Array], absent_file: Path, *, most: int
-) -> Absences:
-    """Write the absent milestone_ids to `absent_file`; `twice` lists at most `most` of those missing twice."""
+def find_absences(connection: duckdb.DuckDBPyConnection, seen: list[pa.Array], absent_file: Path) -> Absences:
+    """Compare the listed milestone_ids with the stored ones. Writes all absent milestone_ids to `absent_file`."""
+    _write_absent(connection, seen, absent_file)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE absent AS SELECT milestone_id, start_date, was_absent.sweep_id IS NOT NULL AS "
+        "is_twice FROM read_parquet(?) JOIN milestones USING (milestone_id) "
+        "LEFT JOIN internal_absences AS was_absent USING (milestone_id)",
+        [str(absent_file)],
+    )
+    new, twice = connection.execute(
+        "SELECT count(*) FILTER (NOT is_twice), count(*) FILTER (is_twice) FROM absent"
+    ).fetchall()[0]
+    known = connection.execute(
+        "SELECT count(*) FROM milestones ANTI JOIN archived_milestones USING (milestone_id) WHERE vanished_at IS NULL"
+    ).fetchall()[0][0]
+    archive = _find_archive(connection)
+    # Random: an id that the API answers for stays absent, and must not take another one's turn in every sweep.
+    asked = connection.execute(
+        "SELECT milestone_id FROM absent WHERE is_twice AND NOT coalesce(start_date < $1, false) ORDER BY random()",
+        [archive.before + FUZZY if archive else None],
+    ).fetchall()
+    return Absences(known - twice, new, archive, [row[0] for row in asked])
+
+
+def _write_absent(connection: duckdb.DuckDBPyConnection, seen: list[pa.Array], absent_file: Path) -> None:
     seen_file = absent_file.with_name("seen.parquet")
-    ids = pa.chunked_array(seen, pa.string())
-    pq.write_table(pa.table({"milestone_id": ids}), seen_file)
+    pq.write_table(pa.table({"milestone_id": pa.chunked_array(seen, pa.string())}), seen_file)
     connection.execute(
         "COPY (SELECT milestone_id FROM milestones "  # noqa: S608
         f"ANTI JOIN read_parquet({literal(str(seen_file))}) AS seen USING (milestone_id) "
+        "ANTI JOIN archived_milestones USING (milestone_id) "
         f"WHERE vanished_at IS NULL ORDER BY milestone_id) TO {literal(str(absent_file))} (FORMAT parquet)"
     )
     seen_file.unlink()
-    known = connection.execute("SELECT count(*) FROM milestones WHERE vanished_at IS NULL").fetchall()[0][0]
-    absent = pq.read_metadata(absent_file).num_rows
-    twice = connection.execute(
-        "SELECT milestone_id FROM read_parquet(?) SEMI JOIN internal_absences AS before USING (milestone_id) "
-        "ORDER BY milestone_id LIMIT ?",
-        [str(absent_file), most],
+
+
+_BEST_TIME = f"""
+WITH unlisted AS (
+    SELECT milestone_id FROM absent UNION ALL SELECT milestone_id FROM archived_milestones
+), starts AS (
+    SELECT start_date,
+           count(*) FILTER (unlisted.milestone_id IS NOT NULL) AS unlisted,
+           count(*) FILTER (unlisted.milestone_id IS NULL) AS listed
+    FROM milestones LEFT JOIN unlisted USING (milestone_id)
+    WHERE vanished_at IS NULL AND start_date IS NOT NULL
+    GROUP BY start_date
+), splits AS (
+    SELECT start_date, lead(start_date) OVER earlier AS following,
+           sum(unlisted) OVER () AS unlisted, sum(listed) OVER () AS listed,
+           sum(unlisted) OVER earlier AS unlisted_before, sum(listed) OVER earlier AS listed_before
+    FROM starts WINDOW earlier AS (ORDER BY start_date)
+)
+SELECT CASE WHEN date_trunc('day', following) > start_date THEN date_trunc('day', following)
+            ELSE following END AS before
+FROM splits
+WHERE unlisted >= {MIN_ARCHIVED} AND listed > listed_before
+  AND listed_before + (unlisted - unlisted_before) <= {MAX_EXCEPTIONS_SHARE} * unlisted
+ORDER BY listed_before + (unlisted - unlisted_before), before
+LIMIT 1
+"""  # noqa: S608
+"""The time that separates unlisted milestones from listed ones with the fewest exceptions, if they are few: midnight
+where nothing starts between."""
+
+
+def _find_archive(connection: duckdb.DuckDBPyConnection) -> Archive | None:
+    found = connection.execute(_BEST_TIME).fetchall()
+    if not found:
+        return None
+    ((before,),) = found
+    rows = connection.execute(
+        "SELECT milestone_id, is_twice FROM absent WHERE start_date < $1 ORDER BY start_date, milestone_id", [before]
     ).fetchall()
-    return Absences(known, absent, [row[0] for row in twice])
+    absent = connection.execute("SELECT count(*) FROM absent").fetchall()[0][0]
+    return Archive(before, absent, [row[0] for row in rows], [row[0] for row in rows if row[1]])

@@ -21,6 +21,7 @@ from pipelines.warehouse.touched import is_known, rows_since
 from schemas.sql import literal, quote
 from schemas.table import Reference, Table
 from schemas.tables import (
+    ARCHIVED_MILESTONES,
     DETAILS_FIELDS,
     MILESTONE_CHANGES,
     MILESTONE_VERSIONS,
@@ -141,6 +142,7 @@ def typed_tables_agree(connection: duckdb.DuckDBPyConnection) -> Finding:
 NEWEST_ROWS = {
     MILESTONE_VERSIONS: "sweep_id > {published}",
     MILESTONE_CHANGES: "seen_at >= (SELECT min(started_at) FROM sweeps WHERE sweep_id > {published})",
+    ARCHIVED_MILESTONES: "sweep_id > {published}",
     QUARANTINE: "sweep_id > {published}",
     DETAILS_FIELDS: "true",
     SWEEPS: "true",

@@ -19,7 +19,7 @@ from pipelines.errors import NothingToDo
 from pipelines.flattening import helpers_for, stage_log
 from pipelines.reader import CATALOG
 from pipelines.staging import ROWS_PER_BATCH, Staging
-from pipelines.warehouse import catalogue, touched
+from pipelines.warehouse import archive, catalogue, touched
 from pipelines.warehouse.catalogue import Changed, Drift
 from pipelines.warehouse.rows import rows_of
 from schemas.api import CLOCK_TOLERANCE_SECONDS
@@ -68,14 +68,16 @@ class Fates:
 class Outcome:
     """What a sweep concluded beyond its records.
 
-    `gone`: milestones found gone at `gone_at`; `absent`: a Parquet file of the milestone_ids that a complete full sweep
-    did not bring, None where it says nothing of absences; `discarding`: types under the contract discard; `retried`:
-    keys (sweep_id, page, position) of quarantined records that were put through again.
+    `gone`: milestones found gone at `landed_at`; `absent`: a Parquet file of the milestone_ids that a complete full
+    sweep did not bring, None where it says nothing of absences; `archived`: a Parquet file of those of them that are
+    archived, None where there are none, see `pipelines.warehouse.archive`; `discarding`: types under the contract
+    discard; `retried`: keys (sweep_id, page, position) of quarantined records that were put through again.
     """
 
     gone: tuple[str, ...] = ()
-    gone_at: datetime | None = None
+    landed_at: datetime | None = None
     absent: str | None = None
+    archived: str | None = None
     discarding: tuple[str, ...] = ()
     retried: tuple[tuple[str, int, int], ...] = ()
 
@@ -197,7 +199,8 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
         connection.execute(LEAVE_GROUPS)
     with transaction(connection):
         types = _types_touched(connection, staging)
-        is_known = touched.note_before(connection, staging, ledger.sweep_id, gone=outcome.gone)
+        moved = archive.find_moves(connection, staging, outcome.archived, is_retry=ledger.mode == "retry")
+        is_known = touched.note_before(connection, staging, ledger.sweep_id, others=(*outcome.gone, *moved))
         with _unordered(connection):
             _run(connection, "append_versions", latest=latest)
         for table in FLAT_TABLES:
@@ -214,6 +217,7 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
         if types:
             changed = Changed(staging.files(MILESTONES), staging.files(MILESTONE_DETAILS))
             remade = catalogue.refresh(connection, types, changed)
+        archive.apply_moves(connection, ledger.sweep_id, outcome.landed_at)
         _settle_absences(connection, ledger, outcome)
         touched.note_after(connection, ledger.sweep_id, is_known=is_known, remade=remade)
         _account(connection, staging, ledger)
@@ -414,12 +418,13 @@ def _types_touched(connection: duckdb.DuckDBPyConnection, staging: Staging) -> l
 
 def _settle_absences(connection: duckdb.DuckDBPyConnection, ledger: LedgerRow, outcome: Outcome) -> None:
     if outcome.gone:
-        _run(connection, "vanish", gone=list(outcome.gone), gone_at=outcome.gone_at)
+        _run(connection, "vanish", gone=list(outcome.gone), gone_at=outcome.landed_at)
     if outcome.absent is not None:
         connection.execute("DELETE FROM internal_absences")
         connection.execute(
             "INSERT INTO internal_absences SELECT milestone_id, $sweep_id FROM read_parquet($absent) "
-            "ANTI JOIN (SELECT unnest($gone) AS milestone_id) AS gone USING (milestone_id)",
+            "ANTI JOIN (SELECT unnest($gone) AS milestone_id) AS gone USING (milestone_id) "
+            "ANTI JOIN archive_added USING (milestone_id)",
             {"sweep_id": ledger.sweep_id, "absent": outcome.absent, "gone": list(outcome.gone)},
         )
     for key in outcome.retried:

@@ -14,7 +14,7 @@ import duckdb
 from pipelines.staging import Staging
 from pipelines.warehouse.load import apply_log, stage_whole_log, transaction
 from schemas.sql import quote
-from schemas.tables import DERIVED_TABLES, PRIVATE_TABLES, PUBLISHED_TABLES
+from schemas.tables import DERIVED_TABLES, KEPT_TABLES, PRIVATE_TABLES, PUBLISHED_TABLES
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def _apply(connection: duckdb.DuckDBPyConnection, staging: Staging, version: int
     for table in DERIVED_TABLES:
         connection.execute(f"DROP TABLE IF EXISTS {quote(table.name)}")
         table.create(connection.execute)
-    # These hold what the log does not know, absences and what a contract discarded: made where missing, kept else.
+    # These hold what the log does not know, such as absences and archived milestones: create the missing ones.
     present = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    for table in PRIVATE_TABLES:
+    for table in (*KEPT_TABLES, *PRIVATE_TABLES):
         if table.name not in present:
             table.create(connection.execute)
     for table in (*PUBLISHED_TABLES, *PRIVATE_TABLES):

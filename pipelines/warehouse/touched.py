@@ -33,13 +33,18 @@ class Touched:
     tables: list[str]
 
 
-def note_before(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str, *, gone: Iterable[str]) -> bool:
-    """Before a load changes anything: which milestones it touches and where they stood; False where too many are."""
+def note_before(
+    connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str, *, others: Iterable[str]
+) -> bool:
+    """Before a load changes anything: which milestones it touches and where they stood; False where too many are.
+
+    `others` are milestones that it touches without a staged record.
+    """
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE touched AS "
         "SELECT milestone_id FROM read_parquet($latest) UNION SELECT milestone_id FROM read_parquet($touched) "
-        "UNION SELECT unnest($gone::VARCHAR[])",
-        {"latest": staging.files(LATEST), "touched": str(staging.touched), "gone": list(gone)},
+        "UNION SELECT unnest($others::VARCHAR[])",
+        {"latest": staging.files(LATEST), "touched": str(staging.touched), "others": list(others)},
     )
     if _count(connection, "touched") > WORTH_KNOWING_SHARE * _count(connection, "milestones"):
         forget(connection)

@@ -12,6 +12,8 @@ import pytest
 
 from pipelines.kalshi.client import KalshiClient
 
+from .authority import Authority
+
 EPOCH = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
@@ -41,6 +43,11 @@ class MakeClient(Protocol):
 @pytest.fixture
 def time_played() -> PlayedTime:
     return PlayedTime()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import time
 import tracemalloc
 import zlib
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.transport import build_session
 
+from .authority import Authority
 from .conftest import EPOCH, MakeClient, PlayedTime
 from .fault_server import (
     Exchange,
@@ -514,68 +514,6 @@ def test_good_answers_earn_retries(make_client: MakeClient) -> None:
         with pytest.raises(errors.ServerFault, match="retry budget"):
             deque(asked_for_ever, maxlen=0)
     assert 60 <= client.stats.retries <= 60 + 0.2 * client.stats.requests
-
-
-class Authority:
-    """A certificate authority for one test, and what it signed."""
-
-    def __init__(self, folder: Path) -> None:
-        x509 = pytest.importorskip("cryptography.x509")
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        self._x509, self._hashes, self._serialization, self._folder = x509, hashes, serialization, folder
-        self._new_key: Any = lambda: ec.generate_private_key(ec.SECP256R1())
-        self._key = self._new_key()
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "an authority for tests")])
-        self.certificate = folder / "authority.pem"
-        self.certificate.write_bytes(self._sign(self._name, self._key.public_key(), is_authority=True))
-
-    def server_side(self, *, host: str = "127.0.0.1", expired: bool = False) -> ssl.SSLContext:
-        import ipaddress
-
-        key = self._new_key()
-        try:
-            name = self._x509.IPAddress(ipaddress.ip_address(host))
-        except ValueError:
-            name = self._x509.DNSName(host)
-        subject = self._x509.Name([self._x509.NameAttribute(self._x509.NameOID.COMMON_NAME, "a server")])
-        chain = self._folder / f"server-{host}-{expired}.pem"
-        chain.write_bytes(
-            key.private_bytes(
-                self._serialization.Encoding.PEM,
-                self._serialization.PrivateFormat.PKCS8,
-                self._serialization.NoEncryption(),
-            )
-            + self._sign(subject, key.public_key(), alternative=name, expired=expired)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        return context
-
-    def _sign(
-        self, subject: Any, key: Any, *, alternative: Any = None, expired: bool = False, is_authority: bool = False
-    ) -> bytes:
-        now = dt.datetime.now(dt.UTC)
-        builder = (
-            self._x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(self._x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=2))
-            .not_valid_after(now + dt.timedelta(days=-1 if expired else 1))
-            .add_extension(self._x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        )
-        if alternative is not None:
-            builder = builder.add_extension(self._x509.SubjectAlternativeName([alternative]), critical=False)
-        signed = builder.sign(self._key, self._hashes.SHA256())
-        return bytes(signed.public_bytes(self._serialization.Encoding.PEM))
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 def test_tls_with_a_private_authority(make_client: MakeClient, authority: Authority) -> None:

@@ -17,29 +17,31 @@ URL = "https://api.example/v2/milestones"
         (
             errors.BadBaseUrl("ftp://x", detail="only https is allowed"),
             (
-                "cannot use the base URL ftp://x: only https is allowed; set KALSHI_BASE_URL to an https address such "
-                "as https://api.elections.kalshi.com/trade-api/v2"
+                "cannot use the base URL ftp://x: only https is allowed; set KALSHI_BASE_URL to the https address of "
+                "the API, or leave it unset"
             ),
         ),
         (
             errors.Unreachable(URL, detail="Connection refused", attempts=8),
             (
                 "no whole answer from api.example (8 tries): Connection refused; check the network and "
-                "KALSHI_BASE_URL, then run again"
+                "KALSHI_BASE_URL, then run again; where a proxy leads out, set KALSHI_PROXY, and KALSHI_CA_BUNDLE if "
+                "it opens TLS"
             ),
         ),
         (
             errors.TlsFailure(URL, detail="certificate has expired"),
             (
-                "no trusted TLS connection to api.example: certificate has expired; check the host in KALSHI_BASE_URL, "
-                "this machine's clock, and whether a proxy opens TLS"
+                "no trusted TLS connection to api.example: certificate has expired; check the host in KALSHI_BASE_URL "
+                "and this machine's clock; where a proxy (KALSHI_PROXY, a firewall) opens TLS, name its authority in "
+                "KALSHI_CA_BUNDLE"
             ),
         ),
         (
             errors.DeadlineExceeded(URL, deadline_seconds=60.0, detail="timed out", attempts=4),
             (
-                f"no whole answer from {URL} within 60 s (4 tries): timed out; try again later or raise "
-                "KALSHI_DEADLINE_SECONDS"
+                f"no whole answer from {URL} within 60 s (4 tries): timed out; try again later, raise "
+                "KALSHI_DEADLINE_SECONDS, or set KALSHI_PROXY where only a proxy leads out"
             ),
         ),
         (

@@ -177,6 +177,15 @@ GOOD_ROWS: dict[str, list[dict[str, Any]]] = {
     "internal_absences": [
         {"milestone_id": milestone_id, "sweep_id": "000001-20261122T120000Z"} for milestone_id in "abc"
     ],
+    "archived_milestones": [
+        {
+            "milestone_id": milestone_id,
+            "archived_at": NOON,
+            "sweep_id": "000001-20261122T120000Z",
+            "answered_by_id": milestone_id == "a",
+        }
+        for milestone_id in "abc"
+    ],
     "internal_touched": [
         {"sweep_id": "000001-20261122T120000Z", "milestone_id": one, "table_name": table, "is_after": True, **_NO_START}
         for one, table in (("", ""), ("a", ""), ("", "details_football_game"))

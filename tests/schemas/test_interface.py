@@ -17,6 +17,7 @@ INTERFACE = {
     "details_fields": "type path kinds column_name sql_type records first_seen_at last_seen_at example",
     "milestone_versions": "milestone_id version content_hash last_updated_ts valid_from valid_to is_current sweep_id "
     "record",
+    "archived_milestones": "milestone_id archived_at sweep_id answered_by_id",
     "quarantine": "sweep_id page position milestone_id reason field record seen_at",
     "sweeps": "sweep_id mode status started_at finished_at pages records new changed unchanged quarantined vanished "
     "requests retries rate_limited bytes watermark is_complete",

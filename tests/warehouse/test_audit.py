@@ -96,6 +96,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shell.clock.forward(hours=1)
         shell.world.edit_title(rows[0]["id"], "changed")
         shell.sweep()
+    with open_warehouse(shell.home.warehouse_file) as connection:
+        connection.execute(
+            "INSERT INTO archived_milestones SELECT milestone_id, now(), (SELECT max(sweep_id) FROM sweeps), NULL "
+            "FROM milestones ORDER BY milestone_id LIMIT 1"
+        )
     return shell.home.warehouse_file
 
 
@@ -155,6 +160,7 @@ def test_every_declared_key_and_reference_is_audited() -> None:
 BREAKS_A_RULE = {
     "milestone_versions": ("UPDATE milestone_versions SET version = 0", "version_is_positive"),
     "milestone_changes": ("UPDATE milestone_changes SET field = ''", "field_is_not_empty"),
+    "archived_milestones": ("INSERT INTO archived_milestones SELECT * FROM archived_milestones", "key_is_unique"),
     "quarantine": ("UPDATE quarantine SET reason = ''", "reason_is_not_empty"),
     "details_fields": ("INSERT INTO details_fields SELECT * FROM details_fields LIMIT 1", "key_is_unique"),
     "sweeps": ("UPDATE sweeps SET mode = 'sideways'", "mode_is_known"),

@@ -231,8 +231,13 @@ def test_a_later_migration_keeps_what_the_log_does_not_know(migrated: Path, tmp_
     with open_warehouse(migrated) as connection:
         connection.execute("UPDATE internal_evidence SET is_discarded = true WHERE path = 'status'")
         connection.execute("INSERT INTO internal_absences SELECT milestone_id, '000002' FROM milestones LIMIT 3")
+        connection.execute(
+            "INSERT INTO archived_milestones SELECT milestone_id, now(), (SELECT max(sweep_id) FROM sweeps), true "
+            "FROM milestones ORDER BY ALL DESC LIMIT 3"
+        )
         rebuild(connection, Staging(tmp_path / "rebuild"))
     before = contents(migrated)
+    assert rows_of(migrated, "SELECT count(*) FROM archived_milestones") == [(3,)]
     assert rows_of(migrated, "SELECT count(*) FROM details_fields WHERE path = 'status' AND column_name IS NULL") != [
         (0,)
     ]
