@@ -124,6 +124,7 @@ def pages(
             "rate_limited": sweep.traffic.rate_limited,
             "bytes": sweep.traffic.bytes,
             "not_found": sweep.not_found,
+            "null_lists": sweep.null_lists,
         }
     )
 

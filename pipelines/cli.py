@@ -98,6 +98,7 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     check_base_url(settings.base_url())
     settings.requests_per_second()
     settings.deadline_seconds()
+    settings.page_limit()
     home.preflight()
     expected_pages = pages_of_last_full_sweep(home)
 

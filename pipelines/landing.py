@@ -49,6 +49,7 @@ class Sweep(msgspec.Struct, kw_only=True):
 
     `not_found` are asked-for ids that the API does not know; `gone` milestones missing from two full sweeps that it
     does not know by id either; `retried` the quarantined records (sweep_id, page, position) that are put through again.
+    `null_lists` counts pages whose list came as null and was read as empty.
 
     `state` runs landing, landed, loaded; `error` says why it stopped short.
     """
@@ -63,6 +64,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     not_found: list[str] = msgspec.field(default_factory=list)
     gone: list[str] = msgspec.field(default_factory=list)
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+    null_lists: int = 0
     is_resumable: bool = True
     landed_at: datetime | None = None
     traffic: Traffic = msgspec.field(default_factory=Traffic)

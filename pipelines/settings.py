@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 
 from pipelines.contract import Contract
 from pipelines.errors import WrongSetting
+from schemas.api import PAGE_LIMIT
 
 BASE_URL_VARIABLE = "KALSHI_BASE_URL"
 DEFAULT_BASE_URL = "https://api.elections.kalshi.com/trade-api/v2"
@@ -17,6 +19,9 @@ DEFAULT_REQUESTS_PER_SECOND = 4.0
 DEADLINE_VARIABLE = "KALSHI_DEADLINE_SECONDS"
 DEFAULT_DEADLINE_SECONDS = 60.0
 """For one page, all tries included."""
+
+PAGE_LIMIT_VARIABLE = "KALSHI_PAGE_LIMIT"
+"""Most milestones to request in one page; `schemas.api.PAGE_LIMIT` when not set."""
 
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
 """How details may change: see pipelines.contract."""
@@ -35,6 +40,18 @@ def requests_per_second() -> float:
 def deadline_seconds() -> float:
     """The deadline of a page. Raises WrongSetting."""
     return _number(DEADLINE_VARIABLE, DEFAULT_DEADLINE_SECONDS, at_least=0.1)
+
+
+def page_limit() -> int:
+    """The page size to request. Raises WrongSetting."""
+    text = os.environ.get(PAGE_LIMIT_VARIABLE)
+    if not text:
+        return PAGE_LIMIT
+    # int() also takes 5_0, and complains of long texts in its own words.
+    digits = text.strip()
+    if not re.fullmatch(r"0*[0-9]{1,3}", digits, re.ASCII) or not 1 <= int(digits[-3:]) <= PAGE_LIMIT:
+        raise WrongSetting(f"{PAGE_LIMIT_VARIABLE} is {text[:40]!r}: give a whole number from 1 to {PAGE_LIMIT}")
+    return int(digits[-3:])
 
 
 def contract() -> Contract:
