@@ -52,7 +52,8 @@ def build_app(
 
     `on_crawl` is called before the first page of the whole list is answered: a crawl of everything begins.
 
-    `app.state.world`, `app.state.faults`, `app.state.habits` and `app.state.log` (one Exchange per request) are there for tests.
+    `app.state.world`, `app.state.faults`, `app.state.habits` and `app.state.log` (one Exchange per request) are there
+    for tests.
     """
     bucket = None
     if requests_per_second is not None:

@@ -193,12 +193,12 @@ class Shards:
 
     def _note(self, shard: Shard, starts: tuple[str, ...]) -> None:
         if not shard.note(starts):
-            self._read_in_one("the list is not ordered by start")
+            self._read_in_one("starts are not in order")
 
     def _read_in_one(self, why: str) -> None:
         """Give up all ranges but the first, which is read to the list's end: so a list may have any order."""
         if len(self._shards) > 1:
-            _LOG.warning("%s: it is read from its beginning to its end, one page after the other", why)
+            _LOG.warning("%s: the list is read from its beginning to its end, one page after the other", why)
         first = self._shards[0]
         self._shards, self._may_split = [first], False
         first.ends, first.is_done = None, first.paging.is_done
