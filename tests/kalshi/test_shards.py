@@ -70,6 +70,8 @@ def answer(body: bytes) -> Answer:
         ids=content.ids,
         starts=content.starts,
         updates=content.updates,
+        categories=content.categories,
+        types=content.types,
         fetched_at=NOON,
         url_path="/milestones",
     )
@@ -258,13 +260,13 @@ def test_a_scan_reads_no_more_pages_than_what_it_has_seen_is_worth() -> None:
     """As where every range is answered with pages of the same few milestones."""
     shards = Shards(QUERY, now=NOON)
 
-    def take(number: int) -> None:
-        # Each as the first page of a range: no rule on the pages of one range notices.
-        shards.take(Shard(None), f"cursor {number}", [f"id {number % 50}"], (), is_full=False)
+    def take(pages: int) -> None:
+        for number in range(pages):
+            # Each as the first page of a range: no rule on the pages of one range notices.
+            shards.take(Shard(None), f"cursor {number}", [f"id {number % 50}"], (), is_full=False)
 
     with pytest.raises(PagingFault) as caught:
-        for number in range(1_000):
-            take(number)
+        take(1_000)
     assert caught.value.rule == "too many pages"
     assert caught.value.page == MAX_PAGES_PER_USEFUL_PAGE * 50 + 1
     assert "only 50 of 201 pages brought milestones that had not come before" in str(caught.value)
