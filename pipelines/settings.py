@@ -48,10 +48,10 @@ def page_limit() -> int:
     if not text:
         return PAGE_LIMIT
     # int() also takes 5_0, and complains of long texts in its own words.
-    digits = text.strip()
-    if not re.fullmatch(r"0*[0-9]{1,3}", digits, re.ASCII) or not 1 <= int(digits[-3:]) <= PAGE_LIMIT:
+    limit = int(text) if re.fullmatch(r"\s*0*[0-9]{1,3}\s*", text, re.ASCII) else 0
+    if not 1 <= limit <= PAGE_LIMIT:
         raise WrongSetting(f"{PAGE_LIMIT_VARIABLE} is {text[:40]!r}: give a whole number from 1 to {PAGE_LIMIT}")
-    return int(digits[-3:])
+    return limit
 
 
 def contract() -> Contract:

@@ -235,6 +235,7 @@ REFUSED_BEFORE: dict[str, tuple[dict[str, str], int, str]] = {
     "a password": ({"KALSHI_BASE_URL": "https://me:s3cret@example.com"}, 1, "cannot use the base URL"),
     "a pace": ({"KALSHI_REQUESTS_PER_SECOND": "fast"}, 2, "KALSHI_REQUESTS_PER_SECOND is 'fast'"),
     "a deadline": ({"KALSHI_DEADLINE_SECONDS": "-1"}, 2, "KALSHI_DEADLINE_SECONDS is '-1'"),
+    "a page limit": ({"KALSHI_PAGE_LIMIT": "501"}, 2, "KALSHI_PAGE_LIMIT is '501'"),
 }
 
 

@@ -79,7 +79,7 @@ def scan(api: Api, query: MilestoneQuery, *, landed: Sequence[LandedPage] = ()) 
         except InvalidCursor as refusal:
             if has_restarted or cursor is None:
                 raise
-            _LOG.warning("%s: starting over, once", refusal)
+            _log_start_over(refusal)
             has_restarted, paging = True, Paging()
             continue
         check_filters(query, answer)
@@ -125,7 +125,7 @@ def _in_shards(api: Api, query: MilestoneQuery, shards: Shards, connections: int
             if not shards.holds(shard):
                 continue
             if isinstance(done.fault, InvalidCursor) and cursor is not None and not shard.has_restarted:
-                _LOG.warning("%s: starting over, once", done.fault)
+                _log_start_over(done.fault)
                 shard.restart()
                 continue
             if done.fault is not None:
@@ -136,6 +136,14 @@ def _in_shards(api: Api, query: MilestoneQuery, shards: Shards, connections: int
             asked = shards.query_of(shard)
             if shards.take(shard, answer.next_cursor, answer.ids, answer.starts, is_full=is_full(answer, query)):
                 yield _fetched(answer, asked, cursor)
+
+
+def _log_start_over(refusal: InvalidCursor) -> None:
+    _LOG.warning(
+        "the API refused a cursor (HTTP %s: %s): starting over from the first page, once",
+        refusal.status,
+        refusal.detail,
+    )
 
 
 def _fetched(answer: Answer, query: MilestoneQuery, cursor: str | None) -> Fetched:

@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.kalshi.answer import Answer, read_page, read_single
-from pipelines.kalshi.errors import AccessDenied, BadRequest, InvalidCursor, NotFound, PagingFault, ServerFault
+from pipelines.kalshi.errors import (
+    AccessDenied,
+    BadRequest,
+    FilterIgnored,
+    InvalidCursor,
+    NotFound,
+    PagingFault,
+    ServerFault,
+)
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.sweeps import (
     MAX_CATCH_UPS,
@@ -435,6 +443,24 @@ def test_an_id_that_cannot_be_asked_for_is_raised_or_passed_over(odd: str, error
         asked()
     assert asked(unanswered=unanswered) == [milestone_id(1)]
     assert (not_found, unanswered) == ([], [odd])
+
+
+def test_an_answer_with_another_milestone_is_raised_or_passed_over() -> None:
+    spelled = "00000000-0000-4000-8000-00000000000A"
+    api = ScriptedApi(singles={milestone_id(1): single(2), milestone_id(3): single(3), "ABC": b'{"milestone": 7}'})
+    with pytest.raises(FilterIgnored) as caught:
+        list(by_id(api, [milestone_id(1)], not_found=[]))
+    assert (caught.value.wanted, caught.value.milestone_id) == (milestone_id(1), milestone_id(2))
+    unanswered: list[str] = []
+    # What cannot be read is not judged: its record goes to the quarantine.
+    fetched = by_id(api, [milestone_id(1), milestone_id(3), "ABC"], not_found=[], unanswered=unanswered)
+    assert len(list(fetched)) == 2
+    assert unanswered == [milestone_id(1)]
+    assert len(list(by_id(ScriptedApi(singles={spelled: single_with(spelled.lower())}), [spelled], not_found=[]))) == 1
+
+
+def single_with(milestone_id: str) -> bytes:
+    return json.dumps({"milestone": milestone(1, id=milestone_id)}).encode()
 
 
 def test_an_api_that_denies_is_not_passed_over() -> None:
