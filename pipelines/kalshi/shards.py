@@ -149,6 +149,7 @@ class Shards:
             self._read_in_one("the API ignores minimum_start_date")
             return False
         self._count(ids)
+        self._check_pages()
         shard.paging.advance(next_cursor, ids)
         shard.is_full = is_full
         self._note(shard, starts)
@@ -178,10 +179,13 @@ class Shards:
         )
 
     def _count(self, ids: Sequence[str]) -> None:
-        """Count a page. Raises PagingFault where most pages bring nothing new, whatever the ranges."""
+        """Count a page, and what it brings."""
         _, new = self.seen.add(ids)
         self._pages += 1
         self._useful_pages += new > 0
+
+    def _check_pages(self) -> None:
+        """Raise PagingFault where most pages bring nothing new, whatever the ranges."""
         most = max(MIN_PAGES_ALLOWED, MAX_PAGES_PER_USEFUL_PAGE * self._useful_pages)
         if self._pages > most:
             raise PagingFault(
@@ -232,7 +236,7 @@ class Shards:
         ]
         for shard in tuple(self._shards):
             for page in since_restart(pages_of[shard.begins]):
-                self.seen.add(page.ids)
+                self._count(page.ids)
                 shard.is_full = page.is_full
                 self._note(shard, page.starts)
         return self._shards

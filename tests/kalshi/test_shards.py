@@ -18,6 +18,7 @@ from pipelines.kalshi.shards import (
     MAX_PAGES_PER_USEFUL_PAGE,
     MAX_WASTED_PAGES,
     MAX_WASTED_SHARE,
+    MIN_PAGES_ALLOWED,
     LandedPage,
     Shard,
     Shards,
@@ -279,6 +280,18 @@ def test_a_refused_cursor_begins_its_range_again_once() -> None:
     assert cursor is not None
     api.refused = {cursor}
     assert set(ids_of(list(scan_in_shards(api, QUERY, now=NOON, connections=4)))) == IDS
+
+
+def test_a_long_scan_whose_landed_cursor_is_refused_starts_over() -> None:
+    """Every page is read once more: that is no runaway."""
+    rows = [milestone(number) for number in range(1_000)]
+    whole = list(scan_in_shards(OrderedApi(rows), QUERY, now=NOON, connections=1))
+    landed = whole[:-20]
+    assert len(landed) > MIN_PAGES_ALLOWED
+    api = OrderedApi(rows)
+    api.refused = {landed[-1].answer.next_cursor or ""}
+    rest = list(scan_in_shards(api, QUERY, now=NOON, connections=1, landed=landed_of(landed, [None for _ in landed])))
+    assert len(rest) == len(whole)
 
 
 def test_a_fault_of_one_request_ends_the_scan() -> None:
