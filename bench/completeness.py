@@ -199,7 +199,7 @@ def simulate(crawl: Crawl, seed: str) -> Missed:
     has_ended = True
     try:
         for fetched in crawl(api, MilestoneQuery(limit=PAGE_ROWS), clock):
-            for raw in raw_page_decoder.decode(fetched.answer.body).milestones:
+            for raw in raw_page_decoder.decode(fetched.answer.body).milestones or ():
                 body = bytes(raw)
                 row = Row.of(body)
                 milestone_id = row.position[1]

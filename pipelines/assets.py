@@ -132,6 +132,7 @@ def pages(
             "bytes": sweep.traffic.bytes,
             "not_found": sweep.not_found,
             "archived": sweep.archived,
+            "null_lists": sweep.null_lists,
         }
     )
 

@@ -104,6 +104,7 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     settings.deadline_seconds()
     settings.overlap_seconds()
     settings.network()
+    settings.page_limit()
     home.preflight()
     expected_pages = pages_of_last_full_sweep(home)
 

@@ -58,6 +58,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     does not know by id either; `archived` counts the milestones that it found archived; `retried` the quarantined
     records (sweep_id, page, position) that are put through again.
     `checksums` are of the files with absent and archived milestone_ids, by name.
+    `null_lists` counts pages whose list came as null and was read as empty.
 
     `state` runs landing, landed, loaded; `error` says why it stopped short.
     """
@@ -73,6 +74,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     not_found: list[str] = msgspec.field(default_factory=list)
     gone: list[str] = msgspec.field(default_factory=list)
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+    null_lists: int = 0
     is_resumable: bool = True
     checksums: dict[str, str] = msgspec.field(default_factory=dict)
     landed_at: datetime | None = None

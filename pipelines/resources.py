@@ -15,6 +15,7 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.retention import Retention
 from pipelines.stations import Stations
 from pipelines.warehouse.lock import writer_lock
+from schemas.api import PAGE_LIMIT
 
 
 def utc_now() -> datetime:
@@ -68,6 +69,10 @@ class KalshiResource(dg.ConfigurableResource[KalshiClient]):
         default=None, description="For one page, all tries included; $KALSHI_DEADLINE_SECONDS or 60 when not set."
     )
 
+    page_limit: int | None = Field(
+        default=None, ge=1, le=PAGE_LIMIT, description="Milestones a page; $KALSHI_PAGE_LIMIT or 500 when not set."
+    )
+
     def client(self) -> KalshiClient:
         """A client of its own for one sweep; the caller closes it. Raises BadBaseUrl, WrongSetting."""
         pace, deadline = self.requests_per_second, self.deadline_seconds
@@ -77,4 +82,5 @@ class KalshiResource(dg.ConfigurableResource[KalshiClient]):
             network=settings.network(),
             requests_per_second=settings.requests_per_second() if pace is None else pace,
             deadline_seconds=settings.deadline_seconds() if deadline is None else deadline,
+            page_limit=settings.page_limit() if self.page_limit is None else self.page_limit,
         )

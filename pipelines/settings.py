@@ -11,6 +11,7 @@ from pipelines.errors import WrongSetting
 from pipelines.kalshi.base_url import DEFAULT_BASE_URL, OLDER_BASE_URL
 from pipelines.kalshi.network import Network, fault_of_ca_bundle, fault_of_proxy
 from pipelines.kalshi.server_text import printable
+from schemas.api import PAGE_LIMIT
 
 BASE_URL_VARIABLE = "KALSHI_BASE_URL"
 
@@ -29,6 +30,9 @@ MAX_OVERLAP_SECONDS = 86_400
 
 PROXY_VARIABLE = "KALSHI_PROXY"
 CA_BUNDLE_VARIABLE = "KALSHI_CA_BUNDLE"
+
+PAGE_LIMIT_VARIABLE = "KALSHI_PAGE_LIMIT"
+"""Most milestones to request in one page; `schemas.api.PAGE_LIMIT` when not set."""
 
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
 """How details may change: see pipelines.contract."""
@@ -83,6 +87,18 @@ def overlap_seconds() -> int:
             f"{OVERLAP_VARIABLE} is {text[:40]!r}: give a whole number of seconds from 0 to {MAX_OVERLAP_SECONDS}"
         )
     return int(text)
+
+
+def page_limit() -> int:
+    """The page size to request. Raises WrongSetting."""
+    text = os.environ.get(PAGE_LIMIT_VARIABLE)
+    if not text:
+        return PAGE_LIMIT
+    # int() also takes 5_0, and complains of long texts in its own words.
+    limit = int(text) if re.fullmatch(r"\s*0*[0-9]{1,3}\s*", text, re.ASCII) else 0
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise WrongSetting(f"{PAGE_LIMIT_VARIABLE} is {text[:40]!r}: give a whole number from 1 to {PAGE_LIMIT}")
+    return limit
 
 
 def contract() -> Contract:

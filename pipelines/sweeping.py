@@ -20,9 +20,9 @@ from pipelines.errors import NothingToDo, SweepDamaged, SweepRefused
 from pipelines.home import Home
 from pipelines.kalshi.answer import read_page
 from pipelines.kalshi.client import KalshiClient
-from pipelines.kalshi.errors import KalshiError, PagingFault
+from pipelines.kalshi.errors import BadRequest, KalshiError, NotFound, PagingFault
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.shards import LandedPage, since_restart
+from pipelines.kalshi.shards import LandedPage
 from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
 from pipelines.landing import Filters, Landing, Mode, Page, Sweep, Traffic
 from pipelines.questions import ask_for_absent
@@ -178,8 +178,9 @@ class Fetch:
                 case _:
                     self._land(self._fetched([]))
         except KalshiError as error:
-            # The API may be back in a minute; pages that go in circles will do so again.
-            sweep.is_resumable = not isinstance(error, PagingFault)
+            # The API may be back in a minute; pages that go in circles will do so again, and so will a refusal: a
+            # cursor that was refused twice must not be tried for hours.
+            sweep.is_resumable = not isinstance(error, PagingFault | BadRequest | NotFound)
             raise
         except Exception:
             sweep.is_resumable = False
@@ -215,6 +216,7 @@ class Fetch:
                 number, one.path, one.cursor, answer.next_cursor, answer.fetched_at, answer.records, answer.body
             )
             self._landing.land(page)
+            self._sweep.null_lists += answer.is_null
             self._progress.page(self._sweep, page)
             seen.append(pa.array(answer.ids, pa.string()))
         return seen
@@ -253,7 +255,7 @@ class Fetch:
         query = MilestoneQuery(**msgspec.structs.asdict(sweep.filters))
         landed = self._landed_before(seen)
         if sweep.mode == "incremental":
-            return scan(self._api, query, landed=[page.next_cursor for page in since_restart(landed)])
+            return scan(self._api, query, landed=landed)
         return full_sweep(
             self._api,
             query,
@@ -268,18 +270,23 @@ class Fetch:
         if not self._sweep.pages:
             return []
         landed = []
+        self._sweep.null_lists = 0
         for page in self._good_pages():
             if not page.is_list:
                 # An answer by id does not prove that the list has it; it is requested again.
                 continue
             content = read_page(page.body)
             seen.append(pa.array(content.ids, pa.string()))
+            self._sweep.null_lists += content.is_null
             asked = dict(parse_qsl(page.path.partition("?")[2]))
             is_catch_up = "min_updated_ts" in asked and self._sweep.filters.min_updated_ts is None
             if not is_catch_up:
                 bound = asked.get("minimum_start_date")
                 begins = datetime.fromisoformat(bound) if bound else None
-                landed.append(LandedPage(begins, page.cursor, page.next_cursor, content.starts))
+                limit = int(asked["limit"])
+                # A sweep keeps to the page size that the API has accepted: its cursors may depend on it.
+                self._api.page_limit = min(self._api.page_limit, limit)
+                landed.append(LandedPage(begins, page.cursor, page.next_cursor, content.starts, content.ids, limit))
         if self._sweep.pages:
             self._progress.resumed(self._sweep)
         return landed

@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.cursor import encode_cursor
+from sandbox.habits import BAD_REQUEST, Habits
 from sandbox.obstacles import Exchange, Faults, Obstacles, TokenBucket
 from sandbox.query import BadParameterError, parse_query
 from sandbox.world import UnknownMilestoneError, World
@@ -43,6 +44,7 @@ def build_app(
     burst: float | None = None,
     latency_seconds: float = 0,
     faults: Faults | None = None,
+    habits: Habits | None = None,
     on_crawl: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
@@ -50,15 +52,17 @@ def build_app(
 
     `on_crawl` is called before the first page of the whole list is answered: a crawl of everything begins.
 
-    `app.state.world`, `app.state.faults` and `app.state.log` (one Exchange per request) are there for tests.
+    `app.state.world`, `app.state.faults`, `app.state.habits` and `app.state.log` (one Exchange per request) are there
+    for tests.
     """
     bucket = None
     if requests_per_second is not None:
         capacity = max(1.0, requests_per_second * DEFAULT_BURST) if burst is None else burst
         bucket = TokenBucket(requests_per_second, capacity, clock)
     faults = faults or Faults()
+    habits = habits or Habits()
     log: collections.deque[Exchange] = collections.deque(maxlen=LOG_LENGTH_MAX)
-    endpoints = _Endpoints(world, on_crawl)
+    endpoints = _Endpoints(world, habits, on_crawl)
     app = Starlette(
         routes=[
             Route(LIST_PATH, endpoints.list_milestones),
@@ -81,6 +85,7 @@ def build_app(
     app.router.redirect_slashes = False
     app.state.world = world
     app.state.faults = faults
+    app.state.habits = habits
     app.state.log = log
     return app
 
@@ -88,8 +93,9 @@ def build_app(
 class _Endpoints:
     """The handlers. They run on the server's loop: a page is a bisect and a join, shorter than a thread switch."""
 
-    def __init__(self, world: World, on_crawl: Callable[[], object]) -> None:
+    def __init__(self, world: World, habits: Habits, on_crawl: Callable[[], object]) -> None:
         self._world = world
+        self._habits = habits
         self._on_crawl = on_crawl
 
     async def list_milestones(self, request: Request) -> Response:
@@ -97,12 +103,15 @@ class _Endpoints:
         parameters = dict(reversed(request.query_params.multi_items()))
         if parameters.keys() == {"limit"}:
             self._on_crawl()
+        if (status := self._habits.refusal(parameters)) is not None:
+            return _json(BAD_REQUEST, status)
         try:
-            page = self._world.page(parse_query(parameters))
+            page = self._world.page(parse_query(self._habits.heard(parameters)))
         except BadParameterError as error:
             return _json(msgspec.json.encode({"msg": str(error)}), 400)
         cursor = "" if page.next_position is None else encode_cursor(page.next_position)
-        return _json(b'{"milestones":[%b],"cursor":"%b"}' % (b",".join(page.bodies), cursor.encode()))
+        rows = b"[%b]" % b",".join(page.bodies) if page.bodies or not self._habits.null_lists else b"null"
+        return _json(b'{"milestones":%b,"%b":"%b"}' % (rows, self._habits.cursor_field.encode(), cursor.encode()))
 
     async def get_milestone(self, request: Request) -> Response:
         try:

@@ -64,16 +64,19 @@ EXPECTED_FIELDS = (
 
 
 class Page(msgspec.Struct, frozen=True):
-    """`GET /milestones`: milestones as whole objects, and the cursor of the next page ("", null or absent: the end)."""
+    """`GET /milestones`: milestones as whole objects, and the cursor of the next page ("", null or absent: the end).
 
-    milestones: list[JsonObject]
+    A list that is null is an empty page: sibling endpoints send null for empty lists.
+    """
+
+    milestones: list[JsonObject] | None
     cursor: str | None = None
 
 
 class RawPage(msgspec.Struct, frozen=True):
     """The same page with every milestone left as bytes, so that one that cannot be decoded costs only itself."""
 
-    milestones: list[msgspec.Raw]
+    milestones: list[msgspec.Raw] | None
     cursor: str | None = None
 
 

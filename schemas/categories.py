@@ -14,6 +14,17 @@ def category_groups() -> dict[str, str]:
     return {row["category"]: row["category_group"] for row in csv.DictReader(text.splitlines())}
 
 
+@cache
+def _folded_groups() -> dict[str, str]:
+    return {category.casefold(): group for category, group in category_groups().items()}
+
+
+def is_same_category(one: str, other: str) -> bool:
+    """Whether two categories are one, whatever their case and spelling: the API answers in a case of its own."""
+    groups = [_folded_groups().get(category.casefold(), category).casefold() for category in (one, other)]
+    return groups[0] == groups[1]
+
+
 def category_group(category: str | None) -> str | None:
     """The group of a category as sent; None for none."""
     return None if category is None else category_groups().get(category, category)

@@ -242,6 +242,7 @@ REFUSED_BEFORE: dict[str, tuple[dict[str, str], int, str]] = {
         "KALSHI_CA_BUNDLE cannot be used (/nowhere.pem: No such file",
     ),
     "a deadline": ({"KALSHI_DEADLINE_SECONDS": "-1"}, 2, "KALSHI_DEADLINE_SECONDS is '-1'"),
+    "a page limit": ({"KALSHI_PAGE_LIMIT": "501"}, 2, "KALSHI_PAGE_LIMIT is '501'"),
 }
 
 

@@ -90,6 +90,27 @@ def test_what_is_no_overlap(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("text", "limit"), [("", 500), ("1", 1), ("500", 500), (" 200 ", 200), ("0100", 100)], ids=str)
+def test_the_page_limit(monkeypatch: pytest.MonkeyPatch, text: str, limit: int) -> None:
+    monkeypatch.delenv("KALSHI_PAGE_LIMIT", raising=False)
+    assert settings.page_limit() == 500
+    monkeypatch.setenv("KALSHI_PAGE_LIMIT", text)
+    assert settings.page_limit() == limit
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "501", "1000", "-1", "+5", "1.5", "1e2", "5_0", "many", "\u0665", "9" * 5000, "1000100", "00"],
+    ids=ascii,
+)
+def test_what_is_no_page_limit(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("KALSHI_PAGE_LIMIT", text)
+    with pytest.raises(WrongSetting) as caught:
+        settings.page_limit()
+    assert str(caught.value) == f"KALSHI_PAGE_LIMIT is {text[:40]!r}: give a whole number from 1 to 500"
+    assert caught.value.exit_status == 2
+
+
 def test_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KALSHI_BASE_URL", raising=False)
     documented = "https://external-api.kalshi.com/trade-api/v2", "https://api.elections.kalshi.com/trade-api/v2"

@@ -22,8 +22,9 @@ class Answer:
 
     `body` is the JSON exactly as sent (content encoding undone); `ids` holds each milestone's id, in order, and a
     digest for a record whose id cannot be read; `starts` and `updates` their start_date and last_updated_ts as sent,
-    "" where one cannot be read; `next_cursor` is None on the last page; `fetched_at` is UTC; `url_path` is the path
-    below the base URL.
+    "" where one cannot be read; `categories` and `types` as sent, None where one cannot be read; `next_cursor` is None
+    on the last page; `fetched_at` is UTC; `url_path` is the path below the base URL. `limit` is the page size that was
+    requested, None for a single milestone. `is_null` says that the list came as null.
     """
 
     body: bytes
@@ -33,6 +34,10 @@ class Answer:
     url_path: str
     starts: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
+    categories: tuple[str | None, ...] = ()
+    types: tuple[str | None, ...] = ()
+    limit: int | None = None
+    is_null: bool = False
 
     @property
     def records(self) -> int:
@@ -49,6 +54,9 @@ class Content:
     next_cursor: str | None = None
     starts: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
+    categories: tuple[str | None, ...] = ()
+    types: tuple[str | None, ...] = ()
+    is_null: bool = False
 
 
 class NotJson(Exception):
@@ -62,8 +70,9 @@ class BrokenContract(Exception):
 def read_page(body: bytes) -> Content:
     """A page of milestones: `{"milestones": [...], "cursor": "..."}`, cursor "", null or absent at the end.
 
-    Raises NotJson, BrokenContract. `null`, `[]`, `{}` and a cursor that is no text break the contract: read as
-    "no milestones" they would pass for an empty world.
+    A list that is null is an empty page: sibling endpoints send null for empty lists. `null`, `[]`, a document without
+    `milestones` and a cursor that is no text break the contract: read as "no milestones" they would pass for an empty
+    world. Raises NotJson, BrokenContract.
     """
     try:
         heads, cursor = _heads(body)
@@ -71,10 +80,13 @@ def read_page(body: bytes) -> Content:
         raise _why_not(error, body) from error
     return Content(
         body,
-        ids=tuple(head.id for head in heads),
+        ids=tuple(head.id for head in heads or ()),
         next_cursor=cursor or None,
-        starts=tuple(head.start_date for head in heads),
-        updates=tuple(head.last_updated_ts for head in heads),
+        starts=tuple(head.start_date for head in heads or ()),
+        updates=tuple(head.last_updated_ts for head in heads or ()),
+        categories=tuple(head.category for head in heads or ()),
+        types=tuple(head.type for head in heads or ()),
+        is_null=heads is None,
     )
 
 
@@ -93,10 +105,12 @@ class _Head(msgspec.Struct):
     id: str
     start_date: str = ""
     last_updated_ts: str = ""
+    category: str | None = None
+    type: str | None = None
 
 
 class _Page(msgspec.Struct):
-    milestones: list[_Head]
+    milestones: list[_Head] | None
     cursor: str | None = None
 
 
@@ -104,13 +118,16 @@ _head_decoder = msgspec.json.Decoder(_Head)
 _page_decoder = msgspec.json.Decoder(_Page)
 
 
-def _heads(body: bytes) -> tuple[list[_Head], str | None]:
-    """The heads of a page: all in one go, or one by one where that does not succeed. Raises what msgspec raises."""
+def _heads(body: bytes) -> tuple[list[_Head] | None, str | None]:
+    """The heads of a page and its cursor; None for a list that is null. Raises what msgspec raises.
+
+    All heads are decoded in one go, or one by one where that does not succeed.
+    """
     try:
         page = _page_decoder.decode(body)
     except (ValueError, RecursionError):
         raws = raw_page_decoder.decode(body)
-        return [_head(raw) for raw in raws.milestones], raws.cursor
+        return [_head(raw) for raw in raws.milestones or ()], raws.cursor
     return page.milestones, page.cursor
 
 

@@ -17,7 +17,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Self
@@ -37,11 +37,15 @@ from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.refusal import TOO_MANY_REQUESTS, is_worth_retrying, redirect_target, refused
 from pipelines.kalshi.retry import FaultKind, GiveUp, Reason, Wait
 from pipelines.kalshi.server_text import error_message, quoted
+from schemas.api import PAGE_LIMIT
 
 __all__ = ["Answer", "KalshiClient", "Stats"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Twenty times the largest page to expect (500 golf tournaments of 5.6 KB: 2.8 MB)."""
+SMALLER_PAGE_LIMIT = 100
+"""What is requested instead where the API refuses the first page: its limit may have become smaller."""
+
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 2.0
 PIECE_BYTES = 64 * 1024
@@ -53,6 +57,9 @@ ANSWER_SECONDS = 0.25
 _LOG = logging.getLogger(__name__)
 # What a request in flight can raise: requests wraps most of urllib3, but nothing that streaming raises.
 _IN_FLIGHT = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+
+
+_REFUSES_A_LIMIT = (400, 422)
 
 
 def _utc_now() -> datetime:
@@ -118,7 +125,8 @@ class KalshiClient:
     """The milestones of one API, read politely. Threads may share it; close it, or use it as a context manager.
 
     Every call raises KalshiError. `requests_per_second` None or 0 switches pacing off. `connections` says how many
-    requests a sweep should have in flight; None takes what the pace needs. `deadline_seconds` is the
+    requests a sweep should have in flight; None takes what the pace needs. `page_limit` is the most milestones that a
+    page is asked for. `deadline_seconds` is the
     wall-clock time of one page with all its tries and waits, from its first turn on. Clock, now, sleep, random and
     session are for tests to inject; an injected session must verify TLS and stays the caller's to close. Without one
     requests go out as `network` says. `fallback_base_url` is used, with a warning in the log, where the host of
@@ -133,6 +141,7 @@ class KalshiClient:
         network: Network = transport.DIRECT,
         requests_per_second: float | None = 4.0,
         connections: int | None = None,
+        page_limit: int = PAGE_LIMIT,
         deadline_seconds: float = 60.0,
         max_body_bytes: int = MAX_BODY_BYTES,
         session: requests.Session | None = None,
@@ -148,7 +157,9 @@ class KalshiClient:
         fallback = check_base_url(fallback_base_url) if fallback_base_url else None
         self._addresses = Addresses(check_base_url(base_url), fallback)
         self.connections = connections or connections_for(requests_per_second)
+        self.page_limit = MilestoneQuery(limit=page_limit).limit
         self.stats = Stats()
+        self._has_listed = False
         self._owns_session = session is None
         self._session = session or transport.build_session(network)
         self._headers = {
@@ -182,8 +193,39 @@ class KalshiClient:
         return self._addresses.current
 
     def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
-        """One page of `GET /milestones`: the first without a cursor, any other with what the one before gave."""
-        return self._ask("/milestones", query.params(cursor), read_page)
+        """One page of `GET /milestones`: the first without a cursor, any other with what the one before gave.
+
+        It holds at most `page_limit` milestones. Where the very first request is refused and a smaller page is
+        answered, `page_limit` is smaller from then on.
+        """
+        limited = replace(query, limit=min(query.limit, self.page_limit))
+        try:
+            answer = self._list(limited, cursor)
+        except errors.BadRequest as refusal:
+            may_be_the_limit = cursor is None and not self._has_listed and refusal.status in _REFUSES_A_LIMIT
+            if not may_be_the_limit or limited.limit <= SMALLER_PAGE_LIMIT:
+                raise
+            answer = self._list_less(limited, refusal)
+        self._has_listed = True
+        return answer
+
+    def _list_less(self, query: MilestoneQuery, refusal: errors.BadRequest) -> Answer:
+        """The first page with fewer milestones. Raises the refusal where that is refused as well."""
+        try:
+            answer = self._list(replace(query, limit=SMALLER_PAGE_LIMIT), None)
+        except errors.BadRequest:
+            raise refusal from None
+        self.page_limit = SMALLER_PAGE_LIMIT
+        _LOG.warning(
+            "the API refused pages of %d milestones (%s) and answers pages of %d: set KALSHI_PAGE_LIMIT to that",
+            query.limit,
+            refusal.detail or f"HTTP {refusal.status}",
+            self.page_limit,
+        )
+        return answer
+
+    def _list(self, query: MilestoneQuery, cursor: str | None) -> Answer:
+        return replace(self._ask("/milestones", query.params(cursor), read_page), limit=query.limit)
 
     def get_milestone(self, milestone_id: str) -> Answer:
         """`GET /milestones/{milestone_id}`. Raises NotFound, and ValueError for an id that is no path segment."""
@@ -210,6 +252,9 @@ class KalshiClient:
             ids=outcome.ids,
             starts=outcome.starts,
             updates=outcome.updates,
+            categories=outcome.categories,
+            types=outcome.types,
+            is_null=outcome.is_null,
             fetched_at=self._now(),
             url_path=path,
         )

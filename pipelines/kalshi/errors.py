@@ -106,7 +106,7 @@ class DeadlineExceeded(KalshiError):
 class TooLarge(KalshiError):
     """The answer passes the cap on bytes (counted decoded, so that a gzip bomb costs nothing)."""
 
-    advice = "lower `limit` so that a page holds fewer milestones, or raise the cap"
+    advice = "lower KALSHI_PAGE_LIMIT so that a page holds fewer milestones"
 
     def __init__(self, url: str, *, max_bytes: int, status: int | None = None, attempts: int = 1) -> None:
         super().__init__(url, status=status, attempts=attempts)
@@ -150,7 +150,7 @@ class BadRequest(KalshiError):
 
 
 class InvalidCursor(BadRequest):
-    """400 that speaks of the cursor: it expired or was never valid. The sweep may start again, once."""
+    """A request with a cursor is refused (400, 404, 409, 410, 422): it may have expired. A scan starts over, once."""
 
     happened = "the API no longer accepts the cursor"
     advice = "start the sweep again from its first page"
@@ -223,6 +223,28 @@ class Redirected(KalshiError):
 
     def _advice(self) -> str:
         return "redirects are not followed: if that host is right, set KALSHI_BASE_URL to it"
+
+
+class FilterIgnored(KalshiError):
+    """The answer holds a milestone that does not match what was asked, so the API did not apply the filter.
+
+    Attributes: `filter` (the parameter), `wanted` (its value as sent), `found` (what the milestone has instead).
+    """
+
+    advice = "nothing of this answer was stored; try again later, or sweep without this filter"
+
+    def __init__(self, url: str, *, name: str, wanted: str, found: str, milestone_id: str) -> None:
+        super().__init__(url)
+        self.filter = name
+        self.wanted = quoted(wanted, characters=80)
+        self.found = quoted(found, characters=80)
+        self.milestone_id = quoted(milestone_id, characters=80)
+
+    def _happened(self) -> str:
+        return (
+            f"the API ignored the filter {self.filter}={self.wanted} at {self.url}: "
+            f"it answered with milestone {self.milestone_id}, which has {self.found}"
+        )
 
 
 class PagingFault(KalshiError):

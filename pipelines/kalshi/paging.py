@@ -35,7 +35,7 @@ class Paging:
         self._stale_in_a_row = 0
         # All of them: a guard that knows the last one only misses A, B, A, B.
         self._cursors: set[bytes] = set()
-        self._ids = _SeenIds()
+        self._ids = SeenIds()
 
     @classmethod
     def resumed(
@@ -90,6 +90,10 @@ class Paging:
         if self._stale_in_a_row >= MAX_STALE_PAGES:
             raise self._fault("no new ids", f"{self._stale_in_a_row} pages brought only milestones that came before")
 
+    def forget_ids(self) -> None:
+        """Give back the memory for ids: the rules on them count anew from here on."""
+        self._ids = SeenIds()
+
     def _turn_page(self, next_cursor: str | None) -> None:
         if self._is_done:
             raise self._fault("page after the end", "a page came after the last one")
@@ -112,7 +116,7 @@ class Paging:
         return PagingFault(rule, page=self._pages, detail=detail, cursor=self._cursor or "")
 
 
-class _SeenIds:
+class SeenIds:
     """Which ids came before, in 4 MiB however many come: a Bloom filter.
 
     A seen id is always recognised, so a repeating crawl is always noticed, whatever its period; a window of
@@ -126,6 +130,13 @@ class _SeenIds:
 
     def __init__(self) -> None:
         self._bits = bytearray(self._BITS // 8)
+
+    def __contains__(self, milestone_id: str) -> bool:
+        """Whether an id came before; True by mistake as rarely as said above."""
+        halves = hash(milestone_id)
+        first, step = halves & 0xFFFFFFFF, halves >> 32 | 1
+        places = ((first + number * step) % self._BITS for number in range(1, self._PROBES + 1))
+        return all(self._bits[place >> 3] & 1 << (place & 7) for place in places)
 
     def add(self, ids: Iterable[str]) -> tuple[int, int]:
         """Remember them; how many they were, and how many of them are new."""

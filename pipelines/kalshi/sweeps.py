@@ -8,17 +8,20 @@ several places at once.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from urllib.parse import urlencode
 
 from pipelines.kalshi.answer import Answer
-from pipelines.kalshi.errors import BadRequest, InvalidCursor, NotFound, PagingFault
-from pipelines.kalshi.paging import Paging
+from pipelines.kalshi.ending import DoubtfulEnd, check_end, is_full
+from pipelines.kalshi.errors import BadRequest, FilterIgnored, InvalidCursor, NotFound, PagingFault
+from pipelines.kalshi.matching import as_time, check_filters
+from pipelines.kalshi.paging import Paging, SeenIds
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.shards import Disordered, LandedPage, Shard, Shards
+from pipelines.kalshi.shards import LandedPage, Shard, Shards, since_restart
 from pipelines.kalshi.workers import Workers
 from schemas.api import raw_page_decoder
 
@@ -29,6 +32,9 @@ MAX_CATCH_UPS = 10
 
 MAX_QUIET_CATCH_UPS = 3
 """In a row that bring nothing new, where our clock is behind the API's."""
+
+_LOG = logging.getLogger(__name__)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Api(Protocol):
@@ -50,24 +56,42 @@ class Fetched:
     answer: Answer
 
 
-def scan(api: Api, query: MilestoneQuery, *, landed: Sequence[str | None] = ()) -> Iterator[Fetched]:
-    """Every page of a query, to the empty cursor; begun again once when the API refuses a cursor that it gave.
+def scan(api: Api, query: MilestoneQuery, *, landed: Sequence[LandedPage] = ()) -> Iterator[Fetched]:
+    """Every page of a query, to the empty cursor; started over once when the API refuses a cursor that it gave.
 
-    `landed` are the cursors that pages landed before gave, in order: the scan goes on after them.
+    `landed` are pages of the same scan that were landed before, in order: the scan resumes after them. Raises
+    FilterIgnored, PagingFault.
     """
-    paging = Paging.resumed(landed)
+    landed = since_restart(landed)
+    if landed and landed[-1].next_cursor is None:
+        # Requested again, since its end may still have to be checked.
+        landed = landed[:-1]
+    paging = Paging.resumed(page.next_cursor for page in landed)
     has_restarted = False
+    seen = SeenIds()
+    for page in landed:
+        seen.add(page.ids)
+    end, newest = None, _LONG_AGO
     while not paging.is_done:
         cursor = paging.next_cursor
         try:
             answer = api.list_page(query, cursor)
-        except InvalidCursor:
+        except InvalidCursor as refusal:
             if has_restarted or cursor is None:
                 raise
+            _log_start_over(refusal)
             has_restarted, paging = True, Paging()
             continue
+        check_filters(query, answer)
         paging.advance(answer.next_cursor, answer.ids)
+        seen.add(answer.ids)
+        newest = max((time for time in map(as_time, answer.updates) if time is not None), default=newest)
+        reached = next((time for time in map(as_time, reversed(answer.starts)) if time is not None), None)
+        if paging.is_done and is_full(answer, query) and reached is not None:
+            end = DoubtfulEnd(reached, is_full=True, pages=paging.pages)
         yield _fetched(answer, query, cursor)
+    if end is not None:
+        check_end(api, query, end, seen, changed_after=newest)
 
 
 def scan_in_shards(
@@ -75,16 +99,17 @@ def scan_in_shards(
 ) -> Iterator[Fetched]:
     """Every page of a query, with several connections in several places of the list; see `pipelines.kalshi.shards`.
 
-    `landed` are the pages of an interrupted scan. Where the list turns out not to be ordered by start after all it is
-    read once more, from its beginning to its end.
+    `landed` are the pages of an interrupted scan, `now` is when the sweep began. Raises FilterIgnored, PagingFault.
     """
-    try:
-        yield from _in_shards(api, Shards(query, now=now, landed=landed), connections)
-    except Disordered:
-        yield from scan(api, query)
+    shards = Shards(query, now=now, landed=landed)
+    yield from _in_shards(api, query, shards, connections)
+    # The catch-up brings what changed from then on.
+    changed_after = now - timedelta(seconds=OVERLAP_SECONDS)
+    for end in shards.doubtful_ends():
+        check_end(api, query, end, shards.seen, changed_after=changed_after)
 
 
-def _in_shards(api: Api, shards: Shards, connections: int) -> Iterator[Fetched]:
+def _in_shards(api: Api, query: MilestoneQuery, shards: Shards, connections: int) -> Iterator[Fetched]:
     def ask(shard: Shard) -> Answer:
         return api.list_page(shards.query_of(shard), shard.paging.next_cursor)
 
@@ -97,19 +122,33 @@ def _in_shards(api: Api, shards: Shards, connections: int) -> Iterator[Fetched]:
             done = workers.wait()
             shard, cursor = done.task, done.task.paging.next_cursor
             shard.is_asked = False
+            if not shards.holds(shard):
+                continue
             if isinstance(done.fault, InvalidCursor) and cursor is not None and not shard.has_restarted:
+                _log_start_over(done.fault)
                 shard.restart()
                 continue
             if done.fault is not None:
                 raise done.fault
             assert done.result is not None  # noqa: S101 - one or the other
             answer = done.result
-            shards.take(shard, answer.next_cursor, answer.ids, answer.starts)
-            yield _fetched(answer, shards.query_of(shard), cursor)
+            check_filters(query, answer)
+            asked = shards.query_of(shard)
+            if shards.take(shard, answer.next_cursor, answer.ids, answer.starts, is_full=is_full(answer, query)):
+                yield _fetched(answer, asked, cursor)
+
+
+def _log_start_over(refusal: InvalidCursor) -> None:
+    _LOG.warning(
+        "the API refused a cursor (HTTP %s: %s): starting over from the first page, once",
+        refusal.status,
+        refusal.detail,
+    )
 
 
 def _fetched(answer: Answer, query: MilestoneQuery, cursor: str | None) -> Fetched:
-    return Fetched(f"{answer.url_path}?{urlencode(query.params())}", cursor, answer)
+    asked = query if answer.limit is None else replace(query, limit=answer.limit)
+    return Fetched(f"{answer.url_path}?{urlencode(asked.params())}", cursor, answer)
 
 
 def full_sweep(
@@ -162,7 +201,8 @@ def by_id(
 ) -> Iterator[Fetched]:
     """One answer an id; ids that the API does not know are added to `not_found`.
 
-    Ids that cannot be asked for, or that the API refuses as ids, are added to `unanswered`; without it they are raised.
+    Ids that cannot be asked for, that the API refuses as ids, or for which it answers another milestone are added to
+    `unanswered`; without it they are raised.
     """
     for milestone_id in milestone_ids:
         try:
@@ -175,7 +215,20 @@ def by_id(
                 raise
             unanswered.append(milestone_id)
             continue
+        if (other := _other_id(answer, milestone_id)) is not None:
+            if unanswered is None:
+                raise FilterIgnored(
+                    answer.url_path, name="milestone_id", wanted=milestone_id, found="another id", milestone_id=other
+                )
+            unanswered.append(milestone_id)
+            continue
         yield Fetched(answer.url_path, None, answer)
+
+
+def _other_id(answer: Answer, milestone_id: str) -> str | None:
+    """The id that was answered instead of the one asked for; None where it is that, or cannot be read."""
+    (answered,) = answer.ids
+    return answered if not answered.startswith("?") and answered.casefold() != milestone_id.casefold() else None
 
 
 def seconds_before(moment: datetime, seconds: int) -> int:
@@ -195,4 +248,4 @@ def _newest_update(updates: Iterable[str]) -> int:
 
 def _digests(body: bytes) -> set[bytes]:
     """The records of a page, told apart by their bytes."""
-    return {hashlib.blake2b(raw, digest_size=16).digest() for raw in raw_page_decoder.decode(body).milestones}
+    return {hashlib.blake2b(raw, digest_size=16).digest() for raw in raw_page_decoder.decode(body).milestones or ()}

@@ -77,11 +77,13 @@ class Refusal:
 def decode_page(body: bytes) -> list[Record | Refusal]:
     """Every milestone of a `GET /milestones` answer, in order. Raises UndecodablePage."""
     try:
-        return [_to_record(position, value) for position, value in enumerate(page_decoder.decode(body).milestones)]
+        return [
+            _to_record(position, value) for position, value in enumerate(page_decoder.decode(body).milestones or ())
+        ]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        raws = raw_page_decoder.decode(body).milestones
+        raws = raw_page_decoder.decode(body).milestones or []
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UndecodablePage(f"not a page of milestones: {error}") from error
     return [_decode_raw(position, raw) for position, raw in enumerate(raws)]

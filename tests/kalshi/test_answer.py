@@ -35,8 +35,11 @@ def test_the_end_is_an_empty_null_or_absent_cursor(cursor: str | None, expected:
         b"12",
         b'"text"',
         b'{"error": "too many requests"}',
-        b'{"milestones": null}',
+        b'{"cursor": ""}',
+        b'{"cursor": "more"}',
         b'{"milestones": {}}',
+        b'{"milestones": false}',
+        b'{"milestones": null, "cursor": 0}',
         b'{"milestones": [], "cursor": 0}',
         b'{"milestones": [], "cursor": 17}',
         b'{"milestones": [], "cursor": false}',
@@ -97,7 +100,30 @@ def test_any_bytes_are_a_page_or_a_reason(body: bytes) -> None:
     except (NotJson, BrokenContract):
         return
     assert content.body is body
-    assert len(content.ids) == len(json.loads(body)["milestones"])
+    milestones = json.loads(body)["milestones"]
+    assert content.is_null == (milestones is None)
+    assert len(content.ids) == len(milestones or ())
+
+
+@pytest.mark.parametrize(
+    ("body", "cursor"),
+    [(b'{"milestones": null}', None), (b'{"milestones": null, "cursor": "more"}', "more")],
+    ids=["at the end", "with a cursor"],
+)
+def test_a_list_that_is_null_is_an_empty_page(body: bytes, cursor: str | None) -> None:
+    content = read_page(body)
+    assert (content.ids, content.starts, content.next_cursor, content.is_null) == ((), (), cursor, True)
+    assert not read_page(b'{"milestones": []}').is_null
+
+
+def test_what_filters_are_judged_by() -> None:
+    content = read_page(
+        b'{"milestones": [{"id": "a", "category": "Sports", "type": "x", "start_date": "s", "last_updated_ts": "u"},'
+        b'{"id": "b", "category": null}, {"id": "c", "category": 7, "type": "y"}]}'
+    )
+    assert content.categories == ("Sports", None, None)
+    assert content.types == ("x", None, None)
+    assert (content.starts, content.updates) == (("s", "", ""), ("u", "", ""))
 
 
 def test_single() -> None:

@@ -101,7 +101,6 @@ FINAL: dict[str, tuple[Play, type[errors.KalshiError], str]] = {
             "error-with-200": b'{"error": "maintenance"}',
             "cursor-0": b'{"milestones": [], "cursor": 0}',
             "cursor-false": b'{"milestones": [], "cursor": false}',
-            "milestones-null": b'{"milestones": null}',
         }.items()
     },
     "json-deep": (answer(b'{"milestones": [' + b"[" * 10**5 + b"]" * 10**5 + b"]}"), errors.NotTheApi, "too deeply"),
@@ -111,7 +110,6 @@ FINAL: dict[str, tuple[Play, type[errors.KalshiError], str]] = {
     "endless-encoding": (answer(GOOD, Content_Encoding="gzip, " * 9000), errors.NotTheApi, "`gzip, gzip"),
     "endless-location": (answer(b"", 302, Location="//" + "e" * 60_000), errors.Redirected, "//eee"),
     "gzip-chain": (answer(GOOD, Content_Encoding="gzip, gzip"), errors.NotTheApi, "`gzip, gzip`"),
-    "400": (answer(b'{"msg": "limit is required"}', 400), errors.BadRequest, "limit is required"),
     "405": (answer(b"", 405), errors.BadRequest, "HTTP 405"),
     "414": (answer(b"", 414), errors.BadRequest, "HTTP 414"),
     "401": (answer(b'{"msg": "who are you"}', 401), errors.AccessDenied, "no credentials"),
@@ -132,7 +130,11 @@ FINAL: dict[str, tuple[Play, type[errors.KalshiError], str]] = {
     "308-unreadable": (answer(b"", 308, Location="https://[::1/"), errors.Redirected, "unreadable"),
     "302-controls": (answer(b"", 302, Location="//e\x1b31m.example/"), errors.Redirected, r"\x1b31m"),
     "304": (raw(head(304, {}), keep=True), errors.Redirected, "HTTP 304"),
-    "announced-too-large": (raw(head(200, {"Content-Length": str(10**12)})), errors.TooLarge, "lower `limit`"),
+    "announced-too-large": (
+        raw(head(200, {"Content-Length": str(10**12)})),
+        errors.TooLarge,
+        "lower KALSHI_PAGE_LIMIT",
+    ),
     "too-large": (answer(b" " * (MIB + 1)), errors.TooLarge, "1,048,576 bytes"),
     "endless": (drip(head(200, {}), b" " * 65536, every_seconds=0), errors.TooLarge, "1,048,576 bytes"),
     "endless-chunks": (drip(CHUNKED, b"1000\r\n" + b" " * 4096 + b"\r\n", every_seconds=0), errors.TooLarge, "larger"),
@@ -382,18 +384,107 @@ def test_a_half_read_connection_is_not_used_again(make_client: MakeClient) -> No
     [
         ("c", '{"msg": "Invalid Cursor"}', errors.InvalidCursor),
         ("c", '{"error": {"code": "bad_request", "message": "cursor expired"}}', errors.InvalidCursor),
-        ("c", '{"msg": "limit is required"}', errors.BadRequest),
+        ("c", '{"error": {"code": "bad_request", "message": "bad request"}}', errors.InvalidCursor),
+        ("c", "", errors.InvalidCursor),
         (None, '{"msg": "invalid cursor"}', errors.BadRequest),
     ],
-    ids=["cursor", "expired", "another-parameter", "none-was-sent"],
+    ids=["cursor", "expired", "general", "no-words", "none-was-sent"],
 )
 def test_invalid_cursor(
     make_client: MakeClient, cursor: str | None, message: str, kind: type[errors.KalshiError]
 ) -> None:
     with FaultServer(answer(message.encode(), 400)) as server, pytest.raises(errors.BadRequest) as caught:
-        make_client(server.url).list_page(QUERY, cursor)
+        make_client(server.url, page_limit=100).list_page(QUERY, cursor)
     assert type(caught.value) is kind
     assert len(server.exchanges) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "with_cursor", "without"),
+    [
+        (400, errors.InvalidCursor, errors.BadRequest),
+        (404, errors.InvalidCursor, errors.NotFound),
+        (409, errors.InvalidCursor, errors.BadRequest),
+        (410, errors.InvalidCursor, errors.BadRequest),
+        (422, errors.InvalidCursor, errors.BadRequest),
+        (401, errors.AccessDenied, errors.AccessDenied),
+        (403, errors.AccessDenied, errors.AccessDenied),
+        (405, errors.BadRequest, errors.BadRequest),
+        (414, errors.BadRequest, errors.BadRequest),
+    ],
+    ids=str,
+)
+def test_which_refusals_may_be_the_cursors_fault(
+    make_client: MakeClient, status: int, with_cursor: type[errors.KalshiError], without: type[errors.KalshiError]
+) -> None:
+    with FaultServer(answer(b'{"error":{"code":"bad_request","message":"bad request"}}', status)) as server:
+        client = make_client(server.url, page_limit=100)
+        for cursor, kind in (("c", with_cursor), (None, without)):
+            with pytest.raises(errors.KalshiError) as caught:
+                client.list_page(QUERY, cursor)
+            assert type(caught.value) is kind
+            assert "bad_request: bad request" in str(caught.value)
+    assert len(server.exchanges) == 2
+
+
+# A smaller page limit than documented
+
+
+def limits_of(server: FaultServer) -> list[str]:
+    return [exchange.params["limit"] for exchange in server.exchanges]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refused_first_page_is_asked_for_once_more_with_fewer(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    refusal = answer(b'{"error":{"code":"bad_request","message":"bad request"}}', status)
+    with FaultServer(refusal, answer(GOOD)) as server:
+        client = make_client(server.url)
+        first, second = client.list_page(QUERY), client.list_page(QUERY, "c")
+    assert limits_of(server) == ["500", "100", "100"]
+    assert (first.limit, second.limit, client.page_limit) == (100, 100, 100)
+    (said,) = caplog.messages
+    assert "refused pages of 500 milestones (bad_request: bad request) and answers pages of 100" in said
+    assert "KALSHI_PAGE_LIMIT" in said
+
+
+def test_a_refusal_that_less_does_not_cure_is_raised_as_it_was(make_client: MakeClient) -> None:
+    refusals = [answer(f'{{"msg": "{name}"}}'.encode(), 400) for name in ("first", "second")]
+    with FaultServer(*refusals, answer(GOOD)) as server:
+        client = make_client(server.url)
+        with pytest.raises(errors.BadRequest, match=r"\(HTTP 400\): first; correct"):
+            client.list_page(QUERY)
+        assert client.list_page(QUERY).limit == 500
+    assert limits_of(server) == ["500", "100", "500"]
+
+
+def test_only_the_first_page_is_asked_for_again(make_client: MakeClient) -> None:
+    refusal = answer(b'{"msg": "no"}', 400)
+    with FaultServer(answer(GOOD), refusal) as server:
+        client = make_client(server.url)
+        client.list_page(QUERY)
+        with pytest.raises(errors.BadRequest):
+            client.list_page(QUERY)
+    assert limits_of(server) == ["500", "500"]
+    # With a cursor the refusal is the cursor's; of other statuses none speaks of a limit; 100 has no smaller one.
+    for options, cursor, status in (({}, "c", 400), ({}, None, 409), ({"page_limit": 100}, None, 400)):
+        with FaultServer(answer(b'{"msg": "no"}', status)) as server, pytest.raises(errors.BadRequest):
+            make_client(server.url, **options).list_page(QUERY, cursor)
+        assert len(server.exchanges) == 1
+
+
+def test_a_page_limit_holds_for_every_query(make_client: MakeClient) -> None:
+    with FaultServer(answer(GOOD)) as server:
+        client = make_client(server.url, page_limit=200)
+        assert [client.list_page(MilestoneQuery(limit=limit)).limit for limit in (500, 50)] == [200, 50]
+    assert limits_of(server) == ["200", "50"]
+
+
+@pytest.mark.parametrize("limit", [0, 501, -1])
+def test_a_page_limit_that_the_api_never_had(limit: int) -> None:
+    with pytest.raises(ValueError, match="limit must be a whole number from 1 to 500"):
+        KalshiClient("https://unused.example", page_limit=limit)
 
 
 def test_no_such_milestone(make_client: MakeClient) -> None:

@@ -47,8 +47,8 @@ URL = "https://api.example/v2/milestones"
         (
             errors.TooLarge(URL, max_bytes=67_108_864),
             (
-                f"the answer of {URL} is larger than 67,108,864 bytes; lower `limit` so that a page holds fewer "
-                "milestones, or raise the cap"
+                f"the answer of {URL} is larger than 67,108,864 bytes; lower KALSHI_PAGE_LIMIT so that a page holds "
+                "fewer milestones"
             ),
         ),
         (
@@ -111,6 +111,16 @@ URL = "https://api.example/v2/milestones"
             (
                 f"{URL} redirects to https://evil.example (HTTP 301); redirects are not followed: if that host is "
                 "right, set KALSHI_BASE_URL to it"
+            ),
+        ),
+        (
+            errors.FilterIgnored(
+                "/milestones", name="category", wanted="Sports", found="the category Politics", milestone_id="some-id"
+            ),
+            (
+                "the API ignored the filter category=Sports at /milestones: it answered with milestone some-id, which "
+                "has the category Politics; nothing of this answer was stored; try again later, or sweep without this "
+                "filter"
             ),
         ),
         (

@@ -12,9 +12,17 @@ import pytest
 
 from pipelines.kalshi.answer import Answer, read_page
 from pipelines.kalshi.client import connections_for
-from pipelines.kalshi.errors import InvalidCursor, PagingFault
+from pipelines.kalshi.errors import FilterIgnored, InvalidCursor, PagingFault
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.shards import LandedPage, Shards
+from pipelines.kalshi.shards import (
+    MAX_PAGES_PER_USEFUL_PAGE,
+    MAX_WASTED_PAGES,
+    MAX_WASTED_SHARE,
+    MIN_PAGES_ALLOWED,
+    LandedPage,
+    Shard,
+    Shards,
+)
 from pipelines.kalshi.sweeps import Fetched, full_sweep, scan_in_shards
 from sandbox.cursor import encode_cursor
 from sandbox.query import parse_query
@@ -63,6 +71,8 @@ def answer(body: bytes) -> Answer:
         ids=content.ids,
         starts=content.starts,
         updates=content.updates,
+        categories=content.categories,
+        types=content.types,
         fetched_at=NOON,
         url_path="/milestones",
     )
@@ -74,7 +84,7 @@ def ids_of(fetched: Sequence[Fetched]) -> list[str]:
 
 def landed_of(fetched: Sequence[Fetched], bounds: Sequence[datetime | None]) -> list[LandedPage]:
     return [
-        LandedPage(bound, page.cursor, page.answer.next_cursor, page.answer.starts)
+        LandedPage(bound, page.cursor, page.answer.next_cursor, page.answer.starts, page.answer.ids, QUERY.limit)
         for page, bound in zip(fetched, bounds, strict=True)
     ]
 
@@ -92,7 +102,8 @@ def test_everything_comes_whatever_the_connections(connections: int, *, is_exclu
     assert set(ids_of(fetched)) == IDS
     # A cut is read twice on a page or two; nothing else is.
     pages = len(ROWS) // 5
-    assert len(api.asked) == pages if connections == 1 else pages <= len(api.asked) <= 2 * pages
+    # The last page is full: one more request asks whether the list ends there.
+    assert len(api.asked) == pages + 1 if connections == 1 else pages <= len(api.asked) <= 2 * pages
 
 
 def test_several_places_are_read() -> None:
@@ -122,7 +133,8 @@ def test_a_scan_goes_on_after_what_was_landed() -> None:
 
 
 def test_a_list_that_is_not_ordered_by_start_is_read_from_its_beginning_to_its_end() -> None:
-    shuffled = [ROWS[number * 37 % len(ROWS)] for number in range(len(ROWS))]
+    rows = ROWS[:-1]
+    shuffled = [rows[number * 37 % len(rows)] for number in range(len(rows))]
     pages = [shuffled[start : start + 5] for start in range(0, len(shuffled), 5)]
 
     class Disorderly(OrderedApi):
@@ -134,12 +146,13 @@ def test_a_list_that_is_not_ordered_by_start_is_read_from_its_beginning_to_its_e
 
     api = Disorderly()
     fetched = list(scan_in_shards(api, QUERY, now=NOON, connections=4))
-    assert set(ids_of(fetched)) == IDS
-    assert {bound for bound, _ in api.asked} == {None}
-    assert len(api.asked) == len(pages)
+    assert set(ids_of(fetched)) == {row["id"] for row in rows}
+    unbounded = [bound for bound, _ in api.asked if bound is None]
+    # It ends with a start of the past: one request asks whether that is the end.
+    assert (len(unbounded), len(api.asked)) == (len(pages), len(pages) + 1)
 
 
-def test_disorder_that_shows_late_costs_one_more_scan() -> None:
+def test_disorder_that_shows_late_leaves_the_first_range_to_read_the_rest(caplog: pytest.LogCaptureFixture) -> None:
     api = OrderedApi()
     late = sorted(ROWS, key=lambda row: row["start_date"])[150]
 
@@ -151,11 +164,113 @@ def test_disorder_that_shows_late_costs_one_more_scan() -> None:
             return found
 
     fetched = list(scan_in_shards(Late(), QUERY, now=NOON, connections=4))
-    # The last scan is whole: every page of it was asked for without a bound. Requests in flight are not waited for.
-    last = fetched[-len(ROWS) // 5 :]
-    assert len(fetched) > len(last)
-    assert [bound_of(page) for page in last] == [None] * len(last)
-    assert set(ids_of(last)) == IDS
+    assert len({bound_of(page) for page in fetched}) > 1
+    # The pages that were asked for without a bound are the whole list, in its order.
+    whole = [page for page in fetched if bound_of(page) is None]
+    assert ids_of(whole) == [row["id"] for row in sorted(ROWS, key=lambda row: (row["start_date"], row["id"]))]
+    assert len([line for line in caplog.messages if "starts are not in order" in line]) == 1
+
+
+# A bound that the API ignores
+
+
+class DeafApi(OrderedApi):
+    """Ignores `minimum_start_date`, from a number of requests on."""
+
+    def __init__(self, *, after: int = 0, rows: Sequence[dict[str, object]] = ROWS) -> None:
+        super().__init__(rows)
+        self._after = after
+
+    def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
+        if len(self.asked) < self._after:
+            return super().list_page(query, cursor)
+        found = super().list_page(replace(query, minimum_start_date=None), cursor)
+        self.asked[-1] = (query.minimum_start_date, cursor)
+        return found
+
+
+@pytest.mark.parametrize("after", [0, 10, 30])
+@pytest.mark.parametrize("connections", [1, 4, 8])
+def test_a_bound_that_is_ignored_leaves_the_first_range_to_read_the_list(
+    connections: int, after: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = ROWS[:-1]
+    api = DeafApi(after=after, rows=rows)
+    fetched = list(scan_in_shards(api, QUERY, now=NOON, connections=connections))
+    assert set(ids_of(fetched)) == {row["id"] for row in rows}
+    pages = len(rows) // 5 + 1
+    # Ranges that were under way before it began to ignore the bound go on by their cursors.
+    assert len(api.asked) <= (pages + connections if after == 0 else 2 * pages)
+    for page in fetched:
+        bound = bound_of(page)
+        assert bound is None or min(page.answer.starts) >= f"{bound:%Y-%m-%dT%H:%M:%SZ}", "landed though not asked for"
+    assert sum("ignores minimum_start_date" in line for line in caplog.messages) == (connections > 1)
+
+
+def test_a_scan_that_resumes_where_the_bound_is_ignored_asks_for_nothing_that_was_landed() -> None:
+    rows = ROWS[:-1]
+    whole = list(scan_in_shards(DeafApi(rows=rows), QUERY, now=NOON, connections=4))
+    landed = whole[:12]
+    api = DeafApi(rows=rows)
+    rest = list(
+        scan_in_shards(api, QUERY, now=NOON, connections=4, landed=landed_of(landed, [bound_of(one) for one in landed]))
+    )
+    assert set(ids_of([*landed, *rest])) == {row["id"] for row in rows}
+    assert len(rest) == len(whole) - 12
+    assert len(api.asked) <= len(rest) + 4
+
+
+def test_the_sweeps_own_bound_is_a_filter_like_any_other() -> None:
+    api = DeafApi()
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    with pytest.raises(FilterIgnored) as caught:
+        list(scan_in_shards(api, replace(QUERY, minimum_start_date=since), now=NOON, connections=4))
+    assert (caught.value.filter, caught.value.wanted) == ("minimum_start_date", "2026-01-01T00:00:00Z")
+    assert len(api.asked) == 1
+
+
+# How many requests a scan may cost
+
+
+def clustered(number: int) -> dict[str, object]:
+    days = (-800, -500, -100, -3, 3)[number % 5]
+    return milestone(number, start_date=f"{NOON + timedelta(days=days, seconds=number % 4):%Y-%m-%dT%H:%M:%SZ}")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [clustered(number) for number in range(400)],
+        [
+            milestone(
+                number, start_date=f"{'2000-01-01' if number < 100 else f'2026-10-{number % 28 + 1:02d}'}T00:00:00Z"
+            )
+            for number in range(400)
+        ],
+    ],
+    ids=["clusters", "placeholders"],
+)
+def test_cuts_that_bring_nothing_are_given_up(rows: list[dict[str, object]]) -> None:
+    api = OrderedApi(rows)
+    fetched = list(scan_in_shards(api, QUERY, now=NOON, connections=8))
+    assert set(ids_of(fetched)) == {row["id"] for row in rows}
+    assert len(api.asked) <= 80 * (1 + MAX_WASTED_SHARE) + MAX_WASTED_PAGES + 2 * 8
+
+
+def test_a_scan_reads_no_more_pages_than_what_it_has_seen_is_worth() -> None:
+    """As where every range is answered with pages of the same few milestones."""
+    shards = Shards(QUERY, now=NOON)
+
+    def take(pages: int) -> None:
+        for number in range(pages):
+            # Each as the first page of a range: no rule on the pages of one range notices.
+            shards.take(Shard(None), f"cursor {number}", [f"id {number % 50}"], (), is_full=False)
+
+    with pytest.raises(PagingFault) as caught:
+        take(1_000)
+    assert caught.value.rule == "too many pages"
+    assert caught.value.page == MAX_PAGES_PER_USEFUL_PAGE * 50 + 1
+    assert "only 50 of 201 pages brought milestones that had not come before" in str(caught.value)
 
 
 def test_a_refused_cursor_begins_its_range_again_once() -> None:
@@ -165,6 +280,18 @@ def test_a_refused_cursor_begins_its_range_again_once() -> None:
     assert cursor is not None
     api.refused = {cursor}
     assert set(ids_of(list(scan_in_shards(api, QUERY, now=NOON, connections=4)))) == IDS
+
+
+def test_a_long_scan_whose_landed_cursor_is_refused_starts_over() -> None:
+    """Every page is read once more: that is no runaway."""
+    rows = [milestone(number) for number in range(1_000)]
+    whole = list(scan_in_shards(OrderedApi(rows), QUERY, now=NOON, connections=1))
+    landed = whole[:-20]
+    assert len(landed) > MIN_PAGES_ALLOWED
+    api = OrderedApi(rows)
+    api.refused = {landed[-1].answer.next_cursor or ""}
+    rest = list(scan_in_shards(api, QUERY, now=NOON, connections=1, landed=landed_of(landed, [None for _ in landed])))
+    assert len(rest) == len(whole)
 
 
 def test_a_fault_of_one_request_ends_the_scan() -> None:
@@ -180,7 +307,8 @@ def test_a_start_that_is_no_time_does_not_spoil_the_order() -> None:
     shards = Shards(QUERY, now=NOON)
     shard = shards.next()
     assert shard is not None
-    shards.take(shard, "c", ["a", "b", "c"], ("2025-01-01T00:00:00Z", "soon", "2025-01-02T00:00:00+01:00"))
+    starts = ("2025-01-01T00:00:00Z", "soon", "2025-01-02T00:00:00+01:00")
+    assert shards.take(shard, "c", ["a", "b", "c"], starts, is_full=False)
     assert shard.reached == datetime(2025, 1, 1, 23, tzinfo=UTC)
     assert shards.next() is not None
 

@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.kalshi.answer import Answer, read_page, read_single
-from pipelines.kalshi.errors import AccessDenied, BadRequest, InvalidCursor, NotFound, PagingFault, ServerFault
+from pipelines.kalshi.errors import (
+    AccessDenied,
+    BadRequest,
+    FilterIgnored,
+    InvalidCursor,
+    NotFound,
+    PagingFault,
+    ServerFault,
+)
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.sweeps import (
     MAX_CATCH_UPS,
@@ -73,6 +81,8 @@ def answer(body: bytes) -> Answer:
         ids=content.ids,
         starts=content.starts,
         updates=content.updates,
+        categories=content.categories,
+        types=content.types,
         fetched_at=NOON,
         url_path="/milestones",
     )
@@ -101,6 +111,11 @@ def page(*numbers: int, cursor: str | None = "", **fields: Any) -> bytes:
     return page_body([milestone(number, **fields) for number in numbers], cursor)
 
 
+def fresh(*numbers: int, cursor: str | None = "", **fields: Any) -> bytes:
+    """A page of milestones that were updated while the sweep ran."""
+    return page(*numbers, cursor=cursor, **{"last_updated_ts": "2026-11-23T12:00:00.5Z", **fields})
+
+
 def ids_of(fetched: list[Fetched]) -> list[str]:
     return [one for each in fetched for one in each.answer.ids]
 
@@ -113,7 +128,8 @@ def invalid_cursor() -> InvalidCursor:
 
 
 def test_a_scan_follows_the_cursors_to_the_empty_one() -> None:
-    api = ScriptedApi(page(1, 2, cursor="b"), page(3, cursor="c"), page(4))
+    science = {"category": "Science & Technology"}
+    api = ScriptedApi(page(1, 2, cursor="b", **science), page(3, cursor="c", **science), page(4, **science))
     fetched = list(scan(api, MilestoneQuery(limit=2, category="Science & Technology")))
     assert [cursor for _, cursor in api.asked] == [None, "b", "c"]
     assert [(one.path, one.cursor, one.answer.next_cursor) for one in fetched] == [
@@ -209,8 +225,8 @@ def test_filters_hold_for_the_catch_ups_too() -> None:
 
 def test_a_catch_up_of_several_pages_is_followed_by_another() -> None:
     clock = Clock(NOON + timedelta(minutes=2))
-    fresh = {"last_updated_ts": "2026-11-23T12:01:00.5Z"}
-    api = ScriptedApi(page(1, **fresh), page(1, cursor="b", **fresh), page(2), page(3))
+    late = {"last_updated_ts": "2026-11-23T12:01:00.5Z"}
+    api = ScriptedApi(page(1, **late), page(1, cursor="b", **late), fresh(2), page(3, **late))
     list(full_sweep(api, QUERY, started_at=NOON, now=clock))
     # The second one reaches back to the newest update that was known before the first began.
     assert api.asked == [
@@ -222,7 +238,8 @@ def test_a_catch_up_of_several_pages_is_followed_by_another() -> None:
 
 
 def test_catch_ups_that_bring_only_what_came_before_end() -> None:
-    busy = (page(1, cursor="b"), page(2))
+    late = {"last_updated_ts": "2026-11-23T11:55:01Z"}
+    busy = (page(1, cursor="b", **late), page(2, **late))
     api = ScriptedApi(page(1), *busy, *busy)
     list(full_sweep(api, QUERY, started_at=NOON, now=Clock()))
     assert len(api.asked) == 5
@@ -230,15 +247,18 @@ def test_catch_ups_that_bring_only_what_came_before_end() -> None:
 
 def test_the_same_id_with_new_content_counts_as_new() -> None:
     api = ScriptedApi(
-        page(1), page(1, cursor="b"), page(2), page(1, cursor="b", title="moved"), page(2), page(1, cursor="b"), page(2)
+        page(1),
+        *(fresh(1, cursor="b"), fresh(2)),
+        *(fresh(1, cursor="b", title="moved"), fresh(2)),
+        *(fresh(1, cursor="b"), fresh(2)),
     )
     list(full_sweep(api, QUERY, started_at=NOON, now=Clock()))
     assert len(api.asked) == 7
 
 
 def test_catch_ups_have_a_bound() -> None:
-    restless = (page(number, 1000 + number, cursor="b") for number in range(MAX_CATCH_UPS + 5))
-    script = [body for first in restless for body in (first, page(9_999))]
+    restless = (fresh(number, 1000 + number, cursor="b") for number in range(MAX_CATCH_UPS + 5))
+    script = [body for first in restless for body in (first, fresh(9_999))]
     api = ScriptedApi(page(1), *script)
     fetched: list[Fetched] = []
     with pytest.raises(PagingFault, match=f"after {MAX_CATCH_UPS} catch-ups milestones still change") as caught:
@@ -289,10 +309,10 @@ def test_a_refused_cursor_starts_each_scan_again_once() -> None:
         invalid_cursor(),
         page(1, cursor="b"),
         page(2),
-        page(3, cursor="c"),
+        fresh(3, cursor="c"),
         invalid_cursor(),
-        page(3, cursor="c"),
-        page(4),
+        fresh(3, cursor="c"),
+        fresh(4),
         page(),
     )
     assert milestone_id(4) in ids_of(list(full_sweep(api, QUERY, started_at=NOON, now=Clock())))
@@ -367,7 +387,8 @@ def test_what_moves_under_the_last_catch_up_of_a_bulk_rewrite_comes_with_the_nex
         clock.forward(seconds=20)
         if page_number == 1:
             world.touch(milestone_id(number) for number in (1, 2, 3, 6))
-        if page_number == 7:  # the second page of the second catch-up
+        # The scan has pages 1 to 3, the first catch-up 5 and 6; 4 and 7 check whether a full page was the last.
+        if page_number == 9:  # the second page of the second catch-up
             world.reschedule(milestone_id(6), LONG_AGO)
 
     api = LiveApi(world, before_page)
@@ -422,6 +443,24 @@ def test_an_id_that_cannot_be_asked_for_is_raised_or_passed_over(odd: str, error
         asked()
     assert asked(unanswered=unanswered) == [milestone_id(1)]
     assert (not_found, unanswered) == ([], [odd])
+
+
+def test_an_answer_with_another_milestone_is_raised_or_passed_over() -> None:
+    spelled = "00000000-0000-4000-8000-00000000000A"
+    api = ScriptedApi(singles={milestone_id(1): single(2), milestone_id(3): single(3), "ABC": b'{"milestone": 7}'})
+    with pytest.raises(FilterIgnored) as caught:
+        list(by_id(api, [milestone_id(1)], not_found=[]))
+    assert (caught.value.wanted, caught.value.milestone_id) == (milestone_id(1), milestone_id(2))
+    unanswered: list[str] = []
+    # What cannot be read is not judged: its record goes to the quarantine.
+    fetched = by_id(api, [milestone_id(1), milestone_id(3), "ABC"], not_found=[], unanswered=unanswered)
+    assert len(list(fetched)) == 2
+    assert unanswered == [milestone_id(1)]
+    assert len(list(by_id(ScriptedApi(singles={spelled: single_with(spelled.lower())}), [spelled], not_found=[]))) == 1
+
+
+def single_with(milestone_id: str) -> bytes:
+    return json.dumps({"milestone": milestone(1, id=milestone_id)}).encode()
 
 
 def test_an_api_that_denies_is_not_passed_over() -> None:

@@ -35,6 +35,8 @@ def test_recorded_answers_fit_the_types(payloads: Path) -> None:
     for body in recorded_pages(payloads):
         page, raw_page = page_decoder.decode(body), raw_page_decoder.decode(body)
         assert page.milestones == parse(body)["milestones"]
+        assert page.milestones is not None
+        assert raw_page.milestones is not None
         assert [parse(bytes(raw)) for raw in raw_page.milestones] == page.milestones
         assert page.cursor == raw_page.cursor == parse(body)["cursor"]
         assert all(msgspec.convert(sent, Milestone).id == sent["id"] for sent in page.milestones)

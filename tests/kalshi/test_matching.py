@@ -1,0 +1,115 @@
+"""Which answers match what was asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipelines.kalshi.answer import Answer, read_page
+from pipelines.kalshi.errors import FilterIgnored
+from pipelines.kalshi.matching import check_filters
+from pipelines.kalshi.query import MilestoneQuery
+from tests.support import NOON, ZERO_TIME, milestone, milestone_id, page_body
+
+SINCE = int(NOON.timestamp())
+
+
+def answer(*rows: dict[str, Any]) -> Answer:
+    content = read_page(page_body(rows))
+    return Answer(
+        body=content.body,
+        next_cursor=None,
+        ids=content.ids,
+        starts=content.starts,
+        updates=content.updates,
+        categories=content.categories,
+        types=content.types,
+        fetched_at=NOON,
+        url_path="/milestones",
+    )
+
+
+MATCH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "category": ({"category": "Sports"}, {"category": "Sports"}),
+    "category in lower case": ({"category": "Sports"}, {"category": "sports"}),
+    "category asked in lower case": ({"category": "sports"}, {"category": "Sports"}),
+    "a synonym": ({"category": "Finance"}, {"category": "financials"}),
+    "no category": ({"category": "Sports"}, {"category": None}),
+    "category absent": ({"category": "Sports"}, {"category": ...}),
+    "category unreadable": ({"category": "Sports"}, {"category": 7}),
+    "category empty": ({"category": "Sports"}, {"category": ""}),
+    "type": ({"type": "football_game"}, {"type": "football_game"}),
+    "type in another case": ({"type": "companies"}, {"type": "Companies"}),
+    "type absent": ({"type": "football_game"}, {"type": ...}),
+    "start at the bound": ({"minimum_start_date": NOON}, {"start_date": "2026-11-23T12:00:00Z"}),
+    "start in another zone": ({"minimum_start_date": NOON}, {"start_date": "2026-11-23T07:00:00-05:00"}),
+    "start in the bound's second": (
+        {"minimum_start_date": NOON.replace(microsecond=500_000)},
+        {"start_date": "2026-11-23T12:00:00Z"},
+    ),
+    "start unreadable": ({"minimum_start_date": NOON}, {"start_date": "soon"}),
+    "start without a zone": ({"minimum_start_date": NOON}, {"start_date": "2020-01-01T00:00:00"}),
+    "updated at the bound": ({"min_updated_ts": SINCE}, {"last_updated_ts": "2026-11-23T12:00:00Z"}),
+    "updated later": ({"min_updated_ts": SINCE}, {"last_updated_ts": "2026-11-23T12:00:00.5Z"}),
+    "never updated": ({"min_updated_ts": SINCE}, {"last_updated_ts": ZERO_TIME}),
+    "update unreadable": ({"min_updated_ts": SINCE}, {"last_updated_ts": "yesterday"}),
+    "a bound before all times": ({"min_updated_ts": -(10**18)}, {}),
+    "a bound before all starts": ({"minimum_start_date": datetime.min.replace(tzinfo=UTC)}, {}),
+    "nothing was asked": ({}, {"category": "Politics", "type": "x"}),
+}
+
+
+@pytest.mark.parametrize(("asked", "row"), MATCH.values(), ids=MATCH)
+def test_what_matches_or_cannot_be_judged(asked: dict[str, Any], row: dict[str, Any]) -> None:
+    check_filters(MilestoneQuery(**asked), answer(milestone(1, **row)))
+
+
+IGNORED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, str]] = {
+    "category": ({"category": "Sports"}, {"category": "Politics"}, "category", "Sports", "the category Politics"),
+    "type": ({"type": "golf"}, {}, "type", "golf", "the type football_game"),
+    "minimum_start_date": (
+        {"minimum_start_date": NOON},
+        {"start_date": "2026-11-23T11:59:58Z"},
+        "minimum_start_date",
+        "2026-11-23T12:00:00Z",
+        "the start 2026-11-23T11:59:58Z",
+    ),
+    "a placeholder": (
+        {"minimum_start_date": NOON},
+        {"start_date": "2000-01-01T00:00:00Z"},
+        "minimum_start_date",
+        "2026-11-23T12:00:00Z",
+        "the start 2000-01-01T00:00:00Z",
+    ),
+    "min_updated_ts": (
+        {"min_updated_ts": SINCE},
+        {"last_updated_ts": "2026-11-23T11:59:58.9Z"},
+        "min_updated_ts",
+        str(SINCE),
+        "the last update 2026-11-23T11:59:58.9Z",
+    ),
+    "a bound after all times": ({"min_updated_ts": 10**18}, {}, "min_updated_ts", str(10**18), "the last update "),
+}
+
+
+@pytest.mark.parametrize(("asked", "row", "name", "wanted", "found"), IGNORED.values(), ids=IGNORED)
+def test_an_ignored_filter_is_named(
+    asked: dict[str, Any], row: dict[str, Any], name: str, wanted: str, found: str
+) -> None:
+    # One milestone is enough, wherever it stands: nothing can be read of the first.
+    unreadable = {"id": None}
+    with pytest.raises(FilterIgnored) as caught:
+        check_filters(MilestoneQuery(**asked), answer(unreadable, milestone(1, **row)))
+    error = caught.value
+    assert (error.filter, error.wanted, error.milestone_id) == (name, wanted, milestone_id(1))
+    assert error.found.startswith(found)
+    assert f"ignored the filter {name}={wanted}" in str(error)
+
+
+def test_what_a_milestone_says_of_itself_is_escaped_and_bounded() -> None:
+    with pytest.raises(FilterIgnored) as caught:
+        check_filters(MilestoneQuery(category="Sports"), answer(milestone(1, category="\x1b[31m" + "x" * 10_000)))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.app import build_app
+from sandbox.habits import BAD_REQUEST, Habits
+from sandbox.server import running
+from sandbox.world import World
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ROWS = [
+    {"id": str(number), "start_date": f"2026-11-0{number}T00:00:00Z", "type": "x" if number < 3 else "y"}
+    for number in range(1, 5)
+]
+
+
+def ask(habits: Habits, **parameters: Any) -> tuple[int, Any]:
+    app = build_app(World([json.dumps(row).encode() for row in ROWS], now=lambda: NOW), habits=habits)
+    assert app.state.habits is habits
+    with running(app) as server:
+        answer = requests.get(f"{server.base_url}/milestones", params=parameters, timeout=5)
+    return answer.status_code, answer.json()
+
+
+def ids(body: Any) -> list[str]:
+    return [row["id"] for row in body["milestones"]]
+
+
+def test_none_are_the_description() -> None:
+    status, body = ask(Habits(), limit=2)
+    assert (status, ids(body)) == (200, ["1", "2"])
+    assert ids(ask(Habits(), limit=2, cursor=body["cursor"])[1]) == ["3", "4"]
+
+
+def test_ignored_parameters() -> None:
+    deaf = Habits(ignores=frozenset({"type", "minimum_start_date"}))
+    assert ids(ask(deaf, limit=9, type="y", minimum_start_date="2026-11-04T00:00:00Z")[1]) == ["1", "2", "3", "4"]
+    assert ids(ask(Habits(), limit=9, type="y")[1]) == ["3", "4"]
+
+
+@pytest.mark.parametrize(("refused", "statuses"), [(0, [200, 200]), (1, [410, 200]), (None, [410, 410])], ids=str)
+def test_refused_cursors(refused: int | None, statuses: list[int]) -> None:
+    habits = Habits(refused_cursors=refused, cursor_status=410)
+    _, first = ask(habits, limit=1)
+    answers = [ask(habits, limit=1, cursor=first["cursor"]) for _ in statuses]
+    assert [status for status, _ in answers] == statuses
+    assert all(body == json.loads(BAD_REQUEST) for status, body in answers if status == 410)
+
+
+def test_a_smaller_page_limit() -> None:
+    assert ask(Habits(page_limit=3), limit=4) == (400, json.loads(BAD_REQUEST))
+    assert ask(Habits(page_limit=3), limit=3)[0] == 200
+    assert "Invalid format" in ask(Habits(page_limit=3), limit="many")[1]["msg"]
+
+
+def test_null_for_an_empty_list() -> None:
+    assert ask(Habits(null_lists=True), limit=9, type="z")[1] == {"milestones": None, "cursor": ""}
+    assert ids(ask(Habits(null_lists=True), limit=1)[1]) == ["1"]
+
+
+def test_another_name_for_the_cursor() -> None:
+    _, body = ask(Habits(cursor_field="next_cursor"), limit=3)
+    assert body.keys() == {"milestones", "next_cursor"}
+    assert body["next_cursor"]
