@@ -88,7 +88,7 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     import logging
     import signal
 
-    from pipelines import settings
+    from pipelines import machine, settings
     from pipelines.kalshi.base_url import check_base_url
     from pipelines.logs import configure, log_format
     from pipelines.progress import LogProgress, progress_on
@@ -98,6 +98,7 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     check_base_url(settings.base_url())
     settings.requests_per_second()
     settings.deadline_seconds()
+    machine.cores()
     home.preflight()
     expected_pages = pages_of_last_full_sweep(home)
 
@@ -118,10 +119,12 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     try:
         progress_shown = LogProgress() if logs_json else progress_on(console, expected_pages=expected_pages)
         with progress_shown as progress:
-            run_ingest(home, config, progress)
+            ran = run_ingest(home, config, progress)
     except KeyboardInterrupt:
         _complain(_interrupted(home))
         return EXIT_INTERRUPTED
+    if ran.warning:
+        _complain(ran.warning)
     _print_outcome(home, as_json=as_json)
     return 0
 
@@ -255,16 +258,16 @@ def verify() -> int:
 @app.command
 def rebuild() -> int:
     """Derive every table again from the version log, and publish."""
+    from pipelines.leftovers import writing
     from pipelines.resources import utc_now
     from pipelines.stations import Stations
-    from pipelines.warehouse.lock import writer_lock
 
     home = Home.from_environment()
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
     home.preflight()
     stations = Stations(home, now=utc_now)
-    with writer_lock(home, purpose="milestones rebuild"):
+    with writing(home, purpose="milestones rebuild"):
         rows = stations.rebuild()
         snapshot = stations.publish()
     for name, count in rows.items():

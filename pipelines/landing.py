@@ -188,6 +188,17 @@ class Landing:
         return self.folder / f"page-{number:06d}.parquet"
 
 
+def is_sweep_id(name: str) -> bool:
+    """Whether a folder's name is that of a sweep: its number and a time."""
+    if _SWEEP_ID.fullmatch(name) is None:
+        return False
+    try:
+        datetime.strptime(name.partition("-")[2], "%Y%m%dT%H%M%SZ")
+    except ValueError:
+        return False
+    return True
+
+
 def _read(file: Path) -> Page:
     row = pq.ParquetFile(file).read().to_pylist()[0]
     row["number"] = row.pop("page")

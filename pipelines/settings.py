@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from pipelines.contract import Contract
 from pipelines.errors import WrongSetting
@@ -20,6 +21,8 @@ DEFAULT_DEADLINE_SECONDS = 60.0
 
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
 """How details may change: see pipelines.contract."""
+
+_COUNT = re.compile(r"\s*([0-9]{1,9})\s*", re.ASCII)
 
 
 def base_url() -> str:
@@ -40,6 +43,18 @@ def deadline_seconds() -> float:
 def contract() -> Contract:
     """How details may change; evolve when not set. Raises WrongSetting."""
     return Contract.parse(os.environ.get(CONTRACT_VARIABLE, ""))
+
+
+def whole_number(variable: str, default: int) -> int:
+    """A count of 1 or more; the default when the variable is not set. Raises WrongSetting."""
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    match = _COUNT.fullmatch(text)
+    count = int(match[1]) if match else 0
+    if count < 1:
+        raise WrongSetting(f"{variable} is {text[:40]!r}: give a whole number, 1 or more")
+    return count
 
 
 def _number(variable: str, default: float, *, at_least: float) -> float:
