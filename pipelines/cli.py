@@ -36,6 +36,7 @@ app = App(
 _Flag = Parameter(negative=())
 _NotNegative = Parameter(validator=Number(gte=0))
 _Positive = Parameter(validator=Number(gt=0))
+_Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 
 
 @app.command
@@ -271,7 +272,7 @@ def rebuild() -> int:
         rows = stations.rebuild()
         snapshot = stations.publish()
     for name, count in rows.items():
-        Console().print(f"{count:>9,}  {name}", highlight=False)
+        Console().print(f"{count:>9,}  {name}", highlight=False, markup=False)
     Console().print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
     return 0
 
@@ -380,7 +381,7 @@ def _say_where(base_url: str) -> None:
 
 
 @app.command
-def ui(*, port: int = UI_PORT) -> int:
+def ui(*, port: _Port = UI_PORT) -> int:
     """Start Dagster's web server and daemon on loopback.
 
     Parameters
@@ -388,20 +389,23 @@ def ui(*, port: int = UI_PORT) -> int:
     port
         The port on 127.0.0.1.
     """
-    from pipelines.instance import PROJECT_ROOT, point_dagster_at
-
     home = Home.from_environment()
     home.preflight()
-    point_dagster_at(home)
-    os.environ["MILESTONES_HOME"] = str(home.root)
-    # Dagster warns that `dg dev` supersedes this; dg is a tool for developers and not in this environment.
-    program = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
-    program += ["--module-name", "pipelines.definitions", "--working-directory", str(PROJECT_ROOT)]
-    os.execv(sys.executable, program)  # noqa: S606 - our own interpreter, no shell
+    console = Console(stderr=True)
+    address = f"http://127.0.0.1:{port}"
+    console.print(
+        f"Dagster's UI will answer at {address} in some seconds; Ctrl-C ends it", highlight=False, soft_wrap=True
+    )
+    from pipelines.ui import serve_ui
+
+    # To be stopped is how it ends.
+    with suppress(KeyboardInterrupt):
+        serve_ui(home, port)
+    return 0
 
 
 @app.command
-def dashboard(*, port: int = DASHBOARD_PORT) -> int:
+def dashboard(*, port: _Port = DASHBOARD_PORT) -> int:
     """Start the dashboard over the published file, on loopback.
 
     Parameters
@@ -458,11 +462,13 @@ def demo() -> int:
 
 
 def _complain(line: str) -> None:
-    from pipelines.report import shown
+    from pipelines.escaping import one_line
 
     console = Console(stderr=True)
     for number, part in enumerate(line.splitlines()):
-        console.print(f"{'' if number else 'milestones: '}{shown(part)}", highlight=False, markup=False, soft_wrap=True)
+        # A line that data began does not pass for one of ours.
+        start = "  " if number else "milestones: "
+        console.print(f"{start}{one_line(part)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _drop_output() -> None:

@@ -81,6 +81,61 @@ def status_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun
     return found.status
 
 
+OPENS = """
+import sys
+from pathlib import Path
+from pipelines.home import Home
+from pipelines.run_history import open_history
+
+print("ready", flush=True)
+for folder in sys.stdin:
+    with open_history(Home(Path(folder.strip()))) as instance:
+        print(len(instance.get_runs()), flush=True)
+"""
+
+
+def test_two_processes_that_open_a_new_home_at_once(tmp_path: Path) -> None:
+    """Dagster makes its tables without a lock of its own: one of the two would find them half made."""
+    both = [
+        subprocess.Popen([sys.executable, "-c", OPENS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    with both[0], both[1]:
+        for process in both:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for number in range(10):
+            for process in both:
+                assert process.stdin is not None
+                process.stdin.write(f"{tmp_path / str(number)}\n")
+                process.stdin.flush()
+            for process in both:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "0\n"
+
+
+def test_two_first_runs_in_the_same_moment(shells: Shells, tmp_path: Path) -> None:
+    shell = shells(tmp_path / "home", [milestone(1)])
+    for number in range(3):
+        home = Home(tmp_path / str(number))
+        variables = os.environ | {
+            "MILESTONES_HOME": str(home.root),
+            "KALSHI_BASE_URL": shell.base_url,
+            "KALSHI_REQUESTS_PER_SECOND": "0",
+        }
+        command = [sys.executable, "-m", "pipelines.cli", "ingest"]
+        both = [
+            subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        said = [process.communicate()[1] for process in both]
+        statuses = sorted(process.returncode for process in both)
+        # Both are done where one has ended before the other began to write.
+        assert statuses in ([0, 75], [0, 0]), said
+        assert not any("Traceback" in text for text in said)
+        assert home.published_duckdb.exists()
+
+
 @pytest.mark.parametrize("status", ["STARTING", "STARTED", "CANCELING"])
 def test_a_run_whose_process_is_gone_is_marked_as_failed(instance: dg.DagsterInstance, status: str) -> None:
     run = started(instance, dg.DagsterRunStatus[status], gone_pid())
