@@ -7,10 +7,12 @@ names out of data.
 from __future__ import annotations
 
 import json
+import re
 from typing import IO
 
 from pipelines.kalshi.server_text import printable
 
+_HTML = {"<": "&lt;", "&": "&amp;"}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -32,12 +34,13 @@ def in_csv(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-_MARKDOWN = str.maketrans({"\\": "\\\\", "|": "\\|", "`": "\\`", "[": "\\[", "]": "\\]", "<": "&lt;", "&": "&amp;"})
+_MARKDOWN = re.compile(r"""\\(?=[!-/:-@\[-`{-~]) | [|`<&] | (?<=\])\(""", re.VERBOSE)
+"""A backslash before a mark, which it would escape, and the marks that end a cell, begin code or HTML, or link."""
 
 
 def in_markdown(text: str) -> str:
     """A cell of a Markdown table in which nothing ends the cell, links, loads a picture or is HTML."""
-    return one_line(text).translate(_MARKDOWN)
+    return _MARKDOWN.sub(lambda mark: _HTML.get(mark[0], f"\\{mark[0]}"), one_line(text))
 
 
 def write(file: IO[str], text: str) -> None:

@@ -93,7 +93,7 @@ def test_a_statement_that_is_none(
 
 def test_answers_as_the_command_prints_them(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = ask(home, typed, "select 'a\x1b|' as a;", capsys, style="markdown")
-    assert out == "| a |\n| --- |\n| a\\\\x1b\\| |\n"
+    assert out == "| a |\n| --- |\n| a\\x1b\\| |\n"
 
 
 def test_nothing_published(tmp_path: Path, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
