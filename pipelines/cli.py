@@ -36,6 +36,7 @@ app = App(
 _Flag = Parameter(negative=())
 _NotNegative = Parameter(validator=Number(gte=0))
 _Positive = Parameter(validator=Number(gt=0))
+_Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 
 
 @app.command
@@ -92,7 +93,7 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     import logging
     import signal
 
-    from pipelines import settings
+    from pipelines import machine, settings
     from pipelines.kalshi.base_url import check_base_url
     from pipelines.logs import configure, log_format
     from pipelines.progress import LogProgress, progress_on
@@ -105,6 +106,7 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     settings.overlap_seconds()
     settings.network()
     settings.page_limit()
+    machine.cores()
     home.preflight()
     expected_pages = pages_of_last_full_sweep(home)
 
@@ -125,10 +127,12 @@ def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     try:
         progress_shown = LogProgress() if logs_json else progress_on(console, expected_pages=expected_pages)
         with progress_shown as progress:
-            run_ingest(home, config, progress)
+            ran = run_ingest(home, config, progress)
     except KeyboardInterrupt:
         _complain(_interrupted(home))
         return EXIT_INTERRUPTED
+    if ran.warning:
+        _complain(ran.warning)
     _print_outcome(home, as_json=as_json)
     return 0
 
@@ -269,10 +273,10 @@ def verify() -> int:
 @app.command
 def rebuild() -> int:
     """Derive every table again from the version log, and publish."""
+    from pipelines.leftovers import writing
     from pipelines.resources import utc_now
     from pipelines.stations import Stations
     from pipelines.warehouse.database import check_not_lost
-    from pipelines.warehouse.lock import writer_lock
 
     home = Home.from_environment()
     check_not_lost(home)
@@ -280,11 +284,11 @@ def rebuild() -> int:
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
     home.preflight()
     stations = Stations(home, now=utc_now)
-    with writer_lock(home, purpose="milestones rebuild"):
+    with writing(home, purpose="milestones rebuild"):
         rows = stations.rebuild()
         snapshot = stations.publish()
     for name, count in rows.items():
-        Console().print(f"{count:>9,}  {name}", highlight=False)
+        Console().print(f"{count:>9,}  {name}", highlight=False, markup=False)
     Console().print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
     return 0
 
@@ -292,14 +296,14 @@ def rebuild() -> int:
 @app.command
 def restore() -> int:
     """Make a lost or damaged warehouse again from what is published, history included, and publish."""
+    from pipelines.leftovers import writing
     from pipelines.publish.restore import restore as restore_warehouse
     from pipelines.resources import utc_now
     from pipelines.stations import Stations
-    from pipelines.warehouse.lock import writer_lock
 
     home = Home.from_environment()
     home.preflight()
-    with writer_lock(home, purpose="milestones restore"):
+    with writing(home, purpose="milestones restore"):
         restored = restore_warehouse(home, now=utc_now())
         snapshot = Stations(home, now=utc_now).publish()
     console = Console()
@@ -345,14 +349,14 @@ def quarantine_retry(*, json: Annotated[bool, _Flag] = False) -> int:
     json
         Print the outcome as JSON.
     """
+    from pipelines.leftovers import writing
     from pipelines.warehouse.database import check_not_lost, open_warehouse
     from pipelines.warehouse.load import quarantined
-    from pipelines.warehouse.lock import writer_lock
 
     home = Home.from_environment()
     home.preflight()
     check_not_lost(home)
-    with writer_lock(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
+    with writing(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
         is_empty = not quarantined(connection)
     if is_empty:
         Console().print("the quarantine is empty: there is nothing to try again")
@@ -413,7 +417,7 @@ def _say_where(base_url: str) -> None:
 
 
 @app.command
-def ui(*, port: int = UI_PORT) -> int:
+def ui(*, port: _Port = UI_PORT) -> int:
     """Start Dagster's web server and daemon on loopback.
 
     Parameters
@@ -421,20 +425,23 @@ def ui(*, port: int = UI_PORT) -> int:
     port
         The port on 127.0.0.1.
     """
-    from pipelines.instance import PROJECT_ROOT, point_dagster_at
-
     home = Home.from_environment()
     home.preflight()
-    point_dagster_at(home)
-    os.environ["MILESTONES_HOME"] = str(home.root)
-    # Dagster warns that `dg dev` supersedes this; dg is a tool for developers and not in this environment.
-    program = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
-    program += ["--module-name", "pipelines.definitions", "--working-directory", str(PROJECT_ROOT)]
-    os.execv(sys.executable, program)  # noqa: S606 - our own interpreter, no shell
+    console = Console(stderr=True)
+    address = f"http://127.0.0.1:{port}"
+    console.print(
+        f"Dagster's UI will answer at {address} in some seconds; Ctrl-C ends it", highlight=False, soft_wrap=True
+    )
+    from pipelines.ui import serve_ui
+
+    # To be stopped is how it ends.
+    with suppress(KeyboardInterrupt):
+        serve_ui(home, port)
+    return 0
 
 
 @app.command
-def dashboard(*, port: int = DASHBOARD_PORT) -> int:
+def dashboard(*, port: _Port = DASHBOARD_PORT) -> int:
     """Start the dashboard over the published file, on loopback.
 
     Parameters
@@ -491,11 +498,13 @@ def demo() -> int:
 
 
 def _complain(line: str) -> None:
-    from pipelines.report import shown
+    from pipelines.escaping import one_line
 
     console = Console(stderr=True)
     for number, part in enumerate(line.splitlines()):
-        console.print(f"{'' if number else 'milestones: '}{shown(part)}", highlight=False, markup=False, soft_wrap=True)
+        # A line that data began does not pass for one of ours.
+        start = "  " if number else "milestones: "
+        console.print(f"{start}{one_line(part)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _drop_output() -> None:

@@ -10,6 +10,7 @@ import duckdb
 
 from pipelines.durable import write_durably
 from pipelines.errors import MilestonesError, WrongUse
+from pipelines.escaping import write
 from pipelines.home import Home
 from pipelines.published import NOT_A_QUERY, QueryFailed, distinct, faults_explained
 from pipelines.report import csv_lines, json_lines
@@ -93,7 +94,8 @@ def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Format
         if not cursor or not cursor.description:
             raise QueryFailed(NOT_A_QUERY)
         columns = [column[0] for column in cursor.description]
-        file.writelines(_LINES[style](columns, fetched(cursor)))
+        for line in _LINES[style](columns, fetched(cursor)):
+            write(file, line)
     return rows
 
 

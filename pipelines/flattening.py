@@ -25,6 +25,7 @@ from pipelines.flatten.evidence import evidence
 from pipelines.flatten.tables import flatten, flatten_changes
 from pipelines.flatten.validate import Breach, breaches, prove_validation_works
 from pipelines.helper import Helper, HelperFailed, help_with
+from pipelines.machine import workers_for
 from pipelines.staging import COMPRESSION, ROWS_PER_BATCH, Staging
 from schemas.tables import (
     EVIDENCE,
@@ -61,9 +62,11 @@ class Flattened:
         )
 
 
-def helpers_for(rows: int, *, cores: int) -> int:
-    """How many helping processes are worth starting to flatten so many versions."""
-    return min(cores - 1, MAX_HELPERS) if rows >= BATCHES_WORTH_A_HELPER * ROWS_PER_BATCH else 0
+def helpers_for(rows: int, *, cores: int, memory: int | None = None) -> int:
+    """How many worker processes to start to flatten so many versions; `memory` in bytes, None where it has no limit."""
+    if rows < BATCHES_WORTH_A_HELPER * ROWS_PER_BATCH:
+        return 0
+    return workers_for(cores, memory, at_most=MAX_HELPERS)
 
 
 def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatch], *, helpers: int = 0) -> Flattened:

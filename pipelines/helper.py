@@ -22,6 +22,10 @@ END = b"end\n"
 """Said at the end of all input: without it the feeder has died, and what was made is of no use."""
 
 
+HELPER_PREFIX = "helper-"
+"""Of the names of their folders."""
+
+
 class HelperFailed(RuntimeError):
     """A helping process ended badly; `str()` says how."""
 
@@ -31,7 +35,7 @@ class Helper:
 
     def __init__(self, module: str, folder: Path, *arguments: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix="helper-", dir=folder))
+        self.folder = Path(tempfile.mkdtemp(prefix=HELPER_PREFIX, dir=folder))
         # Its last words go to a file: a pipe that nobody reads could fill and stop it.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the helper
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module

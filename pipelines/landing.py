@@ -271,6 +271,17 @@ class Landing:
         return sorted(int(match[1]) for match in map(_PAGE_FILE.fullmatch, names) if match)
 
 
+def is_sweep_id(name: str) -> bool:
+    """Whether a folder's name is that of a sweep: its number and a time."""
+    if _SWEEP_ID.fullmatch(name) is None:
+        return False
+    try:
+        datetime.strptime(name.partition("-")[2], "%Y%m%dT%H%M%SZ")
+    except ValueError:
+        return False
+    return True
+
+
 class _Differs(Exception):
     """A file does not hold what was written into it; `str()` says in what."""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipelines.escaping import one_line
 from pipelines.home import Home
 from pipelines.published import QueryFailed, ask_home
-from pipelines.report import print_answer, shown
+from pipelines.report import print_answer
 
 PROMPT, CONTINUED = "milestones> ", "       ...> "
 HISTORY_LINES = 1_000
@@ -38,7 +39,7 @@ def _answer(console: Console, home: Home, query: str, style: str) -> None:
     try:
         print_answer(console, ask_home(home, query), style)
     except QueryFailed as error:
-        Console(stderr=True).print(shown(str(error)), markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(one_line(str(error)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _queries() -> Iterator[str]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.escaping import in_csv, in_json, in_markdown, one_line, write
 from pipelines.home import Home
 from pipelines.published import Answer, Status, distinct
 
@@ -28,7 +29,7 @@ FORMATS = ("table", "csv", "json", "markdown")
 
 def as_json(value: Any, *, indent: int | None = 2) -> str:
     """JSON text; times as RFC 3339, numbers that JSON does not have as null, what else it does not know as text."""
-    return json.dumps(_for_json(value), indent=indent, ensure_ascii=False, default=_json_default)
+    return in_json(json.dumps(_for_json(value), indent=indent, ensure_ascii=False, default=_json_default))
 
 
 def _for_json(value: Any) -> Any:
@@ -66,23 +67,20 @@ def shown(value: Any) -> str:
         return _interval(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ") if value.tzinfo else str(value)
-    text = as_json(value, indent=None) if isinstance(value, _NESTED) else str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return one_line(as_json(value, indent=None) if isinstance(value, _NESTED) else str(value))
 
 
 def print_answer(console: Console, answer: Answer, style: str) -> None:
     """A query's answer in one of FORMATS."""
     writers: dict[str, Callable[[Answer], str]] = {"csv": _csv, "json": _json, "markdown": as_markdown}
     if style in writers:
-        text = writers[style](answer)
-        # A file or a pipe gets every character as it is; a terminal would act on some of them.
-        console.file.write("\n".join(map(shown, text.split("\n"))) if console.is_terminal else text)
+        write(console.file, writers[style](answer))
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     # Values are never cut or folded: lines wider than the terminal wrap there, like any other long line.
     for index, name in enumerate(answer.columns):
         numeric = all(isinstance(row[index], (int, float)) for row in answer.rows) and bool(answer.rows)
-        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(Text(one_line(name)), justify="right" if numeric else "left", no_wrap=True)
     for row in answer.rows:
         table.add_row(*(Text(shown(value)) for value in row))
     console.width = max(console.width, console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum)
@@ -96,7 +94,7 @@ def _csv(answer: Answer) -> str:
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     """CSV, the names first; lists and structs are JSON, nothing in it is a formula to a spreadsheet."""
-    yield _csv_line(columns)
+    yield _csv_line([in_csv(name) for name in columns])
     for row in rows:
         yield _csv_line([_csv_cell(value) for value in row])
 
@@ -122,10 +120,7 @@ def _csv_cell(value: Any) -> Any:
         return _json_default(value)
     if isinstance(value, _NESTED):
         return as_json(value, indent=None)
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        # A spreadsheet would run it as a formula.
-        return f"'{value}"
-    return value
+    return in_csv(value) if isinstance(value, str) else value
 
 
 def _json(answer: Answer) -> str:
@@ -134,8 +129,9 @@ def _json(answer: Answer) -> str:
 
 def as_markdown(answer: Answer) -> str:
     """A Markdown table."""
-    lines = [answer.columns, ["---"] * len(answer.columns), *([shown(value) for value in row] for row in answer.rows)]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    rows = [[in_markdown(shown(value)) for value in row] for row in answer.rows]
+    lines = [[in_markdown(name) for name in answer.columns], ["---"] * len(answer.columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def print_sweep(

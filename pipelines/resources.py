@@ -12,9 +12,11 @@ from pipelines import settings
 from pipelines.contract import Contract
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
+from pipelines.leftovers import writing
 from pipelines.retention import Retention
+from pipelines.run_history import fail_dead_runs
+from pipelines.run_retention import RunRetention, prune_runs
 from pipelines.stations import Stations
-from pipelines.warehouse.lock import writer_lock
 from schemas.api import PAGE_LIMIT
 
 
@@ -39,18 +41,27 @@ class HomeResource(dg.ConfigurableResource[Stations]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stations]:
-        """Check that the home can be written and hold its lock. Raises HomeUnusable, WarehouseBusy."""
+        """Check that the home can be written and hold its lock. Raises HomeUnusable, WarehouseBusy, WrongSetting.
+
+        Every run passes here, whoever launched it: dead runs are marked as failed before it works, old ones are
+        removed after it.
+        """
         home = Home(Path(self.path).absolute()) if self.path else Home.from_environment()
         home.preflight()
-        with writer_lock(home, purpose=f"run {context.run.run_id if context.run else 'without id'}"):
-            contract = settings.contract() if self.contract is None else Contract.parse(self.contract)
-            yield Stations(
-                home,
-                now=utc_now,
-                contract=contract,
-                retention=Retention.from_environment(),
-                overlap_seconds=settings.overlap_seconds() if self.overlap_seconds is None else self.overlap_seconds,
-            )
+        run_id = context.run.run_id if context.run else None
+        contract = settings.contract() if self.contract is None else Contract.parse(self.contract)
+        overlap_seconds = settings.overlap_seconds() if self.overlap_seconds is None else self.overlap_seconds
+        retention, runs = Retention.from_environment(), RunRetention.from_environment()
+        with writing(home, purpose=f"run {run_id or 'without id'}"):
+            if context.instance is not None:
+                fail_dead_runs(context.instance, own_run_id=run_id, now=utc_now())
+            try:
+                yield Stations(
+                    home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds
+                )
+            finally:
+                if context.instance is not None:
+                    prune_runs(Path(context.instance.root_directory), runs, now=utc_now())
 
 
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):

@@ -14,7 +14,6 @@ not, and the next prune (for a snapshot also the next publish) deletes the rest.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections import Counter
@@ -27,9 +26,11 @@ from typing import NamedTuple
 
 from pipelines.disk import bytes_of, files_below
 from pipelines.durable import TEMPORARY_SUFFIX, replace_durably
-from pipelines.errors import HomeUnusable, SweepDamaged, WrongSetting
+from pipelines.errors import SweepDamaged
 from pipelines.home import Home
 from pipelines.landing import SWEEP_FILE, Landing, Sweep
+from pipelines.leftovers import REBUILD_STAGING, removal_faults_named, stale_staging
+from pipelines.settings import whole_number
 from pipelines.sweeping import MAX_AGE_TO_RESUME
 
 KEEP_SNAPSHOTS_VARIABLE = "MILESTONES_KEEP_SNAPSHOTS"
@@ -38,11 +39,7 @@ KEEP_SWEEPS_VARIABLE = "MILESTONES_KEEP_SWEEPS"
 PRUNED_SUFFIX = f".pruned{TEMPORARY_SUFFIX}"
 """Told from what publishing is building (`.tmp` alone), and swept by publishing all the same."""
 
-REBUILD_STAGING = "rebuild"
-"""Staged by a rebuild, which removes it itself unless it is killed."""
-
 _DATED_NAME = re.compile(r"\d{6}-(\d{8}T\d{6}Z)", re.ASCII)
-_COUNT = re.compile(r"\s*([0-9]{1,9})\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,8 @@ class Retention:
     def from_environment(cls) -> Retention:
         """The defaults, with the counts that the environment gives. Raises WrongSetting."""
         return cls(
-            snapshots=_count(KEEP_SNAPSHOTS_VARIABLE, cls.snapshots),
-            sweeps=_count(KEEP_SWEEPS_VARIABLE, cls.sweeps),
+            snapshots=whole_number(KEEP_SNAPSHOTS_VARIABLE, cls.snapshots),
+            sweeps=whole_number(KEEP_SWEEPS_VARIABLE, cls.sweeps),
         )
 
 
@@ -87,17 +84,11 @@ def prune(home: Home, retention: Retention, *, now: datetime) -> Pruned:
     it points nowhere); the newest sweep, the newest loaded one, and one that may still be gone on from. Folders of
     other names and symbolic links are left alone.
     """
-    staging = home.staging(REBUILD_STAGING).parent
-    try:
+    with removal_faults_named():
         # Sweeps go before staging, so that the staging of a sweep goes with it.
         snapshots, of_snapshots = _remove(home.snapshots, _old_snapshots(home, retention, now))
         sweeps, of_sweeps = _remove(home.raw, _old_sweeps(home, retention, now))
-        staged, of_staging = _remove(staging, _done_staging(home, staging))
-    except OSError as error:
-        raise HomeUnusable(
-            f"cannot remove {error.filename} ({error.strerror}): give it to the user who runs the pipeline, "
-            "or remove it by hand"
-        ) from error
+        staged, of_staging = _remove(home.staging(REBUILD_STAGING).parent, stale_staging(home))
     return Pruned(snapshots, sweeps, staged, of_snapshots + of_sweeps + of_staging)
 
 
@@ -140,13 +131,6 @@ def _old_sweeps(home: Home, retention: Retention, now: datetime) -> list[str]:
         for rank, one in enumerate(found)
         if one not in kept and rank >= retention.sweeps and now - one.at >= retention.sweep_age
     ]
-
-
-def _done_staging(home: Home, staging: Path) -> list[str]:
-    """Staging that no station will read: of sweeps that are loaded or gone, and of a killed rebuild."""
-    names = [one.name for one in _dated(staging)]
-    done = [name for name in names if not (home.raw / name).exists() or _is_loaded(_sweep(home, name))]
-    return [*done, REBUILD_STAGING] if _is_folder(staging / REBUILD_STAGING) else done
 
 
 def _is_loaded(sweep: Sweep | None) -> bool:
@@ -205,14 +189,3 @@ def _delete(folder: Path) -> int:
     freed = bytes_of(file for file in files if file.st_nlink <= names[file.st_dev, file.st_ino])
     shutil.rmtree(folder)
     return freed
-
-
-def _count(variable: str, default: int) -> int:
-    text = os.environ.get(variable)
-    if not text:
-        return default
-    match = _COUNT.fullmatch(text)
-    count = int(match[1]) if match else 0
-    if count < 1:
-        raise WrongSetting(f"{variable} is {text[:40]!r}: give a whole number, 1 or more")
-    return count

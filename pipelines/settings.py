@@ -37,6 +37,8 @@ PAGE_LIMIT_VARIABLE = "KALSHI_PAGE_LIMIT"
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
 """How details may change: see pipelines.contract."""
 
+_COUNT = re.compile(r"\s*([0-9]{1,9})\s*", re.ASCII)
+
 
 def base_url() -> str:
     """Where the API is."""
@@ -104,6 +106,18 @@ def page_limit() -> int:
 def contract() -> Contract:
     """How details may change; evolve when not set. Raises WrongSetting."""
     return Contract.parse(os.environ.get(CONTRACT_VARIABLE, ""))
+
+
+def whole_number(variable: str, default: int) -> int:
+    """A count of 1 or more; the default when the variable is not set. Raises WrongSetting."""
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    match = _COUNT.fullmatch(text)
+    count = int(match[1]) if match else 0
+    if count < 1:
+        raise WrongSetting(f"{variable} is {text[:40]!r}: give a whole number, 1 or more")
+    return count
 
 
 def _number(variable: str, default: float, *, at_least: float) -> float:

@@ -7,7 +7,6 @@ The writer's lock must be held by the caller.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +24,8 @@ from pipelines.flattening import Flattened, helpers_for, stage_tables
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.landing import Landing, Sweep
+from pipelines.leftovers import REBUILD_STAGING
+from pipelines.machine import cores, memory_limit
 from pipelines.publish.snapshot import Snapshot, publish, sweep_leftovers
 from pipelines.retention import Retention, prune
 from pipelines.settings import CONTRACT_VARIABLE, DEFAULT_OVERLAP_SECONDS
@@ -146,7 +147,9 @@ class Stations:
                     staging,
                     landing.sweep.sweep_id,
                     latest,
-                    helpers=helpers_for(summary.fates.new + summary.fates.changed, cores=os.cpu_count() or 1),
+                    helpers=helpers_for(
+                        summary.fates.new + summary.fates.changed, cores=cores(), memory=memory_limit()
+                    ),
                 )
                 drift = warehouse.drift_of(connection, staging)
                 summary.refused_before = warehouse.refused_before(connection, staging)
@@ -191,7 +194,7 @@ class Stations:
 
     def rebuild(self) -> dict[str, int]:
         """Derive every table again from the version log; rows by table."""
-        staging = Staging(self.home.staging("rebuild"))
+        staging = Staging(self.home.staging(REBUILD_STAGING))
         try:
             with open_warehouse(self.home.warehouse_file) as connection:
                 warehouse.rebuild(connection, staging)

@@ -61,7 +61,7 @@ class Ran:
     def __init__(self, shell: Shell) -> None:
         self.home = shell.home
         self.root_before = {path.name for path in PROJECT_ROOT.iterdir()}
-        self.run_id = run_ingest(shell.home, {"mode": "FULL"}, Silent())
+        self.run_id = run_ingest(shell.home, {"mode": "FULL"}, Silent()).run_id
         self.root_after = {path.name for path in PROJECT_ROOT.iterdir()}
         with dg.DagsterInstance.get() as instance:
             run = instance.get_run_by_id(self.run_id)

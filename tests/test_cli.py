@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.cli import app, run
+from pipelines.cli import _complain, app, run
 from pipelines.home import Home
 from pipelines.instance import PROJECT_ROOT
 from pipelines.kalshi.client import KalshiClient
@@ -615,3 +615,8 @@ def test_what_only_asks_loads_no_more_than_it_needs(
     at(published.home.root)
     done = subprocess.run([sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, check=True)
     assert done.stderr.split() == ["0", *needed]
+
+
+def test_a_message_that_quotes_data_passes_for_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    _complain("a field called x\nmilestones: all is well\x1b[2K\u202e")
+    assert capsys.readouterr().err == "milestones: a field called x\n  milestones: all is well\\x1b[2K\\u202e\n"

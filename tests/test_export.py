@@ -225,6 +225,23 @@ def test_a_table_as_csv_on_standard_output(command: Any, capsys: pytest.CaptureF
     assert {row["title"] for row in rows if row["milestone_id"] == milestone_id(1)} == {f"'{HOSTILE}"}
 
 
+@pytest.mark.parametrize("style", ["csv", "jsonl"])
+def test_names_and_values_act_on_no_terminal(connection: duckdb.DuckDBPyConnection, style: Any) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    query = "SELECT 'a' || chr(27) || '[31m' || chr(8238) AS kind, 1 AS n"
+    pivot = f"PIVOT (SELECT *, chr(155) AS c FROM ({query})) ON kind USING any_value(c)"
+    screen, file = Screen(), io.StringIO()
+    export_text(connection, pivot, style, screen)
+    export_text(connection, pivot, style, file)
+    assert all(character.isprintable() or character == "\n" for character in screen.getvalue())
+    spelled = "a\\x1b[31m\\u202e" if style == "csv" else "a\\u001b[31m\\u202e"
+    assert spelled in screen.getvalue()
+    assert "a\x1b[31m\u202e" in file.getvalue() or style == "jsonl"
+
+
 def test_a_view_into_a_file(command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "starts.parquet"
     assert command("--table", "event_starts", "--output", file) == 0

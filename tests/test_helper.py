@@ -152,6 +152,11 @@ def test_helpers_where_there_is_work_and_there_are_cores(rows: int, cores: int, 
     assert helpers_for(rows, cores=cores) == helpers
 
 
+@pytest.mark.parametrize(("gibibytes", "helpers"), [(0.25, 0), (0.5, 0), (1, 1), (1.25, 2), (2, 3), (64, 3)])
+def test_fewer_helpers_where_memory_is_limited(gibibytes: float, helpers: int) -> None:
+    assert helpers_for(1_000_000, cores=64, memory=int(gibibytes * 2**30)) == helpers
+
+
 BATCHES = [milestone(number, type="" if number == 7 else "football_game") for number in range(1, 41)]
 STAGED = (LATEST, *FLAT_TABLES, EVIDENCE, MILESTONE_CHANGES)
 

@@ -26,11 +26,16 @@ HOSTILE = "a\x1b[31m\x07\u202e\x9b\r\n\x00|z"
 
 
 def printed(answer: Answer, style: str, *, is_terminal: bool = False) -> str:
-    console = Console(file=io.StringIO(), width=80, force_terminal=is_terminal)
-    print_answer(console, answer, style)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert isinstance(text, str)
-    return text
+    file = Screen() if is_terminal else io.StringIO()
+    print_answer(Console(file=file, width=80, force_terminal=is_terminal), answer, style)
+    return file.getvalue()
+
+
+class Screen(io.StringIO):
+    """A text file that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,13 @@ def test_csv_runs_no_formulas(formula: str) -> None:
     assert list(csv.reader(io.StringIO(text, newline=""))) == [["a", "b"], [f"'{formula}", "x"]]
 
 
+@pytest.mark.parametrize("formula", FORMULAS, ids=repr)
+def test_a_column_name_is_no_formula_either(formula: str) -> None:
+    """A PIVOT makes names of columns out of data."""
+    text = printed(Answer([formula], [("x",)]), "csv")
+    assert next(csv.reader(io.StringIO(text, newline=""))) == [f"'{formula}"]
+
+
 def test_csv_keeps_numbers_times_and_quotes() -> None:
     rows = [(-1, NOON, 'a "quoted", text\nover lines', None, True, -0.5)]
     text = printed(Answer(list("abcdef"), rows), "csv")
@@ -136,9 +148,36 @@ def test_markdown_escapes_pipes_and_lines() -> None:
     assert text == "| a\\|b | c |\n| --- | --- |\n| x\\|y\\nz |  |\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a|b", r"a\|b"),
+        (r"a\|b", r"a\\\|b"),
+        ("![x](http://evil.example/p.png)", r"![x]\(http://evil.example/p.png)"),
+        ("<img src=x>", "&lt;img src=x>"),
+        ("&lt;", "&amp;lt;"),
+        ("`code", r"\`code"),
+        ('["a", null]', '["a", null]'),
+        ("two\nlines", r"two\nlines"),
+        ("\x1b[31m\u202e", r"\x1b[31m\u202e"),
+    ],
+    ids=["pipe", "escaped pipe", "picture", "html", "entity", "code", "list", "lines", "controls"],
+)
+def test_markdown_cells_and_names_are_text(text: str, escaped: str) -> None:
+    lines = printed(Answer([text], [(text,)]), "markdown").splitlines()
+    assert lines == [f"| {escaped} |", "| --- |", f"| {escaped} |"]
+
+
+@given(st.text())
+def test_json_is_printable_and_means_the_same(text: str) -> None:
+    written = as_json({text: text})
+    assert all(character.isprintable() or character == "\n" for character in written)
+    assert json.loads(written) == {text: text}
+
+
 @pytest.mark.parametrize("style", FORMATS)
 def test_no_control_character_reaches_the_terminal(style: str) -> None:
-    text = printed(Answer(["a"], [(HOSTILE,)]), style, is_terminal=True)
+    text = printed(Answer([HOSTILE], [(HOSTILE,)]), style, is_terminal=True)
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # rich's own colours
     assert all(character.isprintable() or character == "\n" for character in text), repr(text)
 

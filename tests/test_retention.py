@@ -212,19 +212,29 @@ def test_a_sweep_of_unreadable_state_goes_like_any_other(home: Home, text: bytes
     broken = land(home, "loaded", staged=True)
     (home.raw / broken / SWEEP_FILE).write_bytes(text)
     land(home, "loaded")
-    assert prune(home, Retention(), now=NOON + timedelta(days=99)) == Pruned()
-    pruned = prune(home, Retention(sweeps=1), now=NOON + timedelta(days=99))
-    assert (pruned.sweeps, pruned.staging) == ([broken], [broken])
+    kept = prune(home, Retention(), now=NOON + timedelta(days=99))
+    assert (kept.sweeps, kept.staging) == ([], [broken])
+    assert prune(home, Retention(sweeps=1), now=NOON + timedelta(days=99)).sweeps == [broken]
 
 
-def test_staging_of_loaded_and_gone_sweeps_goes(home: Home) -> None:
+def test_staging_of_all_but_the_newest_sweep_goes(home: Home) -> None:
     staged = {state: land(home, state, staged=True) for state in ("loaded", "failed", "landing", "landed")}
     put(home.staging(name_of(77)) / "records.parquet", b"of a sweep that is gone")
     put(home.staging("rebuild") / "records.parquet", b"of a killed rebuild")
+    put(home.staging("migration") / "records.parquet", b"of a killed migration")
+    newest = staged.pop("landed")
     pruned = prune(home, Retention(), now=NOON)
-    assert pruned.staging == [staged["loaded"], name_of(77), "rebuild"]
-    assert names_in(home.staging("")) == sorted(staged[state] for state in ("failed", "landing", "landed"))
-    assert pruned.bytes == len(b"staged") + len(b"of a sweep that is gone") + len(b"of a killed rebuild")
+    # No station reads that of a sweep which a newer one followed: killed retries and polls never run again.
+    assert pruned.staging == [*sorted(staged.values()), name_of(77), "migration", "rebuild"]
+    assert names_in(home.staging("")) == [newest]
+    assert pruned.bytes == 3 * len(b"staged") + sum(
+        len(f"of a {what}") for what in ("sweep that is gone", "killed rebuild", "killed migration")
+    )
+
+
+def test_staging_of_the_newest_sweep_goes_once_it_is_loaded(home: Home) -> None:
+    newest = land(home, "loaded", staged=True)
+    assert prune(home, Retention(), now=NOON).staging == [newest]
 
 
 def test_the_pipeline_goes_on_after_everything_old_is_gone(tmp_path: Path) -> None:

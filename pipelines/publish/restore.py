@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.durable import write_durably
+from pipelines.durable import TEMPORARY_SUFFIX, write_durably
 from pipelines.errors import NothingToDo, PublishedDiffers, WarehouseUnusable, WrongUse
 from pipelines.flatten.evidence import ANY_KIND
 from pipelines.home import Home
@@ -30,6 +30,8 @@ KEPT_TABLES = tuple(table for table in PUBLISHED_TABLES if table not in DERIVED_
 """What no log can give back: the log itself, the quarantine, the ledger and the like."""
 
 _SOURCE = "source"
+
+RESTORE_STAGING = "restore"
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,11 @@ def restore(home: Home, *, now: datetime) -> Restored:
         )
     manifest = Manifest.read(home.latest_snapshot)
     source, tables = _find_source(home, manifest)
-    fresh = home.warehouse_file.with_name("restored.duckdb")
+    fresh = home.warehouse_file.with_name(f"restored.duckdb{TEMPORARY_SUFFIX}")
     write_durably(fresh, lambda path: _fill(path, source, tables))
     try:
         with open_warehouse(fresh) as connection:
-            rebuild(connection, staging := Staging(home.staging("restore")))
+            rebuild(connection, staging := Staging(home.staging(RESTORE_STAGING)))
             shutil.rmtree(staging.folder, ignore_errors=True)
     except BaseException:
         fresh.unlink(missing_ok=True)

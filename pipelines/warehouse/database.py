@@ -8,7 +8,6 @@ Written in a storage version that DuckDB 1.2 and later read, since the published
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import duckdb
 from pipelines.durable import TEMPORARY_SUFFIX, write_durably
 from pipelines.errors import WarehouseLost, WarehouseUnusable, is_disk_full
 from pipelines.home import Home
+from pipelines.machine import cores
 from pipelines.reader import CATALOG, NO_EXTENSIONS
 from pipelines.staging import Staging
 from pipelines.warehouse.load import LEAVE_GROUPS
@@ -207,7 +207,7 @@ def _instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-        connection.execute(f"SET threads = {min(os.cpu_count() or 1, MAX_THREADS)}")
+        connection.execute(f"SET threads = {min(cores(), MAX_THREADS)}")
         connection.execute(f"SET zstd_min_string_length = {ZSTD_FROM_LENGTH}")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
         yield connection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import NothingToDo
 from pipelines.flattening import helpers_for, stage_log
+from pipelines.machine import cores, memory_limit
 from pipelines.reader import CATALOG
 from pipelines.staging import ROWS_PER_BATCH, Staging
 from pipelines.warehouse import archive, catalogue, touched
@@ -242,7 +242,7 @@ def stage_whole_log(
     ).fetchall()[0]
     parts = versions // versions_of_one_part + 1
     latest, older = (_versions(connection, parts, is_latest=is_latest) for is_latest in (True, False))
-    stage_log(staging, latest, older, helpers=helpers_for(milestones, cores=os.cpu_count() or 1))
+    stage_log(staging, latest, older, helpers=helpers_for(milestones, cores=cores(), memory=memory_limit()))
 
 
 def _versions(connection: duckdb.DuckDBPyConnection, parts: int, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
