@@ -550,6 +550,10 @@ def run(arguments: list[str]) -> int:
         if is_disk_full(error):
             _complain(str(DiskFull(Home.from_environment().root)))
             return EXIT_FAILED
+        if _is_of_duckdb(error):
+            first = str(error).strip().partition("\n")[0]
+            _complain(f"DuckDB failed ({first}): check the disk of {Home.from_environment().root}, then run again")
+            return EXIT_FAILED
         if not isinstance(error, OSError):
             raise
         where = f" {error.filename}" if error.filename else ""
@@ -559,6 +563,12 @@ def run(arguments: list[str]) -> int:
         )
         return EXIT_FAILED
     return outcome if isinstance(outcome, int) else 0
+
+
+def _is_of_duckdb(error: BaseException) -> bool:
+    """Whether DuckDB raised it, without loading DuckDB: where it is not loaded, it did not."""
+    duckdb = sys.modules.get("duckdb")
+    return duckdb is not None and isinstance(error, duckdb.Error)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pipelines.instance import PROJECT_ROOT
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.publish.manifest import Manifest
+from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from pipelines.warehouse.lock import writer_lock
 from schemas.tables import PUBLISHED_TABLES
 
@@ -620,3 +621,70 @@ def test_what_only_asks_loads_no_more_than_it_needs(
 def test_a_message_that_quotes_data_passes_for_no_other(capsys: pytest.CaptureFixture[str]) -> None:
     _complain("a field called x\nmilestones: all is well\x1b[2K\u202e")
     assert capsys.readouterr().err == "milestones: a field called x\n  milestones: all is well\\x1b[2K\\u202e\n"
+
+
+# A lost or damaged warehouse
+
+
+def test_a_lost_warehouse_and_its_way_back(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command
+) -> None:
+    shell = shells(tmp_path, [milestone(1), milestone(2)])
+    home = at(tmp_path, shell.base_url)
+    assert command("ingest").status == 0
+    home.warehouse_file.unlink()
+    for arguments in (["ingest"], ["rebuild"], ["quarantine", "retry"]):
+        lost = command(*arguments)
+        assert (lost.status, "milestones restore" in lost.complaint) == (1, True), arguments
+        assert not home.warehouse_file.exists()
+    restored = command("restore")
+    assert restored.status == 0
+    assert f"{home.warehouse_file} was made again from {home.published_duckdb}" in restored.out
+    assert command("ingest", "--json").status == 0
+    assert rows_of(home.warehouse_file, "SELECT count(*) FROM milestone_versions") == [(2,)]
+    again = command("restore")
+    assert (again.status, "nothing to restore" in again.complaint) == (2, True)
+
+
+def test_starting_anew(shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
+    shell = shells(tmp_path, [milestone(1), milestone(2)])
+    home = at(tmp_path, shell.base_url)
+    assert command("ingest").status == 0
+    home.warehouse_file.unlink()
+    assert command("ingest", "--start-anew").status == 0
+    assert rows_of(home.warehouse_file, "SELECT mode, new FROM sweeps") == [("full", 2)]
+
+
+def test_a_damaged_warehouse_is_one_line(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command
+) -> None:
+    shell = shells(tmp_path, [milestone(1), milestone(2)])
+    home = at(tmp_path, shell.base_url)
+    assert command("ingest").status == 0
+    with home.warehouse_file.open("r+b") as file:
+        file.seek(HEADER_BYTES + BLOCK_BYTES)
+        file.write(bytes(home.warehouse_file.stat().st_size - HEADER_BYTES - BLOCK_BYTES))
+    failed = command("ingest")
+    assert failed.status == 1
+    assert "milestones restore" in failed.complaint
+    assert command("verify").status == 0
+    assert command("restore").status == 0
+    assert command("ingest").status == 0
+
+
+def test_what_duckdb_cannot_read_or_write_is_one_line(published: Shell, at: Callable[..., Home]) -> None:
+    """A disk that fails: DuckDB raises errors that are no OSError."""
+    home = at(published.home.root)
+    failing = (
+        "import sys, duckdb, pipelines.cli as cli\n"
+        "@cli.app.command\n"
+        "def fail() -> int:\n"
+        "    raise duckdb.IOException('Could not write file \\\"x\\\": Input/output error\\nmore')\n"
+        "sys.exit(cli.run(['fail']))"
+    )
+    done = subprocess.run([sys.executable, "-c", failing], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f'milestones: DuckDB failed (Could not write file "x": Input/output error): check the disk of {home.root}, '
+        "then run again\n"
+    )

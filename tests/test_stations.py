@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.errors import NothingToDo, SweepRefused
+from pipelines.errors import NothingToDo, SweepRefused, WarehouseUnusable
 from pipelines.home import Home
 from pipelines.kalshi.errors import ServerFault
 from pipelines.kalshi.sweeps import OVERLAP_SECONDS
 from pipelines.landing import Filters, Landing, Page
+from pipelines.retention import PRUNED_SUFFIX, Retention
 from pipelines.stations import MAX_REFUSED_SHARE, Stations
 from pipelines.sweeping import Silent, SweepRequest
 from sandbox.app import build_app
@@ -592,6 +593,33 @@ def test_a_damaged_summary_is_none(shell: Shell) -> None:
     shell.stations.stage_records()
     shell.stations.stage_tables()
     assert shell.stations.load().new == 3
+
+
+def test_what_fails_while_pruning_does_not_hide_what_failed_before(
+    shell: Shell, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        shell.sweep(mode="full")
+        shell.clock.forward(days=1)
+    keeping_one = Stations(shell.home, now=shell.clock, retention=Retention(sweeps=1, sweep_age=timedelta(0)))
+    # What pruning renames an old sweep to is taken.
+    (oldest, *_) = sorted(shell.home.raw.iterdir())
+    oldest.with_name(f"{oldest.name}{PRUNED_SUFFIX}").write_bytes(b"in the way")
+    shell.home.warehouse_file.unlink()
+    with pytest.raises(NothingToDo, match="there is no warehouse"):
+        keeping_one.publish()
+    assert "could not remove what the failed publish left behind" in caplog.text
+
+
+def test_a_failure_that_cannot_be_noted_is_raised_all_the_same(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+    shell.sweep()
+    shell.world.edit_title(milestone_id(1), "another title")
+    shell.clock.forward(hours=1)
+    shell.land()
+    shell.home.warehouse_file.write_bytes(b"no warehouse")
+    with pytest.raises(WarehouseUnusable, match="milestones restore"):
+        shell.stage()
+    assert "could not note that sweep" in caplog.text
 
 
 def test_a_publish_without_room_leaves_what_was_there_and_nothing_else(shell: Shell) -> None:

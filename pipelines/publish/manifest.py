@@ -152,10 +152,11 @@ def _verify_once(home: Home, hash_file: Callable[[Path], str]) -> Verified:
     differences = []
     for file in manifest.files:
         path = home.published / file.path
-        if not path.exists():
+        try:
+            if hash_file(path) not in sums[file.path] or not _is_as_described(path, file):
+                differences.append(f"{path} is not what its manifest says")
+        except FileNotFoundError:
             differences.append(f"{path} is missing")
-        elif hash_file(path) not in sums[file.path] or not _is_as_described(path, file):
-            differences.append(f"{path} is not what its manifest says")
     return Verified(manifest.snapshot, len(manifest.files), sum(file.bytes for file in manifest.files), differences)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.warehouse.blocks import BLOCK_BYTES, BLOCKS_PER_READ, HEADER_BYTES, are_blocks_whole, read_through
+from pipelines.warehouse.blocks import BLOCK_BYTES, BLOCKS_PER_READ, HEADER_BYTES, is_block_whole, read_through
 from pipelines.warehouse.database import open_warehouse
 
 FLIPS = 200
@@ -48,16 +48,17 @@ def test_every_flip_of_a_bit_is_noticed(whole: Path) -> None:
     for _ in range(FLIPS):
         start, place, bit = draw.choice(starts), draw.randrange(BLOCK_BYTES), 1 << draw.randrange(8)
         block = bytearray(content[start : start + BLOCK_BYTES])
-        assert are_blocks_whole(bytes(block))
+        assert is_block_whole(bytes(block))
         block[place] ^= bit
-        assert not are_blocks_whole(bytes(block)), f"bit {bit} of byte {place} of the block at {start}"
+        assert not is_block_whole(bytes(block)), f"bit {bit} of byte {place} of the block at {start}"
 
 
-def test_two_damaged_blocks_are_noticed(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fill", [b"\0", b"\xff", b"a"], ids=repr)
+@pytest.mark.parametrize("blocks", [1, 2, 3, 16])
+def test_blocks_that_were_overwritten_are_noticed(whole: Path, tmp_path: Path, fill: bytes, blocks: int) -> None:
     content = bytearray(whole.read_bytes())
-    for block in (1, 2):
-        content[HEADER_BYTES + block * BLOCK_BYTES + 100] ^= 1
-    file = tmp_path / "twice"
+    content[HEADER_BYTES : HEADER_BYTES + blocks * BLOCK_BYTES] = fill * blocks * BLOCK_BYTES
+    file = tmp_path / "overwritten"
     file.write_bytes(content)
     assert not read_through(file)[1]
 
