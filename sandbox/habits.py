@@ -16,8 +16,8 @@ class Habits:
     """Changeable while the server runs.
 
     `ignores` are parameters that it takes no notice of. The next `refused_cursors` requests with a cursor (None: all)
-    are answered with `cursor_status` and BAD_REQUEST, and so is a `limit` beyond `page_limit` (None: the one described) with 400. With
-    `null_lists` an empty list is null. `cursor_field` is where the cursor of the next page is given.
+    are answered with `cursor_status` and BAD_REQUEST, and so is a `limit` beyond `page_limit` with 400 (None: as
+    described). With `null_lists` an empty list is null. `cursor_field` is where the cursor of the next page is given.
     """
 
     ignores: frozenset[str] = frozenset()
