@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from schemas.api import PAGE_LIMIT
-
 BAD_REQUEST = b'{"error":{"code":"bad_request","message":"bad request"}}'
 """How a parameter is refused without naming it, as users report."""
 
@@ -18,14 +16,14 @@ class Habits:
     """Changeable while the server runs.
 
     `ignores` are parameters that it takes no notice of. The next `refused_cursors` requests with a cursor (None: all)
-    are answered with `cursor_status` and BAD_REQUEST, and so is a `limit` beyond `page_limit` with 400. With
-    `null_lists` an empty list is null. `cursor_field` is where the cursor of the next page is given.
+    are answered with `cursor_status` and BAD_REQUEST, and so is a `limit` beyond `page_limit` with 400 (None: as
+    described). With `null_lists` an empty list is null. `cursor_field` is where the cursor of the next page is given.
     """
 
     ignores: frozenset[str] = frozenset()
     refused_cursors: int | None = 0
     cursor_status: int = 400
-    page_limit: int = PAGE_LIMIT
+    page_limit: int | None = None
     null_lists: bool = False
     cursor_field: str = "cursor"
 
@@ -36,7 +34,8 @@ class Habits:
                 self.refused_cursors -= 1
             return self.cursor_status
         limit = parameters.get("limit", "")
-        return 400 if limit.isdecimal() and int(limit) > self.page_limit else None
+        is_beyond = self.page_limit is not None and limit.isdecimal() and int(limit) > self.page_limit
+        return 400 if is_beyond else None
 
     def heard(self, parameters: dict[str, str]) -> dict[str, str]:
         """The parameters that it takes notice of."""
