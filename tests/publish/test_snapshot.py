@@ -235,7 +235,7 @@ OBSTACLES: dict[str, Callable[[Home], None]] = {
     "reading the copy": lambda home: void(home.warehouse_file.write_bytes(b"no DuckDB file")),
     "a table": lambda home: sql(home, "DROP TABLE milestone_sources"),
     "a NULL in a required column": lambda home: sql(
-        home, "ALTER TABLE milestones ALTER title DROP NOT NULL; UPDATE milestones SET title = NULL"
+        home, "ALTER TABLE milestones ALTER type DROP NOT NULL; UPDATE milestones SET type = NULL"
     ),
 }
 

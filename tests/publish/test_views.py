@@ -64,6 +64,7 @@ class Database:
             "has_placeholder_dates": False,
             "start_is_tentative": False,
             "status_group": status_group(fields.get("status")),
+            "has_future_update": False,
             "content_hash": "0" * 32,
             "first_seen_at": NOON,
             "last_changed_at": NOON,
@@ -458,6 +459,7 @@ FAULTY: dict[str, tuple[float | str | None, dict[str, Any]]] = {
     "main_not_listed": (1, {}),
     "category_synonym": (1, {"category": "sports"}),
     "empty_title": (1, {"title": ""}),
+    "missing_field": (1, {"notification_message": None}),
     "no_last_updated_ts": (1, {"last_updated_ts": None}),
     "updated_in_future": (1, {"last_updated_ts": after(seconds=1)}),
     "simulated": (1, {"is_simulated": True}),
@@ -516,6 +518,17 @@ def test_a_stale_status(
     assert rows == [(int(is_stale),)]
 
 
+@pytest.mark.parametrize("column", ["category", "title", "notification_message", "details"])
+def test_each_missing_field_counts(database: Database, column: str) -> None:
+    database.milestone("one", NOON, **{column: None})
+    assert database.rows(f"SELECT milestones FROM data_quality({AT}) WHERE rule = 'missing_field'") == [(1,)]
+
+
+def test_an_update_that_lay_after_its_fetch_stays_in_the_future(database: Database) -> None:
+    database.milestone("one", NOON, has_future_update=True)
+    assert database.rows(f"SELECT milestones FROM data_quality({AT}) WHERE rule = 'updated_in_future'") == [(1,)]
+
+
 # freshness
 
 
@@ -541,6 +554,8 @@ def test_freshness(database: Database) -> None:
     sweep(database, 6, mode="full", status="failed", is_complete=False)
     database.milestone("a", NOON, last_updated_ts=after(hours=-3))
     database.milestone("simulated", NOON, is_simulated=True)
+    database.milestone("ahead", NOON, last_updated_ts=after(hours=11))
+    database.milestone("was ahead", NOON, last_updated_ts=after(hours=9), has_future_update=True)
     refused = good_rows(QUARANTINE)[0] | {"seen_at": NOON}
     database.add(QUARANTINE, **refused)
     assert database.record(f"freshness(at_time := '{after(hours=10):%Y-%m-%d %H:%M:%SZ}')") == {
@@ -550,7 +565,7 @@ def test_freshness(database: Database) -> None:
         "watermark": after(hours=3),
         "newest_update": after(hours=-3),
         "lag": timedelta(hours=6),
-        "milestones": 1,
+        "milestones": 3,
         "quarantined": 1,
         "sweeps": 6,
         "last_sweep_pages": 4,
