@@ -1,8 +1,9 @@
-"""What is left when `milestones ingest --full` is killed at a random moment: `python -m bench.crash`.
+"""What is left when a full sweep, a poll or a retry is killed at a random moment: `python -m bench.crash`.
 
-A home holds one state of a sandbox's world, the sandbox already serves the next one. The command is started as a user
-would start it, killed with SIGKILL, and run once more to its end. At the moment after the kill, the published file
-has to be the old state or the new one; at the end every table has to equal that of an undisturbed run.
+A home holds one state of a sandbox's world, the sandbox already serves the next one. A command is started as a user
+would start it and killed with SIGKILL; then the next sweep runs to its end. At the moment after the kill, the published
+file has to be the old state or a new one; at the end every table has to equal that of undisturbed runs, and nothing may
+be left under a temporary name, staged, spilled, or as a run that Dagster takes for running.
 """
 
 from __future__ import annotations
@@ -12,26 +13,30 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import msgspec
 
 from pipelines.durable import TEMPORARY_SUFFIX
 from pipelines.errors import MilestonesError
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
+from pipelines.landing import SWEEP_FILE
 from pipelines.publish.manifest import verify
 from pipelines.reader import open_reader
 from pipelines.stations import Stations
 from pipelines.sweeping import Silent, SweepRequest
+from pipelines.warehouse.database import SPILL
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
@@ -98,6 +103,21 @@ def _is_publishing(home: Home, _: frozenset[str]) -> bool:
     return any(home.published.glob(f"*{TEMPORARY_SUFFIX}"))
 
 
+@dataclass(frozen=True)
+class Command:
+    """What is killed, and which command runs next: whatever its mode, it removes what was left."""
+
+    name: str
+    killed: tuple[str, ...]
+    then: tuple[str, ...]
+
+
+COMMANDS = (
+    Command("full sweep", ("ingest", "--full"), ("ingest", "--full")),
+    Command("poll", ("ingest",), ("ingest",)),
+    Command("retry", ("quarantine", "retry"), ("ingest",)),
+)
+
 PHASES = (
     Phase("landing", _is_landing),
     Phase("staging", _is_staging),
@@ -132,29 +152,37 @@ class Bench:
         self._sweep(self._old_home)
         evolve(world, seed, Counts(**dict.fromkeys(set(Counts.__slots__) - {"removals"}, CHANGES)))
         self.old = state_of(self._old_home)
-        undisturbed = self.undisturbed("undisturbed")
-        self.new = state_of(undisturbed)
-        shutil.rmtree(undisturbed.root)
+        self.states = {command.name: self._states_of(command) for command in COMMANDS}
+
+    def _states_of(self, command: Command) -> list[State]:
+        """What may be published after the command and the one after it: each state once."""
+        found = [self.old]
+        for runs in ((command.killed,), (command.then,), (command.killed, command.then)):
+            home = self.undisturbed("undisturbed", *runs)
+            if (state := state_of(home)) not in found:
+                found.append(state)
+            shutil.rmtree(home.root)
+        return found
 
     def kill_once(self, number: int, found: Found) -> None:
         """One kill, one run after it, and what is wrong then. A run that ends before it is killed is begun again."""
-        phase = PHASES[number % len(PHASES)]
+        command, phase = COMMANDS[number % len(COMMANDS)], PHASES[number % len(PHASES)]
         while True:
             home = self._copy("killed")
-            if self._killed(home, phase):
+            if self._killed(home, command, phase):
                 break
             shutil.rmtree(home.root)
-        label = f"kill {number} while {phase.name}"
-        found.kills[phase.name] += 1
-        self.compare_at_once(home, label, found)
-        self._run(home).wait_for_success()
-        self.compare_at_the_end(home, label, found)
+        label = f"kill {number} of a {command.name} while {phase.name}"
+        found.kills[f"{command.name}, {phase.name}"] += 1
+        self.compare_at_once(home, command, label, found)
+        Run(home, self._base_url, command.then).wait_for_success()
+        self.compare_at_the_end(home, command, label, found)
         self.compare_leftovers(home, label, found)
         shutil.rmtree(home.root)
 
-    def _killed(self, home: Home, phase: Phase) -> bool:
+    def _killed(self, home: Home, command: Command, phase: Phase) -> bool:
         before = frozenset(path.name for path in home.raw.iterdir())
-        run = self._run(home)
+        run = Run(home, self._base_url, command.killed)
         give_up_at = time.monotonic() + RUN_SECONDS_MAX
         while not phase.has_begun(home, before):
             if not run.is_alive or time.monotonic() > give_up_at:
@@ -164,7 +192,7 @@ class Bench:
         time.sleep(self._random.uniform(0, DELAY_SECONDS_MAX))
         return run.kill()
 
-    def compare_at_once(self, home: Home, label: str, found: Found) -> None:
+    def compare_at_once(self, home: Home, command: Command, label: str, found: Found) -> None:
         """The published file and its snapshot, as a reader finds them now."""
         try:
             state = state_of(home)
@@ -173,31 +201,41 @@ class Bench:
             found.unreadable.append(f"{label}: {error}")
             return
         found.unreadable += [f"{label}: {difference}" for difference in verified.differences]
-        if state not in (self.old, self.new):
-            found.unreadable.append(f"{label}: neither the old state nor the new one is published")
+        if state not in self.states[command.name]:
+            found.unreadable.append(f"{label}: neither the old state nor a new one is published")
 
-    def compare_at_the_end(self, home: Home, label: str, found: Found) -> None:
-        """Every published table with that of an undisturbed run."""
+    def compare_at_the_end(self, home: Home, command: Command, label: str, found: Found) -> None:
+        """Every published table with that of undisturbed runs, with the killed one or without it."""
         try:
             state = state_of(home)
             found.unreadable += [f"{label}, at the end: {difference}" for difference in verify(home).differences]
         except (duckdb.Error, MilestonesError, OSError) as error:
             found.unreadable.append(f"{label}, at the end: {error}")
             return
-        for table in sorted(self.new.keys() | state.keys()):
-            expected, got = self.new.get(table, Counter()), state.get(table, Counter())
+        ends = self.states[command.name][1:]
+        new = next((end for end in ends if end == state), ends[-1])
+        for table in sorted(new.keys() | state.keys()):
+            expected, got = new.get(table, Counter()), state.get(table, Counter())
             found.lost += [f"{label}: {table} lacks {row}" for row in (expected - got).elements()]
             found.duplicated += [f"{label}: {table} has too much: {row}" for row in (got - expected).elements()]
 
     def compare_leftovers(self, home: Home, label: str, found: Found) -> None:
-        """What is there under a temporary name."""
-        left = sorted(home.root.rglob(f"*{TEMPORARY_SUFFIX}"))
-        found.leftovers += [f"{label}: {path.relative_to(home.root)}" for path in left]
+        """What a killed run left and the one after it did not remove."""
+        left = [
+            *home.root.rglob(f"*{TEMPORARY_SUFFIX}*"),
+            *home.staging("of a sweep").parent.glob("*"),
+            *(home.warehouse / SPILL).glob("*"),
+            *home.root.rglob("*.wal"),
+            *(sweep for sweep in home.raw.iterdir() if not (sweep / SWEEP_FILE).exists()),
+        ]
+        found.leftovers += [f"{label}: {path.relative_to(home.root)}" for path in sorted(left)]
+        found.leftovers += [f"{label}: run {run} is {status}" for run, status in _unfinished_runs(home)]
 
-    def undisturbed(self, name: str) -> Home:
-        """A copy of the old home after a run that nobody killed."""
+    def undisturbed(self, name: str, *runs: Sequence[str]) -> Home:
+        """A copy of the old home after commands that nobody killed."""
         home = self._copy(name)
-        self._sweep(home)
+        for arguments in runs:
+            Run(home, self._base_url, arguments).wait_for_success()
         return home
 
     def _sweep(self, home: Home) -> None:
@@ -214,16 +252,13 @@ class Bench:
     def _copy(self, name: str) -> Home:
         return Home(Path(shutil.copytree(self._old_home.root, self._folder / name, symlinks=True)))
 
-    def _run(self, home: Home) -> Run:
-        return Run(home, self._base_url)
-
 
 class Run:
     """One process of the command, in a process group of its own."""
 
-    def __init__(self, home: Home, base_url: str) -> None:
+    def __init__(self, home: Home, base_url: str, arguments: Sequence[str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli", "ingest", "--full"],
+            [sys.executable, "-m", "pipelines.cli", *arguments],
             env=os.environ
             | {
                 "MILESTONES_HOME": str(home.root),
@@ -255,14 +290,21 @@ class Run:
             raise SystemExit(f"the run after a kill ended with {self._process.returncode}: {complaint}")
 
 
+def _unfinished_runs(home: Home) -> list[tuple[str, str]]:
+    """Runs that Dagster's storage does not hold to have ended; nothing runs any more."""
+    file = home.dagster / "history" / "runs.db"
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        return connection.execute(
+            "SELECT run_id, status FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+        ).fetchall()
+
+
 def state_of(home: Home) -> State:
     """The published tables, without what depends on when and how often we looked."""
     with open_reader(home.published_duckdb) as connection:
         tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
         state = {name: _rows(connection, name) for (name,) in tables if name not in (LEDGER, "schema_version")}
-        stored = (
-            """SELECT sum("new"), sum(changed), sum(quarantined), sum(vanished) FROM sweeps WHERE status = 'loaded'"""
-        )
+        stored = """SELECT sum("new"), sum(changed), sum(vanished) FROM sweeps WHERE status = 'loaded'"""
         state[LEDGER] = Counter(connection.execute(stored).fetchall())
     return state
 
@@ -281,10 +323,16 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str) -> Counter[Row]:
     return Counter(connection.execute(f"SELECT {', '.join(columns)} FROM {quote(table)}").fetchall())  # noqa: S608
 
 
+def _refused() -> bytes:
+    """A milestone that goes to quarantine, from where a retry puts it through again."""
+    body = msgspec.json.decode(next(iter(generate_bodies(1, 999, now()))))
+    return msgspec.json.encode(body | {"title": 7})
+
+
 @contextlib.contextmanager
 def prepared(*, seed: int, rows: int = ROWS) -> Iterator[Bench]:
     """The bench, over a folder and a server that end with the block."""
-    world = World(generate_bodies(rows, seed, now()), now=now)
+    world = World([*generate_bodies(rows, seed, now()), _refused()], now=now)
     with (
         tempfile.TemporaryDirectory(prefix="milestones-crash-") as folder,
         running(build_app(world, latency_seconds=LATENCY_SECONDS)) as server,
@@ -300,7 +348,7 @@ def main() -> None:
         for number in range(KILLS):
             bench.kill_once(number, found)
     kills = sum(found.kills.values())
-    phases = ", ".join(f"{count} {name}" for name, count in found.kills.items())
+    phases = "; ".join(f"{count} {name}" for name, count in sorted(found.kills.items()))
     print(f"seed {SEED}, {ROWS:,} milestones, {time.perf_counter() - begun:.0f} s; kills while: {phases}\n")
     print("| kills | lost | duplicated | unreadable | leftovers |")
     print("| --- | --- | --- | --- | --- |")

@@ -1,19 +1,27 @@
-"""`milestones ingest --full`, killed with SIGKILL while it lands, loads and publishes, and run once more."""
+"""A full sweep, a poll and a retry, killed with SIGKILL while they land, load and publish, and the run after it."""
 
-from bench.crash import PHASES, Found, prepared
+from bench.crash import COMMANDS, PHASES, Found, prepared
 
 ROWS = 600
+KILLS = (0, 2, 3, 5)
+"""Each command and each phase once at least."""
+
+
+def test_the_kills_are_of_everything() -> None:
+    assert {COMMANDS[number % len(COMMANDS)] for number in KILLS} == set(COMMANDS)
+    assert {PHASES[number % len(PHASES)] for number in KILLS} == set(PHASES)
 
 
 def test_a_killed_run_leaves_the_state_before_it_or_after_it_and_the_next_one_ends_it() -> None:
     found = Found()
 
     with prepared(seed=3, rows=ROWS) as bench:
-        assert bench.old != bench.new
-        for number in (0, 2, 3):
+        for states in bench.states.values():
+            assert len(states) > 1
+        for number in KILLS:
             bench.kill_once(number, found)
 
-    assert found.kills.keys() == {PHASES[number].name for number in (0, 2, 3)}
+    assert found.kills.total() == len(KILLS)
     assert (found.lost, found.duplicated, found.unreadable, found.leftovers) == ([], [], [], [])
 
 
@@ -22,13 +30,15 @@ def test_the_harness_sees_what_is_lost_and_duplicated() -> None:
     found = Found()
 
     with prepared(seed=4, rows=ROWS) as bench:
-        bench.new["milestones"].subtract([bench.new["milestones"].most_common(1)[0][0]])
-        bench.new["milestone_events"].update([("a row that no run ever writes",)])
-        home = bench.undisturbed("seen")
-        bench.compare_at_the_end(home, "seen", found)
+        poll = COMMANDS[1]
+        new = bench.states[poll.name][-1]
+        new["milestones"].subtract([new["milestones"].most_common(1)[0][0]])
+        new["milestone_events"].update([("a row that no run ever writes",)])
+        home = bench.undisturbed("seen", poll.killed)
+        bench.compare_at_the_end(home, poll, "seen", found)
         (home.published / "left.tmp").touch()
         home.published_duckdb.write_bytes(b"no database")
-        bench.compare_at_once(home, "damaged", found)
+        bench.compare_at_once(home, poll, "damaged", found)
         bench.compare_leftovers(home, "damaged", found)
 
     assert [len(found.lost), len(found.duplicated)] == [1, 1]
