@@ -45,6 +45,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Shell:
         shell.clock.forward(hours=1)
         shell.world.edit_title(rows[0]["id"], "changed")
         shell.sweep()
+    with open_warehouse(shell.home.warehouse_file) as connection:
+        connection.execute(
+            "INSERT INTO archived_milestones SELECT milestone_id, now(), (SELECT max(sweep_id) FROM sweeps), NULL "
+            "FROM milestones ORDER BY milestone_id LIMIT 1"
+        )
     return shell
 
 
