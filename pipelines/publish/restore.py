@@ -24,10 +24,7 @@ from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.database import create, open_reading, open_warehouse
 from pipelines.warehouse.load import rebuild, transaction
 from schemas.sql import literal, quote
-from schemas.tables import DERIVED_TABLES, DETAILS_FIELDS, PUBLISHED_TABLES
-
-KEPT_TABLES = tuple(table for table in PUBLISHED_TABLES if table not in DERIVED_TABLES)
-"""What no log can give back: the log itself, the quarantine, the ledger and the like."""
+from schemas.tables import DETAILS_FIELDS, KEPT_TABLES
 
 _SOURCE = "source"
 
