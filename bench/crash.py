@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import msgspec
@@ -103,19 +104,23 @@ def _is_publishing(home: Home, _: frozenset[str]) -> bool:
     return any(home.published.glob(f"*{TEMPORARY_SUFFIX}"))
 
 
+Mode = Literal["auto", "full", "retry"]
+
+
 @dataclass(frozen=True)
 class Command:
-    """What is killed, and which command runs next: whatever its mode, it removes what was left."""
+    """What is killed, and which command runs next, whatever its mode; and the modes of sweep that they come to."""
 
     name: str
     killed: tuple[str, ...]
     then: tuple[str, ...]
+    modes: tuple[Mode, Mode]
 
 
 COMMANDS = (
-    Command("full sweep", ("ingest", "--full"), ("ingest", "--full")),
-    Command("poll", ("ingest",), ("ingest",)),
-    Command("retry", ("quarantine", "retry"), ("ingest",)),
+    Command("full sweep", ("ingest", "--full"), ("ingest", "--full"), ("full", "full")),
+    Command("poll", ("ingest",), ("ingest",), ("auto", "auto")),
+    Command("retry", ("quarantine", "retry"), ("ingest",), ("retry", "auto")),
 )
 
 PHASES = (
@@ -152,13 +157,13 @@ class Bench:
         self._sweep(self._old_home)
         evolve(world, seed, Counts(**dict.fromkeys(set(Counts.__slots__) - {"removals"}, CHANGES)))
         self.old = state_of(self._old_home)
-        self.states = {command.name: self._states_of(command) for command in COMMANDS}
+        self.states = {command.name: self._states_of(*command.modes) for command in COMMANDS}
 
-    def _states_of(self, command: Command) -> list[State]:
-        """What may be published after the command and the one after it: each state once."""
+    def _states_of(self, killed: Mode, then: Mode) -> list[State]:
+        """What may be published after a command and the one after it: each state once."""
         found = [self.old]
-        for runs in ((command.killed,), (command.then,), (command.killed, command.then)):
-            home = self.undisturbed("undisturbed", *runs)
+        for modes in ((killed,), (then,), (killed, then)):
+            home = self.undisturbed("undisturbed", *modes)
             if (state := state_of(home)) not in found:
                 found.append(state)
             shutil.rmtree(home.root)
@@ -231,19 +236,19 @@ class Bench:
         found.leftovers += [f"{label}: {path.relative_to(home.root)}" for path in sorted(left)]
         found.leftovers += [f"{label}: run {run} is {status}" for run, status in _unfinished_runs(home)]
 
-    def undisturbed(self, name: str, *runs: Sequence[str]) -> Home:
-        """A copy of the old home after commands that nobody killed."""
+    def undisturbed(self, name: str, *modes: Mode) -> Home:
+        """A copy of the old home after sweeps that nobody killed."""
         home = self._copy(name)
-        for arguments in runs:
-            Run(home, self._base_url, arguments).wait_for_success()
+        for mode in modes:
+            self._sweep(home, mode)
         return home
 
-    def _sweep(self, home: Home) -> None:
-        """A full sweep to the end, undisturbed; in this process, since only its outcome counts."""
+    def _sweep(self, home: Home, mode: Mode = "full") -> None:
+        """A sweep to the end, undisturbed; in this process, since only its outcome counts."""
         home.preflight()
         stations = Stations(home, now=now)
         with KalshiClient(self._base_url, requests_per_second=0) as api:
-            stations.land(api, SweepRequest(mode="full"), Silent())
+            stations.land(api, SweepRequest(mode=mode), Silent())
         stations.stage_records()
         stations.stage_tables()
         stations.load()
@@ -293,6 +298,8 @@ class Run:
 def _unfinished_runs(home: Home) -> list[tuple[str, str]]:
     """Runs that Dagster's storage does not hold to have ended; nothing runs any more."""
     file = home.dagster / "history" / "runs.db"
+    if not file.exists():
+        return []
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         return connection.execute(
             "SELECT run_id, status FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"

@@ -51,9 +51,13 @@ class Manifest(msgspec.Struct, frozen=True):
     ranges: tuple[date, ...] = ()
     checksum: str = ""
 
+    def sealed(self) -> Manifest:
+        """The same with its checksum."""
+        return replace(self, checksum=self._own_checksum())
+
     def write(self, folder: Path) -> None:
         """Keep it in the snapshot's folder, with its checksum."""
-        text = msgspec.json.format(msgspec.json.encode(replace(self, checksum=self._own_checksum())), indent=2)
+        text = msgspec.json.format(msgspec.json.encode(self.sealed()), indent=2)
         write_durably(folder / MANIFEST_FILE, lambda path: path.write_bytes(text))
 
     @classmethod

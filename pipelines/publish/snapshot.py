@@ -130,7 +130,7 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
         files.append(PublishedFile(home.published_duckdb.name, None, rows, size, sha256))
     if is_checked and not is_whole:
         raise _DamagedBlocks
-    manifest = Manifest(building.name, SCHEMA_VERSION, now, sweep_id, files, ranges.days)
+    manifest = Manifest(building.name, SCHEMA_VERSION, now, sweep_id, files, ranges.days).sealed()
     return Snapshot(_swap_in(building, manifest), manifest)
 
 
