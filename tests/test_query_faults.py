@@ -33,8 +33,8 @@ def said(connection: duckdb.DuckDBPyConnection, query: str) -> str:
 
 
 THERE_ARE = (
-    "There are: milestone_changes, milestone_details, milestone_entities, milestone_events, milestone_sources, "
-    "milestone_versions, milestones, quarantine, sweeps, details_fields, details_<type>, coverage_daily, "
+    "There are: archived_milestones, milestone_changes, milestone_details, milestone_entities, milestone_events, "
+    "milestone_sources, milestone_versions, milestones, quarantine, sweeps, details_fields, details_<type>, coverage_daily, "
     "data_quality, event_starts, freshness, live_milestones, reschedules, shared_events, upcoming_milestones, "
     "milestones_as_of(), milestones_starting_within()"
 )
@@ -67,11 +67,8 @@ def test_an_unknown_table_lists_those_there_are(connection: duckdb.DuckDBPyConne
             ),
         ),
         (
-            "SELECT league FROM milestones",
-            (
-                "there is no column league here; did you mean league (of details_<type>, live_milestones, "
-                "upcoming_milestones)?"
-            ),
+            "SELECT starts_in FROM milestones",
+            "there is no column starts_in here; did you mean starts_in (of upcoming_milestones)?",
         ),
         (
             "SELECT xyzzy FROM milestones",
