@@ -80,7 +80,7 @@ def stale_staging(home: Home) -> list[str]:
 
 def _leftovers(home: Home) -> Iterator[Path]:
     temporary = f"*{TEMPORARY_SUFFIX}*"
-    # The warehouse or the spare file on the way, and the log of the former; DuckDB's spilled rows.
+    # A warehouse on the way, with its log; DuckDB's spilled rows.
     yield from home.warehouse.glob(temporary)
     yield from (home.warehouse / SPILL).glob("*")
     yield from (_staging(home) / name for name in stale_staging(home))
