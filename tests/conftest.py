@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,15 @@ settings.load_profile("suite")
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so every command that a test presses it for.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _log_level_put_back() -> Iterator[None]:
+    """Commands set the level of our logger for their process; in this one other tests follow."""
+    logger = logging.getLogger("pipelines")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def store(
         "INSERT INTO milestones BY NAME SELECT 'm' AS milestone_id, 't' AS type, ? AS content_hash, "
         "CAST(? AS TIMESTAMPTZ) AS last_updated_ts, CAST(? AS TIMESTAMPTZ) AS first_seen_at, "
         "first_seen_at AS last_changed_at, false AS is_simulated, false AS has_placeholder_dates, "
-        "? AS has_future_update, 'c' AS category, 'c' AS category_group, 't' AS title, "
+        "false AS start_is_tentative, ? AS has_future_update, 'c' AS category, 'c' AS category_group, 't' AS title, "
         "'n' AS notification_message, '{}' AS details",
         [content, time, NOON - timedelta(days=1), is_future],
     )
