@@ -188,7 +188,7 @@ def columns_of(folder: Path) -> dict[str, list[str]]:
     """A published table's columns, as readers see them that detect hive partitions."""
     glob = f"{folder}/**/*.parquet"
     return {
-        "duckdb": duckdb.sql(f"SELECT * FROM '{glob}' LIMIT 0").columns,
+        "duckdb": [column[0] for column in duckdb.execute(f"SELECT * FROM '{glob}' LIMIT 0").description],
         "pyarrow.dataset": pyarrow.dataset.dataset(folder, partitioning="hive").schema.names,
         "pyarrow.parquet, as pandas calls it": pq.read_table(folder).column_names,
     }
