@@ -198,7 +198,7 @@ def _fields_check(decoded: Decoded) -> dg.AssetCheckResult:
             code_version=CODE_VERSION,
             # The published asset has the table's name: this one is no table that can be queried.
             metadata={"dagster/column_schema": table_schema(table)},
-            description=f"Staged, one sweep's new and changed milestones, validated with pandera. {table.description}",
+            description=f"Staged: {table.description} New and changed milestones of one sweep, validated.",
         )
         for table in FLAT_TABLES
     ],
@@ -332,7 +332,7 @@ def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None
             kinds={"duckdb", "parquet"},
             code_version=CODE_VERSION,
             metadata=static_metadata(table),
-            description=f"Published for readers, in the DuckDB file and as Parquet. {table.description}",
+            description=f"Published: {table.description} In the DuckDB file, and as Parquet.",
             # Publishing follows loading, also where the warehouse was materialized alone; never past a failed check.
             automation_condition=dg.AutomationCondition.eager()
             & dg.AutomationCondition.all_deps_blocking_checks_passed(),

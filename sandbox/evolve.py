@@ -66,7 +66,7 @@ class Seasons:
 SOON = timedelta(days=14)
 """Most changes are to what starts within this time."""
 
-ADDED_LINES = ("MVP", "HALFTIME", "MENTION")
+ADDED_LINES = ("LIVE", "EXTRA", "MENTION")
 """Of events that are added to a milestone."""
 
 TITLE_NOTES = ("new date", "new venue", "confirmed")
