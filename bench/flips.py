@@ -189,7 +189,7 @@ def state_of(home: Home) -> State:
                 continue
             state[name] = connection.execute(hashes.format(f"published.{quote(name)}")).fetchall()[0]
             files = f"{home.latest_snapshot.resolve()}/{name}/**/*.parquet"
-            rows = f"(SELECT * FROM read_parquet({literal(files)}, hive_partitioning = false))"  # noqa: S608
+            rows = f"(SELECT * FROM read_parquet({literal(files)}))"  # noqa: S608
             state[f"{name}.parquet"] = connection.execute(hashes.format(rows)).fetchall()[0]
     return state
 

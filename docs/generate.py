@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sandbox
-from pipelines.cli import DEMO_ROWS
+from pipelines.demo import DEMO_ROWS
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.views import describe_views

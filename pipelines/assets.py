@@ -11,7 +11,7 @@ import dagster as dg
 import msgspec
 from pydantic import Field
 
-from pipelines.dagster_metadata import lineage, run_metadata, static_metadata
+from pipelines.dagster_metadata import lineage, run_metadata, static_metadata, table_schema
 from pipelines.decoding import Decoded
 from pipelines.errors import WrongUse
 from pipelines.resources import KalshiResource
@@ -29,7 +29,7 @@ from schemas.tables import (
 )
 
 CODE_VERSION = f"schema-{SCHEMA_VERSION}"
-GROUP = "milestones"
+RAW_GROUP, TABLES_GROUP, WAREHOUSE_GROUP, PUBLISHED_GROUP = "raw", "tables", "warehouse", "published"
 OWNERS = ["team:milestones"]
 
 PAGES_KEY = dg.AssetKey("pages")
@@ -103,7 +103,7 @@ def _time(text: str) -> datetime:
 @dg.asset(
     pool=POOL,
     key=PAGES_KEY,
-    group_name=GROUP,
+    group_name=RAW_GROUP,
     owners=OWNERS,
     kinds={"python", "parquet"},
     code_version=CODE_VERSION,
@@ -141,7 +141,7 @@ def pages(
     pool=POOL,
     key=RECORDS_KEY,
     deps=[PAGES_KEY],
-    group_name=GROUP,
+    group_name=RAW_GROUP,
     owners=OWNERS,
     kinds={"python", "parquet"},
     code_version=CODE_VERSION,
@@ -192,12 +192,13 @@ def _fields_check(decoded: Decoded) -> dg.AssetCheckResult:
         dg.AssetSpec(
             FLAT_KEYS[table.name],
             deps=[RECORDS_KEY],
-            group_name=GROUP,
+            group_name=TABLES_GROUP,
             owners=OWNERS,
             kinds={"python", "arrow", "pandera"},
             code_version=CODE_VERSION,
-            metadata=static_metadata(table),
-            description=f"{table.description} New and changed milestones of a sweep, validated.",
+            # The published asset has the table's name: this one is no table that can be queried.
+            metadata={"dagster/column_schema": table_schema(table)},
+            description=f"Staged: {table.description} New and changed milestones of one sweep, validated.",
         )
         for table in FLAT_TABLES
     ],
@@ -289,11 +290,11 @@ def _share_check(summary: Summary) -> dg.AssetCheckResult:
     pool=POOL,
     key=WAREHOUSE_KEY,
     deps=list(FLAT_KEYS.values()),
-    group_name=GROUP,
+    group_name=WAREHOUSE_GROUP,
     owners=OWNERS,
     kinds={"duckdb"},
     code_version=CODE_VERSION,
-    metadata=static_metadata(MILESTONE_VERSIONS),
+    metadata={"dagster/column_schema": table_schema(MILESTONE_VERSIONS)},
     description="The private DuckDB file: version log, derived tables and ledger, committed in one transaction.",
 )
 def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None]:
@@ -326,12 +327,12 @@ def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None
         dg.AssetSpec(
             PUBLISHED_KEYS[table.name],
             deps=[WAREHOUSE_KEY],
-            group_name=GROUP,
+            group_name=PUBLISHED_GROUP,
             owners=OWNERS,
             kinds={"duckdb", "parquet"},
             code_version=CODE_VERSION,
             metadata=static_metadata(table),
-            description=table.description,
+            description=f"Published: {table.description} In the DuckDB file, and as Parquet.",
             # Publishing follows loading, also where the warehouse was materialized alone; never past a failed check.
             automation_condition=dg.AutomationCondition.eager()
             & dg.AutomationCondition.all_deps_blocking_checks_passed(),

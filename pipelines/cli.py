@@ -23,9 +23,6 @@ EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
 SANDBOX_PORT = 8799
 UI_PORT = 3000
 DASHBOARD_PORT = 8501
-DEMO_ROWS = 5_000
-DEMO_HOME = Path("data/demo")
-DEMO_QUERY = "select type, count(*) as milestones from milestones group by 1 order by 2 desc limit 8"
 
 app = App(
     name="milestones",
@@ -467,34 +464,10 @@ def dashboard(*, port: _Port = DASHBOARD_PORT) -> int:
 
 @app.command
 def demo() -> int:
-    """Run the whole job against the sandbox, into data/demo, and show a first answer."""
-    import sandbox as local_api
-    from pipelines.published import ask_home
-    from pipelines.report import print_answer
+    """Run the whole job against the sandbox, into data/demo: a week of history, and a first answer."""
+    from pipelines.demo import run_demo
 
-    home = Home(DEMO_HOME.absolute())
-    console = Console()
-    console.print(f"a local stand-in for the Kalshi API with {DEMO_ROWS:,} made-up milestones:", highlight=False)
-    with local_api.running(local_api.build(rows=DEMO_ROWS)) as api:
-        os.environ["KALSHI_BASE_URL"] = api.base_url
-        # Loopback needs no manners; the real API does.
-        os.environ["KALSHI_REQUESTS_PER_SECOND"] = "0"
-        os.environ["MILESTONES_HOME"] = str(home.root)
-        _ingest(home, {"mode": "FULL"}, as_json=False)
-    console.print(f'milestones sql "{DEMO_QUERY}"', style="bold", highlight=False, soft_wrap=True)
-    print_answer(console, ask_home(home, DEMO_QUERY), "table")
-    console.print()
-    console.print("next, with this environment's commands (.venv/bin):", style="bold")
-    for line in (
-        f"export MILESTONES_HOME={DEMO_HOME}        # look at the demo, or leave it out for your own data",
-        "milestones status                       # freshness, tables, sweeps",
-        'milestones sql "select title, start_date from milestones where start_date > now() order by 2 limit 5"',
-        "make dashboard                          # the dashboard over it, http://127.0.0.1:8501",
-        "milestones ui                           # the asset graph and this run, http://127.0.0.1:3000",
-        "unset MILESTONES_HOME; milestones ingest # the real API, into ./data",
-    ):
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
-    return 0
+    return run_demo(run)
 
 
 def _complain(line: str) -> None:

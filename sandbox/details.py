@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from sandbox.draw import COMPANIES, Draw, Entity
+from sandbox.draw import STATES, Draw, Entity
 from schemas.api import JsonObject
 
 STALE_STATUS = "scheduled"
@@ -19,6 +19,9 @@ FUTURE_STATUSES = ("scheduled", "scheduled", "created", "not_started", "time-tbd
 LIVE_STATUSES = ("live", "inprogress", "inprogress", "scheduled")
 PAST_STATUSES = ("closed", "closed", "complete", "complete", "ended", "cancelled", STALE_STATUS, "P")
 """`status` goes stale: a finished game in eight still says "scheduled"."""
+
+OVER_STATUSES = ("closed", "complete", "ended")
+"""What changes make of the status of a game that is over."""
 
 RARE_STATUSES = ("postponed", "in_progress", "")
 """Seen, but no milestone of the ordinary corpus has one."""
@@ -170,14 +173,14 @@ def _race(fixture: Fixture, draw: Draw) -> JsonObject:
     details: JsonObject = {"main_game_event_ticker": fixture.main_ticker}
     if draw.chance(0.1):
         candidates = draw.uuids(draw.pick((2, 5, 24)))
-        details |= {"candidate_ids": candidates, "state": draw.pick(("AZ", "IA", "ME", "NV", "OH", "WY"))}
+        details |= {"candidate_ids": candidates, "state": STATES[fixture.first.name]}
         details["candidate_id_mapping"] = id_mapping(draw, candidates)
     return details
 
 
 def _report(fixture: Fixture, draw: Draw) -> JsonObject:
     return {
-        "ticker": fixture.first.name[:4].upper(),
+        "ticker": fixture.first.code,
         "fiscal_year": fixture.year,
         "fiscal_quarter": draw.between(1, 4),
         "is_confirmed": draw.chance(0.5),
@@ -191,7 +194,7 @@ def _index(_fixture: Fixture, draw: Draw) -> JsonObject:
 
 
 def _audience(fixture: Fixture, draw: Draw) -> JsonObject:
-    return {"subject_id": fixture.first.id, "subject": draw.pick(COMPANIES), "week": draw.between(1, 52)}
+    return {"subject_id": fixture.first.id, "subject": fixture.first.name, "week": draw.between(1, 52)}
 
 
 def _nothing(_fixture: Fixture, _draw: Draw) -> JsonObject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
@@ -34,7 +35,27 @@ COMPANIES = _words(
     "Acorn Boreal Cobalt Dovetail Ember Fathom Granite Harrow Indigo Juniper Kestrel Lantern Meridian Northwind "
     "Orchard Pinnacle Quarry Redwood Sable Tundra Umber Vantage Willow Xenon Yarrow Zephyr"
 )
-"""Invented companies, also artists, games and shows where one is needed."""
+"""Invented companies, also shows where one is needed."""
+
+STATES = {
+    "Arizona": "AZ",
+    "Colorado": "CO",
+    "Florida": "FL",
+    "Georgia": "GA",
+    "Idaho": "ID",
+    "Iowa": "IA",
+    "Kansas": "KS",
+    "Maine": "ME",
+    "Nevada": "NV",
+    "Ohio": "OH",
+    "Texas": "TX",
+    "Vermont": "VT",
+    "Wyoming": "WY",
+}
+"""Where races are held, with their postal codes."""
+
+_LETTERS = str.maketrans("ŁłØøı", "LlOoi")
+"""Letters that Unicode does not take apart into a base and a mark."""
 
 
 class Entity(NamedTuple):
@@ -42,6 +63,12 @@ class Entity(NamedTuple):
 
     id: str
     name: str
+
+    @property
+    def code(self) -> str:
+        """Three capital letters of the name, as event tickers have them: ASCII only, so marks are left out."""
+        plain = unicodedata.normalize("NFKD", self.name.translate(_LETTERS))
+        return "".join(letter for letter in plain if letter.isascii() and letter.isalnum())[:3].upper()
 
 
 class Draw:
@@ -82,8 +109,9 @@ class Draw:
         """A league's worth of entities; names come round again, ids do not."""
         return [Entity(self.uuid(), names[at % len(names)]) for at in range(count)]
 
-    def two(self, pool: Sequence[T]) -> tuple[T, T]:
-        """Two different ones of a pool."""
+    def two(self, pool: Sequence[Entity]) -> tuple[Entity, Entity]:
+        """Two of a pool that a ticker can tell apart."""
         first = self.below(len(pool))
-        second = (first + 1 + self.below(len(pool) - 1)) % len(pool)
-        return pool[first], pool[second]
+        step = 1 + self.below(len(pool) - 1)
+        others = (pool[(first + step + further) % len(pool)] for further in range(len(pool)))
+        return pool[first], next(other for other in others if other.code != pool[first].code)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from sandbox.details import STATUSES
+from sandbox.details import FUTURE_STATUSES, LIVE_STATUSES, OVER_STATUSES
 from sandbox.draw import Draw
-from sandbox.factory import HOUR, RowFactory
+from sandbox.factory import HOUR, LIVE_SECONDS, RowFactory
 from sandbox.world import Change, World
 
 
@@ -63,6 +63,15 @@ class Seasons:
         self._crawls += 1
 
 
+SOON = timedelta(days=14)
+"""Most changes are to what starts within this time."""
+
+ADDED_LINES = ("LIVE", "EXTRA", "MENTION")
+"""Of events that are added to a milestone."""
+
+TITLE_NOTES = ("new date", "new venue", "confirmed")
+
+
 class WorldTooSmallError(ValueError):
     """Fewer milestones can change in the way asked for than were asked for."""
 
@@ -72,7 +81,8 @@ class _Target(msgspec.Struct):
 
     id: str
     start_date: datetime
-    title: str
+    title: str | None
+    end_date: str | None = None
     related_event_tickers: list[str] | None = None
     details: dict[str, Any] = {}
 
@@ -105,13 +115,34 @@ def evolve(world: World, seed: int, counts: Counts) -> Evolution:
     return Evolution(tuple(changes))
 
 
+def play(world: World, since: datetime, seed: int) -> int:
+    """Take what has started since a time through its statuses: live, or over with an end; how many that were.
+
+    One in eight keeps the status that it had: statuses go stale.
+    """
+    now, draw = world.now(), Draw(f"play {seed} {world.revision}")
+    upcoming = set(world.ids(now))
+    started = [one for one in world.ids(since) if one not in upcoming]
+    for milestone_id in started:
+        target = _target_decoder.decode(world.get(milestone_id))
+        is_over = now - target.start_date > timedelta(seconds=LIVE_SECONDS)
+        if "status" in target.details and not draw.chance(1 / 8):
+            world.set_details(milestone_id, {"status": draw.pick(OVER_STATUSES) if is_over else "live"})
+        if is_over and target.end_date is None:
+            world.set_end(milestone_id, target.start_date + timedelta(seconds=draw.between(HOUR, LIVE_SECONDS)))
+    return len(started)
+
+
 class _Targets:
-    """Hands out milestones of the world, each once."""
+    """Hands out milestones of the world, each once: those that start soon first, then others to come, then the past."""
 
     def __init__(self, world: World, draw: Draw) -> None:
         self._world = world
-        self._free = world.ids()
-        draw.random.shuffle(self._free)
+        everything, upcoming, later = world.ids(), world.ids(world.now()), world.ids(world.now() + SOON)
+        past, soon = everything[: -len(upcoming) or None], upcoming[: -len(later) or None]
+        for pool in (past, later, soon):
+            draw.random.shuffle(pool)
+        self._free = past + later + soon
 
     def take(self, count: int, suits: Callable[[_Target], bool] = lambda _: True) -> list[_Target]:
         chosen: list[_Target] = []
@@ -124,7 +155,7 @@ class _Targets:
                 chosen.append(target)
             else:
                 passed.append(target.id)
-        self._free.extend(passed)
+        self._free.extend(reversed(passed))
         return chosen
 
 
@@ -144,21 +175,39 @@ class _Changer:
             yield self._world.insert(factory.row(type_name, category, start))
 
     def reschedule(self, target: _Target) -> Change:
-        hours = self._draw.between(1, 72) * self._draw.pick((-1, 1))
-        return self._world.reschedule(target.id, target.start_date + timedelta(hours=hours))
+        """By hours or days; what is to come is not moved into the past."""
+        shift = timedelta(hours=self._draw.between(1, 72)) * self._draw.pick((-1, 1))
+        now = self._world.now()
+        if target.start_date > now >= target.start_date + shift:
+            shift = -shift
+        return self._world.reschedule(target.id, target.start_date + shift)
 
     def edit_title(self, target: _Target) -> Change:
-        return self._world.edit_title(target.id, f"{target.title} ({self._draw.pick(('new', 'moved', 'final'))})")
+        plain = (target.title or "").partition(" (")[0]
+        notes = [note for note in TITLE_NOTES if f"{plain} ({note})" != target.title]
+        return self._world.edit_title(target.id, f"{plain} ({self._draw.pick(notes)})")
 
     def add_ticker(self, target: _Target) -> Change:
-        ticker = f"KXADDED-{self._draw.below(10**9)}"
+        """One more event of what the milestone's first event is about."""
+        series, hyphen, rest = (target.tickers or ["KXEXTRA-26"])[0].partition("-")
+        tickers = (
+            f"{series}{line}{hyphen}{rest}" for line in itertools.chain(ADDED_LINES, map(str, itertools.count(2)))
+        )
+        ticker = next(one for one in tickers if one not in target.tickers)
         return self._world.add_ticker(target.id, ticker, primary=self._draw.chance(0.5))
 
     def remove_ticker(self, target: _Target) -> Change:
         return self._world.remove_ticker(target.id, target.tickers[-1])
 
     def change_status(self, target: _Target) -> Change:
-        others = [status for status in STATUSES if status != target.details["status"]]
+        """To one that suits the time."""
+        since_start = self._world.now() - target.start_date
+        statuses: Sequence[str] = OVER_STATUSES
+        if since_start < timedelta():
+            statuses = FUTURE_STATUSES
+        elif since_start <= timedelta(seconds=LIVE_SECONDS):
+            statuses = LIVE_STATUSES
+        others = [status for status in statuses if status != target.details["status"]]
         return self._world.set_details(target.id, {"status": self._draw.pick(others)})
 
     def remove(self, target: _Target) -> Change:

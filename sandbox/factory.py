@@ -12,8 +12,8 @@ from typing import Any
 
 from sandbox.census import CENSUS
 from sandbox.details import FUTURE_STATUSES, LIVE_STATUSES, PAST_STATUSES, Fixture, details_of
-from sandbox.draw import Draw, Entity
-from sandbox.kinds import KINDS, SIMULATED_SERIES, Kind, League
+from sandbox.draw import Draw
+from sandbox.kinds import KINDS, ONE_OFFS, SIMULATED_SERIES, Kind, League, kind_of
 from sandbox.rfc3339 import MICROS, format_micros, format_seconds, micros_of
 from schemas.api import JsonObject
 
@@ -65,11 +65,10 @@ class RowFactory:
             (self.now_seconds - days * DAY) * MICROS - self.draw.below(DAY * MICROS) for days in REWRITES_DAYS_AGO
         ]
         self._pools = {
-            (name, league.name): self.draw.entities(kind.names, kind.entities)
-            for name, kind in KINDS.items()
+            league.prefix: self.draw.entities(kind.names, kind.entities)
+            for kind in (*KINDS.values(), *ONE_OFFS.values())
             for league in kind.leagues
         }
-        self._shared_ticker = "KXSEASON-26"
 
     def cells(self) -> Iterator[tuple[str, str]]:
         """Types and categories without end, by the census's weights."""
@@ -83,13 +82,13 @@ class RowFactory:
 
     def row(self, type_name: str, category: str, start: int | None = None, **overrides: Any) -> JsonObject:
         """One milestone of this type. `start` in Unix seconds; `overrides` replace top-level fields."""
-        draw, kind = self.draw, KINDS[type_name]
+        draw, kind = self.draw, kind_of(type_name, category)
         league = draw.pick(kind.leagues)
         is_placeholder = start is None and type_name == "political_race" and draw.chance(PLACEHOLDER_SHARE)
         if start is None:
             start = self._start(kind)
         start_text = format_seconds(start)
-        first, second = draw.two(self._pools[type_name, league.name])
+        first, second = draw.two(self._pools[league.prefix])
         fixture = Fixture(
             type=type_name,
             league=league.name,
@@ -100,7 +99,7 @@ class RowFactory:
             main_ticker="",
         )
         fixture.simulated = league.name in SIMULATED_SERIES and draw.chance(SIMULATED_SHARE)
-        primary, related = self._tickers(fixture, league, start)
+        primary, related = self._tickers(fixture, kind, league, start)
         milestone_id = draw.uuid(5 if type_name == "political_race" else 4)
         row: JsonObject = {
             "category": category,
@@ -157,21 +156,27 @@ class RowFactory:
         last = min(now, (start + 6 * HOUR) * MICROS)
         return last - int((last - made) * draw.chance_of() ** UPDATE_CROWDING)
 
-    def _tickers(self, fixture: Fixture, league: League, start: int) -> tuple[list[str], list[str]]:
-        """Primary and related event tickers; notes the main one. Related ones hold every primary one."""
+    def _tickers(self, fixture: Fixture, kind: Kind, league: League, start: int) -> tuple[list[str], list[str]]:
+        """Primary and related event tickers; notes the main one. Related ones hold every primary one.
+
+        A ticker has the codes of those whom the title names, and the day. Related to some are the events of the
+        league's month or season, which they share.
+        """
         draw = self.draw
         if fixture.simulated:
             fixture.main_ticker = SIMULATED_SERIES[league.name]
             return [fixture.main_ticker], [fixture.main_ticker]
         # American evenings are the next day in UTC: the date in a ticker is the venue's, not the start's.
-        name = f"{_ticker_date(start - 5 * HOUR)}{_code(fixture.first)}{_code(fixture.second)}"
+        day = _ticker_date(start - 5 * HOUR)
+        name = day + (fixture.first.code if "{first}" in kind.title else "")
+        if "{second}" in kind.title:
+            name += fixture.second.code
         offered = league.suffixes[: draw.between(1, len(league.suffixes))]
         primary = [f"{league.prefix}{suffix}-{name}" for suffix in offered]
         fixture.main_ticker = primary[0]
         related = list(primary)
         if draw.chance(SHARED_EVENT_SHARE):
-            related.append(self._shared_ticker)
-            self._shared_ticker = fixture.main_ticker
+            related.append(f"{league.prefix}-{day[:5]}")
         elif draw.chance(SHARED_EVENT_SHARE):
             related.insert(0, f"{league.prefix}-{fixture.year % 100}")
         return primary, related
@@ -216,9 +221,3 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 def _ticker_date(seconds: int) -> str:
     text = format_seconds(seconds)
     return f"{text[2:4]}{_MONTHS[int(text[5:7]) - 1]}{text[8:10]}"
-
-
-def _code(entity: Entity) -> str:
-    """Three letters; names outside ASCII fall back on the id, as no ticker was ever seen with such a letter."""
-    letters = entity.name[:3].upper()
-    return letters if letters.isascii() else entity.id[:3].upper()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, NamedTuple
 
-from sandbox.draw import CITIES, COMPANIES, NAMES
+from sandbox.draw import CITIES, COMPANIES, NAMES, STATES
 
 SourceForm = Literal["uuid", "sportradar", "own"]
 """`source_id` as a provider's UUID, as `sr:sport_event:N`, or the milestone's own id."""
@@ -57,8 +57,11 @@ def _clubs(*leagues: League) -> Kind:
 
 
 def _days(prefix: str, names: list[str], title: str) -> Kind:
-    return Kind((League("", prefix),), names, title, title.format(first="", second="").strip(), "own", all_day=True)
+    return Kind((League("", prefix),), names, title, "It is about to begin.", "own", all_day=True)
 
+
+# Earnings calls hide among one-off milestones: nothing but the title tells them from any other.
+_CALL = _days("KXEARNINGSMENTION", COMPANIES, "What will {first} say during its earnings call?")
 
 KINDS: dict[str, Kind] = {
     "tennis_tournament_singles": _players(
@@ -98,17 +101,45 @@ KINDS: dict[str, Kind] = {
     "mma_match": _players(League("UFC", "KXUFCFIGHT"), entities=200),
     "boxing_match": _players(League("", "KXBOXING"), entities=60),
     "racing_tournament": Kind((League("F1", "KXF1RACE"),), CITIES, "{first} Grand Prix", "Lights out.", "own"),
-    "political_race": _days("KXRACE", CITIES, "{first} by-election"),
+    "political_race": _days("KXRACE", list(STATES), "{first} special election"),
     "artist_streams": _days("KXSTREAMS", NAMES, "{first} weekly streams"),
     "tv_views": _days("KXTVVIEWS", COMPANIES, "{first} views"),
     "company_report": _days("KXEARNINGS", COMPANIES, "{first} earnings report"),
     "Companies": _days("KXCOMPANY", COMPANIES, "{first} report"),
     "kpis": _days("KXKPI", COMPANIES, "{first} key figures"),
     "truflation": _days("KXTRUFLATION", CITIES, "Truflation reading"),
-    # Earnings calls hide here too: nothing but the title tells them from any other one-off.
-    "one_off_milestone": _days("KXMENTION", COMPANIES, "What will {first} say during its earnings call?"),
+    "one_off_milestone": _CALL,
 }
 """Every type of the census."""
+
+_LAUNCH = _days("KXLAUNCH", COMPANIES, "{first} product launch")
+_DEBATE = _days("KXDEBATE", list(STATES), "{first} candidates' debate")
+_RESULTS = _days("KXEARNINGSCALL", COMPANIES, "{first} earnings call")
+
+ONE_OFFS: dict[str, Kind] = {
+    "Sports": _days("KXSPORTSMENTION", NAMES, "What will {first} say after the final?"),
+    "Financials": _RESULTS,
+    "Finance": _RESULTS,
+    "Economics": _days("KXECON", ["CPI", "GDP", "Payrolls", "Retail sales", "Unemployment"], "{first} release"),
+    "Commodities": _days("KXCOMMODITY", ["Copper", "Gold", "Oil", "Silver", "Wheat"], "{first} settlement price"),
+    "Elections": _DEBATE,
+    "Politics": _DEBATE,
+    "Science and Technology": _LAUNCH,
+    "Science & Technology": _LAUNCH,
+    "Technology": _LAUNCH,
+    "Entertainment": _days("KXALBUM", NAMES, "{first} album release"),
+    "Climate and Weather": _days("KXHIGH", CITIES, "Highest temperature in {first}"),
+    "Crypto": _days("KXCRYPTO", ["Bitcoin", "Ether", "Solana"], "{first} price at the close"),
+    "World": _days("KXSUMMIT", CITIES, "Summit in {first}"),
+}
+"""One-off milestones by category; those of other categories are as KINDS says."""
+
+
+def kind_of(type_name: str, category: str) -> Kind:
+    """What a milestone of this type looks like in this category."""
+    kind = KINDS[type_name]
+    return ONE_OFFS.get(category, kind) if kind is _CALL else kind
+
 
 SIMULATED_SERIES = {"NBA": "SIMNBAGAME", "NFL": "SIMNFLGAME", "NCAAFB": "SIMNCAAFGAME", "UFL": "SIMUFLGAME"}
 """Simulated games in production: one event, no hyphen, by league."""

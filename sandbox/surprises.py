@@ -34,6 +34,21 @@ GAME, FOOTBALL, TENNIS, RACE, ONE_OFF = (
     "political_race",
     "one_off_milestone",
 )
+SHARED_GAME_SECONDS, COLLEGE_GAME_SECONDS = 1_767_657_600, 1_788_645_600
+"""2026-01-06 00:00 and 2026-09-05 22:00 UTC: evenings of the days that the tickers of these games name."""
+
+ODD_TICKERS = {
+    "SENATEWY-26": "Wyoming Senate race",
+    "KXHOUSE-WY-26": "Wyoming House race",
+    "KXNOHYPHEN": "Party without a hyphen wins",
+    "KXHOUSE-26DEC31-2": "Who holds the House at the end of the year?",
+}
+ODD_TITLES = {
+    "Świątek vs Müller": "KXTENNISMENTION-26SWIMUL",
+    "São Paulo at Malmö": "KXSOCCERMENTION-26SAOMAL",
+    "東京 vs 서울 🏀": "KXBASKETBALLMENTION-26TOKSEO",
+    'Who says "tariff" \\ first?\n': "KXTARIFFMENTION-26",
+}
 FRACTION_DIGITS_MAX = 6
 STARTS_AHEAD = (10 * MINUTE, 3 * HOUR, 11 * HOUR, 23 * HOUR, 3 * DAY)
 STARTS_AGO = (5 * MINUTE, HOUR, LIVE_SECONDS - 10 * MINUTE)
@@ -42,7 +57,7 @@ STARTS_AGO = (5 * MINUTE, HOUR, LIVE_SECONDS - 10 * MINUTE)
 def surprises(factory: RowFactory) -> Iterator[JsonObject]:
     """The fixed first rows: about a hundred."""
     yield from _times(factory)
-    yield from _now(factory)
+    yield from present(factory, factory.now_seconds)
     yield from _simulated(factory)
     yield from _tickers(factory)
     yield from _sources(factory)
@@ -96,14 +111,18 @@ def _times(factory: RowFactory) -> Iterator[JsonObject]:
     yield _without(factory.row(GAME, SPORTS, start), "end_date")
 
 
-def _now(factory: RowFactory) -> Iterator[JsonObject]:
-    """Something is live and something starts within the day, however few the rows."""
+def present(factory: RowFactory, seconds: int) -> Iterator[JsonObject]:
+    """What is live at a time, in Unix seconds, and what starts within the day after, however few the rows."""
+    seconds -= seconds % (5 * MINUTE)
     for ahead in STARTS_AHEAD:
-        yield factory.row(GAME, SPORTS, factory.now_seconds + ahead)
+        yield factory.row(GAME, SPORTS, seconds + ahead)
     for ago in STARTS_AGO:
-        yield _without(factory.row(TENNIS, SPORTS, factory.now_seconds - ago), "end_date")
-    start = factory.now_seconds - HOUR
+        yield _without(factory.row(TENNIS, SPORTS, seconds - ago), "end_date")
+    start = seconds - HOUR
     yield factory.row(GAME, SPORTS, start, end_date=format_seconds(start + 3 * HOUR))
+    # It lasts for days: live at any time of them.
+    start = seconds - 5 * HOUR
+    yield factory.row("golf_tournament", SPORTS, start, end_date=format_seconds(start + 3 * DAY))
 
 
 def _simulated(factory: RowFactory) -> Iterator[JsonObject]:
@@ -127,19 +146,22 @@ def _simulated(factory: RowFactory) -> Iterator[JsonObject]:
 
 
 def _tickers(factory: RowFactory) -> Iterator[JsonObject]:
-    for ticker in ("SENATEWY-26", "KXNBA-ALLSTAR-26", "KXNOHYPHEN", "KXHOUSE-26DEC31-2"):
-        yield factory.row(RACE, "Elections", primary_event_tickers=[ticker], related_event_tickers=[ticker])
+    for ticker, title in ODD_TICKERS.items():
+        yield _of_events(factory.row(RACE, "Elections", title=title), [ticker])
     college = next(league for league in KINDS[FOOTBALL].leagues if league.name == "NCAAFB")
     many = [f"{college.prefix}{suffix}-26SEP05OSLGRA" for suffix in college.suffixes]
-    yield factory.row(FOOTBALL, SPORTS, primary_event_tickers=many, related_event_tickers=many)
+    details = {**_pair(factory), "league": college.name, "main_game_event_ticker": many[0], "status": "scheduled"}
+    game = factory.row(FOOTBALL, SPORTS, COLLEGE_GAME_SECONDS, title="Oslo at Graz", details=details)
+    yield _of_events(game, many)
     # One event, two milestones, and their starts disagree.
-    shared = ["KXNBAGAME-26JAN05RENTUL"]
+    shared = "KXNBAGAME-26JAN05RENTUL"
     for hours in (0, 49):
-        start = factory.now_seconds - 20 * DAY + hours * HOUR
-        yield factory.row(
-            GAME, SPORTS, start, primary_event_tickers=shared, related_event_tickers=[*shared, "KXNBA-26"]
-        )
-    yield factory.row(ONE_OFF, "Mentions", primary_event_tickers=[], related_event_tickers=shared)
+        details = {**_pair(factory), "league": "NBA", "status": "closed"}
+        start = SHARED_GAME_SECONDS + hours * HOUR
+        game = factory.row(GAME, SPORTS, start, title="Reno at Tulsa", details=details)
+        yield _of_events(game, [shared], "KXNBA-26")
+    words = "What will the announcers say during Reno at Tulsa?"
+    yield _of_events(factory.row(ONE_OFF, "Mentions", SHARED_GAME_SECONDS, title=words), [], shared)
 
 
 def _sources(factory: RowFactory) -> Iterator[JsonObject]:
@@ -161,8 +183,9 @@ def _details(factory: RowFactory) -> Iterator[JsonObject]:
     game = {**_pair(factory), "league": "NFL", "status": "closed", "season": season}
     yield factory.row(FOOTBALL, SPORTS, start, details={**game, "player_id_mapping": mapping})
     candidates = draw.uuids(24)
-    race = {"main_game_event_ticker": "KXRACE-26", "candidate_ids": candidates, "state": "WY"}
-    yield factory.row(RACE, "Elections", details={**race, "candidate_id_mapping": id_mapping(draw, candidates)})
+    race: JsonObject = {"main_game_event_ticker": "KXRACE-26WY", "candidate_ids": candidates, "state": "WY"}
+    race["candidate_id_mapping"] = id_mapping(draw, candidates)
+    yield _of_events(factory.row(RACE, "Elections", title="Wyoming governor's race", details=race), ["KXRACE-26WY"])
     for status in STATUSES:
         yield factory.row(GAME, SPORTS, start, details={**_pair(factory), "league": "NBA", "status": status})
     extra = {"competition": "NBA Cup", "competition_scope": "Game", "weights": [0.5, 1.25]}
@@ -170,8 +193,13 @@ def _details(factory: RowFactory) -> Iterator[JsonObject]:
 
 
 def _texts(factory: RowFactory) -> Iterator[JsonObject]:
-    for title in ("Świątek vs Müller", "São Paulo at Malmö", "東京 vs 서울 🏀", 'Who says "tariff" \\ first?\n'):
-        yield factory.row(ONE_OFF, "Mentions", title=title)
+    for title, ticker in ODD_TITLES.items():
+        yield _of_events(factory.row(ONE_OFF, "Mentions", title=title), [ticker])
+
+
+def _of_events(row: JsonObject, primary: list[str], *related: str) -> JsonObject:
+    """The row with these event tickers."""
+    return {**row, "primary_event_tickers": primary, "related_event_tickers": [*primary, *related]}
 
 
 def _pair(factory: RowFactory) -> dict[str, Any]:

@@ -139,10 +139,14 @@ class World:
         with self._lock:
             return self._row(milestone_id).body
 
-    def ids(self) -> list[str]:
-        """Every id, in keyset order."""
+    def ids(self, starting_after: datetime | None = None) -> list[str]:
+        """The ids of all milestones, or of those that start after a time, in keyset order."""
         with self._lock:
-            return [row.position[1] for row in self._order]
+            first = 0
+            if starting_after is not None:
+                seconds = micros_of(starting_after) // MICROS
+                first = bisect.bisect_left(self._order, (seconds + 1, ""), key=_by_position)
+            return [row.position[1] for row in self._order[first:]]
 
     def bodies(self) -> list[bytes]:
         """Every milestone's bytes, in keyset order."""
@@ -253,6 +257,10 @@ class World:
             fields = _fields_decoder.decode(self._row(milestone_id).body)
             details = {**_fields_decoder.decode(fields["details"]), **changes}
             return self._set("set_details", milestone_id, details=details)
+
+    def set_end(self, milestone_id: str, end: datetime) -> Change:
+        """Set the end."""
+        return self._set("set_end", milestone_id, end_date=format_micros(micros_of(end)))
 
     def touch(self, milestone_ids: Iterable[str]) -> list[Change]:
         """Rewrite only `last_updated_ts`, one instant for all: the live API's bulk rewrites."""

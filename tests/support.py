@@ -15,9 +15,12 @@ from typing import Any, Literal
 
 import duckdb
 import msgspec
+import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import sandbox
+from pipelines.cli import run
+from pipelines.demo import run_demo
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.landing import Landing
@@ -223,3 +226,14 @@ def loaded_milestones(home: Home, columns: Literal["*"] | str = "*") -> dict[str
 def json_of(text: str) -> Any:
     """JSON with numbers digit for digit."""
     return json.loads(text, parse_float=str)
+
+
+@contextlib.contextmanager
+def demo_home(folder: Path, *, rows: int) -> Iterator[Home]:
+    """The home that the demo makes, of so many milestones; the environment that it sets is put back."""
+    home = Home(folder)
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("KALSHI_BASE_URL", "KALSHI_REQUESTS_PER_SECOND", "MILESTONES_HOME"):
+            environment.setenv(name, "")
+        assert run_demo(run, home=home, rows=rows) == 0
+    yield home

@@ -69,6 +69,9 @@ KINDS = {
 }
 """By the first part of the key."""
 
+GROUPS = {"pages": "raw", "records": "raw", "tables": "tables", "warehouse": "warehouse", "published": "published"}
+"""By the first part of the key."""
+
 
 def specs() -> list[dg.AssetSpec]:
     """In the order of their keys: Dagster's own changes from process to process."""
@@ -94,12 +97,22 @@ def test_checks_and_which_of_them_block() -> None:
 
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.key.to_user_string())
 def test_every_asset_says_what_it_is(spec: dg.AssetSpec) -> None:
-    assert spec.group_name == "milestones"
+    assert spec.group_name == GROUPS[spec.key.path[0]]
     assert list(spec.owners) == ["team:milestones"]
     assert spec.code_version == f"schema-{SCHEMA_VERSION}"
     assert spec.kinds == KINDS[spec.key.path[0]]
     assert spec.description
     assert isinstance(spec.metadata["dagster/column_schema"], dg.TableSchema)
+
+
+def test_no_two_assets_read_alike() -> None:
+    """A list of assets cuts descriptions off: their first words tell a staged table from the published one."""
+    for spec in specs():
+        stage, *table = spec.key.path
+        assert not table or (spec.description or "").startswith({"tables": "Staged: ", "published": "Published: "}[stage])
+    assert len({spec.description for spec in specs()}) == len(specs())
+    names = [spec.metadata["dagster/table_name"] for spec in specs() if "dagster/table_name" in spec.metadata]
+    assert len(names) == len(set(names))
 
 
 def test_jobs() -> None:

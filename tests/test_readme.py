@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.cli import app, run
+from pipelines.demo import DEMO_ROWS
+from pipelines.home import Home
 from pipelines.instance import PROJECT_ROOT
 from pipelines.published import ask_home
 
-from .support import Shell, milestone, serving_shells
+from .support import Shell, demo_home, milestone, serving_shells
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
@@ -39,6 +43,7 @@ def commands_of(program: str) -> list[list[str]]:
 
 MILESTONES, MAKE = commands_of("milestones"), commands_of("make")
 SQL = [words[1:] for words in MILESTONES if words[:1] == ["sql"] and len(words) > 1]
+EXPORTS = [words[1:] for words in MILESTONES if words[:1] == ["export"]]
 
 
 def test_there_are_commands_to_look_at() -> None:
@@ -75,6 +80,13 @@ def test_every_make_verb_is_documented() -> None:
 
 
 @pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """The home that `make demo` leaves."""
+    with demo_home(tmp_path_factory.mktemp("demo") / "home", rows=DEMO_ROWS) as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     with serving_shells() as shells:
         shell = shells(tmp_path_factory.mktemp("readme"), [milestone(number) for number in range(1, 4)])
@@ -83,24 +95,53 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return shell
 
 
+def test_the_readme_points_at_the_demo_before_its_first_query() -> None:
+    assert README.index("export MILESTONES_HOME=data/demo\n") < README.index("milestones sql")
+
+
+def says_something(answer: Iterable[Iterable[object]]) -> bool:
+    """Whether there are rows, and anything in them but NULL, zero and empty text."""
+    return any(value for row in answer for value in row)
+
+
 @pytest.mark.parametrize("words", SQL, ids=lambda words: words[-1][:60])
-def test_every_query_runs(
-    published: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+def test_every_query_answers_something_in_the_demo(
+    demo: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    monkeypatch.setenv("MILESTONES_HOME", str(published.home.root))
+    monkeypatch.setenv("MILESTONES_HOME", str(demo.root))
     assert run(["sql", *words]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out
+    assert says_something(ask_home(demo, words[-1]).rows)
+
+
+def test_an_empty_answer_would_be_noticed(demo: Home) -> None:
+    assert not says_something(ask_home(demo, "select title from milestones where false").rows)
+    assert not says_something(ask_home(demo, "select count(*), null, '' from milestones where false").rows)
+
+
+@pytest.mark.parametrize("words", EXPORTS, ids=lambda words: words[-3][:60])
+def test_every_export_writes_something_in_the_demo(
+    demo: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]
+) -> None:
+    monkeypatch.setenv("MILESTONES_HOME", str(demo.root))
+    *options, name = words
+    assert options[-1] == "--output"
+    assert run(["export", *options, str(tmp_path / name)]) == 0
+    kind = {".parquet": "read_parquet", ".jsonl": "read_json"}[Path(name).suffix]
+    assert duckdb.execute(f"SELECT * FROM {kind}('{tmp_path / name}') LIMIT 1").fetchall()
 
 
 @pytest.mark.parametrize("verb", [verb for verb in ("status", "verify", "quarantine") if [verb] in MILESTONES])
 def test_commands_without_network_run(
-    published: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str
+    demo: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
-    monkeypatch.setenv("MILESTONES_HOME", str(published.home.root))
+    monkeypatch.setenv("MILESTONES_HOME", str(demo.root))
     assert run([verb]) == 0
-    assert capsys.readouterr().err == ""
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out
 
 
 def test_every_table_of_the_readme_is_published(published: Shell) -> None:

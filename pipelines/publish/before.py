@@ -9,7 +9,7 @@ from pipelines.errors import PublishedDiffers
 from pipelines.home import Home
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
 from pipelines.publish.newest import Newest
-from pipelines.publish.partitions import Ranges
+from pipelines.publish.partitions import HIVE_KEY, Ranges
 from pipelines.warehouse.touched import Touched
 from schemas.tables import MILESTONES, SCHEMA_VERSION
 
@@ -48,11 +48,14 @@ def latest_manifest(home: Home) -> Manifest | None:
 
     Every file that the next snapshot may link or read is compared with its checksum: a damaged one would be linked from
     snapshot to snapshot, and where it is read and written anew it would get a checksum that says that it is whole.
+    A snapshot in the layout of an earlier version is not built on either, so that none has folders of both layouts.
     """
     try:
         manifest = Manifest.read(home.latest_snapshot)
     except PublishedDiffers:
         return None
     if manifest.schema_version != SCHEMA_VERSION or not manifest.ranges or not manifest.checksum:
+        return None
+    if any(f"/{HIVE_KEY}" in file.path for file in manifest.files):
         return None
     return manifest if all(is_as_published(home, file) for file in manifest.files if file.table) else None

@@ -18,7 +18,11 @@ MILESTONES_PER_RANGE = 25_000
 FIRST_DAY = date(1, 1, 1)
 """Of the first range, which also holds milestones without a start."""
 
-KEY = "start_from"
+FOLDER_PREFIX = "from-"
+"""Of a range's folder, before its first day. Not `key=value`: hive-aware readers would see one more column."""
+
+HIVE_KEY = "start_from="
+"""Of the folders that earlier versions made; a snapshot with such folders is not built on."""
 
 FILE_NAME = "part-000.parquet"
 """Of a range's file, and of the only file of a table that is not split."""
@@ -34,8 +38,8 @@ class Ranges:
         return len(self.days)
 
     def folder(self, number: int) -> str:
-        """The folder of a range's files, as hive names it."""
-        return f"{KEY}={self.days[number].isoformat()}"
+        """The folder of a range's files, such as `from-2026-11-05`."""
+        return f"{FOLDER_PREFIX}{self.days[number].isoformat()}"
 
     def number_of(self, start: datetime | None) -> int:
         """The range of a start in UTC."""

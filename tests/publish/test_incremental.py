@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from pipelines.home import Home
 from pipelines.publish import snapshot
 from pipelines.publish.manifest import Manifest, verify
 from pipelines.publish.parquet import RANGES_OF_ONE_PASS
+from pipelines.publish.partitions import FOLDER_PREFIX, HIVE_KEY
 from pipelines.publish.snapshot import Snapshot
+from schemas.tables import MILESTONES
 from tests.support import NOON, Shell, Shells, contents, copied, milestone, milestone_id, serving_shells
 
 ROWS = [milestone(number, start_date=f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}") for number in range(1, 41)]
@@ -178,6 +182,50 @@ def test_it_is_what_publishing_everything_anew_gives(
         assert from_parquet(shell.home) == from_parquet(other)
         assert summary(shell.home) == summary(other)
         assert verify(shell.home).differences == []
+
+
+def columns_of(folder: Path) -> dict[str, list[str]]:
+    """A published table's columns, as readers see them that detect hive partitions."""
+    glob = f"{folder}/**/*.parquet"
+    return {
+        "duckdb": [column[0] for column in duckdb.execute(f"SELECT * FROM '{glob}' LIMIT 0").description],
+        "pyarrow.dataset": pyarrow.dataset.dataset(folder, partitioning="hive").schema.names,
+        "pyarrow.parquet, as pandas calls it": pq.read_table(folder).column_names,
+    }
+
+
+def test_a_table_has_the_same_columns_whatever_its_size(shell: Shell) -> None:
+    large = publish(shell.home)
+    assert len(list((large.folder / "milestones").glob("**/*.parquet"))) > 1
+    found = columns_of(large.folder / "milestones")
+    declared = [column.name for column in MILESTONES.columns]
+    assert found == dict.fromkeys(found, declared)
+    small = snapshot.publish(shell.home, now=NOON, per_range=1_000)
+    assert len(list((small.folder / "milestones").glob("**/*.parquet"))) == 1
+    assert columns_of(small.folder / "milestones") == found
+
+
+def as_an_earlier_version_left_it(published: Snapshot) -> None:
+    """Give the folders of ranges the names that they had before."""
+    for folder in list(published.folder.glob(f"*/{FOLDER_PREFIX}*")):
+        folder.rename(folder.with_name(folder.name.replace(FOLDER_PREFIX, HIVE_KEY)))
+    files = [
+        replace(file, path=file.path.replace(f"/{FOLDER_PREFIX}", f"/{HIVE_KEY}")) for file in published.manifest.files
+    ]
+    replace(published.manifest, files=files).write(published.folder)
+
+
+def test_a_snapshot_with_hive_folders_is_not_built_on(shell: Shell) -> None:
+    before = publish(shell.home)
+    as_an_earlier_version_left_it(before)
+    assert verify(shell.home).differences == []
+    old = inodes(before)
+    assert any(HIVE_KEY in name for name in old)
+    after = publish(shell.home)
+    assert not any("=" in name for name in inodes(after))
+    # Nothing was touched, and yet no file is linked, whole tables included.
+    assert not set(old.values()) & set(inodes(after).values())
+    assert verify(shell.home).differences == []
 
 
 def test_files_of_ranges_that_nothing_touched_are_linked(shell: Shell) -> None:

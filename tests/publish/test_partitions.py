@@ -78,6 +78,6 @@ def test_sql_and_python_agree(counts: dict[date | None, int], start: datetime | 
         assert connection.execute(query, [moment]).fetchall() == [(number,) for number in expected]
 
 
-def test_folders_are_named_as_hive_names_them() -> None:
+def test_folders_are_named_by_the_first_day_and_make_no_hive_column() -> None:
     days = (FIRST_DAY, date(2025, 1, 1) + timedelta(days=30))
-    assert [Ranges(days).folder(number) for number in (0, 1)] == ["start_from=0001-01-01", "start_from=2025-01-31"]
+    assert [Ranges(days).folder(number) for number in (0, 1)] == ["from-0001-01-01", "from-2025-01-31"]

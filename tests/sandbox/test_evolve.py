@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import msgspec
 import pytest
 
-from sandbox.evolve import Counts, WorldTooSmallError, evolve
-from sandbox.world import World
+from sandbox.details import FUTURE_STATUSES, OVER_STATUSES
+from sandbox.evolve import SOON, Counts, WorldTooSmallError, evolve, play
+from sandbox.rfc3339 import format_micros, micros_of
+from sandbox.world import Change, World
 from tests.sandbox.conftest import NOW
 
+NOW_TEXT = format_micros(micros_of(NOW))
 COUNTS = Counts(
     inserts=9,
     reschedules=8,
@@ -89,3 +95,55 @@ def test_too_small_a_world_is_left_alone(world: World) -> None:
     with pytest.raises(WorldTooSmallError, match="not 10000"):
         evolve(world, 1, Counts(removals=5, status_changes=10_000))
     assert world.bodies() == before
+
+
+def _before_and_after(change: Change) -> tuple[dict[str, Any], dict[str, Any]]:
+    assert change.before is not None
+    assert change.after is not None
+    return msgspec.json.decode(change.before), msgspec.json.decode(change.after)
+
+
+def test_what_changes_starts_soon(world: World) -> None:
+    changes = evolve(world, 1, Counts(reschedules=5, title_edits=5)).changes
+    soon = format_micros(micros_of(NOW + SOON))
+    assert all(NOW_TEXT < _before_and_after(change)[0]["start_date"] < soon for change in changes)
+
+
+def test_what_is_to_come_is_not_moved_into_the_past(world: World) -> None:
+    for seed in range(5):
+        for change in evolve(world, seed, Counts(reschedules=20)).changes:
+            before, after = _before_and_after(change)
+            assert before["start_date"] < NOW_TEXT or after["start_date"] > NOW_TEXT
+
+
+def test_an_added_ticker_is_about_what_the_others_are_about(world: World) -> None:
+    for change in evolve(world, 1, Counts(tickers_added=20)).changes:
+        before, after = _before_and_after(change)
+        (added,) = set(after["related_event_tickers"]) - set(before["related_event_tickers"])
+        series, _, rest = before["related_event_tickers"][0].partition("-")
+        assert added.startswith(series)
+        assert added.endswith(rest)
+
+
+def test_a_status_suits_the_time(world: World) -> None:
+    for change in evolve(world, 1, Counts(status_changes=50)).changes:
+        before, after = _before_and_after(change)
+        assert (after["details"]["status"] in FUTURE_STATUSES) == (before["start_date"] > NOW_TEXT) or (
+            before["start_date"] > format_micros(micros_of(NOW - timedelta(hours=3)))
+        )
+
+
+def test_what_has_started_is_played(thousand: tuple[bytes, ...]) -> None:
+    time = NOW
+    world = World(thousand, now=lambda: time)
+    upcoming = set(world.ids(NOW))
+    time = NOW + timedelta(days=3)
+    started = upcoming - set(world.ids(time))
+    assert play(world, NOW, 1) == len(started) > 5
+    rows = [msgspec.json.decode(world.get(one)) for one in sorted(started)]
+    over = [row for row in rows if row["start_date"] < format_micros(micros_of(time - timedelta(hours=3)))]
+    assert all(row["end_date"] > row["start_date"] for row in over)
+    played = [row for row in over if row["details"].get("status") in OVER_STATUSES]
+    assert 0.5 < len(played) / len([row for row in over if "status" in row["details"]]) <= 1
+    as_it_was = World(thousand, now=lambda: NOW)
+    assert all(world.get(one) == as_it_was.get(one) for one in set(world.ids()) - started)

@@ -14,6 +14,7 @@ import pytest
 
 from sandbox.census import CENSUS, CENSUS_ROWS
 from sandbox.details import CRICKET_STATUSES, RARE_STATUSES, STATUSES
+from sandbox.draw import CITIES, COMPANIES, NAMES, STATES, Entity
 from sandbox.generate import generate, generate_bodies
 from sandbox.kinds import KINDS
 from sandbox.rfc3339 import format_micros, micros_of, parse_micros
@@ -206,3 +207,72 @@ def test_events_are_shared_and_their_starts_disagree(rows: list[Row]) -> None:
 def test_rows_share_a_bulk_rewrite(rows: list[Row]) -> None:
     updated = collections.Counter(row["last_updated_ts"] for row in rows)
     assert updated.most_common(1)[0][1] > 20
+
+
+def _named(row: Row) -> list[Entity]:
+    """Those whom a title names, in its order, as far as the sandbox knows them."""
+    return [Entity("", word) for word in re.split(r" at | vs |[ ?'’]", row["title"]) if word in KNOWN_NAMES]
+
+
+KNOWN_NAMES = {*CITIES, *COMPANIES, *NAMES, *STATES}
+
+
+def test_tickers_name_whom_the_title_names_and_the_day_of_the_start(many: list[Row]) -> None:
+    looked_at = 0
+    for row in many[200:]:
+        # Simulated games have the ticker of their series alone; placeholders came after the ticker.
+        if not row["primary_event_tickers"][0].startswith("KX") or row["start_date"].startswith("2000-"):
+            continue
+        start = datetime.fromisoformat(row["start_date"]) - timedelta(hours=5)
+        codes = "".join(one.code for one in _named(row))
+        for ticker in row["primary_event_tickers"]:
+            assert ticker.partition("-")[2].startswith(f"{start:%y%b%d}".upper() + codes), row["title"]
+        looked_at += bool(codes)
+    assert looked_at > 0.97 * (len(many) - 200)
+
+
+def test_related_events_are_of_the_same_league(many: list[Row]) -> None:
+    beyond = 0
+    for row in many[200:]:
+        for ticker in set(row["related_event_tickers"]) - set(row["primary_event_tickers"]):
+            league, _, time = ticker.partition("-")
+            assert row["primary_event_tickers"][0].startswith(league)
+            assert re.fullmatch(r"\d\d([A-Z]{3})?", time)
+            beyond += 1
+    assert beyond > 0.02 * len(many)
+
+
+def test_earnings_calls_belong_to_companies(many: list[Row]) -> None:
+    calls = [row for row in many if "earnings" in row["title"]]
+    assert {row["category"] for row in calls} <= {"Mentions", "mentions", "Financials", "Finance", "Companies"}
+    assert all(any(name in row["title"] for name in COMPANIES) for row in calls)
+    assert len(calls) > 500
+
+
+def test_details_name_the_company_of_the_title(many: list[Row]) -> None:
+    reports = [row for row in many if "fiscal_quarter" in row["details"]]
+    assert reports
+    for row in reports:
+        (company,) = _named(row)
+        assert row["details"]["ticker"] == company.code
+        assert row["primary_event_tickers"][0].endswith(company.code)
+
+
+def test_nobody_plays_against_a_namesake(many: list[Row]) -> None:
+    for row in many[200:]:
+        names = [one.code for one in _named(row)]
+        assert len(set(names)) == len(names), row["title"]
+
+
+@pytest.mark.parametrize("name", ["Łódź", "Öztürk", "Tromsø", "Yılmaz", "Świątek", "Québec"])
+def test_a_code_is_ascii_and_keeps_the_letters(name: str) -> None:
+    assert Entity("", name).code in {"LOD", "OZT", "TRO", "YIL", "SWI", "QUE"}
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 3))
+def test_something_is_live_and_something_comes_at_any_time_of_day(hour: int) -> None:
+    now = NOW.replace(hour=hour, minute=59)
+    rows = list(generate(150, seed=1, now=now))
+    starts = [parse_micros(row["start_date"]) for row in rows if "session_id" not in row["details"]]
+    assert any(micros_of(now - timedelta(hours=3)) <= start <= micros_of(now) for start in starts)
+    assert any(micros_of(now) < start <= micros_of(now + timedelta(hours=24)) for start in starts)
