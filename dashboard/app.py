@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from board import memory, parts
-from board.pages import changes, coverage, events, health, now
+from board.pages import changes, coverage, health, now
+from board.pages.places import events_page, milestone_page, open_milestone
 from board.published import Unavailable
 
 BOARD = Path(__file__).parent / "board"
@@ -22,13 +23,17 @@ def main() -> None:
     page = st.navigation(
         [
             st.Page(now.page, title="Now", icon=":material/sensors:", url_path="now", default=True),
-            events.place(),
+            events_page(),
             st.Page(changes.page, title="Changes", icon=":material/history:", url_path="changes"),
             st.Page(coverage.page, title="Coverage", icon=":material/calendar_month:", url_path="coverage"),
             st.Page(health.page, title="Health", icon=":material/monitor_heart:", url_path="health"),
+            milestone_page(),
         ],
         position="top",
     )
+    # A short link: /?milestone=ID.
+    if page.url_path != milestone_page().url_path and (milestone_id := st.query_params.get("milestone")):
+        open_milestone(milestone_id)
     try:
         page.run()
     except Unavailable as fault:

@@ -102,7 +102,7 @@ def _types(found: tuple[OfType, ...], look: Look) -> None:
                 for label, field in shares.items()
             },
         },
-        look.zone,
+        look,
         key="types",
         rows_max=18,
         config={
