@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from board import memory, parts
-from board.pages import changes, coverage, health, now
-from board.pages.places import events_page, milestone_page, open_milestone
+from board.pages import changes, coverage, health, milestone, now
+from board.pages.places import chosen_milestone, events_page
 from board.published import Unavailable
 
 BOARD = Path(__file__).parent / "board"
@@ -27,15 +27,15 @@ def main() -> None:
             st.Page(changes.page, title="Changes", icon=":material/history:", url_path="changes"),
             st.Page(coverage.page, title="Coverage", icon=":material/calendar_month:", url_path="coverage"),
             st.Page(health.page, title="Health", icon=":material/monitor_heart:", url_path="health"),
-            milestone_page(),
         ],
         position="top",
     )
-    # A short link: /?milestone=ID.
-    if page.url_path != milestone_page().url_path and (milestone_id := st.query_params.get("milestone")):
-        open_milestone(milestone_id)
+    milestone_id = chosen_milestone()
     try:
-        page.run()
+        if milestone_id:
+            milestone.show(milestone_id, instead_of=page.title)
+        else:
+            page.run()
     except Unavailable as fault:
         parts.unavailable(fault)
     # After the first page, which loads what Streamlit loads late.

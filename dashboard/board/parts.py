@@ -69,6 +69,7 @@ def head(title: str, lead: str) -> Look:
                     key="zone",
                     label_visibility="collapsed",
                     bind="query-params",
+                    persist_state="page",
                     help="The zone of columns of times and of the charts' time axes.",
                 )
     return look()
@@ -180,13 +181,22 @@ def table(
         hide_index=True,
         row_height=ROW_PX,
         height=HEADER_PX + ROW_PX * min(max(rows, 1), rows_max) + 2,
-        key=key,
+        key=_fresh(key) if is_selectable else key,
         placeholder="",
         **options,
     )
     chosen = [row for row, _ in state["selection"]["cells"]] if is_selectable else []
     # After a publish the table may be shorter than what was selected in it.
     return chosen[0] if chosen and chosen[0] < rows else None
+
+
+def forget_clicks() -> None:
+    """Draw tables and charts without the clicks of before: one that led away must not do so again on the way back."""
+    st.session_state["clicks"] = st.session_state.get("clicks", 0) + 1
+
+
+def _fresh(key: str) -> str:
+    return f"{key}-{st.session_state.get('clicks', 0)}"
 
 
 def _time_column(name: str, zone: Zone, time_format: str) -> Any:
@@ -202,7 +212,7 @@ def chart(drawn: Any, key: str) -> None:
 
 def clickable_chart(drawn: Any, key: str) -> str | None:
     """As `chart`, for one dressed with `picking`; the id of the milestone whose mark was clicked."""
-    state: Any = st.altair_chart(drawn, width="stretch", key=key, on_select="rerun", selection_mode=PICKED)
+    state: Any = st.altair_chart(drawn, width="stretch", key=_fresh(key), on_select="rerun", selection_mode=PICKED)
     picked = state["selection"][PICKED]
     return picked[0]["id"] if picked else None
 
@@ -225,6 +235,7 @@ def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -
             placeholder=placeholder,
             label_visibility="collapsed",
             bind="query-params",
+            persist_state="page",
             width=FILTER_PX,
         )
     )
@@ -241,6 +252,7 @@ def switch(label: str, options: Mapping[str, Option], key: str, *, default: str)
         label_visibility="collapsed",
         width=SWITCH_PX,
         bind="query-params",
+        persist_state="page",
     )
     return options[chosen or default]
 
@@ -254,6 +266,7 @@ def search(label: str, key: str, *, placeholder: str, width: int | Literal["stre
         label_visibility="collapsed",
         icon=":material/search:",
         bind="query-params",
+        persist_state="page",
         width=width,
     )
     return (typed or "").strip()

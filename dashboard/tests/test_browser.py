@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from .browsing import ZONE, Viewer, browsing, chromium, dashboard
-from .known import ATTACK, HOSTILE, LATER, LIVE, SOON, TWIN, row
+from .known import ATTACK, HOSTILE, LATER, LIVE, SOON, row
 from .publishing import Publisher, number, publishing
 
 PAGES = {"": "Now", "events": "Events", "changes": "Changes", "coverage": "Coverage", "health": "Health"}
@@ -106,7 +106,7 @@ def test_titles_are_text(view: View, known_url: str) -> None:
     viewer.expect_cell(HOSTILE)
     # On the time line, which is an SVG.
     expect(viewer.page.locator("svg text", has_text="onerror").first).to_be_attached()
-    for path, heading in (("events?event=KXEVENT-7", "Events"), (f"milestone?milestone={number(ATTACK)}", "Milestone")):
+    for path, heading in (("events?event=KXEVENT-7", "Events"), (f"?milestone={number(ATTACK)}", "Milestone")):
         viewer.open(path, heading)
         expect(viewer.page.get_by_test_id("stText").get_by_text(HOSTILE, exact=True)).to_be_visible()
     assert viewer.page.evaluate("window.hacked") is None
@@ -184,58 +184,58 @@ def test_an_event_from_words_of_a_title(view: View, known_url: str) -> None:
     viewer.expect_no_cell("KXMAIN-1")
 
 
-def test_a_link_to_a_milestone_opens_it(view: View, known_url: str) -> None:
-    viewer = view(known_url)
-    viewer.page.goto(f"{known_url}/?milestone={number(SOON)}")
+def expect_milestone(viewer: Viewer, title: str) -> None:
     expect(viewer.page.get_by_role("heading", name="Milestone", exact=True)).to_be_visible()
-    expect(viewer.page.get_by_test_id("stText").get_by_text("Soon, at another time", exact=True)).to_be_visible()
+    expect(viewer.page.get_by_test_id("stText").get_by_text(title, exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["", "changes"], ids=["Now", "Changes"])
+def test_a_link_to_a_milestone_opens_it_on_every_page(view: View, known_url: str, path: str) -> None:
+    viewer = view(known_url).open(f"{path}?milestone={number(SOON)}", "Milestone")
+    expect_milestone(viewer, "Soon, at another time")
     viewer.expect_cell("KXEVENT-3")
     viewer.expect_cell("+45 min")
-    assert viewer.page.url == f"{known_url}/milestone?milestone={number(SOON)}"
-    # What it led to is a link itself.
-    viewer.page.reload()
-    expect(viewer.page.get_by_test_id("stText").get_by_text("Soon, at another time", exact=True)).to_be_visible()
+    viewer.page.get_by_role("button", name="Back to").click()
+    expect(viewer.page.get_by_role("heading", name=PAGES[path], exact=True)).to_be_visible()
+    assert "milestone=" not in viewer.page.url
 
 
-@pytest.mark.parametrize(
-    ("path", "says"),
-    [("milestone?milestone=nobody", "No milestone has this id."), ("milestone", "No milestone is chosen.")],
-    ids=["unknown", "none"],
-)
-def test_a_link_to_no_milestone_says_so(view: View, known_url: str, path: str, says: str) -> None:
-    viewer = view(known_url).open(path, "Milestone")
-    expect(viewer.page.get_by_text(says)).to_be_visible()
-    viewer.page.get_by_role("link", name="Search events").click()
-    expect(viewer.page.get_by_role("heading", name="Events", exact=True)).to_be_visible()
+def test_a_link_to_no_milestone_says_so(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("?milestone=nobody", "Milestone")
+    expect(viewer.page.get_by_text("No milestone has this id.")).to_be_visible()
 
 
-def test_a_row_of_now_leads_to_its_milestone_and_its_event(view: View, known_url: str) -> None:
+def test_a_row_of_now_leads_to_its_milestone_and_back_leads_to_the_filters(view: View, known_url: str) -> None:
     viewer = view(known_url).open("?search=live")
     viewer.expect_cell("Live game")
     viewer.click_first_row()
-    expect(viewer.page.get_by_role("heading", name="Milestone", exact=True)).to_be_visible()
-    assert viewer.page.url == f"{known_url}/milestone?milestone={number(LIVE)}"
+    expect_milestone(viewer, "Live game")
+    assert f"milestone={number(LIVE)}" in viewer.page.url
+    viewer.page.get_by_role("button", name="Back to Now").click()
+    viewer.expect_cell("Live game")
+    viewer.expect_no_cell("Twin")
+    assert viewer.page.url == f"{known_url}/?search=live"
+    # The row that was clicked can be clicked again.
+    viewer.click_first_row()
+    expect_milestone(viewer, "Live game")
+
+
+def test_a_milestone_leads_to_its_event(view: View, known_url: str) -> None:
+    viewer = view(known_url).open(f"?milestone={number(LIVE)}", "Milestone")
     viewer.expect_cell("KXMAIN-1")
     viewer.click_first_row()
     expect(viewer.page.get_by_role("heading", name="Events", exact=True)).to_be_visible()
     assert viewer.page.url == f"{known_url}/events?event=KXMAIN-1"
-    # Back again, to the milestone and to the filtered page.
-    viewer.page.go_back()
-    expect(viewer.page.get_by_role("heading", name="Milestone", exact=True)).to_be_visible()
-    viewer.page.go_back()
-    viewer.expect_cell("Live game")
-    viewer.expect_no_cell("Twin")
 
 
 @pytest.mark.parametrize("mark", ["path", "text"])
 def test_a_bar_of_the_time_line_and_its_title_lead_to_the_milestone(view: View, known_url: str, mark: str) -> None:
-    viewer = view(known_url).open("?search=twin")
+    viewer = view(known_url, viewport={"width": 1280, "height": 1600}).open("?search=twin")
     viewer.expect_cell("Twin")
     line = viewer.page.locator("svg.marks").nth(1)
     found = {"path": line.locator(".mark-rect path").first, "text": line.locator("text", has_text="Twin").first}
     found[mark].click(force=True)
-    expect(viewer.page.get_by_role("heading", name="Milestone", exact=True)).to_be_visible()
-    assert viewer.page.url == f"{known_url}/milestone?milestone={number(TWIN)}"
+    expect_milestone(viewer, "Twin")
 
 
 def test_the_zone_chooses_the_one_column_of_times_and_is_in_the_address(view: View, known_url: str) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from board import parts
 from board.answers import ask
 from board.pages.changed import changes_table
-from board.pages.places import events_page, open_event
+from board.pages.places import close_milestone, open_event
 from board.pages.starts import history_of_starts
 from board.queries import changes, milestone
 from board.queries.milestone import Milestone
@@ -20,19 +20,19 @@ from board.times import in_both, relative
 CHANGES_MAX = 200
 
 
-def page() -> None:
-    """The whole page."""
+def show(milestone_id: str, *, instead_of: str) -> None:
+    """The whole page, in place of the one with this title."""
     look = parts.head("Milestone", "When does it start, and what has changed?")
-    milestone_id = st.query_params.get("milestone", "").strip()
-    found = ask(milestone.milestone, milestone_id) if milestone_id else None
+    if st.button(f"Back to {instead_of}", icon=":material/arrow_back:"):
+        close_milestone()
+    found = ask(milestone.milestone, milestone_id)
     if found is None:
         parts.nothing(
-            "No milestone has this id." if milestone_id else "No milestone is chosen.",
-            "Look for it by its title or a ticker among the events. If it is new, fetch what was updated since.",
+            "No milestone has this id.",
+            "Look for it on the page Events, by its title or a ticker. If it is new, fetch what was updated since.",
             icon="search_off",
             command="milestones ingest",
         )
-        st.page_link(events_page(), label="Search events")
         return
     _facts(found, look)
     _events(found.milestone_id, look)

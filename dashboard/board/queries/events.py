@@ -115,7 +115,8 @@ SUGGESTIONS = """
     GROUP BY event_ticker
     HAVING bool_or(is_titled OR is_spelled)
     ORDER BY NOT starts_with(upper(event_ticker), upper($text)), NOT bool_or(is_spelled), count(*) > 1,
-             CASE WHEN bool_or(is_spelled) THEN length(event_ticker) END, starts_at DESC, event_ticker
+             CASE WHEN bool_or(is_spelled) THEN length(event_ticker) END,
+             abs(epoch(min(start_date)) - epoch(now())), event_ticker
     LIMIT $limit
 """
 
@@ -159,7 +160,9 @@ def beliefs(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[Belief,
 
 
 def suggestions(connection: duckdb.DuckDBPyConnection, text: str, limit: int) -> tuple[Suggestion, ...]:
-    """Events whose ticker contains the text, those that begin with it first; then those with its words in a title."""
+    """Events whose ticker contains the text, those that begin with it first; then those with its words in a title,
+    the start that is nearest to now first.
+    """
     return fetch(connection, Suggestion, SUGGESTIONS, {"text": text, "words": text.split(), "limit": limit})
 
 
