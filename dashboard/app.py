@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from board import memory, parts
-from board.pages import changes, coverage, events, health, now
+from board.pages import changes, coverage, health, milestone, now
+from board.pages.places import chosen_milestone, events_page
 from board.published import Unavailable
 
 BOARD = Path(__file__).parent / "board"
@@ -22,15 +23,19 @@ def main() -> None:
     page = st.navigation(
         [
             st.Page(now.page, title="Now", icon=":material/sensors:", url_path="now", default=True),
-            events.place(),
+            events_page(),
             st.Page(changes.page, title="Changes", icon=":material/history:", url_path="changes"),
             st.Page(coverage.page, title="Coverage", icon=":material/calendar_month:", url_path="coverage"),
             st.Page(health.page, title="Health", icon=":material/monitor_heart:", url_path="health"),
         ],
         position="top",
     )
+    milestone_id = chosen_milestone()
     try:
-        page.run()
+        if milestone_id:
+            milestone.show(milestone_id, instead_of=page.title)
+        else:
+            page.run()
     except Unavailable as fault:
         parts.unavailable(fault)
     # After the first page, which loads what Streamlit loads late.

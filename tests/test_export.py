@@ -8,8 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import pytest
 
 from pipelines.cli import run
 from pipelines.errors import MilestonesError, WrongUse
-from pipelines.export import ROWS_PER_FETCH, export_file, export_text, format_of, query_of
+from pipelines.export import ROWS_PER_FETCH, Format, export_file, export_text, format_of, query_of
 from pipelines.published import reading
 from tests.support import Shell, milestone, milestone_id, serving_shells, tree
 
@@ -79,6 +79,24 @@ def test_json_lines_of_every_type(connection: duckdb.DuckDBPyConnection, tmp_pat
         "span": "-1:30:00",
         "whole_2": 2,
     }
+
+
+@pytest.mark.parametrize("style", ["csv", "jsonl", "parquet"])
+def test_an_interval_of_a_view_is_text_and_a_number(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Format
+) -> None:
+    file = tmp_path / "freshness"
+    ((last_sweep_at,),) = connection.execute("SELECT last_sweep_at FROM freshness").fetchall()
+    at_time = last_sweep_at + timedelta(minutes=90, seconds=30)
+    assert export_file(connection, f"FROM freshness(at_time := '{at_time.isoformat()}')", style, file) == 1
+    rows: dict[Format, Callable[[], Any]] = {
+        "csv": lambda: next(csv.DictReader(io.StringIO(file.read_text()))),
+        "jsonl": lambda: json.loads(file.read_text()),
+        "parquet": lambda: pq.read_table(file).to_pylist()[0],
+    }
+    row = rows[style]()
+    assert isinstance(row["lag"], str)
+    assert row["lag_minutes"] == ("90.5" if style == "csv" else 90.5)
 
 
 def test_parquet_of_every_type(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -235,10 +235,13 @@ def test_reschedules_say_how_far_and_how_long_before(shell: Shell) -> None:
     shell.world.reschedule(milestone_id(1), start.replace(hour=23, minute=30))
     shell.sweep(mode="full")
     shell.stations.publish()
-    rows = published(
-        shell, "SELECT milestone_id, new_start - old_start = shift, notice > INTERVAL 6 DAY FROM reschedules"
+    columns = "milestone_id, new_start - old_start = shift, notice > INTERVAL 6 DAY, shift_minutes, notice_minutes"
+    ((moved, is_difference, is_early, shift_minutes, notice_minutes),) = published(
+        shell, f"SELECT {columns} FROM reschedules"
     )
-    assert rows == [(milestone_id(1), True, True)]
+    assert (moved, is_difference, is_early) == (milestone_id(1), True, True)
+    assert shift_minutes == (23 - start.hour) * 60 + 30 - start.minute
+    assert notice_minutes > 6 * 24 * 60
 
 
 class TestVanishing:

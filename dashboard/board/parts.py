@@ -1,4 +1,4 @@
-"""What every page is put together from: its head, tables with times in two zones, metrics, empty states.
+"""What every page is put together from: its head, tables with times in the chosen zone, metrics, empty states.
 
 Texts from the data go only into widgets that show text as text; none goes into Markdown or HTML.
 """
@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import streamlit as st
 
 from board import answers
+from board.charts.axes import PICKED
 from board.published import Identity, Unavailable, identity_of, published_file
 from board.queries import health, types
 from board.settings import refresh_seconds
@@ -27,8 +28,12 @@ STALE = timedelta(hours=26)
 FILTER_PX = 172
 """Two beside each other in a window of 390 px."""
 SWITCH_PX = 240
+FIGURE_PX = 165
 ROW_PX = 31
 HEADER_PX = 33
+TITLE_PX = 225
+"""Leaves room for a start beside it in a window of 390 px."""
+TITLE_COLUMN = st.column_config.Column(width=TITLE_PX)
 TIME_FORMAT = "ddd D MMM YYYY HH:mm"
 NEAR_FORMAT = "ddd D MMM HH:mm"
 """For times that lie within days."""
@@ -42,7 +47,7 @@ def look() -> Look:
     return Look(
         is_dark=st.context.theme.type == "dark",
         zone=zone,
-        charts_in_utc=zone.is_utc or st.session_state.get("clock") == "UTC",
+        in_utc=zone.is_utc or st.session_state.get("zone") == "UTC",
     )
 
 
@@ -57,14 +62,15 @@ def head(title: str, lead: str) -> Look:
             _freshness_line(_identity())
             if not zone.is_utc:
                 st.segmented_control(
-                    "Charts in",
+                    "Times in",
                     [zone.city, "UTC"],
                     default=zone.city,
                     required=True,
-                    key="clock",
+                    key="zone",
                     label_visibility="collapsed",
-                    persist_state="session",
-                    help="The zone of the charts' time axes; tables show both.",
+                    bind="query-params",
+                    persist_state="page",
+                    help="The zone of columns of times and of the charts' time axes.",
                 )
     return look()
 
@@ -129,26 +135,30 @@ class Figure:
     label: str
     value: str
     help: str | None = None
+    note: str | None = None
+    """Text from the data below the number."""
 
 
 def figures(found: Sequence[Figure]) -> None:
     """Numbers in a row that wraps."""
     with st.container(horizontal=True, gap="small"):
         for figure in found:
-            st.metric(figure.label, figure.value, help=figure.help, width=165)
+            if figure.note is None:
+                st.metric(figure.label, figure.value, help=figure.help, width=FIGURE_PX)
+                continue
+            with st.container(gap=None, width=2 * FIGURE_PX, key=f"noted-{figure.label}"):
+                st.metric(figure.label, figure.value, help=figure.help)
+                st.text(figure.note)
 
 
-def times(label: str, values: Sequence[datetime | None], zone: Zone) -> dict[str, list[datetime | None]]:
-    """A column of times in UTC, and one in the viewer's zone where that is another."""
-    columns = {f"{label} UTC": list(values)}
-    if not zone.is_utc:
-        columns[f"{label} {zone.city}"] = list(values)
-    return columns
+def times(label: str, values: Sequence[datetime | None], look: Look) -> dict[str, list[datetime | None]]:
+    """A column of times, named after the zone that the viewer has chosen."""
+    return {f"{label} {look.zone_name}": list(values)}
 
 
 def table(
     columns: Mapping[str, Sequence[Any]],
-    zone: Zone,
+    look: Look,
     *,
     key: str,
     rows_max: int = 14,
@@ -156,37 +166,55 @@ def table(
     config: Mapping[str, Any] | None = None,
     is_selectable: bool = False,
 ) -> int | None:
-    """A table as tall as it needs to be; the number of the selected row, if rows can be selected and one is."""
+    """A table as tall as it needs to be; the number of the row that was clicked, if it is selectable and one was."""
     rows = len(next(iter(columns.values())))
     configured = {
-        name: _time_column(name, zone, time_format) for name in columns if name.endswith((" UTC", f" {zone.city}"))
+        name: _time_column(name, look.shown_zone, time_format)
+        for name in columns
+        if name.endswith(f" {look.zone_name}")
     }
-    options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if is_selectable else {}
+    # A cell, not a row: a click anywhere in the row counts, and no column of boxes takes room from a phone.
+    options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-cell"} if is_selectable else {}
     state = st.dataframe(
         dict(columns),
         column_config={**configured, **(config or {})},
         hide_index=True,
         row_height=ROW_PX,
         height=HEADER_PX + ROW_PX * min(max(rows, 1), rows_max) + 2,
-        key=key,
+        key=_fresh(key) if is_selectable else key,
         placeholder="",
         **options,
     )
-    chosen = state["selection"]["rows"] if is_selectable else []
+    chosen = [row for row, _ in state["selection"]["cells"]] if is_selectable else []
     # After a publish the table may be shorter than what was selected in it.
     return chosen[0] if chosen and chosen[0] < rows else None
 
 
+def forget_clicks() -> None:
+    """Draw tables and charts without the clicks of before: one that led away must not do so again on the way back."""
+    st.session_state["clicks"] = st.session_state.get("clicks", 0) + 1
+
+
+def _fresh(key: str) -> str:
+    return f"{key}-{st.session_state.get('clicks', 0)}"
+
+
 def _time_column(name: str, zone: Zone, time_format: str) -> Any:
-    there = "UTC" if name.endswith(" UTC") else zone.name
     return st.column_config.DatetimeColumn(
-        name, format=time_format, timezone=there, width=165 if time_format == TIME_FORMAT else 130
+        name, format=time_format, timezone=zone.name, width=165 if time_format == TIME_FORMAT else 130
     )
 
 
 def chart(drawn: Any, key: str) -> None:
     """A chart as wide as the page."""
     st.altair_chart(drawn, width="stretch", key=key)
+
+
+def clickable_chart(drawn: Any, key: str) -> str | None:
+    """As `chart`, for one dressed with `picking`; the id of the milestone whose mark was clicked."""
+    state: Any = st.altair_chart(drawn, width="stretch", key=_fresh(key), on_select="rerun", selection_mode=PICKED)
+    picked = state["selection"][PICKED]
+    return picked[0]["id"] if picked else None
 
 
 def filters() -> AbstractContextManager[Any]:
@@ -207,6 +235,7 @@ def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -
             placeholder=placeholder,
             label_visibility="collapsed",
             bind="query-params",
+            persist_state="page",
             width=FILTER_PX,
         )
     )
@@ -223,6 +252,7 @@ def switch(label: str, options: Mapping[str, Option], key: str, *, default: str)
         label_visibility="collapsed",
         width=SWITCH_PX,
         bind="query-params",
+        persist_state="page",
     )
     return options[chosen or default]
 
@@ -236,6 +266,7 @@ def search(label: str, key: str, *, placeholder: str, width: int | Literal["stre
         label_visibility="collapsed",
         icon=":material/search:",
         bind="query-params",
+        persist_state="page",
         width=width,
     )
     return (typed or "").strip()

@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from board.times import Zone
+from board.times import UTC_ZONE, Zone
 
 GROUP_COLOURS = {
     "Sports": "#3d7fe0",
@@ -81,11 +81,11 @@ def scale_of(colours: dict[str, str]) -> alt.Scale:
 
 @dataclass(frozen=True)
 class Look:
-    """How the viewer sees the page: dark or light, charts in UTC or in the zone."""
+    """How the viewer sees the page: dark or light, times in UTC or in the viewer's zone."""
 
     is_dark: bool
     zone: Zone
-    charts_in_utc: bool
+    in_utc: bool
 
     @property
     def ink(self) -> str:
@@ -116,12 +116,17 @@ class Look:
 
     def time_scale(self, **options: Any) -> alt.Scale:
         """Of a time axis; Vega's plain time scale is in the browser's zone."""
-        return alt.Scale(type="utc" if self.charts_in_utc else "time", **options)
+        return alt.Scale(type="utc" if self.in_utc else "time", **options)
+
+    @property
+    def shown_zone(self) -> Zone:
+        """The zone of time axes and of columns of times."""
+        return UTC_ZONE if self.in_utc or self.zone.is_utc else self.zone
 
     @property
     def zone_name(self) -> str:
-        """What the time axes are in."""
-        return "UTC" if self.charts_in_utc or self.zone.is_utc else self.zone.city
+        """The short name of the zone of axes and columns."""
+        return self.shown_zone.city
 
     def dress(self, chart: Any, height: int) -> alt.LayerChart:
         """The common dress of every chart: no frame, quiet axes."""

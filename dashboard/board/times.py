@@ -39,6 +39,14 @@ class Zone:
         return self.name.rpartition("/")[2].replace("_", " ")
 
 
+UTC_ZONE = Zone("UTC", UTC)
+
+
+def in_zone(moment: datetime, zone: Zone) -> str:
+    """Wed 25 Nov 2026 15:05, in this zone."""
+    return _written(moment, zone.info)
+
+
 def in_utc(moment: datetime | None) -> str:
     """Wed 25 Nov 2026 14:05 UTC."""
     return f"{_written(moment, UTC)} UTC" if moment else NOTHING

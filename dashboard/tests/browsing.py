@@ -127,6 +127,13 @@ class Viewer:
     def expect_no_cell(self, text: str) -> None:
         expect(self.cells().filter(has_text=text)).to_have_count(0)
 
+    def click_first_row(self) -> None:
+        """Click the first row of the first table.
+
+        The table is a canvas below a layer that scrolls it: the row is clicked where it is drawn.
+        """
+        self.page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 15, "y": 48}, force=True)
+
     def choose(self, label: str, option: str) -> None:
         """Pick one option of a filter."""
         box = self.page.get_by_role("combobox", name=label, exact=True)

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from .browsing import ZONE, Viewer, browsing, chromium, dashboard
-from .known import HOSTILE, LATER, row
-from .publishing import Publisher, publishing
+from .known import ATTACK, HOSTILE, LATER, LIVE, SOON, row
+from .publishing import Publisher, number, publishing
 
 PAGES = {"": "Now", "events": "Events", "changes": "Changes", "coverage": "Coverage", "health": "Health"}
 PUBLISHES = 25
@@ -106,8 +106,9 @@ def test_titles_are_text(view: View, known_url: str) -> None:
     viewer.expect_cell(HOSTILE)
     # On the time line, which is an SVG.
     expect(viewer.page.locator("svg text", has_text="onerror").first).to_be_attached()
-    viewer.open("events?event=KXEVENT-7", "Events")
-    expect(viewer.page.get_by_test_id("stText").get_by_text(HOSTILE, exact=True)).to_be_visible()
+    for path, heading in (("events?event=KXEVENT-7", "Events"), (f"?milestone={number(ATTACK)}", "Milestone")):
+        viewer.open(path, heading)
+        expect(viewer.page.get_by_test_id("stText").get_by_text(HOSTILE, exact=True)).to_be_visible()
     assert viewer.page.evaluate("window.hacked") is None
     assert viewer.page.locator("img[src=x]").count() == 0
 
@@ -143,9 +144,9 @@ def test_filters_that_leave_nothing_say_so(view: View, known_url: str) -> None:
 
 def test_filters_of_changes(view: View, known_url: str) -> None:
     viewer = view(known_url).open("changes", "Changes")
-    viewer.expect_cell("start_date")
+    viewer.expect_cell("+45 min")
     viewer.choose("Change of", "title")
-    viewer.expect_no_cell("start_date")
+    viewer.expect_no_cell("+45 min")
     viewer.expect_cell("Soon, at another time")
 
 
@@ -167,30 +168,95 @@ def test_filters_of_coverage(view: View, known_url: str) -> None:
 
 def test_an_event_from_a_part_of_its_ticker(view: View, known_url: str) -> None:
     viewer = view(known_url).open("events", "Events")
-    viewer.fill("Event ticker", "shared")
+    viewer.fill("Event", "shared")
     viewer.expect_cell("KXSHARED")
-    viewer.fill("Event ticker", "KXSHARED")
-    expect(viewer.page.get_by_text("ambiguous").first).to_be_visible()
+    viewer.fill("Event", "KXSHARED")
+    expect(viewer.page.get_by_text("No start of its own")).to_be_visible()
+    expect(viewer.page.get_by_text("Best start")).to_have_count(0)
     expect(viewer.page.get_by_text("starts 1 h 15 min apart").first).to_be_visible()
     viewer.expect_cell("+45 min")
 
 
-def test_a_row_of_now_leads_to_its_event(view: View, known_url: str) -> None:
+def test_an_event_from_words_of_a_title(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("events", "Events")
+    viewer.fill("Event", "another soon")
+    viewer.expect_cell("KXEVENT-3")
+    viewer.expect_no_cell("KXMAIN-1")
+
+
+def expect_milestone(viewer: Viewer, title: str) -> None:
+    expect(viewer.page.get_by_role("heading", name="Milestone", exact=True)).to_be_visible()
+    expect(viewer.page.get_by_test_id("stText").get_by_text(title, exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["", "changes"], ids=["Now", "Changes"])
+def test_a_link_to_a_milestone_opens_it_on_every_page(view: View, known_url: str, path: str) -> None:
+    viewer = view(known_url).open(f"{path}?milestone={number(SOON)}", "Milestone")
+    expect_milestone(viewer, "Soon, at another time")
+    viewer.expect_cell("KXEVENT-3")
+    viewer.expect_cell("+45 min")
+    viewer.page.get_by_role("button", name="Back to").click()
+    expect(viewer.page.get_by_role("heading", name=PAGES[path], exact=True)).to_be_visible()
+    assert "milestone=" not in viewer.page.url
+
+
+def test_a_link_to_no_milestone_says_so(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("?milestone=nobody", "Milestone")
+    expect(viewer.page.get_by_text("No milestone has this id.")).to_be_visible()
+
+
+def test_a_row_of_now_leads_to_its_milestone_and_back_leads_to_the_filters(view: View, known_url: str) -> None:
     viewer = view(known_url).open("?search=live")
     viewer.expect_cell("Live game")
-    # The table is a canvas below a layer that scrolls it: the box of its first row is clicked where it is drawn.
-    viewer.page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 15, "y": 48}, force=True)
-    viewer.page.get_by_role("button", name="Open event").click()
+    viewer.click_first_row()
+    expect_milestone(viewer, "Live game")
+    assert f"milestone={number(LIVE)}" in viewer.page.url
+    viewer.page.get_by_role("button", name="Back to Now").click()
+    viewer.expect_cell("Live game")
+    viewer.expect_no_cell("Twin")
+    assert viewer.page.url == f"{known_url}/?search=live"
+    # The row that was clicked can be clicked again.
+    viewer.click_first_row()
+    expect_milestone(viewer, "Live game")
+
+
+def test_a_milestone_leads_to_its_event(view: View, known_url: str) -> None:
+    viewer = view(known_url).open(f"?milestone={number(LIVE)}", "Milestone")
+    viewer.expect_cell("KXMAIN-1")
+    viewer.click_first_row()
     expect(viewer.page.get_by_role("heading", name="Events", exact=True)).to_be_visible()
     assert viewer.page.url == f"{known_url}/events?event=KXMAIN-1"
 
 
-def test_times_are_in_utc_and_the_viewers_zone(view: View, known_url: str) -> None:
+@pytest.mark.parametrize("mark", ["path", "text"])
+def test_a_bar_of_the_time_line_and_its_title_lead_to_the_milestone(view: View, known_url: str, mark: str) -> None:
+    viewer = view(known_url, viewport={"width": 1280, "height": 1600}).open("?search=twin")
+    viewer.expect_cell("Twin")
+    line = viewer.page.locator("svg.marks").nth(1)
+    found = {"path": line.locator(".mark-rect path").first, "text": line.locator("text", has_text="Twin").first}
+    found[mark].click(force=True)
+    expect_milestone(viewer, "Twin")
+
+
+def test_the_zone_chooses_the_one_column_of_times_and_is_in_the_address(view: View, known_url: str) -> None:
     viewer = view(known_url).open("events?event=KXMAIN-1", "Events")
     expect(viewer.page.get_by_role("heading", name="UTC · ")).to_contain_text("New York")
+    starts = viewer.page.locator("[data-testid=stDataFrame] [role=columnheader]").filter(has_text="Start ")
+    times = starts.filter(has_not_text="tentative")
+    expect(times).to_have_text(["Start New York"])
+    viewer.page.get_by_text("UTC", exact=True).click()
+    expect(times).to_have_text(["Start UTC"])
+    assert "zone=UTC" in viewer.page.url
+    viewer.page.reload()
+    expect(times).to_have_text(["Start UTC"])
+    viewer.page.get_by_role("link", name="Now", exact=True).click()
+    expect(times).to_have_text(["Start UTC"])
+
+
+def test_the_start_is_seen_beside_the_title_on_a_phone(view: View, known_url: str) -> None:
+    viewer = view(known_url, viewport={"width": 390, "height": 800}).open()
     headers = viewer.page.locator("[data-testid=stDataFrame] [role=columnheader]")
-    expect(headers.filter(has_text="Start UTC")).to_have_count(1)
-    expect(headers.filter(has_text="Start New York")).to_have_count(1)
+    expect(headers.nth(1)).to_have_text("Start New York")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=PAGES.values())

@@ -18,7 +18,7 @@ from schemas.sql import literal
 
 SUMMARY_FILE = "summary.json"
 
-_FRESHNESS = "SELECT * EXCLUDE (lag) FROM freshness(at_time := {now})"
+_FRESHNESS = "SELECT * EXCLUDE (lag, lag_minutes) FROM freshness(at_time := {now})"
 _COUNTS = {
     "simulated": "milestones WHERE is_simulated AND vanished_at IS NULL",
     "vanished": "milestones WHERE vanished_at IS NOT NULL",

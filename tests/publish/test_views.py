@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from schemas.tables import (
     QUARANTINE,
     SWEEPS,
 )
+from schemas.view import View
 from tests.schemas.rows import good_rows
 from tests.support import NOON
 
@@ -115,6 +118,30 @@ def test_it_describes_itself_inside_duckdb(database: Database, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", VIEWS)
+def test_an_interval_has_its_minutes_beside_it(database: Database, name: str) -> None:
+    # polars, Parquet and spreadsheets have no type for an INTERVAL.
+    (view,) = [one for one in describe_views(database.connection) if one.name == name]
+    assert intervals_without_minutes(view) == []
+
+
+def test_an_interval_without_minutes_is_noticed(database: Database) -> None:
+    (view,) = [one for one in describe_views(database.connection) if one.name == "reschedules"]
+    others = tuple(column for column in view.columns if column.name != "notice_minutes")
+    assert intervals_without_minutes(replace(view, columns=others)) == ["notice"]
+
+
+def intervals_without_minutes(view: View) -> list[str]:
+    """INTERVAL columns that are not followed by a DOUBLE of the same name with _minutes."""
+    after_each = zip_longest(view.columns, view.columns[1:])
+    return [
+        column.name
+        for column, beside in after_each
+        if column.sql_type == "INTERVAL"
+        and (beside is None or (beside.name, beside.sql_type) != (f"{column.name}_minutes", "DOUBLE"))
+    ]
+
+
+@pytest.mark.parametrize("name", VIEWS)
 def test_its_comment_describes_nothing_that_is_not_there(database: Database, name: str) -> None:
     (view,) = [one for one in describe_views(database.connection) if one.name == name]
     head = view_texts()[name].split("CREATE OR REPLACE")[0].split("--\n")[-1]
@@ -183,6 +210,16 @@ def test_what_starts_next(database: Database) -> None:
     ]
 
 
+def test_starts_in_is_in_whole_seconds_that_have_yet_to_pass(database: Database) -> None:
+    database.milestone("soon", after(seconds=90.999_999))
+    database.milestone("next", after(seconds=0.5))
+    columns = "starts_in, starts_in_minutes"
+    assert database.rows(f"SELECT {columns} FROM upcoming_milestones({AT})") == [
+        (timedelta(0), 0.0),
+        (timedelta(seconds=90), 1.5),
+    ]
+
+
 @pytest.mark.parametrize(
     ("hours", "expected"),
     [("0", []), ("0.5", ["half"]), ("1", ["half", "one"]), ("24", ["half", "one", "day"]), ("NULL", [])],
@@ -195,13 +232,14 @@ def test_what_starts_within_hours(database: Database, hours: str, expected: list
 
 
 def test_without_at_time_it_is_now(database: Database) -> None:
-    # Of the query, to the microsecond: not of when the views were made.
+    # Of the query, not of when the views were made.
     database.milestone("next", "3000-01-01 00:00:00+00")
     database.milestone("begun", "2026-01-01 00:00:00+00", end_date="3000-01-01 00:00:00+00")
     sweep(database, 1, mode="full")
+    starts_in = "starts_in = date_trunc('second', start_date - now())"
     checks = {
-        "upcoming_milestones": "starts_in = start_date - now()",
-        "milestones_starting_within(100_000_000)": "starts_in = start_date - now()",
+        "upcoming_milestones": starts_in,
+        "milestones_starting_within(100_000_000)": starts_in,
         "freshness": "lag = now() - last_sweep_at",
     }
     for source, check in checks.items():
@@ -390,6 +428,7 @@ def test_the_best_start_of_an_event(
         "earliest_start": first,
         "latest_start": last,
         "spread": last - first if first and last else None,
+        "spread_minutes": (last - first) / timedelta(minutes=1) if first and last else None,
         "has_placeholder_dates": starts_at == PLACEHOLDER,
         "start_is_tentative": False,
     }
@@ -412,10 +451,10 @@ def test_events_that_several_milestones_share(database: Database) -> None:
         for milestone_id in milestone_ids.split():
             database.event(ticker, milestone_id)
     assert database.rows("SELECT * FROM shared_events") == [
-        ("MANY", 4, ["placeholder", "b", "a", "c"], moment(1), moment(5), timedelta(hours=4), True, False),
-        ("AGREE", 2, ["a", "c"], moment(5), moment(5), timedelta(), False, False),
-        ("DIFFER", 2, ["b", "a"], moment(1), moment(5), timedelta(hours=4), True, False),
-        ("UNKNOWN", 2, ["a", "d"], moment(5), moment(5), timedelta(), False, False),
+        ("MANY", 4, ["placeholder", "b", "a", "c"], moment(1), moment(5), timedelta(hours=4), 240.0, True, False),
+        ("AGREE", 2, ["a", "c"], moment(5), moment(5), timedelta(), 0.0, False, False),
+        ("DIFFER", 2, ["b", "a"], moment(1), moment(5), timedelta(hours=4), 240.0, True, False),
+        ("UNKNOWN", 2, ["a", "d"], moment(5), moment(5), timedelta(), 0.0, False, False),
     ]
     assert database.rows(
         "SELECT milestones FROM shared_events(include_vanished := true) WHERE event_ticker LIKE 'WITH%'"
@@ -565,6 +604,7 @@ def test_freshness(database: Database) -> None:
         "watermark": after(hours=3),
         "newest_update": after(hours=-3),
         "lag": timedelta(hours=6),
+        "lag_minutes": 360.0,
         "milestones": 3,
         "quarantined": 1,
         "sweeps": 6,

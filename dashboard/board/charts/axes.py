@@ -10,14 +10,16 @@ import altair as alt
 
 from board.theme import Look
 
+PICKED = "picked"
+"""The name of the selection of a chart whose marks can be clicked."""
 TICK_PX = 90
 """Room for a label; a narrow window gets fewer."""
 
 
 def time_axis(look: Look, **options: Any) -> alt.Axis:
     """Clock times, dates at midnight, months and years where the axis is that long, seconds where it is that short."""
-    kind = "utc" if look.charts_in_utc else "time"
-    prefix = "utc" if look.charts_in_utc else ""
+    kind = "utc" if look.in_utc else "time"
+    prefix = "utc" if look.in_utc else ""
     day = f"{prefix}hours(datum.value) + {prefix}minutes(datum.value) + {prefix}seconds(datum.value) === 0"
     minute = f"{prefix}seconds(datum.value) === 0"
     year = f"{prefix}month(datum.value) === 0 && {prefix}date(datum.value) === 1"
@@ -34,6 +36,11 @@ def time_axis(look: Look, **options: Any) -> alt.Axis:
         }
         | options
     )
+
+
+def picking() -> alt.Parameter:
+    """The selection of the milestone whose mark is clicked, by the field `id` of the data."""
+    return alt.selection_point(name=PICKED, fields=["id"], on="click", toggle=False)
 
 
 def stacked(

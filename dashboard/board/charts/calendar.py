@@ -97,6 +97,9 @@ def calendar(days: Sequence[Day], year: int, measure: str, today: date, look: Lo
                 "value:Q",
                 scale=scale,
                 legend=alt.Legend(
+                    title=None if is_share else "milestones (square-root scale)",
+                    titleFontWeight="normal",
+                    titleColor=look.muted,
                     type="gradient",
                     gradientLength=140,
                     gradientThickness=8,

@@ -8,13 +8,17 @@ from typing import Any
 
 import altair as alt
 
-from board.charts.axes import stacked, time_axis
+from board.charts.axes import picking, stacked, time_axis
 from board.queries.changes import KINDS, Bucket, Count, Shift
 from board.theme import EARLIER, KIND_COLOURS, LATER, Look, scale_of
 from board.times import epoch_ms, in_both, signed_span, span
 
 HEIGHT_PX = 220
 ROW_PX = 24
+TITLE_MARGIN_PX = 8
+UNITS = (("days", timedelta(days=1)), ("hours", timedelta(hours=1)), ("minutes", timedelta(minutes=1)))
+"""Of the axis of shifts: the largest of which the furthest move is at least UNITS_MIN."""
+UNITS_MIN = 2
 AXIS_PX = 44
 BUCKETS: tuple[tuple[timedelta, Bucket], ...] = (
     (timedelta(hours=3), "minute"),
@@ -68,12 +72,20 @@ def over_time(counts: Sequence[Count], bucket: Bucket, look: Look) -> alt.LayerC
     return look.dress(alt.layer(bars), HEIGHT_PX)
 
 
+def unit_for(lengths: Sequence[timedelta]) -> tuple[str, timedelta]:
+    """The unit of an axis on which the longest of these lies furthest out."""
+    furthest = max((abs(length) for length in lengths), default=timedelta(0))
+    return next((unit for unit in UNITS if furthest >= UNITS_MIN * unit[1]), UNITS[-1])
+
+
 def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
     """A bar a move, to the left earlier and to the right later; the title stands on the empty side."""
+    unit, length = unit_for([shift.shift for shift in shifts])
     values = [
         {
             "row": row,
-            "hours": shift.shift / timedelta(hours=1),
+            "by": shift.shift / length,
+            "id": shift.milestone_id,
             "title": shift.title,
             "moved": signed_span(shift.shift),
             "old": in_both(shift.old_start, look.zone),
@@ -86,9 +98,9 @@ def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
     base = alt.Chart(alt.InlineData(values=values)).encode(
         y=alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0.35, paddingOuter=0.1)),
         x=alt.X(
-            "hours:Q",
-            scale=_both_ways([shift.shift / timedelta(hours=1) for shift in shifts]),
-            axis=alt.Axis(title="hours moved", tickCount=6, format="+~s", orient="top", domain=False),
+            "by:Q",
+            scale=_both_ways([shift.shift / length for shift in shifts]),
+            axis=alt.Axis(title=f"{unit} moved", tickCount=6, format="+~s", orient="top", domain=False),
         ),
         tooltip=[
             alt.Tooltip("title:N", title="milestone"),
@@ -100,13 +112,18 @@ def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
         ],
     )
     layers = [
-        base.mark_bar(cornerRadius=2, opacity=0.85).encode(
-            color=alt.condition("datum.hours < 0", alt.value(EARLIER), alt.value(LATER))
-        ),
+        base.mark_bar(cornerRadius=2, opacity=0.85, cursor="pointer")
+        .encode(color=alt.condition("datum.by < 0", alt.value(EARLIER), alt.value(LATER)))
+        .add_params(picking()),
         alt.Chart(alt.InlineData(values=[{}])).mark_rule(color=look.muted).encode(x=alt.datum(0, type="quantitative")),
     ]
-    later, earlier = base.transform_filter("datum.hours > 0"), base.transform_filter("datum.hours < 0")
-    text: dict[str, Any] = {"fontSize": 11.5, "limit": alt.ExprRef("width / 2 - 8"), "color": look.ink}
+    later, earlier = base.transform_filter("datum.by > 0"), base.transform_filter("datum.by < 0")
+    text: dict[str, Any] = {
+        "fontSize": 11.5,
+        "limit": alt.ExprRef(f"width / 2 - {TITLE_MARGIN_PX}"),
+        "color": look.ink,
+        "cursor": "pointer",
+    }
     layers += [
         side.encode(x=alt.datum(0, type="quantitative"), text="title:N")
         for side in (later.mark_text(align="right", dx=-6, **text), earlier.mark_text(align="left", dx=6, **text))
@@ -114,7 +131,7 @@ def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
     return look.dress(alt.layer(*layers), max(len(values), 1) * ROW_PX + AXIS_PX)
 
 
-def _both_ways(hours: Sequence[float]) -> alt.Scale:
+def _both_ways(lengths: Sequence[float]) -> alt.Scale:
     # Titles need the side that their bar leaves empty, so both sides are there whatever the moves.
-    furthest = max((abs(value) for value in hours), default=1)
+    furthest = max((abs(value) for value in lengths), default=1)
     return alt.Scale(domain=[-furthest, furthest], nice=False)

@@ -9,11 +9,13 @@ from datetime import datetime
 import altair as alt
 
 from board.charts.axes import time_axis
-from board.queries.events import Belief
+from board.queries.beliefs import Belief
 from board.theme import Look
 from board.times import epoch_ms, in_both
 
 HEIGHT_PX = 230
+LEGEND_PX = 260
+ID_SHOWN = 8
 LINES_MAX = 8
 """More milestones than this make a thicket: those with the most versions are drawn."""
 
@@ -28,15 +30,26 @@ def steps(beliefs: Sequence[Belief], now: datetime) -> list[tuple[Belief, dateti
     ]
 
 
+def line_names(beliefs: Sequence[Belief]) -> dict[str, str]:
+    """What the legend calls each milestone: its title, with the start of its id where two share a title."""
+    titles = {belief.milestone_id: belief.title for belief in beliefs}
+    shared = Counter(titles.values())
+    return {
+        milestone_id: title if shared[title] == 1 else f"{title} ({milestone_id[:ID_SHOWN]})"
+        for milestone_id, title in titles.items()
+    }
+
+
 def start_history(beliefs: Sequence[Belief], look: Look, now: datetime) -> alt.LayerChart:
     """Left to right when it was believed, upwards which start was believed."""
     versions = Counter(belief.milestone_id for belief in beliefs)
     kept = {milestone_id for milestone_id, _ in versions.most_common(LINES_MAX)}
+    names = line_names([belief for belief in beliefs if belief.milestone_id in kept])
     values = [
         {
             "seen": epoch_ms(seen),
             "start": epoch_ms(start),
-            "milestone": belief.milestone_id,
+            "milestone": names[belief.milestone_id],
             "title": belief.title,
             "written": in_both(start, look.zone),
             "from": in_both(belief.valid_from, look.zone),
@@ -53,9 +66,12 @@ def start_history(beliefs: Sequence[Belief], look: Look, now: datetime) -> alt.L
         ),
         color=alt.Color(
             "milestone:N",
-            legend=None,
+            legend=None
+            if len(names) < 2
+            else alt.Legend(labelLimit=LEGEND_PX, columns=alt.ExprRef(f"max(1, floor(width / {LEGEND_PX}))")),
             scale=alt.Scale(
-                range=["#14a39a", "#3d7fe0", "#d9982b", "#9a6ee0", "#dc5a62", "#6d86b3", "#7fa83a", "#d968ad"]
+                domain=list(names.values()),
+                range=["#14a39a", "#3d7fe0", "#d9982b", "#9a6ee0", "#dc5a62", "#6d86b3", "#7fa83a", "#d968ad"],
             ),
         ),
         tooltip=[

@@ -72,7 +72,10 @@ def outcomes(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
                 stack=None,
                 scale=alt.Scale(type="symlog"),
                 axis=alt.Axis(
-                    title="milestones", values=[0, 1, 10, 100, 1_000, 10_000, 100_000], domain=False, ticks=False
+                    title="milestones (log scale)",
+                    values=[0, 1, 10, 100, 1_000, 10_000, 100_000],
+                    domain=False,
+                    ticks=False,
                 ),
             ),
             xOffset=alt.XOffset("outcome:N", sort=list(OUTCOME_COLOURS)),

@@ -10,10 +10,12 @@ import streamlit as st
 from board import parts
 from board.answers import ask
 from board.charts.changes import bucket_for, largest, over_time
+from board.pages.changed import changes_table
+from board.pages.places import open_milestone
 from board.queries import changes
 from board.queries.changes import KINDS, Count, Period, Shift
 from board.theme import Look
-from board.times import signed_span, span
+from board.times import span
 
 PERIODS = {"24 h": timedelta(days=1), "7 d": timedelta(days=7), "30 d": timedelta(days=30), "All": None}
 LATEST_MAX = 500
@@ -47,7 +49,8 @@ def page() -> None:
     parts.chart(over_time(counted, bucket, look), key="over-time")
     if moves:
         st.subheader("Largest shifts of starts", anchor=False)
-        parts.chart(largest(moves[:SHIFTS_MAX], look), key="shifts")
+        if clicked := parts.clickable_chart(largest(moves[:SHIFTS_MAX], look), key="shifts"):
+            open_milestone(clicked)
     _latest(period, look)
 
 
@@ -82,33 +85,8 @@ def _figures(counted: Sequence[Count], moves: Sequence[Shift]) -> None:
 def _latest(period: Period, look: Look) -> None:
     found = ask(changes.latest, period, LATEST_MAX)
     st.subheader("Latest changes", anchor=False)
-    parts.table(
-        {
-            "Milestone": [change.title for change in found],
-            "Field": [change.field for change in found],
-            "Moved": [_shift(change) for change in found],
-            "Old": [change.old for change in found],
-            "New": [change.new for change in found],
-            **parts.times("Seen", [change.seen_at for change in found], look.zone),
-            "Type": [change.type for change in found],
-            "Category": [change.category_group for change in found],
-        },
-        look.zone,
-        key="latest",
-        config={
-            "Milestone": st.column_config.Column(width=230),
-            "Old": st.column_config.Column(width=175),
-            "New": st.column_config.Column(width=175),
-        },
-    )
+    chosen = changes_table(found, look, key="latest")
+    if chosen is not None:
+        open_milestone(found[chosen].milestone_id)
     if len(found) == LATEST_MAX:
         st.caption(f"The newest {LATEST_MAX}; narrow the filters, or ask the table milestone_changes for all.")
-
-
-def _shift(change: changes.Change) -> str | None:
-    if change.kind not in ("start", "end") or not change.old or not change.new:
-        return None
-    try:
-        return signed_span(datetime.fromisoformat(change.new) - datetime.fromisoformat(change.old))
-    except (ValueError, TypeError):
-        return None

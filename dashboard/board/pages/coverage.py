@@ -55,6 +55,7 @@ def _filters(years: tuple[int, ...], today: date) -> tuple[int, str, tuple[str, 
             key="year",
             label_visibility="collapsed",
             bind="query-params",
+            persist_state="page",
             width=YEAR_PX,
         )
         measure = st.selectbox(
@@ -64,6 +65,7 @@ def _filters(years: tuple[int, ...], today: date) -> tuple[int, str, tuple[str, 
             key="measure",
             label_visibility="collapsed",
             bind="query-params",
+            persist_state="page",
             width=MEASURE_PX,
         )
         groups, types = parts.category_and_type()
@@ -102,7 +104,7 @@ def _types(found: tuple[OfType, ...], look: Look) -> None:
                 for label, field in shares.items()
             },
         },
-        look.zone,
+        look,
         key="types",
         rows_max=18,
         config={

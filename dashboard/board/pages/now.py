@@ -9,8 +9,9 @@ import streamlit as st
 
 from board import parts
 from board.answers import ask_now
-from board.charts.timeline import Window, starts_by_hour, timeline
-from board.pages.panel import milestone_panel
+from board.charts.lanes import Window
+from board.charts.timeline import starts_by_hour, timeline
+from board.pages.places import open_milestone
 from board.queries.now import Filters, Happening, happenings
 from board.theme import Look, in_order
 from board.times import relative
@@ -44,10 +45,11 @@ def page() -> None:
         return
     window = Window(now, hours)
     parts.chart(starts_by_hour(found, window, look), key="starts")
-    parts.chart(timeline(found, window, look), key="timeline")
+    if clicked := parts.clickable_chart(timeline(found, window, look), key="timeline"):
+        open_milestone(clicked)
     st.caption(
         f"Times on the line are {look.zone_name}. The red line is now; a paler bar has a guessed end, the usual "
-        "duration of its type."
+        "duration of its type. Click a bar or a row to open the milestone."
     )
     _table(found, now, look)
 
@@ -78,7 +80,11 @@ def _figures(found: Sequence[Happening], now: datetime) -> None:
             parts.Figure("Next hour", f"{in_hour:,}"),
             parts.Figure("Next 24 hours", f"{in_day:,}"),
             parts.Figure("Next 48 hours", f"{len(ahead):,}"),
-            parts.Figure("Next start", relative(ahead[0].starts_at, now) if ahead else "–"),
+            parts.Figure(
+                "Next start",
+                relative(ahead[0].starts_at, now) if ahead else "–",
+                note=ahead[0].title if ahead else None,
+            ),
         ]
     )
 
@@ -86,29 +92,28 @@ def _figures(found: Sequence[Happening], now: datetime) -> None:
 def _table(found: Sequence[Happening], now: datetime, look: Look) -> None:
     chosen = parts.table(
         {
-            "State": ["live" if h.is_live else relative(h.starts_at, now) for h in found],
             "Milestone": [h.title for h in found],
-            **parts.times("Start", [h.starts_at for h in found], look.zone),
+            **parts.times("Start", [h.starts_at for h in found], look),
+            "State": ["live" if h.is_live else relative(h.starts_at, now) for h in found],
             "Start tentative": [h.start_is_tentative for h in found],
             "Type": [h.type for h in found],
             "League": [h.league for h in found],
             "Category": [h.category_group for h in found],
-            **parts.times("End", [h.ends_at for h in found], look.zone),
+            **parts.times("End", [h.ends_at for h in found], look),
             "End guessed": [h.end_is_guessed for h in found],
             "Status group": [h.status_group for h in found],
             "Status": [h.status for h in found],
             "Main event": [h.main_event_ticker for h in found],
         },
-        look.zone,
+        look,
         key="happenings",
         time_format=parts.NEAR_FORMAT,
         config={
             name: st.column_config.Column(width=width)
-            for name, width in (("State", 95), ("Milestone", 290), ("Type", 185), ("League", 80), ("Category", 120))
-        },
+            for name, width in (("State", 95), ("Type", 185), ("League", 80), ("Category", 120))
+        }
+        | {"Milestone": parts.TITLE_COLUMN},
         is_selectable=True,
     )
-    if chosen is None:
-        st.caption("Select a row to see the milestone's events and details.")
-    else:
-        milestone_panel(found[chosen].milestone_id, found[chosen].title)
+    if chosen is not None:
+        open_milestone(found[chosen].milestone_id)

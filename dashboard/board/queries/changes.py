@@ -76,8 +76,7 @@ class Shift:
     notice: timedelta
 
 
-# A SIM game's changes are no news; a vanished milestone's last change is.
-_CHANGES = """
+_WITH_KIND = """
     WITH changes AS (
         SELECT milestone_id, seen_at, version, position, field, old, new, category_group, type, title,
                CASE WHEN field = 'start_date' THEN 'start'
@@ -88,6 +87,9 @@ _CHANGES = """
                     WHEN field = 'vanished_at' THEN 'gone or back'
                     ELSE 'other' END AS kind
         FROM milestone_changes JOIN milestones USING (milestone_id)
+"""
+# A SIM game's changes are no news; a vanished milestone's last change is.
+_CHANGES = f"""{_WITH_KIND}
         WHERE NOT is_simulated AND seen_at >= $since
           AND (len($groups) = 0 OR list_contains($groups, coalesce(category_group, 'No category')))
           AND (len($types) = 0 OR list_contains($types, type))
@@ -105,6 +107,13 @@ LATEST = f"""{_CHANGES}
     SELECT milestone_id, seen_at, kind, field, old, new, category_group, type, title
     FROM changes WHERE len($kinds) = 0 OR list_contains($kinds, kind)
     ORDER BY seen_at DESC, milestone_id, version, position LIMIT $limit
+"""  # noqa: S608 - of constants
+
+OF_MILESTONE = f"""{_WITH_KIND}
+        WHERE milestone_id = $milestone_id
+    )
+    SELECT milestone_id, seen_at, kind, field, old, new, category_group, type, title
+    FROM changes ORDER BY version DESC, position LIMIT $limit
 """  # noqa: S608 - of constants
 
 SHIFTS = """
@@ -129,6 +138,11 @@ def counts(connection: duckdb.DuckDBPyConnection, period: Period, bucket: Bucket
 def latest(connection: duckdb.DuckDBPyConnection, period: Period, limit: int) -> tuple[Change, ...]:
     """The newest changes first."""
     return fetch(connection, Change, LATEST, {**period.parameters, "limit": limit})
+
+
+def of_milestone(connection: duckdb.DuckDBPyConnection, milestone_id: str, limit: int) -> tuple[Change, ...]:
+    """The changes of one milestone, the newest first."""
+    return fetch(connection, Change, OF_MILESTONE, {"milestone_id": milestone_id, "limit": limit})
 
 
 def shifts(connection: duckdb.DuckDBPyConnection, period: Period, limit: int) -> tuple[Shift, ...]:

@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 
 import duckdb
 
+from board.queries.beliefs import Belief, beliefs_where
 from board.rows import fetch, fetch_one
+
+ONE_GAME_SPREAD = timedelta(days=1)
+"""Several listed starts of one game lie no further apart."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,14 @@ class EventStart:
     has_placeholder_dates: bool
     start_is_tentative: bool
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the event belongs to several games, so that no one start is its own.
+
+        It is only related to them, as a season's future is, or their starts lie too far apart to be one game's.
+        """
+        return self.is_ambiguous and (self.basis == "related" or (self.spread or timedelta(0)) > ONE_GAME_SPREAD)
+
 
 @dataclass(frozen=True)
 class EventMilestone:
@@ -45,18 +57,6 @@ class EventMilestone:
     status_group: str | None
     is_simulated: bool
     vanished_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What one version of a milestone said of its start, and from when to when that was held."""
-
-    milestone_id: str
-    title: str
-    version: int
-    start_date: datetime | None
-    valid_from: datetime
-    valid_to: datetime | None
 
 
 @dataclass(frozen=True)
@@ -96,25 +96,27 @@ EVENT_MILESTONES = """
     ORDER BY is_main DESC, is_primary DESC, start_date, milestone_id
 """
 
-BELIEFS = """
-    SELECT milestone_id, milestones.title, version,
-           nullif(TRY_CAST(upper(record ->> '$.start_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00')
-               AS start_date,
-           valid_from, valid_to
-    FROM milestone_versions
-    JOIN milestone_events USING (milestone_id)
-    JOIN milestones USING (milestone_id)
-    WHERE event_ticker = $ticker
-    ORDER BY milestone_id, version
-"""
-
+# Every word of the text is in the title, whatever its case and accents; or the text is in the ticker.
 SUGGESTIONS = """
-    SELECT event_ticker, arg_min(title, (start_date, milestone_id)) AS title, min(start_date) AS starts_at,
-           count(*) AS milestones
-    FROM milestone_events JOIN milestones USING (milestone_id)
-    WHERE contains(upper(event_ticker), upper($text))
+    WITH titled AS (
+        SELECT milestone_id FROM milestones
+        WHERE len($words) > 0 AND NOT EXISTS (
+            FROM unnest($words) AS words (word)
+            WHERE NOT contains(lower(strip_accents(coalesce(title, ''))), lower(strip_accents(word)))
+        )
+    ), found AS (
+        SELECT event_ticker, milestone_id, titled.milestone_id IS NOT NULL AS is_titled,
+               contains(upper(event_ticker), upper($text)) AS is_spelled
+        FROM milestone_events LEFT JOIN titled USING (milestone_id)
+    )
+    SELECT event_ticker, arg_min(title, (NOT is_titled, start_date, milestone_id)) AS title,
+           min(start_date) AS starts_at, count(*) AS milestones
+    FROM found JOIN milestones USING (milestone_id)
     GROUP BY event_ticker
-    ORDER BY NOT starts_with(upper(event_ticker), upper($text)), length(event_ticker), event_ticker
+    HAVING bool_or(is_titled OR is_spelled)
+    ORDER BY NOT starts_with(upper(event_ticker), upper($text)), NOT bool_or(is_spelled), count(*) > 1,
+             CASE WHEN bool_or(is_spelled) THEN length(event_ticker) END,
+             abs(epoch(min(start_date)) - epoch(now())), event_ticker
     LIMIT $limit
 """
 
@@ -150,12 +152,18 @@ def event_milestones(connection: duckdb.DuckDBPyConnection, ticker: str) -> tupl
 
 def beliefs(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[Belief, ...]:
     """Every start that was ever listed for the event's milestones."""
-    return fetch(connection, Belief, BELIEFS, {"ticker": ticker})
+    return beliefs_where(
+        connection,
+        "milestone_id IN (SELECT milestone_id FROM milestone_events WHERE event_ticker = $ticker)",
+        {"ticker": ticker},
+    )
 
 
 def suggestions(connection: duckdb.DuckDBPyConnection, text: str, limit: int) -> tuple[Suggestion, ...]:
-    """Events whose ticker contains the text, those that begin with it first."""
-    return fetch(connection, Suggestion, SUGGESTIONS, {"text": text, "limit": limit})
+    """Events whose ticker contains the text, those that begin with it first; then those with its words in a title,
+    the start that is nearest to now first.
+    """
+    return fetch(connection, Suggestion, SUGGESTIONS, {"text": text, "words": text.split(), "limit": limit})
 
 
 def moved(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[Moved, ...]:

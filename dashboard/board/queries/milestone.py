@@ -1,12 +1,34 @@
-"""One milestone, for the panel below a table."""
+"""One milestone: what is known of it, its events, and what was believed of its start."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 
-from board.rows import fetch
+from board.queries.beliefs import Belief, beliefs_where
+from board.rows import fetch, fetch_one
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """A milestone as it is listed now, or was when it vanished; `details` is canonical JSON text."""
+
+    milestone_id: str
+    category_group: str
+    type: str
+    title: str
+    league: str | None
+    start_date: datetime | None
+    start_is_tentative: bool
+    end_date: datetime | None
+    has_placeholder_dates: bool
+    status: str | None
+    status_group: str | None
+    is_simulated: bool
+    vanished_at: datetime | None
+    details: str | None
 
 
 @dataclass(frozen=True)
@@ -17,13 +39,22 @@ class Ticker:
     role: str
 
 
+MILESTONE = """
+    SELECT milestone_id, category_group, type, title, league, start_date, start_is_tentative, end_date,
+           has_placeholder_dates, status, status_group, is_simulated, vanished_at, details
+    FROM milestones WHERE milestone_id = $milestone_id
+"""
+
 TICKERS = """
     SELECT event_ticker, CASE WHEN is_main THEN 'main' WHEN is_primary THEN 'primary' ELSE 'related' END AS role
     FROM milestone_events WHERE milestone_id = $milestone_id
     ORDER BY is_main DESC, is_primary DESC, related_position, event_ticker
 """
 
-DETAILS = "SELECT details FROM milestones WHERE milestone_id = $milestone_id"
+
+def milestone(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> Milestone | None:
+    """The milestone with this id, simulated and vanished ones too; None where there is none."""
+    return fetch_one(connection, Milestone, MILESTONE, {"milestone_id": milestone_id})
 
 
 def tickers(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[Ticker, ...]:
@@ -31,7 +62,6 @@ def tickers(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[T
     return fetch(connection, Ticker, TICKERS, {"milestone_id": milestone_id})
 
 
-def details(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> str | None:
-    """Its details as canonical JSON text; None where there is no such milestone."""
-    found = connection.execute(DETAILS, {"milestone_id": milestone_id}).fetchall()
-    return found[0][0] if found else None
+def beliefs(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[Belief, ...]:
+    """Every start that was ever listed for it, oldest version first."""
+    return beliefs_where(connection, "milestone_id = $milestone_id", {"milestone_id": milestone_id})

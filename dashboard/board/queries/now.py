@@ -9,6 +9,7 @@ from datetime import datetime
 import duckdb
 
 from board.rows import fetch
+from board.words import plain
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Happening:
     status: str | None
     status_group: str | None
     main_event_ticker: str | None
+    tickers: str
+    """Of all its events, with blanks between them."""
     starts_at: datetime
     start_is_tentative: bool
     ends_at: datetime
@@ -31,20 +34,25 @@ class Happening:
 
 
 HAPPENINGS = """
-    WITH durations AS (
+    WITH tickers AS (
+        SELECT milestone_id, string_agg(event_ticker, ' ' ORDER BY event_ticker) AS tickers
+        FROM milestone_events GROUP BY milestone_id
+    ), durations AS (
         SELECT type, median(end_date - start_date) AS usual FROM milestones
         WHERE NOT is_simulated AND NOT has_placeholder_dates AND end_date > start_date GROUP BY type
     )
     SELECT milestone_id, category_group, type, title, league, status, status_group, main_event_ticker,
-           start_date AS starts_at, start_is_tentative, ends_at, end_is_guessed, true AS is_live
-    FROM live_milestones
+           coalesce(tickers, '') AS tickers, start_date AS starts_at, start_is_tentative, ends_at, end_is_guessed,
+           true AS is_live
+    FROM live_milestones LEFT JOIN tickers USING (milestone_id)
     UNION ALL BY NAME
     SELECT milestone_id, category_group, type, title, league, status, status_group, main_event_ticker,
-           start_date AS starts_at, start_is_tentative,
+           coalesce(tickers, '') AS tickers, start_date AS starts_at, start_is_tentative,
            CASE WHEN end_date > start_date THEN end_date
                 ELSE start_date + coalesce(usual, INTERVAL 3 HOUR) END AS ends_at,
            NOT coalesce(end_date > start_date, false) AS end_is_guessed, false AS is_live
     FROM milestones_starting_within($hours) LEFT JOIN durations USING (type)
+         LEFT JOIN tickers USING (milestone_id)
     ORDER BY starts_at, title, milestone_id
 """
 
@@ -64,13 +72,16 @@ class Filters:
     search: str = ""
 
     def admits(self, happening: Happening) -> bool:
-        """Whether it is among what is wanted; every word of the search is in title, ticker or league."""
-        text = " ".join((happening.title, happening.main_event_ticker or "", happening.league or "")).casefold()
+        """Whether it is among what is wanted; every word of the search is in title, tickers or league.
+
+        Accents do not count: most keyboards lack them.
+        """
+        text = plain(" ".join((happening.title, happening.tickers, happening.league or "")))
         return (
             (not self.groups or happening.category_group in self.groups)
             and (not self.types or happening.type in self.types)
             and (not self.leagues or happening.league in self.leagues)
-            and all(word in text for word in self.search.casefold().split())
+            and all(word in text for word in plain(self.search).split())
         )
 
     def of(self, happenings: Iterable[Happening]) -> tuple[Happening, ...]:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from board.charts.axes import stacked
 from board.charts.calendar import MEASURES, calendar, cells, months
-from board.charts.changes import bucket_for, largest, over_time
-from board.charts.history import LINES_MAX, start_history, steps
+from board.charts.changes import bucket_for, largest, over_time, unit_for
+from board.charts.history import LINES_MAX, line_names, start_history, steps
 from board.charts.sweeps import durations, outcomes
+from board.queries.beliefs import Belief
 from board.queries.changes import Count, Shift
 from board.queries.coverage import Day
-from board.queries.events import Belief
 from board.queries.health import Sweep
 from board.theme import Look
 from board.times import Zone
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 LOOKS = [
-    Look(is_dark=False, zone=Zone.named("Europe/Berlin"), charts_in_utc=False),
-    Look(is_dark=True, zone=Zone.named(None), charts_in_utc=True),
+    Look(is_dark=False, zone=Zone.named("Europe/Berlin"), in_utc=False),
+    Look(is_dark=True, zone=Zone.named(None), in_utc=True),
 ]
 LOOK_IDS = ["light", "dark"]
 DAY = Day(date(2026, 3, 1), 10, 5, 10, 0, 10)
@@ -80,6 +81,34 @@ def test_buckets(period: timedelta, bucket: str) -> None:
     assert bucket_for(period) == bucket
 
 
+@pytest.mark.parametrize(
+    ("furthest", "unit"),
+    [
+        (timedelta(days=60), "days"),
+        (timedelta(days=2), "days"),
+        (-timedelta(days=2), "days"),
+        (timedelta(hours=47), "hours"),
+        (timedelta(minutes=119), "minutes"),
+        (timedelta(seconds=5), "minutes"),
+    ],
+    ids=str,
+)
+def test_shifts_are_in_the_unit_of_the_furthest(furthest: timedelta, unit: str) -> None:
+    assert unit_for([timedelta(seconds=1), furthest])[0] == unit
+
+
+def test_the_legend_of_starts_tells_milestones_with_one_title_apart() -> None:
+    same = [belief(1, 1, NOW), belief(2, 1, NOW)]
+    other = replace(belief(3, 1, NOW), title="Other")
+    assert line_names([*same, other]) == {"m1": "Game (m1)", "m2": "Game (m2)", "m3": "Other"}
+
+
+@pytest.mark.parametrize(("milestones", "has_legend"), [(1, False), (2, True)])
+def test_one_line_needs_no_legend(milestones: int, has_legend: bool) -> None:
+    drawn = start_history([belief(one, 1, NOW) for one in range(milestones)], LOOKS[0], NOW).to_dict()
+    assert (drawn["layer"][0]["encoding"]["color"]["legend"] is not None) is has_legend
+
+
 def test_a_start_holds_until_the_next_version_or_now() -> None:
     later = NOW + timedelta(days=2)
     found = steps([belief(1, 1, NOW, until=later), belief(1, 2, None), belief(2, 3, later)], NOW + timedelta(days=9))
@@ -98,7 +127,7 @@ def test_a_thicket_is_thinned_to_those_that_moved() -> None:
     (values,) = drawn["datasets"].values() if "datasets" in drawn else [drawn["layer"][0]["data"]["values"]]
     milestones = {value["milestone"] for value in values}
     assert len(milestones) == LINES_MAX
-    assert "m99" in milestones
+    assert "Game (m99)" in milestones
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=LOOK_IDS)

@@ -8,24 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from board.charts.timeline import (
-    LEAD,
-    SECTION_MIN,
-    TITLED_MAX,
-    Window,
-    lanes,
-    layout,
-    sections,
-    starts_by_hour,
-    timeline,
-)
+from board.charts.lanes import LABELLED_MAX, LANE_PX, LEAD, SECTION_MIN, TITLED_MAX, Window, lanes, layout, sections
+from board.charts.timeline import starts_by_hour, timeline
 from board.queries.now import Happening
 from board.theme import Look
 from board.times import Zone, epoch_ms
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 WINDOW = Window(NOW, 48)
-LOOK = Look(is_dark=False, zone=Zone.named("Europe/Berlin"), charts_in_utc=False)
+LOOK = Look(is_dark=False, zone=Zone.named("Europe/Berlin"), in_utc=False)
 
 
 def at(hour: float) -> datetime:
@@ -42,6 +33,7 @@ def happening(start: float, length: float = 2, *, kind: str = "football_game", g
         status=None,
         status_group=None,
         main_event_ticker=None,
+        tickers="",
         starts_at=at(start),
         start_is_tentative=False,
         ends_at=at(start + length),
@@ -95,8 +87,15 @@ def test_titles_stand_where_there_is_room() -> None:
 def test_many_are_packed_below_headings() -> None:
     placed = layout([happening(hour / 9) for hour in range(TITLED_MAX + 40)], WINDOW, LOOK)
     assert not placed.is_titled
+    assert placed.is_labelled
     assert [heading["text"] for heading in placed.headings] == [f"Sports, football game · {TITLED_MAX + 40}"]
     assert max(bar["y2"] for bar in placed.bars) < placed.height
+
+
+def test_very_many_are_packed_into_thin_lanes_without_titles() -> None:
+    placed = layout([happening(hour / 90) for hour in range(LABELLED_MAX + 1)], WINDOW, LOOK)
+    assert not placed.is_labelled
+    assert max(bar["y2"] - bar["y"] for bar in placed.bars) == LANE_PX - 2
 
 
 def test_bars_stay_within_the_line() -> None:
@@ -129,7 +128,7 @@ def test_sections_put_rare_types_together() -> None:
     ]
 
 
-@pytest.mark.parametrize("count", [1, TITLED_MAX + 1], ids=["titled", "packed"])
+@pytest.mark.parametrize("count", [1, TITLED_MAX + 1, LABELLED_MAX + 1], ids=["titled", "labelled", "packed"])
 def test_charts_are_valid(count: int) -> None:
     found = [happening(hour / 2) for hour in range(count)]
     for chart in (timeline(found, WINDOW, LOOK), starts_by_hour(found, WINDOW, LOOK)):

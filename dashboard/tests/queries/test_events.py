@@ -7,9 +7,10 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from board.queries import events, milestone
+from board.queries import events
+from board.queries.events import EventStart
 
-from ..known import LIVE, SIMULATED, SOON
+from ..known import SIMULATED, SOON
 from ..publishing import NOW, number
 
 
@@ -42,6 +43,25 @@ def test_starts_that_disagree(connection: duckdb.DuckDBPyConnection) -> None:
     assert best is not None
     assert best.is_ambiguous
     assert best.spread == timedelta(hours=1.25)
+
+
+@pytest.mark.parametrize(
+    ("basis", "is_ambiguous", "spread_hours", "is_shared"),
+    [
+        ("related", True, 1, True),
+        ("related", False, 0, False),
+        ("primary", True, 1, False),
+        ("primary", True, 24, False),
+        ("main", True, 25, True),
+        ("primary", False, 25, False),
+    ],
+)
+def test_an_event_of_several_games_has_no_start_of_its_own(
+    basis: str, is_ambiguous: bool, spread_hours: float, is_shared: bool
+) -> None:
+    spread = timedelta(hours=spread_hours)
+    start = EventStart("KX", NOW, basis, "Game", "game", 2, is_ambiguous, NOW, NOW + spread, spread, False, False)
+    assert start.is_shared is is_shared
 
 
 def test_a_simulated_game_has_no_start_but_is_shown(connection: duckdb.DuckDBPyConnection) -> None:
@@ -79,10 +99,26 @@ def test_what_was_believed_and_when(connection: duckdb.DuckDBPyConnection) -> No
         ("kxmain", ["KXMAIN-1"]),
         ("SHARED", ["KXSHARED"]),
         ("-1", ["KXMAIN-1", "KXEVENT-1", "KXEVENT-10"]),
+        ("live game", ["KXMAIN-1", "KXEVENT-1"]),
+        ("GAME  Lïve", ["KXMAIN-1", "KXEVENT-1"]),
+        ("live nothing", []),
+        ("twin", ["KXSHARED"]),
+        (" ", []),
         ("%", []),
         ("_", []),
     ],
-    ids=["other case", "in the middle", "shortest first", "no wildcard %", "no wildcard _"],
+    ids=[
+        "other case",
+        "in the middle",
+        "shortest first",
+        "title",
+        "words and accents",
+        "not every word",
+        "title of one of two",
+        "blank",
+        "no wildcard %",
+        "no wildcard _",
+    ],
 )
 def test_suggestions(connection: duckdb.DuckDBPyConnection, text: str, found: list[str]) -> None:
     assert sorted(one.event_ticker for one in events.suggestions(connection, text, 9)) == sorted(found)
@@ -94,6 +130,11 @@ def test_suggestions_begin_with_those_that_begin_with_the_text(connection: duckd
     assert len(events.suggestions(connection, "KX", 3)) == 3
 
 
+def test_a_suggestion_by_title_names_the_milestone_that_has_it(connection: duckdb.DuckDBPyConnection) -> None:
+    (found,) = events.suggestions(connection, "twin", 9)
+    assert (found.title, found.milestones) == ("Twin", 2)
+
+
 def test_starts_that_moved(connection: duckdb.DuckDBPyConnection) -> None:
     (moved,) = events.moved(connection, 9)
     assert (moved.event_ticker, moved.shift) == ("KXEVENT-3", timedelta(minutes=45))
@@ -101,10 +142,3 @@ def test_starts_that_moved(connection: duckdb.DuckDBPyConnection) -> None:
 
 def test_starting_next(connection: duckdb.DuckDBPyConnection) -> None:
     assert [one.event_ticker for one in events.starting_next(connection, 3)] == ["KXEVENT-7", "KXEVENT-3", "KXEVENT-10"]
-
-
-def test_the_panel_of_a_milestone(connection: duckdb.DuckDBPyConnection) -> None:
-    found = milestone.tickers(connection, number(LIVE))
-    assert [(one.event_ticker, one.role) for one in found] == [("KXMAIN-1", "main"), ("KXEVENT-1", "primary")]
-    assert milestone.details(connection, number(LIVE)) == '{"league":"NFL","main_game_event_ticker":"KXMAIN-1"}'
-    assert milestone.details(connection, "nobody") is None

@@ -15,6 +15,7 @@
 -- earliest_start: The earliest start of all its milestones, placeholders left out while there are others, UTC.
 -- latest_start: The latest start of all its milestones, UTC.
 -- spread: latest_start minus earliest_start.
+-- spread_minutes: spread in minutes and fractions of one.
 -- has_placeholder_dates: starts_at is a placeholder: nothing better is known.
 -- start_is_tentative: starts_at is not settled: there is none, it is a placeholder, or that milestone's status says so.
 CREATE OR REPLACE MACRO event_starts(include_simulated := false, include_vanished := false) AS TABLE
@@ -50,6 +51,6 @@ SELECT event_ticker, start_date AS starts_at, (['main', 'primary', 'related'])[(
        rank <= 3 AND latest_less_rank + rank * 1000000000000000000 > epoch_us(start_date) AS is_ambiguous,
        coalesce(make_timestamptz(earliest_us), start_date) AS earliest_start,
        coalesce(make_timestamptz(latest_us), start_date) AS latest_start,
-       latest_start - earliest_start AS spread,
+       latest_start - earliest_start AS spread, epoch(spread) / 60 AS spread_minutes,
        rank BETWEEN 4 AND 6 AS has_placeholder_dates, start_is_tentative
 FROM chosen JOIN milestones USING (milestone_id);

@@ -10,6 +10,7 @@
 -- watermark: Everything that Kalshi updated up to here has been read, UTC.
 -- newest_update: The newest last_updated_ts, UTC; times that lie in the future, or did when they were fetched, left out.
 -- lag: Now minus last_sweep_at.
+-- lag_minutes: lag in minutes and fractions of one.
 -- milestones: How many milestones there are.
 -- quarantined: Records in the quarantine.
 -- sweeps: Sweeps in the ledger, failed ones too.
@@ -34,7 +35,8 @@ WITH ledger AS (
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 )
 SELECT last_full_sweep_at, last_incremental_at, last_sweep_at, watermark, newest_update,
-       coalesce(CAST(at_time AS TIMESTAMPTZ), now()) - last_sweep_at AS lag, milestones,
+       coalesce(CAST(at_time AS TIMESTAMPTZ), now()) - last_sweep_at AS lag,
+       epoch(lag) / 60 AS lag_minutes, milestones,
        (SELECT count(*) FROM quarantine) AS quarantined, (SELECT count(*) FROM sweeps) AS sweeps,
        last_sweep_pages, last_sweep_records
 FROM ledger CROSS JOIN kept;

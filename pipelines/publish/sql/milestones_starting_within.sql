@@ -5,7 +5,8 @@
 --
 -- hours: How many hours ahead to look; 0.5 is half an hour.
 -- end_date: Planned end, UTC; NULL when there is none, or none after the start.
--- starts_in: How long until it starts.
+-- starts_in: How long until it starts, in whole seconds.
+-- starts_in_minutes: starts_in in minutes and fractions of one.
 CREATE OR REPLACE MACRO milestones_starting_within(hours, include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
 SELECT *
 FROM upcoming_milestones(

@@ -10,6 +10,7 @@
 -- first_start: The earliest start, UTC.
 -- last_start: The latest start, UTC.
 -- spread: last_start minus first_start.
+-- spread_minutes: spread in minutes and fractions of one.
 -- starts_differ: There is more than one start.
 -- start_is_tentative: At least one of its milestones has a start that is not settled.
 CREATE OR REPLACE MACRO shared_events(include_simulated := false, include_vanished := false) AS TABLE
@@ -30,6 +31,6 @@ WITH kept AS (
     HAVING count(*) > 1
 )
 SELECT event_ticker, milestones, milestone_ids, first_start, last_start, last_start - first_start AS spread,
-       coalesce(last_start > first_start, false) AS starts_differ, start_is_tentative
+       epoch(spread) / 60 AS spread_minutes, coalesce(last_start > first_start, false) AS starts_differ, start_is_tentative
 FROM grouped
 ORDER BY milestones DESC, event_ticker;

@@ -5,12 +5,14 @@
 -- Caveat: listed starts move (see reschedules); an end at or before the start is no end and stands as NULL.
 --
 -- end_date: Planned end, UTC; NULL when there is none, or none after the start.
--- starts_in: How long until it starts.
+-- starts_in: How long until it starts, in whole seconds.
+-- starts_in_minutes: starts_in in minutes and fractions of one.
 CREATE OR REPLACE MACRO upcoming_milestones(include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
 SELECT milestone_id, category, category_group, type, title, start_date, start_is_tentative,
        CASE WHEN end_date > start_date THEN end_date END AS end_date,
        status, status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts,
-       start_date - coalesce(CAST(at_time AS TIMESTAMPTZ), now()) AS starts_in
+       date_trunc('second', start_date - coalesce(CAST(at_time AS TIMESTAMPTZ), now())) AS starts_in,
+       epoch(starts_in) / 60 AS starts_in_minutes
 FROM milestones
 WHERE start_date > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
   AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)

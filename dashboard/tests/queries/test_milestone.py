@@ -1,0 +1,44 @@
+"""One milestone, on the known world."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import duckdb
+
+from board.queries import changes, milestone
+
+from ..known import LIVE, SIMULATED, SOON
+from ..publishing import NOW, number
+
+
+def test_what_is_known_of_it(connection: duckdb.DuckDBPyConnection) -> None:
+    found = milestone.milestone(connection, number(LIVE))
+    assert found is not None
+    assert (found.title, found.start_date, found.league) == ("Live game", NOW - timedelta(hours=1), "NFL")
+    assert found.details == '{"league":"NFL","main_game_event_ticker":"KXMAIN-1"}'
+    assert milestone.milestone(connection, "nobody") is None
+
+
+def test_a_simulated_one_is_found_too(connection: duckdb.DuckDBPyConnection) -> None:
+    found = milestone.milestone(connection, number(SIMULATED))
+    assert found is not None
+    assert found.is_simulated
+
+
+def test_its_events(connection: duckdb.DuckDBPyConnection) -> None:
+    found = milestone.tickers(connection, number(LIVE))
+    assert [(one.event_ticker, one.role) for one in found] == [("KXMAIN-1", "main"), ("KXEVENT-1", "primary")]
+
+
+def test_what_was_believed_of_its_start(connection: duckdb.DuckDBPyConnection) -> None:
+    first, second = milestone.beliefs(connection, number(SOON))
+    assert (first.start_date, second.start_date) == (NOW + timedelta(hours=3), NOW + timedelta(hours=3.75))
+    assert milestone.beliefs(connection, "nobody") == ()
+
+
+def test_its_changes(connection: duckdb.DuckDBPyConnection) -> None:
+    found = changes.of_milestone(connection, number(SOON), 9)
+    assert sorted(change.kind for change in found) == ["start", "title"]
+    assert len(changes.of_milestone(connection, number(SOON), 1)) == 1
+    assert changes.of_milestone(connection, number(LIVE), 9) == ()

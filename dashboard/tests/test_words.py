@@ -1,0 +1,12 @@
+"""Texts as a search compares them."""
+
+from __future__ import annotations
+
+import pytest
+
+from board.words import plain
+
+
+@pytest.mark.parametrize(("text", "expected"), [("Świątek", "swiatek"), ("STRASSE", "strasse"), ("Straße", "strasse")])
+def test_case_and_accents_do_not_count(text: str, expected: str) -> None:
+    assert plain(text) == expected
