@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sandbox
+from pipelines.answers import Question
 from pipelines.demo import DEMO_ROWS
 from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.views import describe_views
-from pipelines.published import ask_home, reading
-from pipelines.report import as_markdown
+from pipelines.published import reading
+from pipelines.report import Style, markdown_lines
 from pipelines.stations import Stations
 from pipelines.sweeping import Silent, SweepRequest
 from sandbox.app import build_app
@@ -84,7 +85,9 @@ def answered(document: str, home: Home) -> str:
     """The document with every block of SQL followed by its answer."""
 
     def answer(question: re.Match[str]) -> str:
-        return f"{question[1]}\n{as_markdown(ask_home(home, question[2]))}"
+        with reading(home) as connection:
+            lines = markdown_lines(Question(connection, question[2]).answer(), Style("markdown"))
+            return f"{question[1]}\n{''.join(lines)}"
 
     return _QUESTION.sub(answer, document)
 

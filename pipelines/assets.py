@@ -17,6 +17,7 @@ from pipelines.errors import WrongUse
 from pipelines.resources import KalshiResource
 from pipelines.stations import MAX_REFUSED_SHARE, Stations, Summary
 from pipelines.sweeping import Progress, SweepRequest
+from pipelines.wording import counted
 from schemas.api import EXPECTED_FIELDS
 from schemas.tables import (
     FLAT_TABLES,
@@ -254,7 +255,8 @@ def _rules_check(table: str, summary: Summary) -> dg.AssetCheckResult:
         asset_key=FLAT_KEYS[table],
         passed=not broken,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(f"{count} records refused by {rule}" for rule, count in broken.items()) or None,
+        description="; ".join(f"{counted(count, 'record')} refused by {rule}" for rule, count in broken.items())
+        or None,
         metadata={"breaches": broken},
     )
 

@@ -7,264 +7,39 @@ Heavy imports (Dagster, Arrow) stay inside the verbs that need them, so that the
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
-from cyclopts.validators import Number
+from cyclopts import CycloptsError
 from rich.console import Console
 
+from pipelines import cli_ask  # noqa: F401 - its verbs register with the app
+from pipelines.cli_base import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_WRONG_USE,
+    FLAG,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Port,
+    app,
+    complain,
+    quarantine,
+)
+from pipelines.cli_ingest import run_sweep
 from pipelines.errors import DiskFull, MilestonesError, NothingToDo, WrongUse, is_disk_full
-from pipelines.home import HOME_VARIABLE, Home
+from pipelines.home import HOME_VARIABLE, Home, expanded
 
-EXIT_FAILED, EXIT_WRONG_USE, EXIT_INTERRUPTED = 1, 2, 130
+__all__ = ("app", "main", "run")
+
 SANDBOX_PORT = 8799
 UI_PORT = 3000
 DASHBOARD_PORT = 8501
 
-app = App(
-    name="milestones",
-    help="Kalshi's milestones in SQL: fetched, validated, published as DuckDB and Parquet.",
-    # Markdown, the default, takes a tenth of a second to load and says nothing more.
-    help_format="plaintext",
-)
-_Flag = Parameter(negative=())
-_NotNegative = Parameter(validator=Number(gte=0))
-_Positive = Parameter(validator=Number(gt=0))
-_Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
-
-
-@app.command
-def ingest(
-    *,
-    full: Annotated[bool, _Flag] = False,
-    ids: Annotated[list[str] | None, Parameter(name="--id", negative=())] = None,
-    category: str | None = None,
-    type: str | None = None,  # noqa: A002 - the name of the option
-    since: str | None = None,
-    allow_shrink: Annotated[bool, _Flag] = False,
-    start_anew: Annotated[bool, _Flag] = False,
-    json: Annotated[bool, _Flag] = False,
-) -> int:
-    """Run one sweep through Dagster, from the API to the published tables; a full one the first time.
-
-    Parameters
-    ----------
-    full
-        Read every milestone, not just what was updated since the last sweep.
-    ids
-        Read just this milestone; may be given several times.
-    category
-        Read just this category, spelled as the API spells it.
-    type
-        Read just this type, for example football_game.
-    since
-        Read just what starts at or after this date or time (UTC unless it says otherwise).
-    allow_shrink
-        Believe a full sweep that brings far fewer milestones than there were.
-    start_anew
-        Make a new warehouse, without history, where the one before was lost.
-    json
-        Print the outcome as JSON.
-    """
-    if ids and (full or category or type or since):
-        raise WrongUse("--id stands alone: leave --full, --category, --type and --since out")
-    if full and (category or type or since):
-        raise WrongUse("--full reads everything: leave --category, --type and --since out")
-    config: dict[str, object] = {
-        "mode": "FULL" if full else "AUTO",
-        "ids": ids or [],
-        "category": category,
-        "type": type,
-        "since": since,
-        "allow_shrink": allow_shrink,
-        "start_anew": start_anew,
-    }
-    return _ingest(Home.from_environment(), config, as_json=json)
-
-
-def _ingest(home: Home, config: dict[str, object], *, as_json: bool) -> int:
-    import gc
-    import logging
-    import signal
-
-    from pipelines import machine, settings
-    from pipelines.kalshi.base_url import check_base_url
-    from pipelines.logs import configure, log_format
-    from pipelines.progress import LogProgress, progress_on
-    from pipelines.published import pages_of_last_full_sweep
-
-    # All that can be known to be wrong is said before Dagster, which takes seconds to load.
-    check_base_url(settings.base_url())
-    settings.requests_per_second()
-    settings.deadline_seconds()
-    settings.overlap_seconds()
-    settings.network()
-    settings.page_limit()
-    machine.cores()
-    home.preflight()
-    expected_pages = pages_of_last_full_sweep(home)
-
-    # Two thousand modules, nothing of which will ever be garbage: looking for some takes a fifth of the time.
-    gc.disable()
-    from pipelines.ingest import run_ingest
-
-    gc.freeze()
-    gc.enable()
-
-    console = Console(stderr=True)
-    # Retries are in the run's log; a person at a terminal also wants to know what is being waited for.
-    logs_json = log_format() == "json"
-    quietly = logging.WARNING if console.is_terminal else logging.CRITICAL
-    configure(sys.stderr, as_json=logs_json, level=logging.INFO if logs_json else quietly)
-    # A service manager's SIGTERM ends a run as Ctrl-C does: Dagster knows how to end on that.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        progress_shown = LogProgress() if logs_json else progress_on(console, expected_pages=expected_pages)
-        with progress_shown as progress:
-            ran = run_ingest(home, config, progress)
-    except KeyboardInterrupt:
-        _complain(_interrupted(home))
-        return EXIT_INTERRUPTED
-    if ran.warning:
-        _complain(ran.warning)
-    _print_outcome(home, as_json=as_json)
-    return 0
-
-
-def _interrupted(home: Home) -> str:
-    from pipelines.landing import Landing
-
-    newest = Landing.newest(home.raw)
-    if newest is None or not (newest.sweep.is_interrupted or newest.sweep.is_left_unloaded):
-        return "interrupted; what was published stays as it was"
-    where = f"page {newest.landed_pages} of sweep {newest.sweep.sweep_id}"
-    return f"interrupted after {where}: the next milestones ingest goes on from there"
-
-
-def _print_outcome(home: Home, *, as_json: bool) -> None:
-    from pipelines.landing import Landing
-    from pipelines.published import ask_home, table_rows
-    from pipelines.report import as_json as to_json
-    from pipelines.report import print_sweep
-
-    newest = ask_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
-    rows = table_rows(home)
-    sweep = Landing.open(home.raw, newest["sweep_id"]).sweep
-    if as_json:
-        files = {"duckdb": str(home.published_duckdb), "parquet": str(home.latest_snapshot)}
-        outcome = {
-            "sweep": newest,
-            "archived": sweep.archived,
-            "not_found": sweep.not_found,
-            "rows": rows,
-            "files": files,
-        }
-        sys.stdout.write(to_json(outcome) + "\n")
-    else:
-        print_sweep(Console(), newest, rows, home, sweep.not_found, archived=sweep.archived)
-
-
-@app.command
-def status(*, json: Annotated[bool, _Flag] = False) -> int:
-    """Show freshness, rows per table, the last sweeps and what was refused.
-
-    Parameters
-    ----------
-    json
-        Print it as JSON.
-    """
-    from datetime import UTC, datetime
-
-    from pipelines import published
-    from pipelines.report import print_status, status_json
-
-    found = published.status(Home.from_environment())
-    if json:
-        sys.stdout.write(status_json(found) + "\n")
-    else:
-        print_status(Console(), found, datetime.now(UTC))
-    return 0
-
-
-@app.command
-def sql(query: str | None = None, /, *, format: Literal["table", "csv", "json", "markdown"] = "table") -> int:  # noqa: A002
-    """Run SQL on the published file, read-only; without a query, a prompt.
-
-    Parameters
-    ----------
-    query
-        One query.
-    format
-        How to print the answer.
-    """
-    from pipelines.published import ask_home
-    from pipelines.report import print_answer
-
-    home = Home.from_environment()
-    if query is None:
-        from pipelines.prompt import run_prompt
-
-        return run_prompt(home, style=format)
-    print_answer(Console(), ask_home(home, query), format)
-    return 0
-
-
-@app.command
-def export(
-    *,
-    format: Literal["csv", "jsonl", "parquet"] | None = None,  # noqa: A002
-    query: str | None = None,
-    table: str | None = None,
-    output: Path | None = None,
-) -> int:
-    """Write a table, or the answer of a query, as CSV, JSON lines or Parquet; the milestones unless told otherwise.
-
-    Parameters
-    ----------
-    format
-        What to write; else what the name of the file says, else CSV.
-    query
-        What to ask of the published file.
-    table
-        A table or view to write whole.
-    output
-        The file, there whole or not at all; standard output without it.
-    """
-    from pipelines import export as exporting
-    from pipelines.published import reading
-
-    asked, style = exporting.query_of(query, table), format or exporting.format_of(output)
-    if output is None and style == "parquet":
-        raise WrongUse("Parquet goes into a file: name it with --output")
-    home = Home.from_environment()
-    if output is not None:
-        exporting.check_output(home, output)
-    with reading(home) as connection:
-        if output is None:
-            exporting.export_text(connection, asked, style, sys.stdout)
-            return 0
-        rows = exporting.export_file(connection, asked, style, output)
-    Console(stderr=True).print(f"{rows:,} rows in {output}", highlight=False, markup=False, soft_wrap=True)
-    return 0
-
-
-@app.command
-def verify() -> int:
-    """Check every published file against its manifest; exit status 1 and the file's name when one differs."""
-    from pipelines.publish.manifest import verify as verify_published
-
-    found = verify_published(Home.from_environment())
-    for difference in found.differences:
-        _complain(difference)
-    if found.differences:
-        return EXIT_FAILED
-    Console().print(
-        f"snapshot {found.snapshot}: {found.files} files, {found.bytes:,} bytes, all as published", highlight=False
-    )
-    return 0
+_OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 
 
 @app.command
@@ -311,34 +86,8 @@ def restore() -> int:
     return 0
 
 
-quarantine = App(name="quarantine", help="List refused records, or put them through again.")
-app.command(quarantine)
-
-
-@quarantine.default
-def quarantine_list(
-    *,
-    format: Literal["table", "csv", "json", "markdown"] = "table",  # noqa: A002 - the name of the option
-    limit: Annotated[int, _NotNegative] = 20,
-) -> int:
-    """List refused records with their reasons, newest first; of failed sweeps too, which are not published.
-
-    Parameters
-    ----------
-    format
-        How to print them.
-    limit
-        How many at most.
-    """
-    from pipelines.published import refused
-    from pipelines.report import print_answer
-
-    print_answer(Console(), refused(Home.from_environment(), limit=limit), format)
-    return 0
-
-
 @quarantine.command(name="retry")
-def quarantine_retry(*, json: Annotated[bool, _Flag] = False) -> int:
+def quarantine_retry(*, json: Annotated[bool, FLAG] = False) -> int:
     """Put every refused record through today's code; what is accepted leaves the quarantine.
 
     Parameters
@@ -358,18 +107,18 @@ def quarantine_retry(*, json: Annotated[bool, _Flag] = False) -> int:
     if is_empty:
         Console().print("the quarantine is empty: there is nothing to try again")
         return 0
-    return _ingest(home, {"mode": "RETRY"}, as_json=json)
+    return run_sweep(home, {"mode": "RETRY"}, as_json=json)
 
 
 @app.command
 def sandbox(
     *,
     port: int = SANDBOX_PORT,
-    rows: Annotated[int | None, _NotNegative] = None,
+    rows: Annotated[int | None, NOT_NEGATIVE] = None,
     seed: int = 1,
     records: Path | None = None,
-    requests_per_second: Annotated[float | None, _Positive] = None,
-    changes: Annotated[int, _NotNegative] = 0,
+    requests_per_second: Annotated[float | None, POSITIVE] = None,
+    changes: Annotated[int, NOT_NEGATIVE] = 0,
 ) -> int:
     """Serve a local stand-in for the Kalshi API on loopback, until interrupted.
 
@@ -394,13 +143,13 @@ def sandbox(
         served = local_api.build(
             rows=rows,
             seed=seed,
-            records=records,
+            records=expanded(records) if records else None,
             requests_per_second=requests_per_second,
             changes=changes,
             tell=lambda evolution: Console().print(f"changed: {evolution.counts()}", highlight=False, soft_wrap=True),
         )
         for note in served.state.notes:
-            _complain(str(note))
+            complain(str(note))
         local_api.serve(served, port, announce=lambda running: _say_where(running.base_url))
     except (local_api.NoRecordsError, local_api.PortUnavailableError, OSError) as error:
         raise WrongUse(str(error)) from error
@@ -414,7 +163,7 @@ def _say_where(base_url: str) -> None:
 
 
 @app.command
-def ui(*, port: _Port = UI_PORT) -> int:
+def ui(*, port: Port = UI_PORT) -> int:
     """Start Dagster's web server and daemon on loopback.
 
     Parameters
@@ -438,7 +187,7 @@ def ui(*, port: _Port = UI_PORT) -> int:
 
 
 @app.command
-def dashboard(*, port: _Port = DASHBOARD_PORT) -> int:
+def dashboard(*, port: Port = DASHBOARD_PORT) -> int:
     """Start the dashboard over the published file, on loopback.
 
     Parameters
@@ -470,16 +219,6 @@ def demo() -> int:
     return run_demo(run)
 
 
-def _complain(line: str) -> None:
-    from pipelines.escaping import one_line
-
-    console = Console(stderr=True)
-    for number, part in enumerate(line.splitlines()):
-        # A line that data began does not pass for one of ours.
-        start = "  " if number else "milestones: "
-        console.print(f"{start}{one_line(part)}", highlight=False, markup=False, soft_wrap=True)
-
-
 def _drop_output() -> None:
     """The reader has seen enough, as `head` does: what is still to be written goes nowhere, at exit too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -501,41 +240,50 @@ def run(arguments: list[str]) -> int:
     from pipelines.kalshi.errors import KalshiError
 
     try:
-        outcome = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        outcome = app(_with_queries(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         # Here rather than at exit, where a reader that has gone could only be met with a traceback.
         sys.stdout.flush()
     except CycloptsError as error:
-        _complain(f"{error} Try: milestones --help".replace("\n", " "))
+        complain(f"{error} Try: milestones --help".replace("\n", " "))
         return EXIT_WRONG_USE
     except MilestonesError as error:
-        _complain(str(error))
+        complain(str(error))
         return error.exit_status
     except KalshiError as error:
-        _complain(str(error))
+        complain(str(error))
         return EXIT_FAILED
     except BrokenPipeError:
         _drop_output()
         return 0
     except KeyboardInterrupt:
-        _complain("interrupted; what was published stays as it was")
+        complain("interrupted; what was published stays as it was")
         return EXIT_INTERRUPTED
     except Exception as error:
         if is_disk_full(error):
-            _complain(str(DiskFull(Home.from_environment().root)))
+            complain(str(DiskFull(Home.from_environment().root)))
             return EXIT_FAILED
         if _is_of_duckdb(error):
             first = str(error).strip().partition("\n")[0]
-            _complain(f"DuckDB failed ({first}): check the disk of {Home.from_environment().root}, then run again")
+            complain(f"DuckDB failed ({first}): check the disk of {Home.from_environment().root}, then run again")
             return EXIT_FAILED
         if not isinstance(error, OSError):
             raise
         where = f" {error.filename}" if error.filename else ""
-        _complain(
+        complain(
             f"cannot read or write{where} ({error.strerror or error}): "
             f"{HOME_VARIABLE} must be a folder that you may use, with room on its disk"
         )
         return EXIT_FAILED
     return outcome if isinstance(outcome, int) else 0
+
+
+def _with_queries(arguments: list[str]) -> list[str]:
+    """The arguments, with a blank before SQL that begins with a comment: it would be taken for an option."""
+    if arguments[:1] not in (["sql"], ["export"]):
+        return arguments
+    return [
+        f" {one}" if one.startswith("--") and one != "--" and not _OPTION.fullmatch(one) else one for one in arguments
+    ]
 
 
 def _is_of_duckdb(error: BaseException) -> bool:

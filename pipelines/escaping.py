@@ -29,9 +29,13 @@ def in_json(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
+_NUMBER = re.compile(r"[-+](([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?%?", re.ASCII)
+"""What spreadsheets read as a number: it runs nothing. American odds (+150) and spreads (-3.5) begin with a sign."""
+
+
 def in_csv(text: str) -> str:
-    """A cell or a name that a spreadsheet does not run as a formula; everything else as it is."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    """A cell or a name that a spreadsheet does not run as a formula; everything else, numbers too, as it is."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
 
 
 _MARKDOWN = re.compile(r"""\\(?=[!-/:-@\[-`{-~]) | [|`<&] | (?<=\])\(""", re.VERBOSE)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import duckdb
 
+from pipelines.answers import Question, TextAnswer, distinct
 from pipelines.durable import write_durably
 from pipelines.errors import MilestonesError, WrongUse
 from pipelines.escaping import write
 from pipelines.home import Home
-from pipelines.published import NOT_A_QUERY, QueryFailed, distinct, faults_explained
-from pipelines.report import csv_lines, json_lines
+from pipelines.query_faults import NOT_A_QUERY, QueryFailed, faults_explained
+from pipelines.report import Style, csv_lines, json_lines
+from pipelines.statements import statements
 from schemas.sql import quote
 
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS_BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 DEFAULT_TABLE = "milestones"
-ROWS_PER_FETCH = 10_000
 ROWS_PER_GROUP = 100_000
 
-_LINES: dict[str, Callable[[Sequence[str], Iterable[Sequence[Any]]], Iterator[str]]] = {
+_LINES: dict[str, Callable[[TextAnswer, Style], Iterator[str]]] = {
     "csv": csv_lines,
     "jsonl": json_lines,
 }
@@ -38,10 +39,17 @@ def format_of(output: Path | None) -> Format:
 
 
 def query_of(query: str | None, table: str | None) -> str:
-    """What to export. Raises WrongUse."""
-    if query is not None and table is not None:
+    """What to export: one statement. Raises WrongUse, and QueryFailed where there is none."""
+    if query is None:
+        return f"FROM {quote(table or DEFAULT_TABLE)}"
+    if table is not None:
         raise WrongUse("--query and --table say two things: leave one of them out")
-    return query if query is not None else f"FROM {quote(table or DEFAULT_TABLE)}"
+    asked = list(statements(query))
+    if not asked:
+        raise QueryFailed(NOT_A_QUERY)
+    if len(asked) > 1:
+        raise WrongUse(f"--query has {len(asked)} statements, and one answer goes into a file: give one of them")
+    return asked[0]
 
 
 def check_output(home: Home, output: Path) -> None:
@@ -51,7 +59,7 @@ def check_output(home: Home, output: Path) -> None:
             raise WrongUse(f"{output} is among the pipeline's own files: give another file with --output")
 
 
-def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Format, output: Path) -> int:
+def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Style, output: Path) -> int:
     """Write the answer to a file; its rows. Raises QueryFailed and CannotWrite: what stood there before still does.
 
     A symbolic link stays one: the file that it leads to is written.
@@ -66,7 +74,7 @@ def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Format
 
     def write(path: Path) -> None:
         nonlocal rows
-        if style == "parquet":
+        if style.format == "parquet":
             rows = _write_parquet(connection, query, path)
             return
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -79,23 +87,21 @@ def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Format
     return rows
 
 
-def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Format, file: IO[str]) -> int:
+def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Style, file: IO[str]) -> int:
     """Write the answer as lines; its rows. Raises QueryFailed."""
-    rows = 0
+    question = Question(connection, query)
+    if not question.has_answer:
+        raise QueryFailed(NOT_A_QUERY)
+    answer, rows = question.answer(is_nested=style.format == "jsonl"), 0
 
-    def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    def counting() -> Iterator[Sequence[Any]]:
         nonlocal rows
-        while batch := cursor.fetchmany(ROWS_PER_FETCH):
-            rows += len(batch)
-            yield from batch
+        for row in answer.rows:
+            rows += 1
+            yield row
 
-    with faults_explained(connection):
-        cursor = connection.execute(query)
-        if not cursor or not cursor.description:
-            raise QueryFailed(NOT_A_QUERY)
-        columns = [column[0] for column in cursor.description]
-        for line in _LINES[style](columns, fetched(cursor)):
-            write(file, line)
+    for line in _LINES[style.format](TextAnswer(answer.columns, counting()), style):
+        write(file, line)
     return rows
 
 

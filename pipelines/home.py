@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.durable import one_at_a_time, write_durably
-from pipelines.errors import DiskFull, HomeUnusable, is_disk_full
+from pipelines.errors import DiskFull, HomeUnusable, WrongSetting, is_disk_full
 
 HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
+DEMO_HOME = Path("data/demo")
+
+
+def expanded(path: Path | str) -> Path:
+    """A path with `~` at its start spelled out, which no shell did between quotes or after `=`. Raises WrongSetting."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise WrongSetting(
+            f"the path {path} begins with a user's home that is not known: give the whole path"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -21,8 +32,8 @@ class Home:
 
     @classmethod
     def from_environment(cls) -> Home:
-        """`$MILESTONES_HOME`, or `./data`."""
-        return cls(Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).absolute())
+        """`$MILESTONES_HOME`, `~` in it spelled out, or `./data`. Raises WrongSetting."""
+        return cls(expanded(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).absolute())
 
     @property
     def raw(self) -> Path:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from pipelines.landing import Page, Sweep
+from pipelines.wording import counted
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -64,9 +65,9 @@ class PlainProgress:
         if self._spoke_at is not None and now - self._spoke_at < SECONDS_BETWEEN_LINES:
             return
         self._spoke_at = now
-        rate = self._records / max(now - self._begun_at, 0.001)
+        rate, records = self._records / max(now - self._begun_at, 0.001), counted(self._records, "record")
         self._console.print(
-            f"{sweep.mode} sweep {sweep.sweep_id}: page {page.number}, {self._records:,} records, {rate:,.0f}/s",
+            f"{sweep.mode} sweep {sweep.sweep_id}: page {page.number}, {records}, {rate:,.0f}/s",
             highlight=False,
         )
 

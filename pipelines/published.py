@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +10,14 @@ from typing import Any
 
 import duckdb
 
+from pipelines.answers import Question, TextAnswer, distinct
 from pipelines.disk import sizes
 from pipelines.errors import MilestonesError, WarehouseBusy
-from pipelines.home import Home
-from pipelines.query_faults import explained
+from pipelines.home import DEMO_HOME, HOME_VARIABLE, Home
+from pipelines.query_faults import NOT_A_QUERY, QueryFailed, faults_explained
 from pipelines.reader import open_reader
 from pipelines.warehouse.lock import writer_lock
 from schemas.sql import quote
-
-NOT_A_QUERY = "there is no query in this text: write one, such as select count(*) from milestones"
 
 TABLES = """
     SELECT table_name FROM duckdb_tables()
@@ -32,10 +30,6 @@ TABLES = """
 
 class NothingPublished(MilestonesError):
     """There is no published file yet."""
-
-
-class QueryFailed(MilestonesError):
-    """DuckDB refused a query."""
 
 
 DRIFT = """
@@ -99,16 +93,6 @@ class Answer:
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
-def distinct(columns: Iterable[str]) -> list[str]:
-    """Names that can be keys; one that comes again is numbered: a, a_2."""
-    seen: Counter[str] = Counter()
-    names = []
-    for column in columns:
-        seen[column] += 1
-        names.append(column if seen[column] == 1 else f"{column}_{seen[column]}")
-    return names
-
-
 @dataclass(frozen=True)
 class Status:
     """What `milestones status` shows.
@@ -137,9 +121,19 @@ class Status:
 def reading(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published file, opened for one use. Raises NothingPublished, WarehouseUnusable."""
     if not home.published_duckdb.exists():
-        raise NothingPublished(f"nothing is published at {home.published_duckdb}: run milestones ingest first")
+        raise NothingPublished(
+            f"nothing is published at {home.published_duckdb}{_demo(home)}: run milestones ingest first"
+        )
     with open_reader(home.published_duckdb) as connection:
         yield connection
+
+
+def _demo(home: Home) -> str:
+    """Where the demo is, if it was run here and is not what was asked."""
+    demo = Home(DEMO_HOME.absolute())
+    if demo == home or not demo.published_duckdb.exists():
+        return ""
+    return f" (the demo's data are: export {HOME_VARIABLE}={DEMO_HOME})"
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
@@ -152,40 +146,33 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:
         return Answer([column[0] for column in cursor.description], cursor.fetchall())
 
 
-@contextmanager
-def faults_explained(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Whatever DuckDB cannot do with a query in the block raises QueryFailed, which says what to do about it."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise QueryFailed(explained(connection, error)) from error
-    except OverflowError as error:
-        # Python's intervals end at a thousand million days.
-        raise QueryFailed(f"a value is too large to be shown ({error}): cast it to text in the query") from error
-
-
 def ask_home(home: Home, query: str) -> Answer:
     """Run one query on the published file."""
     with reading(home) as connection:
         return ask(connection, query)
 
 
-def refused(home: Home, *, limit: int) -> Answer:
+def refused(home: Home, *, limit: int) -> TextAnswer:
     """The newest refused records, those of sweeps that failed and were never published too.
 
     They are in the warehouse, which one process opens at a time. While a run holds it, the published file answers.
     Raises NothingPublished, WarehouseBusy (nothing is published yet), WarehouseUnusable.
     """
     query = REFUSED.format(limit=int(limit))
-    if not home.warehouse_file.exists():
-        return ask_home(home, query)
-    try:
-        with writer_lock(home, purpose="milestones quarantine"), open_reader(home.warehouse_file) as connection:
-            return ask(connection, query)
-    except (WarehouseBusy, PermissionError):
-        if not home.published_duckdb.exists():
-            raise
-        return ask_home(home, query)
+    if home.warehouse_file.exists():
+        try:
+            with writer_lock(home, purpose="milestones quarantine"), open_reader(home.warehouse_file) as connection:
+                return _whole(connection, query)
+        except (WarehouseBusy, PermissionError):
+            if not home.published_duckdb.exists():
+                raise
+    with reading(home) as connection:
+        return _whole(connection, query)
+
+
+def _whole(connection: duckdb.DuckDBPyConnection, query: str) -> TextAnswer:
+    answer = Question(connection, query).answer()
+    return TextAnswer(answer.columns, list(answer.rows))
 
 
 def table_rows(home: Home) -> dict[str, int]:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 import duckdb
 
+from pipelines.errors import MilestonesError
+
+NOT_A_QUERY = "there is no query in this text: write one, such as select count(*) from milestones"
+NO_FILES = (
+    "only the published file is in reach here: to join files or databases of your own, attach it in DuckDB as "
+    "docs/other-tools.md shows; to write an answer to a file, use milestones export"
+)
+
 _NO_TABLE = re.compile(r"Table (Function )?with name (\S+) does not exist")
 _NO_COLUMN = re.compile(r'Referenced column "(.+?)" not found|does not have a column named "(.+?)"')
+_NO_FILES = re.compile(r"file system operations are disabled|extensions is disabled|requires the extension")
 _POSITION = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
 
 _TYPED = "details_<type>"
@@ -28,17 +39,35 @@ _COLUMNS = """
 _TABLES_SHOWN = 4
 
 
+class QueryFailed(MilestonesError):
+    """DuckDB refused a query."""
+
+
+@contextmanager
+def faults_explained(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Whatever DuckDB cannot do with a query in the block raises QueryFailed, which says what to do about it."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise QueryFailed(explained(connection, error)) from error
+    except OverflowError as error:
+        # Python's intervals end at a thousand million days.
+        raise QueryFailed(f"a value is too large to be shown ({error}): cast it to text in the query") from error
+
+
 def explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
     """One line for a user: what is unknown and what there is instead, or else DuckDB's own words."""
     text = str(error)
     if match := _NO_TABLE.search(text):
-        return _no_table(connection, match[2], is_called=bool(match[1]))
+        return no_table(connection, match[2], is_called=bool(match[1]))
     if match := _NO_COLUMN.search(text):
         return _no_column(connection, match[1] or match[2])
-    return " ".join(_POSITION.sub("", text).split()) or " ".join(text.split())
+    own = " ".join(_POSITION.sub("", text).split()) or " ".join(text.split())
+    return f"{own} ({NO_FILES})" if _NO_FILES.search(text) else own
 
 
-def _no_table(connection: duckdb.DuckDBPyConnection, name: str, *, is_called: bool) -> str:
+def no_table(connection: duckdb.DuckDBPyConnection, name: str, *, is_called: bool = False) -> str:
+    """That there is none of this name, and which there are."""
     names = [row[0] for row in connection.execute(_READABLE).fetchall()]
     what = "macro" if is_called else "table or view"
     near = get_close_matches(name.lower(), [one.removesuffix("()") for one in names], n=3)

@@ -4,134 +4,177 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
-from datetime import datetime, timedelta
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.answers import NUMBER, Column, Kind, Question, TextAnswer, for_people, in_rfc3339, json_value
+from pipelines.errors import WrongUse
 from pipelines.escaping import in_csv, in_json, in_markdown, one_line, write
 from pipelines.home import Home
-from pipelines.published import Answer, Status, distinct
+from pipelines.json_text import dumps
+from pipelines.published import Status
+from pipelines.tables import ROWS_AT_A_TERMINAL, print_table
+from pipelines.wording import counted
 
-_ANY_WIDTH = 1_000_000
-_NESTED = (list, tuple, dict)
-"""What DuckDB hands lists, arrays, structs and maps over as."""
-
-FORMATS = ("table", "csv", "json", "markdown")
-
-
-def as_json(value: Any, *, indent: int | None = 2) -> str:
-    """JSON text; times as RFC 3339, numbers that JSON does not have as null, what else it does not know as text."""
-    return in_json(json.dumps(_for_json(value), indent=indent, ensure_ascii=False, default=_json_default))
+Format = Literal["table", "csv", "json", "markdown"]
+FORMATS: tuple[Format, ...] = ("table", "csv", "json", "markdown")
 
 
-def _for_json(value: Any) -> Any:
-    """The same as far as JSON has it: a MAP's keys can be anything in DuckDB."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else as_json(key).strip('"'): _for_json(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_for_json(one) for one in value]
-    return value
+@dataclass(frozen=True)
+class Style:
+    """How to print an answer.
+
+    `all_rows` fits no table to the terminal; `raw` leaves text in CSV as it is, formulas too; `json_as_text` leaves
+    JSON columns text in JSON. Raises WrongUse for an option that the format does not know.
+    """
+
+    format: Format | Literal["jsonl", "parquet"] = "table"
+    all_rows: bool = False
+    raw: bool = False
+    json_as_text: bool = False
+
+    def __post_init__(self) -> None:
+        if self.raw and self.format != "csv":
+            raise WrongUse(f"--raw is about CSV: leave it out with the format {self.format}")
+        if self.json_as_text and self.format not in ("json", "jsonl"):
+            raise WrongUse(f"--json-as-text is about JSON: leave it out with the format {self.format}")
+        if self.all_rows and self.format != "table":
+            raise WrongUse(f"--all is about tables: the format {self.format} has every row without it")
 
 
-def _json_default(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return _interval(value)
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
-
-
-def _interval(value: timedelta) -> str:
-    """The sign before the whole: Python calls an hour less than nothing "-1 day, 23:00:00"."""
-    return f"-{-value}" if value < timedelta() else str(value)
+def as_json(value: Any) -> str:
+    """JSON text, indented; times as RFC 3339, numbers that JSON does not have as null, what else is unknown as text."""
+    return in_json(dumps(value, indent=True))
 
 
 def shown(value: Any) -> str:
-    """One cell for people: NULL is empty, times to the second, lists and structs are JSON.
-
-    No control character reaches the terminal.
-    """
+    """One cell of a status: NULL is empty, times are to the second. No control character reaches the terminal."""
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, timedelta):
-        return _interval(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ") if value.tzinfo else str(value)
-    return one_line(as_json(value, indent=None) if isinstance(value, _NESTED) else str(value))
+    return one_line(str(value))
 
 
-def print_answer(console: Console, answer: Answer, style: str) -> None:
-    """A query's answer in one of FORMATS."""
-    writers: dict[str, Callable[[Answer], str]] = {"csv": _csv, "json": _json, "markdown": as_markdown}
-    if style in writers:
-        write(console.file, writers[style](answer))
+def print_question(console: Console, question: Question, style: Style, *, rows: int = ROWS_AT_A_TERMINAL) -> None:
+    """The answer of a question; nothing for a statement that asks nothing. Raises QueryFailed.
+
+    A table that is fitted to the terminal has at most so many `rows`.
+    """
+    if not question.has_answer:
         return
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    # Values are never cut or folded: lines wider than the terminal wrap there, like any other long line.
-    for index, name in enumerate(answer.columns):
-        numeric = all(isinstance(row[index], (int, float)) for row in answer.rows) and bool(answer.rows)
-        table.add_column(Text(one_line(name)), justify="right" if numeric else "left", no_wrap=True)
+    if _is_fitted(console, style):
+        print_answer(console, question.first(rows), style)
+    else:
+        print_answer(console, question.answer(is_nested=style.format == "json"), style)
+
+
+def print_answer(console: Console, answer: TextAnswer, style: Style) -> None:
+    """An answer in one of FORMATS; for JSON its values may be nested."""
+    if style.format == "table":
+        rows = [
+            [_cell(column.kind, value) for column, value in zip(answer.columns, row, strict=True)]
+            for row in answer.rows
+        ]
+        numeric = [column.kind == NUMBER for column in answer.columns]
+        fit = _is_fitted(console, style)
+        print_table(
+            console, [one_line(one.name) for one in answer.columns], rows, numeric=numeric, fit=fit, more=answer.more
+        )
+        return
+    lines: dict[str, Callable[[TextAnswer, Style], Iterator[str]]] = {
+        "csv": csv_lines,
+        "json": _json_rows,
+        "markdown": markdown_lines,
+    }
+    for line in lines[style.format](answer, style):
+        write(console.file, line)
+
+
+def _is_fitted(console: Console, style: Style) -> bool:
+    """Whether a window is there to fit into. Colours can be forced into a pipe, which has no width."""
+    return style.format == "table" and console.file.isatty() and not style.all_rows
+
+
+def _cell(kind: Kind, value: str | None) -> str:
+    if value is None:
+        return ""
+    return one_line(for_people(value) if kind.name == "time" else value)
+
+
+def csv_lines(answer: TextAnswer, style: Style) -> Iterator[str]:
+    """CSV, the names first; unless it is raw, nothing in it is a formula to a spreadsheet."""
+
+    def guarded(text: str) -> str:
+        return text if style.raw else in_csv(text)
+
+    def cell(kind: Kind, value: str | None) -> str | None:
+        if value is None or kind.name in ("number", "boolean", "other"):
+            return value
+        return in_rfc3339(value) if kind.name == "time" else guarded(value)
+
+    kinds = [column.kind for column in answer.columns]
+    yield _csv_line([guarded(column.name) for column in answer.columns])
     for row in answer.rows:
-        table.add_row(*(Text(shown(value)) for value in row))
-    console.width = max(console.width, console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum)
-    console.print(table)
-    console.print(f"{len(answer.rows)} row{'' if len(answer.rows) == 1 else 's'}", style="dim", highlight=False)
+        yield _csv_line([cell(kind, value) for kind, value in zip(kinds, row, strict=True)])
 
 
-def _csv(answer: Answer) -> str:
-    return "".join(csv_lines(answer.columns, answer.rows))
-
-
-def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """CSV, the names first; lists and structs are JSON, nothing in it is a formula to a spreadsheet."""
-    yield _csv_line([in_csv(name) for name in columns])
-    for row in rows:
-        yield _csv_line([_csv_cell(value) for value in row])
-
-
-def json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """One JSON object a row; what JSON has no number for is null."""
-    names = distinct(columns)
-    for row in rows:
-        yield as_json(dict(zip(names, row, strict=True)), indent=None) + "\n"
-
-
-def _csv_line(row: Sequence[Any]) -> str:
+def _csv_line(row: Iterable[str | None]) -> str:
     """One line, ended as Unix does. The writer quotes a carriage return only where lines end with one."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(row)
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _csv_cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return shown(value)
-    if isinstance(value, (datetime, timedelta)):
-        return _json_default(value)
-    if isinstance(value, _NESTED):
-        return as_json(value, indent=None)
-    return in_csv(value) if isinstance(value, str) else value
+def json_lines(answer: TextAnswer, style: Style) -> Iterator[str]:
+    """One JSON object a row, of an answer whose values are nested; JSON columns are nested too, unless left as text."""
+    for row in _json_objects(answer, style):
+        yield in_json(dumps(row)) + "\n"
 
 
-def _json(answer: Answer) -> str:
-    return as_json(answer.records) + "\n"
+def _json_rows(answer: TextAnswer, style: Style) -> Iterator[str]:
+    """An array of objects, indented, an object at a time."""
+    rows = _json_objects(answer, style)
+    first = next(rows, None)
+    if first is None:
+        yield "[]\n"
+        return
+    start = "[\n"
+    for row in itertools.chain([first], rows):
+        yield f"{start}  {in_json(dumps(row, indent=True, level=1))}"
+        start = ",\n"
+    yield "\n]\n"
 
 
-def as_markdown(answer: Answer) -> str:
+def _json_objects(answer: TextAnswer, style: Style) -> Iterator[dict[str, Any]]:
+    names, kinds = answer.names, [column.kind for column in answer.columns]
+    for row in answer.rows:
+        yield {
+            name: json_value(kind, value, json_as_text=style.json_as_text)
+            for name, kind, value in zip(names, kinds, row, strict=True)
+        }
+
+
+def markdown_lines(answer: TextAnswer, _: Style) -> Iterator[str]:
     """A Markdown table."""
-    rows = [[in_markdown(shown(value)) for value in row] for row in answer.rows]
-    lines = [[in_markdown(name) for name in answer.columns], ["---"] * len(answer.columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    yield _markdown_line(in_markdown(column.name) for column in answer.columns)
+    yield _markdown_line("---" for _ in answer.columns)
+    for row in answer.rows:
+        yield _markdown_line(
+            in_markdown(_cell(column.kind, value)) for column, value in zip(answer.columns, row, strict=True)
+        )
+
+
+def _markdown_line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
 
 
 def print_sweep(
@@ -145,8 +188,9 @@ def print_sweep(
     table.add_row("sweep", f"{row['sweep_id']} ({row['mode']}, {seconds:.1f} s until loaded)")
     table.add_row(
         "read",
-        f"{row['records']:,} records on {row['pages']:,} pages, {row['requests']:,} requests "
-        f"({row['retries']} retries, {row['rate_limited']} rate limited)",
+        f"{counted(row['records'], 'record')} on {counted(row['pages'], 'page')}, "
+        f"{counted(row['requests'], 'request')} "
+        f"({counted(row['retries'], 'retry', 'retries')}, {row['rate_limited']} rate limited)",
     )
     table.add_row(
         "stored",
@@ -164,7 +208,7 @@ def print_sweep(
     console.print(table)
 
 
-def print_status(console: Console, status: Status, now: datetime) -> None:
+def print_status(console: Console, status: Status, now: datetime, style: Style) -> None:
     """Freshness, rows, the last sweeps and refusals."""
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -192,15 +236,25 @@ def print_status(console: Console, status: Status, now: datetime) -> None:
         sweep = status.unpublished
         table.add_row("not published", Text(f"{sweep['sweep_id']} {sweep['state']}: {shown(sweep['error'])}"))
     console.print(table)
-    columns = ["sweep_id", "mode", "status", "finished_at", "records", "new", "changed", "unchanged", "quarantined"]
     console.print("last sweeps", style="bold")
-    print_answer(console, Answer(columns, [tuple(row[name] for name in columns) for row in status.sweeps]), "table")
+    rows = [[shown(sweep[column.name]) for column in _SWEEP_COLUMNS] for sweep in status.sweeps]
+    print_answer(console, TextAnswer(_SWEEP_COLUMNS, rows), style)
+
+
+_SWEEP_COLUMNS = (
+    Column("sweep_id"),
+    Column("mode"),
+    *(Column(name, NUMBER) for name in ("records", "new", "changed", "unchanged", "quarantined")),
+    Column("status"),
+    Column("finished_at"),
+)
+"""What is at the right is left out where the window is narrow: the id of a sweep begins with its time."""
 
 
 def _lateness(found: dict[str, Any]) -> str:
     return (
         f"99 % within {found['seconds_p99']:,.0f} s of their update, the last after {found['seconds_max']:,.0f} s "
-        f"({found['rows']:,} rows of polls); {found['overlap_used_seconds']:,.0f} s of the overlap were used"
+        f"({counted(found['rows'], 'row')} of polls); {found['overlap_used_seconds']:,.0f} s of the overlap were used"
     )
 
 
@@ -213,7 +267,7 @@ def _ago(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return "never"
     seconds = (now - moment).total_seconds()
-    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= 2 * size:
-            return f"{shown(moment)} ({seconds / size:.0f} {unit} ago)"
-    return f"{shown(moment)} ({seconds:.0f} seconds ago)"
+            return f"{shown(moment)} ({counted(round(seconds / size), unit)} ago)"
+    return f"{shown(moment)} ({counted(round(seconds), 'second')} ago)"

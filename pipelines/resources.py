@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipelines import settings
 from pipelines.contract import Contract
-from pipelines.home import Home
+from pipelines.home import Home, expanded
 from pipelines.kalshi.client import KalshiClient
 from pipelines.leftovers import writing
 from pipelines.retention import Retention
@@ -46,7 +46,7 @@ class HomeResource(dg.ConfigurableResource[Stations]):
         Every run passes here, whoever launched it: dead runs are marked as failed before it works, old ones are
         removed after it.
         """
-        home = Home(Path(self.path).absolute()) if self.path else Home.from_environment()
+        home = Home(expanded(self.path).absolute()) if self.path else Home.from_environment()
         home.preflight()
         run_id = context.run.run_id if context.run else None
         contract = settings.contract() if self.contract is None else Contract.parse(self.contract)

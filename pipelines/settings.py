@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from pipelines.contract import Contract
 from pipelines.errors import WrongSetting
+from pipelines.home import expanded
 from pipelines.kalshi.base_url import DEFAULT_BASE_URL, OLDER_BASE_URL
 from pipelines.kalshi.network import Network, fault_of_ca_bundle, fault_of_proxy
 from pipelines.kalshi.server_text import printable
@@ -60,7 +60,7 @@ def network() -> Network:
             "with USER:PASSWORD@ before the host where the proxy wants them"
         )
     bundle = os.environ.get(CA_BUNDLE_VARIABLE)
-    path = Path(bundle).absolute() if bundle else None
+    path = expanded(bundle).absolute() if bundle else None
     if path and (fault := fault_of_ca_bundle(path)):
         raise WrongSetting(
             f"{CA_BUNDLE_VARIABLE} cannot be used ({printable(str(path))}: {fault}): give a readable PEM file with the "

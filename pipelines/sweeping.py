@@ -30,6 +30,7 @@ from pipelines.records.decode import is_json
 from pipelines.warehouse import load as warehouse
 from pipelines.warehouse.absence import Absences, find_absences
 from pipelines.warehouse.database import check_not_lost, open_warehouse
+from pipelines.wording import counted
 from schemas.api import PAGE_LIMIT
 
 MAX_ABSENT_SHARE = 0.05
@@ -314,7 +315,7 @@ def _refusal(received: int, absences: Absences) -> str:
     found = f"; {archive}" if archive else ""
     then = ", which marks them as archived" if archive else ""
     return (
-        f"the API listed {received:,} records, without {absences.absent:,} of the {absences.expected:,} milestones "
-        f"that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once){found}: if that is right, run "
+        f"the API listed {counted(received, 'record')}, without {absences.absent:,} of the {absences.expected:,} "
+        f"milestones that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once){found}: if that is right, run "
         f"milestones ingest --full --allow-shrink{then}"
     )

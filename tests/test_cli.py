@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import http.server
+import importlib.metadata
 import io
 import json
 import logging
@@ -23,7 +24,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.cli import _complain, app, run
+from pipelines.cli import app, run
+from pipelines.cli_base import complain
 from pipelines.home import Home
 from pipelines.instance import PROJECT_ROOT
 from pipelines.kalshi.client import KalshiClient
@@ -176,6 +178,28 @@ def tree_of_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+def test_a_sweep_that_its_filters_leave_empty(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command
+) -> None:
+    shell = shells(tmp_path, [milestone(1, category="Sports", type="football_game"), milestone(2, category="Crypto")])
+    at(tmp_path, shell.base_url)
+    assert command("ingest").status == 0
+    unknown = command("ingest", "--category", "sports", "--json")
+    assert (unknown.status, json.loads(unknown.out)["sweep"]["records"]) == (1, 0)
+    assert unknown.err.splitlines()[-1] == (
+        "milestones: 0 milestones were read: there is no category sports among the published milestones; "
+        "did you mean Sports?"
+    )
+    known = command("ingest", "--category", "Sports", "--type", "football_game", "--since", "2099-01-01")
+    assert known.status == 0
+    assert known.err.splitlines()[-1] == (
+        "milestones: 0 milestones were read: the API has no milestone that passes these filters; "
+        "each of them is known by itself"
+    )
+    found = command("ingest", "--category", "Crypto")
+    assert (found.status, "milestones were read" in found.err) == (0, False)
+
+
 # What is wrong is said in one line
 
 
@@ -305,6 +329,14 @@ WRONG_USE = {
     "fewer rows than none": (["sandbox", "--rows", "-1"], "--rows"),
     "no requests at all": (["sandbox", "--requests-per-second", "0"], "--requests-per-second"),
     "fewer changes than none": (["sandbox", "--changes", "-1"], "--changes"),
+    "an empty id": (["ingest", "--id", ""], "--id is empty"),
+    "an empty category": (["ingest", "--category", ""], "--category is empty"),
+    "a blank type": (["ingest", "--type", " "], "--type is empty"),
+    "a port beyond the last": (["ui", "--port", "99999"], "--port"),
+    "raw JSON": (["sql", "select 1", "--raw", "--format", "json"], "--raw is about CSV"),
+    "JSON as text in a table": (["sql", "select 1", "--json-as-text"], "--json-as-text is about JSON"),
+    "all of CSV": (["sql", "select 1", "--all", "--format", "csv"], "--all is about tables"),
+    "a comment alone that looks like an option": (["sql", "--comment"], "--comment"),
     "a list shorter than none": (["quarantine", "--limit", "-1"], "--limit"),
 }
 
@@ -419,11 +451,11 @@ def test_sql_as_json(published: Shell, at: Callable[..., Home], command: Command
     ("style", "out"),
     [
         ("json", '[\n  {\n    "m": {\n      "2026-01-02": [\n        null,\n        "é"\n      ]\n    }\n  }\n]\n'),
-        ("csv", 'm\n"{""2026-01-02"": [null, ""é""]}"\n'),
-        ("markdown", '| m |\n| --- |\n| {"2026-01-02": [null, "é"]} |\n'),
+        ("csv", 'm\n"{2026-01-02=[NULL, é]}"\n'),
+        ("markdown", "| m |\n| --- |\n| {2026-01-02=[NULL, é]} |\n"),
     ],
 )
-def test_sql_shows_what_is_nested_as_json(
+def test_sql_shows_what_is_nested(
     published: Shell, at: Callable[..., Home], command: Command, style: str, out: str
 ) -> None:
     at(published.home.root)
@@ -442,6 +474,71 @@ def test_sql_as_markdown_and_table(published: Shell, at: Callable[..., Home], co
     assert command("sql", TITLE, "--format", "markdown").out == "| title |\n| --- |\n| =1+1\\|\\x1b[31m |\n"
     table = command("sql", TITLE)
     assert table.out.splitlines()[2:] == ["=1+1|\\x1b[31m", "1 row"]
+
+
+COMMENTED = {
+    "a comment first": "-- what there is\nselect 1 as a",
+    "a comment without a blank": "--what there is\nselect 1 as a",
+    "a block": "/* what; there is */ select 1 as a;",
+    "comments around": "select 1 as a; -- done;\n-- really",
+}
+
+
+@pytest.mark.parametrize("query", COMMENTED.values(), ids=COMMENTED)
+def test_sql_with_comments(published: Shell, at: Callable[..., Home], command: Command, query: str) -> None:
+    at(published.home.root)
+    said = command("sql", query, "--format", "csv")
+    assert (said.status, said.out, said.err) == (0, "a\n1\n", "")
+
+
+def test_sql_of_comments_alone(published: Shell, at: Callable[..., Home], command: Command) -> None:
+    at(published.home.root)
+    assert command("sql", "-- nothing to ask") == Said(0, "", "")
+    assert command("sql", " ").status == 1
+
+
+def test_several_statements(published: Shell, at: Callable[..., Home], command: Command) -> None:
+    at(published.home.root)
+    said = command("sql", "select 1 as a; set variable x = 3; select getvariable('x') as b", "--format", "csv")
+    assert (said.status, said.out, said.err) == (0, "a\n1\nb\n3\n", "")
+
+
+@pytest.mark.parametrize("bad", ["selec 2", "from nowhere", "select 'x'::int"])
+@pytest.mark.parametrize("is_piped", [False, True], ids=["argument", "pipe"])
+def test_a_statement_that_fails_ends_it(
+    published: Shell,
+    at: Callable[..., Home],
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    bad: str,
+    *,
+    is_piped: bool,
+) -> None:
+    at(published.home.root)
+    text = f"select 1 as a; {bad}; select 3 as c"
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    said = command("sql", "--format", "csv", *([] if is_piped else [text]))
+    assert (said.status, said.out.splitlines()[:2]) == (1, ["a", "1"])
+    assert "c" not in said.out.splitlines()
+    assert said.complaint
+
+
+def test_a_file_that_is_out_of_reach_leads_to_the_recipe(
+    published: Shell, at: Callable[..., Home], command: Command
+) -> None:
+    at(published.home.root)
+    for query in ("from 'mine.parquet'", "from read_csv('mine.csv')", "copy milestones to 'x'", "attach 'x.duckdb'"):
+        assert "docs/other-tools.md" in command("sql", query).complaint, query
+    assert "docs/other-tools.md" not in command("sql", "delete from milestones").complaint
+
+
+def test_a_table_in_a_pipe_is_whole(published: Shell) -> None:
+    variables = os.environ | environment(published.home.root, DEAD_URL) | {"COLUMNS": "80", "FORCE_COLOR": "1"}
+    said = process(["sql", "select * from milestones"], variables)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", said.out)
+    assert text.splitlines()[-1] == "99 rows"
+    assert "vanished_at" in text
+    assert "…" not in text
 
 
 def test_sql_prompt(
@@ -559,6 +656,23 @@ def test_a_sandbox_in_a_process_of_its_own() -> None:
     assert err == ""
 
 
+def test_where_the_demo_is(
+    published: Shell, tmp_path: Path, at: Callable[..., Home], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    at(tmp_path / "home")
+    assert "demo" not in command("status").complaint
+    shutil.copytree(published.home.published, tmp_path / "data" / "demo" / "published", symlinks=True)
+    said = command("status")
+    assert "(the demo's data are: export MILESTONES_HOME=data/demo): run milestones ingest first" in said.complaint
+    at(Path("data/demo"))
+    assert command("status").status == 0
+
+
+def test_the_version(command: Command) -> None:
+    assert command("--version").out == f"{importlib.metadata.version('kalshi-milestones')}\n"
+
+
 # Help and README
 
 
@@ -619,7 +733,7 @@ def test_what_only_asks_loads_no_more_than_it_needs(
 
 
 def test_a_message_that_quotes_data_passes_for_no_other(capsys: pytest.CaptureFixture[str]) -> None:
-    _complain("a field called x\nmilestones: all is well\x1b[2K\u202e")
+    complain("a field called x\nmilestones: all is well\x1b[2K\u202e")
     assert capsys.readouterr().err == "milestones: a field called x\n  milestones: all is well\\x1b[2K\\u202e\n"
 
 

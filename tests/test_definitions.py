@@ -109,7 +109,9 @@ def test_no_two_assets_read_alike() -> None:
     """A list of assets cuts descriptions off: their first words tell a staged table from the published one."""
     for spec in specs():
         stage, *table = spec.key.path
-        assert not table or (spec.description or "").startswith({"tables": "Staged: ", "published": "Published: "}[stage])
+        assert not table or (spec.description or "").startswith(
+            {"tables": "Staged: ", "published": "Published: "}[stage]
+        )
     assert len({spec.description for spec in specs()}) == len(specs())
     names = [spec.metadata["dagster/table_name"] for spec in specs() if "dagster/table_name" in spec.metadata]
     assert len(names) == len(set(names))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import HomeUnusable
+from pipelines.errors import HomeUnusable, WrongSetting
 from pipelines.home import DEFAULT_HOME, HOME_VARIABLE, Home
 from pipelines.instance import point_dagster_at
 
@@ -115,3 +115,12 @@ def test_commands_that_start_together_do_not_disturb_each_other(
         assert list(pool.map(start, range(200))) == [None] * 200
     assert sorted(path.name for path in home.root.iterdir()) == ["dagster", "published", "raw", "warehouse"]
     assert [path.name for path in home.dagster.iterdir()] == ["dagster.yaml"]
+
+
+def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MILESTONES_HOME", "~/m")
+    assert Home.from_environment().root == tmp_path / "m"
+    monkeypatch.setenv("MILESTONES_HOME", "~no-such-user/m")
+    with pytest.raises(WrongSetting, match="~no-such-user/m begins with a user's home that is not known"):
+        Home.from_environment()

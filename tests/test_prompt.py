@@ -6,17 +6,22 @@ import io
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipelines.errors import WrongUse
 from pipelines.home import Home
 from pipelines.prompt import PROMPT, run_prompt
 from pipelines.published import NothingPublished
+from pipelines.query_faults import QueryFailed
+from pipelines.report import Style
 
 from .support import milestone, serving_shells
 
@@ -39,11 +44,11 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def ask(
-    home: Home, typed: io.StringIO, text: str, capsys: pytest.CaptureFixture[str], style: str = "json"
+    home: Home, typed: io.StringIO, text: str, capsys: pytest.CaptureFixture[str], style: Any = "json"
 ) -> list[str]:
     typed.write(text)
     typed.seek(0)
-    assert run_prompt(home, style=style) == 0
+    run_prompt(home, Style(style))
     captured = capsys.readouterr()
     return [captured.out, captured.err]
 
@@ -65,20 +70,32 @@ def test_a_semicolon_inside_a_line_does_not_end_it(
     home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, _ = ask(home, typed, "select 'a;\nb' as a;", capsys)
-    assert "a;\\nb" not in out or json.loads(out) == [{"a": "a;\nb"}]
+    assert json.loads(out) == [{"a": "a;\nb"}]
 
 
-def test_a_fault_is_told_and_the_prompt_goes_on(
-    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("bad", "says"), [("select nothing", "nothing"), ("drop table milestones", "read-only"), ("selec 1", "selec")]
+)
+def test_a_script_ends_with_the_first_fault_after_the_answers_before_it(
+    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], bad: str, says: str
 ) -> None:
-    out, err = ask(home, typed, "select nothing;\ndrop table milestones;\nselect 1 as a;\n", capsys)
-    assert json.loads(out) == [{"a": 1}]
-    first, second = err.splitlines()
-    assert "nothing" in first
-    assert "read-only" in second
+    with pytest.raises(QueryFailed, match=says):
+        ask(home, typed, f"select 1 as a; {bad}; select 2 as a;", capsys)
+    assert json.loads(capsys.readouterr().out) == [{"a": 1}]
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "   \n"], ids=repr)
+def test_a_script_is_of_one_connection(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = ask(home, typed, "create temp table t as select 7 as a;\nfrom t; -- done", capsys)
+    assert (json.loads(out), err) == ([{"a": 7}], "")
+
+
+def test_a_script_that_is_no_text(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"select '\xff'"), encoding="utf-8"))
+    with pytest.raises(WrongUse, match="standard input is not UTF-8"):
+        run_prompt(home, Style())
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "   \n", "-- a comment", "/* another */;"], ids=repr)
 def test_nothing_typed(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], text: str) -> None:
     assert ask(home, typed, text, capsys) == ["", ""]
 
@@ -104,10 +121,10 @@ def test_nothing_published(tmp_path: Path, typed: io.StringIO, capsys: pytest.Ca
 class Terminal:
     """`milestones sql` at a terminal of its own."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *options: str) -> None:
         self.end, other = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli", "sql", "--format", "csv"],
+            [sys.executable, "-m", "pipelines.cli", "sql", *(options or ("--format", "csv"))],
             env=os.environ | {"MILESTONES_HOME": str(home.root), "TERM": "dumb", "COLUMNS": "200"},
             stdin=other,
             stdout=other,
@@ -178,3 +195,17 @@ def test_a_home_that_keeps_no_history(own_home: Home) -> None:
     terminal = Terminal(own_home)
     assert "a\r\n1\r\n" in terminal.type("select 1 as a;\n")
     assert terminal.leave() == 0
+
+
+def test_words_of_the_prompt(own_home: Home) -> None:
+    terminal = Terminal(own_home, "--format", "table")
+    listed = terminal.type(".tables\n")
+    assert re.search(r"^milestones +table +Every milestone", listed, re.MULTILINE)
+    assert "milestones_starting_within(hours" in listed
+    assert re.search(r"^title +VARCHAR +\S", terminal.type(".schema milestones\n"), re.MULTILINE)
+    assert "there is no table or view milestons; did you mean milestones" in terminal.type(".schema milestons;\n")
+    assert ".schema NAME" in terminal.type("help;\n")
+    assert "more: --all shows them" in terminal.type("select range from range(100);\n")
+    os.write(terminal.end, b"exit\n")
+    assert terminal.process.wait() == 0
+    os.close(terminal.end)

@@ -14,7 +14,6 @@ from pipelines.home import Home
 from pipelines.landing import Landing
 from pipelines.published import (
     NothingPublished,
-    QueryFailed,
     ask_home,
     pages_of_last_full_sweep,
     reading,
@@ -22,6 +21,7 @@ from pipelines.published import (
     status,
     table_rows,
 )
+from pipelines.query_faults import QueryFailed
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.lock import writer_lock
 from schemas.tables import PUBLISHED_TABLES
@@ -242,7 +242,7 @@ def test_what_a_failed_sweep_refused_is_listed_though_nothing_was_ever_published
 
 
 def test_what_a_failed_sweep_refused_is_listed_beside_what_was_published(published: Shell, home: Home) -> None:
-    assert len(refused(home, limit=20).rows) == 2
+    assert len(list(refused(home, limit=20).rows)) == 2
     with open_warehouse(home.warehouse_file) as connection:
         connection.execute(
             "INSERT INTO quarantine BY NAME SELECT * REPLACE ('000009' AS sweep_id) FROM quarantine LIMIT 1"
@@ -250,12 +250,12 @@ def test_what_a_failed_sweep_refused_is_listed_beside_what_was_published(publish
     found = refused(home, limit=20).records
     assert [row["sweep_id"] for row in found][:1] == ["000009"]
     assert len(found) == 3
-    assert len(refused(home, limit=1).rows) == 1
+    assert len(list(refused(home, limit=1).rows)) == 1
 
 
 def test_while_a_run_holds_the_warehouse_the_published_records_are_listed(home: Home, failed: Home) -> None:
     with writer_lock(home, purpose="a test"):
-        assert len(refused(home, limit=20).rows) == 2
+        assert len(list(refused(home, limit=20).rows)) == 2
     with writer_lock(failed, purpose="a test"), pytest.raises(WarehouseBusy, match="wait for it") as caught:
         refused(failed, limit=20)
     assert caught.value.exit_status == 75
@@ -263,4 +263,4 @@ def test_while_a_run_holds_the_warehouse_the_published_records_are_listed(home: 
 
 def test_a_home_without_its_warehouse_lists_what_was_published(home: Home) -> None:
     home.warehouse_file.unlink()
-    assert len(refused(home, limit=20).rows) == 2
+    assert len(list(refused(home, limit=20).rows)) == 2

@@ -152,3 +152,22 @@ def test_readers_of_one_process_do_not_block_each_other(file: Path) -> None:
     with open_reader(file) as one, open_reader(file) as other:
         for connection in (one, other):
             assert connection.execute("SELECT count(*) FROM sweeps").fetchall() == [(0,)]
+
+
+def test_a_reader_sees_the_newest_file_beside_one_that_is_open(tmp_path: Path) -> None:
+    """DuckDB keeps one instance a process for a path: a second connect beside an open one sees the file before."""
+    file = tmp_path / "published.duckdb"
+
+    def publish(value: int) -> None:
+        with duckdb.connect(str(tmp_path / "next")) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT {value} AS a")
+        (tmp_path / "next").replace(file)
+
+    def read(connection: duckdb.DuckDBPyConnection) -> int:
+        return int(connection.execute("SELECT a FROM t").fetchall()[0][0])
+
+    publish(1)
+    with duckdb.connect(str(file), read_only=True) as old, open_reader(file) as older_reader:
+        publish(2)
+        with duckdb.connect(str(file), read_only=True) as beside, open_reader(file) as reader:
+            assert (read(old), read(older_reader), read(beside), read(reader)) == (1, 1, 1, 2)

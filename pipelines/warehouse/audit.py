@@ -18,6 +18,7 @@ from pipelines.warehouse.catalogue import typed_tables
 from pipelines.warehouse.load import modes_since
 from pipelines.warehouse.rows import rows_of
 from pipelines.warehouse.touched import is_known, rows_since
+from pipelines.wording import counted
 from schemas.sql import literal, quote
 from schemas.table import Reference, Table
 from schemas.tables import (
@@ -63,7 +64,8 @@ class Finding:
         if self.passed:
             return self.audit.description
         return (
-            f"{self.audit.table}: not true that {self.audit.description}: {self.offences} rows, such as {self.example}"
+            f"{self.audit.table}: not true that {self.audit.description}: {counted(self.offences, 'row')}, "
+            f"such as {self.example}"
         )
 
 

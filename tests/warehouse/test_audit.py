@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.warehouse.audit import NEWEST_ROWS, Audit, audits, narrow, rules_kept, run, typed_tables_agree
 from pipelines.warehouse.database import open_warehouse
+from pipelines.wording import counted
 from schemas.sql import quote
 from schemas.table import Table
 from schemas.tables import PUBLISHED_TABLES
@@ -139,7 +140,8 @@ def test_every_audit_is_seen_to_fail(warehouse: duckdb.DuckDBPyConnection, audit
     if offence is not None:
         assert finding.example == offence
     assert str(finding) == (
-        f"{audit.table}: not true that {audit.description}: {finding.offences} rows, such as {finding.example}"
+        f"{audit.table}: not true that {audit.description}: {counted(finding.offences, 'row')}, "
+        f"such as {finding.example}"
     )
 
 

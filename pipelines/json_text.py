@@ -1,0 +1,80 @@
+"""JSON text that loses no digit: numbers are written as they are spelled. Python's `json` knows doubles only."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from json.encoder import encode_basestring
+from typing import Any
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
+_INDENT = "  "
+
+
+class Number(str):
+    """A JSON number, as it is spelled."""
+
+    __slots__ = ()
+
+
+class Pairs(tuple[tuple[str, Any], ...]):
+    """A JSON object with its members in their order, those of one name too."""
+
+    __slots__ = ()
+
+
+def number(text: str) -> str:
+    """A number that JSON knows as one, anything else (inf, nan) as text."""
+    return Number(text) if _NUMBER.fullmatch(text) else text
+
+
+def parsed(text: str) -> Any:
+    """What a JSON text means, its numbers as Number and its objects as Pairs; the text itself where it is none."""
+    try:
+        return json.loads(
+            text, parse_int=Number, parse_float=Number, parse_constant=_no_constant, object_pairs_hook=Pairs
+        )
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def dumps(value: Any, *, indent: bool = False, level: int = 0) -> str:
+    """JSON text on one line, or indented by two blanks.
+
+    Times are RFC 3339, numbers that JSON does not have null, what else it does not know is text.
+    """
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, (int, float)):
+        return json.dumps(value) if math.isfinite(value) else "null"
+    if isinstance(value, datetime):
+        return encode_basestring(value.isoformat().replace("+00:00", "Z"))
+    if isinstance(value, (dict, Pairs)):
+        pairs: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else value
+        members = (
+            f"{encode_basestring(str(name))}: {dumps(one, indent=indent, level=level + 1)}" for name, one in pairs
+        )
+        return _enclosed("{", members, "}", indent=indent, level=level)
+    if isinstance(value, (list, tuple)):
+        items = (dumps(one, indent=indent, level=level + 1) for one in value)
+        return _enclosed("[", items, "]", indent=indent, level=level)
+    return encode_basestring(str(value))
+
+
+def _enclosed(start: str, members: Iterable[str], end: str, *, indent: bool, level: int) -> str:
+    inside = list(members)
+    if not indent or not inside:
+        return start + ", ".join(inside) + end
+    begin = "\n" + _INDENT * (level + 1)
+    return start + begin + f",{begin}".join(inside) + "\n" + _INDENT * level + end
