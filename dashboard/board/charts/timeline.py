@@ -15,7 +15,8 @@ from board.queries.now import Happening
 from board.theme import Look, group_scale, in_order
 from board.times import epoch_ms, in_both
 
-AXIS_PX = 26
+AXIS_PX = 46
+"""Of the height of the chart: its axis, and the padding that Streamlit gives it."""
 STARTS_PX = 200
 """In a narrow window the legend takes half of it."""
 TITLE_SHARE = 0.4
