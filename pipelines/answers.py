@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -193,11 +193,13 @@ def for_people(text: str) -> str:
     return f"{match[1]} {match[2]}Z" if match and match[4] else text
 
 
-def json_value(kind: Kind, value: Any, *, json_as_text: bool = False) -> Any:
-    """What `json_text.dumps` writes for a value that was cast to `kind.sql_type`."""
+def json_value(kind: Kind, value: Any, *, json: Callable[[str], Any] = parsed) -> Any:
+    """What `json_text.dumps` writes for a value that was cast to `kind.sql_type`; `json` reads JSON, or leaves it."""
     if value is None:
         return None
     match kind.name:
+        case "text" | "other":
+            return value
         case "number":
             return number(value)
         case "boolean":
@@ -205,17 +207,15 @@ def json_value(kind: Kind, value: Any, *, json_as_text: bool = False) -> Any:
         case "time":
             return in_rfc3339(value)
         case "json":
-            return value if json_as_text else parsed(value)
+            return json(value)
         case "json_text":
-            return parsed(value) if not json_as_text and value.startswith(("{", "[")) else value
+            return json(value) if value.startswith(("{", "[")) else value
         case "list":
-            return [json_value(kind.item, one, json_as_text=json_as_text) for one in value]
+            return [json_value(kind.item, one, json=json) for one in value]
         case "map":
-            return {key: json_value(kind.item, one, json_as_text=json_as_text) for key, one in value.items()}
-        case "struct":
-            kinds = dict(kind.fields)
-            return {key: json_value(kinds[key], one, json_as_text=json_as_text) for key, one in value.items()}
-    return value
+            return {key: json_value(kind.item, one, json=json) for key, one in value.items()}
+    kinds = dict(kind.fields)
+    return {key: json_value(kinds[key], one, json=json) for key, one in value.items()}
 
 
 def _columns(relation: duckdb.DuckDBPyRelation) -> list[Column]:

@@ -14,8 +14,8 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII
 _INDENT = "  "
 
 
-class Number(str):
-    """A JSON number, as it is spelled."""
+class Raw(str):
+    """JSON text that is written as it is: a number as it is spelled, or a value on one line."""
 
     __slots__ = ()
 
@@ -28,17 +28,26 @@ class Pairs(tuple[tuple[str, Any], ...]):
 
 def number(text: str) -> str:
     """A number that JSON knows as one, anything else (inf, nan) as text."""
-    return Number(text) if _NUMBER.fullmatch(text) else text
+    return Raw(text) if _NUMBER.fullmatch(text) else text
 
 
 def parsed(text: str) -> Any:
-    """What a JSON text means, its numbers as Number and its objects as Pairs; the text itself where it is none."""
+    """What a JSON text means, its numbers as Raw and its objects as Pairs; the text itself where it is none."""
     try:
-        return json.loads(
-            text, parse_int=Number, parse_float=Number, parse_constant=_no_constant, object_pairs_hook=Pairs
-        )
+        return json.loads(text, parse_int=Raw, parse_float=Raw, parse_constant=_no_constant, object_pairs_hook=Pairs)
     except (ValueError, RecursionError):
         return text
+
+
+def on_one_line(text: str) -> Any:
+    """What a JSON text means, to be written as it is where it is one line; the text itself where it is no JSON."""
+    if "\n" in text or "\r" in text:
+        return parsed(text)
+    try:
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return text
+    return Raw(text)
 
 
 def _no_constant(name: str) -> Any:
@@ -50,12 +59,10 @@ def dumps(value: Any, *, indent: bool = False, level: int = 0) -> str:
 
     Times are RFC 3339, numbers that JSON does not have null, what else it does not know is text.
     """
+    if isinstance(value, str):
+        return str(value) if isinstance(value, Raw) else encode_basestring(value)
     if value is None or value is True or value is False:
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, Number):
-        return str(value)
-    if isinstance(value, str):
-        return encode_basestring(value)
     if isinstance(value, (int, float)):
         return json.dumps(value) if math.isfinite(value) else "null"
     if isinstance(value, datetime):

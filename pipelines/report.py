@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,7 +18,7 @@ from pipelines.answers import NUMBER, Column, Kind, Question, TextAnswer, for_pe
 from pipelines.errors import WrongUse
 from pipelines.escaping import in_csv, in_json, in_markdown, one_line, write
 from pipelines.home import Home
-from pipelines.json_text import dumps
+from pipelines.json_text import dumps, on_one_line, parsed
 from pipelines.published import Status
 from pipelines.tables import ROWS_AT_A_TERMINAL, print_table
 from pipelines.wording import counted
@@ -136,31 +135,28 @@ def _csv_line(row: Iterable[str | None]) -> str:
 
 def json_lines(answer: TextAnswer, style: Style) -> Iterator[str]:
     """One JSON object a row, of an answer whose values are nested; JSON columns are nested too, unless left as text."""
-    for row in _json_objects(answer, style):
-        yield in_json(dumps(row)) + "\n"
+    kinds = [column.kind for column in answer.columns]
+    # The names are spelled once: there can be more of them than of values that are not null.
+    starts = [f"{dumps(name)}: " for name in answer.names]
+    json = str if style.json_as_text else on_one_line
+    for row in answer.rows:
+        members = (
+            f"{start}{dumps(json_value(kind, value, json=json))}"
+            for start, kind, value in zip(starts, kinds, row, strict=True)
+        )
+        yield f"{in_json('{' + ', '.join(members) + '}')}\n"
 
 
 def _json_rows(answer: TextAnswer, style: Style) -> Iterator[str]:
     """An array of objects, indented, an object at a time."""
-    rows = _json_objects(answer, style)
-    first = next(rows, None)
-    if first is None:
-        yield "[]\n"
-        return
-    start = "[\n"
-    for row in itertools.chain([first], rows):
-        yield f"{start}  {in_json(dumps(row, indent=True, level=1))}"
-        start = ",\n"
-    yield "\n]\n"
-
-
-def _json_objects(answer: TextAnswer, style: Style) -> Iterator[dict[str, Any]]:
     names, kinds = answer.names, [column.kind for column in answer.columns]
+    json = str if style.json_as_text else parsed
+    start = "[\n"
     for row in answer.rows:
-        yield {
-            name: json_value(kind, value, json_as_text=style.json_as_text)
-            for name, kind, value in zip(names, kinds, row, strict=True)
-        }
+        values = (json_value(kind, value, json=json) for kind, value in zip(kinds, row, strict=True))
+        yield f"{start}  {in_json(dumps(dict(zip(names, values, strict=True)), indent=True, level=1))}"
+        start = ",\n"
+    yield "[]\n" if start == "[\n" else "\n]\n"
 
 
 def markdown_lines(answer: TextAnswer, _: Style) -> Iterator[str]:

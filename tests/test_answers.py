@@ -71,7 +71,7 @@ def test_values(connection: duckdb.DuckDBPyConnection, value: str, text: str | N
 def test_columns_that_are_declared_to_hold_json_are_nested(connection: duckdb.DuckDBPyConnection) -> None:
     question = Question(connection, """SELECT '{"a": 1.0}' AS details""")
     assert json_of(question) == '{"a": 1.0}'
-    assert json_of(question, json_as_text=True) == dumps('{"a": 1.0}')
+    assert json_of(question, json=str) == dumps('{"a": 1.0}')
     assert json_of(Question(connection, """SELECT '{"a": ' AS details""")) == dumps('{"a": ')
     assert json_of(Question(connection, """SELECT '{"a": 1.0}' AS title""")) == dumps('{"a": 1.0}')
     assert json_of(Question(connection, "SELECT '1' AS extra")) == '"1"'

@@ -661,7 +661,7 @@ def test_where_the_demo_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     at(tmp_path / "home")
-    assert "demo" not in command("status").complaint
+    assert "the demo's data" not in command("status").complaint
     shutil.copytree(published.home.published, tmp_path / "data" / "demo" / "published", symlinks=True)
     said = command("status")
     assert "(the demo's data are: export MILESTONES_HOME=data/demo): run milestones ingest first" in said.complaint

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.json_text import Number, dumps, number, parsed
+from pipelines.json_text import Raw, dumps, number, on_one_line, parsed
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -42,9 +42,18 @@ def test_members_of_one_name_are_kept() -> None:
 @pytest.mark.parametrize("text", ["{", "NaN", "[1,]", "", "[" * 100_000], ids=lambda text: text[:5])
 def test_what_is_no_json_stays_text(text: str) -> None:
     assert parsed(text) == text
-    assert not isinstance(parsed(text), Number)
+    assert not isinstance(parsed(text), Raw)
 
 
 @pytest.mark.parametrize("text", ["inf", "-inf", "nan", "0x1", "01", "1.", ""])
 def test_what_json_has_no_number_for_is_text(text: str) -> None:
     assert dumps(number(text)) == f'"{text}"'
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [('{"a":1.10}', '{"a":1.10}'), ('{"a":\n1.10}', '{"a": 1.10}'), ('{"a":', dumps('{"a":')), ("NaN", '"NaN"')],
+    ids=["as it is", "of several lines", "none", "no number"],
+)
+def test_json_on_one_line(text: str, written: str) -> None:
+    assert dumps(on_one_line(text)) == written
