@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,24 @@ settings.load_profile("suite")
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so every command that a test presses it for.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    """Put back what a command that runs in this process configures: `caplog` would miss what it silences."""
+    logger = logging.getLogger("pipelines")
+    level, handlers = logger.level, list(logger.handlers)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+@pytest.fixture(autouse=True)
+def _logging_kept() -> Iterator[None]:
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(scope="session")
