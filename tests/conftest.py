@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(autouse=True)
-def _log_level_put_back() -> Iterator[None]:
-    """Commands set the level of our logger for their process; in this one other tests follow."""
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    """Put back what a command that runs in this process configures: `caplog` would miss what it silences."""
     logger = logging.getLogger("pipelines")
-    level = logger.level
-    yield
-    logger.setLevel(level)
+    level, handlers = logger.level, list(logger.handlers)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+@pytest.fixture(autouse=True)
+def _logging_kept() -> Iterator[None]:
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(scope="session")

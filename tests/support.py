@@ -29,6 +29,7 @@ from pipelines.sweeping import Silent, SweepRequest
 from pipelines.warehouse.load import LedgerRow
 from sandbox.app import build_app
 from sandbox.world import World
+from tests.conftest import logging_kept
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -232,7 +233,7 @@ def json_of(text: str) -> Any:
 def demo_home(folder: Path, *, rows: int) -> Iterator[Home]:
     """The home that the demo makes, of so many milestones; the environment that it sets is put back."""
     home = Home(folder)
-    with pytest.MonkeyPatch.context() as environment:
+    with pytest.MonkeyPatch.context() as environment, logging_kept():
         for name in ("KALSHI_BASE_URL", "KALSHI_REQUESTS_PER_SECOND", "MILESTONES_HOME"):
             environment.setenv(name, "")
         assert run_demo(run, home=home, rows=rows) == 0
