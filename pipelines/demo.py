@@ -10,13 +10,12 @@ import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from rich.console import Console
 
 import sandbox
 from pipelines.errors import WrongUse
-from pipelines.home import HOME_VARIABLE, Home
+from pipelines.home import DEMO_HOME, HOME_VARIABLE, Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.leftovers import writing
 from pipelines.stations import Stations
@@ -29,7 +28,6 @@ from sandbox.surprises import present
 from sandbox.world import World
 
 DEMO_ROWS = 5_000
-DEMO_HOME = Path("data/demo")
 DEMO_QUERY = "select type, count(*) as milestones from milestones group by 1 order by 2 desc limit 8"
 
 SEED = 1

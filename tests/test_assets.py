@@ -177,7 +177,7 @@ def test_what_is_odd_is_warned_of_and_published_all_the_same(
         ),
         ("tables/milestone_events", "rows_keep_rules"): (
             "WARN",
-            "1 records refused by milestone_events.event_ticker_is_not_empty",
+            "1 record refused by milestone_events.event_ticker_is_not_empty",
         ),
         ("tables/milestone_details", "details_keep_their_shape"): (
             "WARN",

@@ -315,7 +315,7 @@ def test_a_snapshot_that_is_not_whole_is_not_built_on(shell: Shell, spoil: Calla
 
 def test_a_range_that_empties_has_no_file(shell: Shell) -> None:
     (*_, day) = publish(shell.home).manifest.ranges
-    (last,) = shell.home.latest_snapshot.glob(f"{REFLECTED}/*={day}/*.parquet")
+    (last,) = shell.home.latest_snapshot.glob(f"{REFLECTED}/from-{day}/*.parquet")
     ids = pq.ParquetFile(last).read()["milestone_id"].to_pylist()
     # A few at a time: where a fifth of all is touched, everything is published anew.
     for first in range(0, len(ids), 5):
@@ -326,7 +326,7 @@ def test_a_range_that_empties_has_no_file(shell: Shell) -> None:
         after = publish(shell.home)
     assert day in after.manifest.ranges
     assert after.rows[REFLECTED] == len(ROWS)
-    assert [file.path for file in after.manifest.files if f"={day}/" in file.path] == []
+    assert [file.path for file in after.manifest.files if f"/from-{day}/" in file.path] == []
 
 
 def file_of(wanted: str, published: Snapshot) -> Path:
