@@ -32,7 +32,7 @@ test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: the pipeline's, the
 # DuckDB 1.2 has wheels for Python 3.11 to 3.13 only.
 .PHONY: readers
 readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the recipes for other tools in environments of their own (WRITE=1 writes what they print)
-	$(BIN)/python -m docs.recipes .environments/readers $(if $(WRITE),--write)
+	$(BIN)/python -m tools.recipes .environments/readers $(if $(WRITE),--write)
 
 .PHONY: check
 check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Lint, format and types; do the Dagster definitions load
@@ -52,7 +52,7 @@ dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## The dashboard over wha
 
 .PHONY: docs
 docs: $(VENV)/.runtime ## Generate the data dictionary and the answers in the cookbook again
-	$(BIN)/python -m docs.generate
+	$(BIN)/python -m tools.generate
 
 .PHONY: bench
 bench: $(VENV)/.runtime .environments/bench/dlt/.ready ## Measure whole runs beside a bare script and dlt, into bench/RESULTS.md

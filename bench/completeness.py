@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from pipelines.kalshi.answer import Answer, read_page, read_single
 from pipelines.kalshi.errors import NotFound, PagingFault
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.response import Answer, read_page, read_single
 from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Api, Fetched, full_sweep, scan, seconds_before
 from sandbox.cursor import Position, encode_cursor
 from sandbox.generate import generate_bodies

@@ -28,16 +28,16 @@ from typing import Literal
 import duckdb
 import msgspec
 
-from pipelines.durable import TEMPORARY_SUFFIX
 from pipelines.errors import MilestonesError
-from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
-from pipelines.landing import SWEEP_FILE
 from pipelines.publish.manifest import verify
-from pipelines.reader import open_reader
-from pipelines.stations import Stations
-from pipelines.sweeping import Silent, SweepRequest
-from pipelines.warehouse.database import SPILL
+from pipelines.reading.connection import open_reader
+from pipelines.storage.durable import TEMPORARY_SUFFIX
+from pipelines.storage.home import Home
+from pipelines.storage.landing import SWEEP_FILE
+from pipelines.storage.temporary import SPILL
+from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.stages import Stations
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies

@@ -24,12 +24,12 @@ import duckdb
 
 from bench.server import change
 from pipelines.errors import MilestonesError, PublishedDiffers
-from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, verify
 from pipelines.publish.snapshot import publish
-from pipelines.stations import Stations
-from pipelines.sweeping import Silent, SweepRequest
+from pipelines.storage.home import Home
+from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.stages import Stations
 from sandbox.app import build_app
 from sandbox.generate import generate_bodies
 from sandbox.server import running

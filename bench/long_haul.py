@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.server import change
-from pipelines.disk import sizes
-from pipelines.home import Home
-from pipelines.ingest import run_ingest
-from pipelines.resources import utc_now
-from pipelines.stations import Stations
-from pipelines.sweeping import Silent
+from pipelines.cli.run_job import run_ingest
+from pipelines.orchestration.resources import utc_now
+from pipelines.storage.disk_usage import sizes
+from pipelines.storage.home import Home
+from pipelines.sweep.fetch import Silent
+from pipelines.sweep.stages import Stations
 from sandbox.app import build_app
 from sandbox.generate import generate_bodies
 from sandbox.server import running

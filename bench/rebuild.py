@@ -8,10 +8,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
-from pipelines.stations import Stations
-from pipelines.sweeping import Silent, SweepRequest
+from pipelines.storage.home import Home
+from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.stages import Stations
 from pipelines.warehouse.database import open_warehouse
 from sandbox.app import build_app
 from sandbox.generate import generate_bodies

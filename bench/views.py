@@ -16,12 +16,12 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.home import Home
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.views import describe_views
-from pipelines.published import reading
-from pipelines.stations import Stations
-from pipelines.sweeping import Silent, SweepRequest
+from pipelines.reading.query import reading
+from pipelines.storage.home import Home
+from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.stages import Stations
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies

@@ -30,10 +30,10 @@ from pathlib import Path
 import duckdb
 
 from bench.processes import MIB, CommandFailed, Cost, measure
-from pipelines.durable import write_durably
-from pipelines.home import Home
-from pipelines.instance import PROJECT_ROOT
-from pipelines.landing import Landing
+from pipelines.orchestration.instance import PROJECT_ROOT
+from pipelines.storage.durable import write_durably
+from pipelines.storage.home import Home
+from pipelines.storage.landing import Landing
 
 SIZES = [int(size) for size in os.environ.get("BENCH_SIZES", "17000,170000,1700000").split(",")]
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -43,7 +43,8 @@ RESULTS = PROJECT_ROOT / "bench" / "RESULTS.md"
 
 MILESTONES = str(Path(sys.executable).with_name("milestones"))
 PUBLISH = (
-    "from datetime import UTC, datetime; from pipelines.home import Home; from pipelines.stations import Stations; "
+    "from datetime import UTC, datetime; from pipelines.storage.home import Home; "
+    "from pipelines.sweep.stages import Stations; "
     "Stations(Home.from_environment(), now=lambda: datetime.now(UTC)).publish()"
 )
 

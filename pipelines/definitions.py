@@ -6,13 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.assets import ALL_ASSETS
-from pipelines.checks import ALL_CHECKS
-from pipelines.jobs import ALL_JOBS
-from pipelines.resources import HomeResource, KalshiResource
-from pipelines.schedules import ALL_SCHEDULES
-from pipelines.sensors import ALL_SENSORS
-from pipelines.sweeping import Silent
+from pipelines.orchestration.assets import ALL_ASSETS
+from pipelines.orchestration.checks import ALL_CHECKS
+from pipelines.orchestration.jobs import ALL_JOBS
+from pipelines.orchestration.resources import HomeResource, KalshiResource
+from pipelines.orchestration.schedules import ALL_SCHEDULES
+from pipelines.orchestration.sensors import ALL_SENSORS
+from pipelines.sweep.fetch import Silent
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:

@@ -10,10 +10,17 @@ import json
 import re
 from typing import IO
 
-from pipelines.kalshi.server_text import printable
-
 _HTML = {"<": "&lt;", "&": "&amp;"}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def printable(text: str) -> str:
+    r"""The text with everything that does not print (newlines, ANSI, bidi marks, surrogates) as `\x1b`, `\u202e`."""
+    return "".join(
+        # A space is the one blank that prints; str.isprintable refuses controls, formats and separators.
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def one_line(text: str) -> str:

@@ -7,10 +7,10 @@ import re
 
 from pipelines.contract import Contract
 from pipelines.errors import WrongSetting
-from pipelines.home import expanded
+from pipelines.escaping import printable
 from pipelines.kalshi.base_url import DEFAULT_BASE_URL, OLDER_BASE_URL
 from pipelines.kalshi.network import Network, fault_of_ca_bundle, fault_of_proxy
-from pipelines.kalshi.server_text import printable
+from pipelines.storage.home import expanded
 from schemas.api import PAGE_LIMIT
 
 BASE_URL_VARIABLE = "KALSHI_BASE_URL"

@@ -1,6 +1,6 @@
 """What a table declaration is, and what follows from one: Arrow schema, DuckDB DDL, pandera schema.
 
-A table is declared once, in `schemas.tables`. Dagster's TableSchema (pipelines.dagster_metadata) and the data
+A table is declared once, in `schemas.tables`. Dagster's TableSchema (pipelines.orchestration.metadata) and the data
 dictionary (schemas.dictionary) are made from the same declaration.
 """
 

@@ -22,8 +22,7 @@ from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
 from sandbox.world import World
-
-from .support import Shell, milestone, serving_shells
+from tests.support import Shell, milestone, serving_shells
 
 SEED = 7
 SECONDS_A_PAGE = 0.8

@@ -19,13 +19,13 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import sandbox
-from pipelines.cli import run
-from pipelines.demo import run_demo
-from pipelines.home import Home
+from pipelines.cli.demo import run_demo
+from pipelines.cli.main import run
 from pipelines.kalshi.client import KalshiClient
-from pipelines.landing import Landing
-from pipelines.stations import Stations
-from pipelines.sweeping import Silent, SweepRequest
+from pipelines.storage.home import Home
+from pipelines.storage.landing import Landing
+from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.stages import Stations
 from pipelines.warehouse.load import LedgerRow
 from sandbox.app import build_app
 from sandbox.world import World

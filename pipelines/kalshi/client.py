@@ -28,15 +28,15 @@ import urllib3
 
 from pipelines.kalshi import errors, retry, transport
 from pipelines.kalshi.addresses import Addresses
-from pipelines.kalshi.answer import Answer, BrokenContract, Content, NotJson, read_page, read_single
 from pipelines.kalshi.base_url import check_base_url
 from pipelines.kalshi.body import ACCEPT_ENCODING, BodyDecoder, CutBody, OversizedBody, UnknownEncoding
 from pipelines.kalshi.network import Network
 from pipelines.kalshi.pacing import TokenBucket
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.refusal import TOO_MANY_REQUESTS, is_worth_retrying, redirect_target, refused
+from pipelines.kalshi.response import Answer, BrokenContract, Content, NotJson, read_page, read_single
 from pipelines.kalshi.retry import FaultKind, GiveUp, Reason, Wait
 from pipelines.kalshi.server_text import error_message, quoted
+from pipelines.kalshi.status_codes import TOO_MANY_REQUESTS, is_worth_retrying, redirect_target, refused
 from schemas.api import PAGE_LIMIT
 
 __all__ = ["Answer", "KalshiClient", "Stats"]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pipelines.kalshi.answer import Answer
 from pipelines.kalshi.errors import PagingFault
 from pipelines.kalshi.matching import as_time, check_filters, first_before
 from pipelines.kalshi.paging import SeenIds
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.response import Answer
 from schemas.api import ZERO_TIME_YEAR
 
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from pipelines.kalshi.server_text import printable, quoted
+from pipelines.escaping import printable
+from pipelines.kalshi.server_text import quoted
 
 DETAIL_CHARACTERS = 400
 """A status line or a header may have 64 KiB, a line of a log may not."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from pipelines.kalshi.answer import Answer
 from pipelines.kalshi.errors import FilterIgnored
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.response import Answer
 from schemas.api import ZERO_TIME_YEAR
 from schemas.categories import is_same_category
 

@@ -9,17 +9,10 @@ from typing import Any
 
 import msgspec
 
+from pipelines.escaping import printable
+
 QUOTE_CHARACTERS = 200
 """Longest piece of a server's text in a message: enough to recognise a firewall's page."""
-
-
-def printable(text: str) -> str:
-    r"""The text with everything that does not print (newlines, ANSI, bidi marks, surrogates) as `\x1b`, `\u202e`."""
-    return "".join(
-        # A space is the one blank that prints; str.isprintable refuses controls, formats and separators.
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def quoted(raw: bytes | str, *, characters: int = QUOTE_CHARACTERS) -> str:

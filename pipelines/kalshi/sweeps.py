@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from urllib.parse import urlencode
 
-from pipelines.kalshi.answer import Answer
 from pipelines.kalshi.ending import DoubtfulEnd, check_end, is_full
 from pipelines.kalshi.errors import BadRequest, FilterIgnored, InvalidCursor, NotFound, PagingFault
 from pipelines.kalshi.matching import as_time, check_filters
 from pipelines.kalshi.paging import Paging, SeenIds
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.request_threads import Workers
+from pipelines.kalshi.response import Answer
 from pipelines.kalshi.shards import LandedPage, Shard, Shards, since_restart
-from pipelines.kalshi.workers import Workers
 from schemas.api import raw_page_decoder
 
 OVERLAP_SECONDS = 300

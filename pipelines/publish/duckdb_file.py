@@ -6,10 +6,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.durable import copy_file, sync
-from pipelines.home import Home
 from pipelines.publish.views import create_views
-from pipelines.reader import CATALOG
+from pipelines.reading.connection import CATALOG
+from pipelines.storage.durable import copy_file, sync
+from pipelines.storage.home import Home
 from pipelines.warehouse.database import attach, beside, discard
 from pipelines.warehouse.load import LEAVE_GROUPS, transaction
 from schemas.sql import quote

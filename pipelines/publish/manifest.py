@@ -16,9 +16,9 @@ import msgspec
 import pyarrow.parquet as pq
 from msgspec.structs import replace
 
-from pipelines.durable import write_durably
 from pipelines.errors import PublishedDiffers
-from pipelines.home import Home
+from pipelines.storage.durable import write_durably
+from pipelines.storage.home import Home
 
 MANIFEST_FILE = "manifest.json"
 

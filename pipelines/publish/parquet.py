@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.durable import copy_file, sync
-from pipelines.publish.before import Before
 from pipelines.publish.manifest import PublishedFile, describe
-from pipelines.publish.newest import TOUCHED, WAREHOUSE
 from pipelines.publish.partitions import FILE_NAME, Ranges
-from pipelines.staging import ROWS_PER_BATCH
+from pipelines.publish.previous_snapshot import Before
+from pipelines.publish.touched_rows import TOUCHED, WAREHOUSE
+from pipelines.staging.files import ROWS_PER_BATCH
+from pipelines.storage.durable import copy_file, sync
 from pipelines.warehouse.database import beside
-from pipelines.warehouse.rows import rows_of
+from pipelines.warehouse.row_ranges import rows_of
 from schemas.sql import quote
 from schemas.tables import MILESTONES
 

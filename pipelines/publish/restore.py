@@ -14,12 +14,13 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.durable import TEMPORARY_SUFFIX, write_durably
 from pipelines.errors import NothingToDo, PublishedDiffers, WarehouseUnusable, WrongUse
 from pipelines.flatten.evidence import ANY_KIND
-from pipelines.home import Home
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
-from pipelines.staging import Staging
+from pipelines.staging.files import Staging
+from pipelines.storage.durable import TEMPORARY_SUFFIX, write_durably
+from pipelines.storage.home import Home
+from pipelines.storage.temporary import RESTORE_STAGING
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.database import create, open_reading, open_warehouse
 from pipelines.warehouse.load import rebuild, transaction
@@ -27,8 +28,6 @@ from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, KEPT_TABLES
 
 _SOURCE = "source"
-
-RESTORE_STAGING = "restore"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 from collections import Counter
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,21 +16,22 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
 from pipelines.errors import NothingToDo
-from pipelines.home import Home
-from pipelines.publish.before import Before, latest_manifest
 from pipelines.publish.duckdb_file import make_next
 from pipelines.publish.manifest import Manifest, PublishedFile
-from pipelines.publish.newest import OF_NO_MILESTONE, WAREHOUSE, find_newest
 from pipelines.publish.parquet import SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
+from pipelines.publish.previous_snapshot import Before, latest_manifest
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
+from pipelines.publish.touched_rows import OF_NO_MILESTONE, WAREHOUSE, find_newest
+from pipelines.storage.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
+from pipelines.storage.home import Home
+from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.blocks import read_through
-from pipelines.warehouse.catalogue import typed_tables
+from pipelines.warehouse.change_log import is_known
 from pipelines.warehouse.database import beside, damage_named, make_readable, open_reading, write_anew
 from pipelines.warehouse.load import newest_loaded_sweep_id
-from pipelines.warehouse.touched import is_known
+from pipelines.warehouse.typed_tables import typed_tables
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 
 THREADS = 2
@@ -107,7 +107,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
 
 
 def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> Snapshot:
-    sweep_leftovers(home)
+    remove_unpublished(home)
     building = _Building(home, f"{_next_number(home.snapshots):06d}-{now:%Y%m%dT%H%M%SZ}", now)
     building.folder.mkdir()
     with (
@@ -192,13 +192,3 @@ def _swap_in(building: _Building, manifest: Manifest) -> Path:
 def _next_number(snapshots: Path) -> int:
     names = (_SNAPSHOT.fullmatch(path.name) for path in snapshots.iterdir())
     return max((int(match[1]) for match in names if match), default=0) + 1
-
-
-def sweep_leftovers(home: Home) -> None:
-    """Remove what a publish left behind that was killed or failed; nobody reads a temporary name."""
-    for folder in (home.published, home.snapshots):
-        for path in folder.glob(f"*{TEMPORARY_SUFFIX}*"):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import msgspec
 
-from pipelines.durable import sync
 from pipelines.publish.manifest import PublishedFile, describe
+from pipelines.storage.durable import sync
 from schemas.sql import literal
 
 SUMMARY_FILE = "summary.json"

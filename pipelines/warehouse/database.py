@@ -16,12 +16,13 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.durable import TEMPORARY_SUFFIX, write_durably
 from pipelines.errors import WarehouseLost, WarehouseUnusable, is_disk_full
-from pipelines.home import Home
 from pipelines.machine import cores
-from pipelines.reader import CATALOG, NO_EXTENSIONS
-from pipelines.staging import Staging
+from pipelines.reading.connection import CATALOG, NO_EXTENSIONS
+from pipelines.staging.files import Staging
+from pipelines.storage.durable import TEMPORARY_SUFFIX, write_durably
+from pipelines.storage.home import Home
+from pipelines.storage.temporary import SPILL
 from pipelines.warehouse.load import LEAVE_GROUPS
 from pipelines.warehouse.migrations import migrate
 from schemas.sql import literal, quote
@@ -31,9 +32,6 @@ STORAGE_VERSION = "v1.2.0"
 
 MEMORY_LIMIT = "128MiB"
 """Of the writer's DuckDB: enough for the working set of a batch; beyond it DuckDB goes to disk, below the warehouse."""
-
-SPILL = "spill"
-"""The folder for what does not fit into memory, beside the warehouse."""
 
 ZSTD_FROM_LENGTH = 128
 """In bytes, on average: records and details repeat the same few keys, and take a fifth of the room. DuckDB itself

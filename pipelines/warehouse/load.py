@@ -15,13 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import NothingToDo
-from pipelines.flattening import helpers_for, stage_log
 from pipelines.machine import cores, memory_limit
-from pipelines.reader import CATALOG
-from pipelines.staging import ROWS_PER_BATCH, Staging
-from pipelines.warehouse import archive, catalogue, touched
-from pipelines.warehouse.catalogue import Changed, Drift
-from pipelines.warehouse.rows import rows_of
+from pipelines.reading.connection import CATALOG
+from pipelines.staging.files import ROWS_PER_BATCH, Staging
+from pipelines.staging.stage_tables import helpers_for, stage_log
+from pipelines.warehouse import archived as archive
+from pipelines.warehouse import change_log as touched
+from pipelines.warehouse import typed_tables as catalogue
+from pipelines.warehouse.row_ranges import rows_of
+from pipelines.warehouse.typed_tables import Changed, Drift
 from schemas.api import CLOCK_TOLERANCE_SECONDS
 from schemas.sql import quote
 from schemas.table import Table
@@ -70,7 +72,7 @@ class Outcome:
 
     `gone`: milestones found gone at `landed_at`; `absent`: a Parquet file of the milestone_ids that a complete full
     sweep did not bring, None where it says nothing of absences; `archived`: a Parquet file of those of them that are
-    archived, None where there are none, see `pipelines.warehouse.archive`; `discarding`: types under the contract
+    archived, None where there are none, see `pipelines.warehouse.archived`; `discarding`: types under the contract
     discard; `retried`: keys (sweep_id, page, position) of quarantined records that were put through again.
     """
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.kalshi.answer import Answer
 from pipelines.kalshi.ending import DoubtfulEnd, check_end
 from pipelines.kalshi.errors import FilterIgnored, PagingFault
 from pipelines.kalshi.paging import SeenIds
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.response import Answer
 from pipelines.kalshi.shards import LandedPage
 from pipelines.kalshi.sweeps import scan, scan_in_shards
 from tests.kalshi.test_shards import OrderedApi, ids_of

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.kalshi.answer import Answer, read_page
 from pipelines.kalshi.errors import FilterIgnored
 from pipelines.kalshi.matching import check_filters
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.response import Answer, read_page
 from tests.support import NOON, ZERO_TIME, milestone, milestone_id, page_body
 
 SINCE = int(NOON.timestamp())

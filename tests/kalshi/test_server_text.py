@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.kalshi.server_text import QUOTE_CHARACTERS, error_message, printable, quoted
+from pipelines.escaping import printable
+from pipelines.kalshi.server_text import QUOTE_CHARACTERS, error_message, quoted
 
 
 @pytest.mark.parametrize(

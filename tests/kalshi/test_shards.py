@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from pipelines.kalshi.answer import Answer, read_page
 from pipelines.kalshi.client import connections_for
 from pipelines.kalshi.errors import FilterIgnored, InvalidCursor, PagingFault
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.response import Answer, read_page
 from pipelines.kalshi.shards import (
     MAX_PAGES_PER_USEFUL_PAGE,
     MAX_WASTED_PAGES,

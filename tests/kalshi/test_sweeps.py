@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.kalshi.answer import Answer, read_page, read_single
 from pipelines.kalshi.errors import (
     AccessDenied,
     BadRequest,
@@ -23,6 +22,7 @@ from pipelines.kalshi.errors import (
     ServerFault,
 )
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.response import Answer, read_page, read_single
 from pipelines.kalshi.sweeps import (
     MAX_CATCH_UPS,
     MAX_QUIET_CATCH_UPS,

@@ -12,7 +12,7 @@ import requests
 import urllib3
 
 from pipelines.kalshi import transport
-from pipelines.kalshi.refusal import redirect_target
+from pipelines.kalshi.status_codes import redirect_target
 
 
 def test_the_session_owes_nothing_to_anybody() -> None:

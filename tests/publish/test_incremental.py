@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from pipelines.home import Home
 from pipelines.publish import snapshot
 from pipelines.publish.manifest import Manifest, verify
 from pipelines.publish.parquet import RANGES_OF_ONE_PASS
 from pipelines.publish.partitions import FOLDER_PREFIX, HIVE_KEY
 from pipelines.publish.snapshot import Snapshot
+from pipelines.storage.home import Home
 from schemas.tables import MILESTONES
 from tests.support import NOON, Shell, Shells, contents, copied, milestone, milestone_id, serving_shells
 

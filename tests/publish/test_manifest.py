@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import PublishedDiffers
-from pipelines.home import Home
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, describe, sha256_of, verify
 from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
+from pipelines.storage.home import Home
 from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 from tests.support import NOON, Shell, copied, milestone, serving_shells

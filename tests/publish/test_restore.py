@@ -12,7 +12,7 @@ import pytest
 from pipelines.contract import Contract
 from pipelines.errors import NothingToDo, PublishedDiffers, WarehouseLost, WarehouseUnusable, WrongUse
 from pipelines.publish.restore import restore
-from pipelines.stations import Stations
+from pipelines.sweep.stages import Stations
 from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from schemas.tables import ABSENCES, TOUCHED
 from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells

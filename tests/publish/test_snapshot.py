@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import MilestonesError, NothingToDo
-from pipelines.home import Home
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, verify
 from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
-from pipelines.reader import open_reader
+from pipelines.reading.connection import open_reader
+from pipelines.storage.home import Home
+from pipelines.warehouse.change_log import forget
 from pipelines.warehouse.database import open_warehouse
-from pipelines.warehouse.touched import forget
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, copied, milestone, rows_of, serving_shells, tree
 
@@ -285,7 +285,7 @@ KILLED = """
 import os, signal, sys
 from datetime import datetime, UTC
 from pathlib import Path
-from pipelines.home import Home
+from pipelines.storage.home import Home
 from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
 

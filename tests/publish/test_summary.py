@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.home import Home
 from pipelines.publish.snapshot import publish
+from pipelines.storage.home import Home
 from pipelines.warehouse.database import open_warehouse
 from tests.support import NOON, Shell, copied, milestone, milestone_id, serving_shells
 

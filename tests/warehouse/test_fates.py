@@ -11,7 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.staging import Staging
+from pipelines.staging.files import Staging
 from pipelines.warehouse.load import settle_fates, stage_touched
 from schemas.api import CLOCK_TOLERANCE_SECONDS
 from schemas.tables import MILESTONES, RECORDS

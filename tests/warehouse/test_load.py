@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.errors import NothingToDo
-from pipelines.staging import Staging
+from pipelines.staging.files import Staging
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.load import (
     LedgerRow,

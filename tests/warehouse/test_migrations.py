@@ -15,11 +15,11 @@ import msgspec
 import pytest
 
 from pipelines.errors import WarehouseUnusable
-from pipelines.home import Home
 from pipelines.publish.manifest import verify
 from pipelines.publish.snapshot import publish
-from pipelines.staging import Staging
-from pipelines.warehouse.audit import audits, run
+from pipelines.staging.files import Staging
+from pipelines.storage.home import Home
+from pipelines.warehouse.audits import audits, run
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.load import rebuild
 from pipelines.warehouse.migrations import MIGRATIONS, migrate

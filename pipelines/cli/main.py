@@ -1,0 +1,296 @@
+"""The `milestones` command: one verb a function, errors in one line, exit status as documented.
+
+Exit status: 0 done; 1 the run failed; 2 wrong use; 75 another run holds the warehouse; 130 interrupted.
+Heavy imports (Dagster, Arrow) stay inside the verbs that need them, so that the others answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import CycloptsError
+from rich.console import Console
+
+from pipelines.cli import ask as cli_ask  # noqa: F401 - its verbs register with the app
+from pipelines.cli.app import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_WRONG_USE,
+    FLAG,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Port,
+    app,
+    complain,
+    quarantine,
+)
+from pipelines.cli.write import run_sweep
+from pipelines.errors import DiskFull, MilestonesError, NothingToDo, WrongUse, is_disk_full
+from pipelines.storage.home import HOME_VARIABLE, Home, expanded
+
+__all__ = ("app", "main", "run")
+
+SANDBOX_PORT = 8799
+UI_PORT = 3000
+DASHBOARD_PORT = 8501
+
+_OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
+
+
+@app.command
+def rebuild() -> int:
+    """Derive every table again from the version log, and publish."""
+    from pipelines.orchestration.resources import utc_now
+    from pipelines.storage.leftovers import writing
+    from pipelines.sweep.stages import Stations
+    from pipelines.warehouse.database import check_not_lost
+
+    home = Home.from_environment()
+    check_not_lost(home)
+    if not home.warehouse_file.exists():
+        raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
+    home.preflight()
+    stations = Stations(home, now=utc_now)
+    with writing(home, purpose="milestones rebuild"):
+        rows = stations.rebuild()
+        snapshot = stations.publish()
+    for name, count in rows.items():
+        Console().print(f"{count:>9,}  {name}", highlight=False, markup=False)
+    Console().print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
+    return 0
+
+
+@app.command
+def restore() -> int:
+    """Make a lost or damaged warehouse again from what is published, history included, and publish."""
+    from pipelines.orchestration.resources import utc_now
+    from pipelines.publish.restore import restore as restore_warehouse
+    from pipelines.storage.leftovers import writing
+    from pipelines.sweep.stages import Stations
+
+    home = Home.from_environment()
+    home.preflight()
+    with writing(home, purpose="milestones restore"):
+        restored = restore_warehouse(home, now=utc_now())
+        snapshot = Stations(home, now=utc_now).publish()
+    console = Console()
+    console.print(f"{home.warehouse_file} was made again from {restored.source}", highlight=False, soft_wrap=True)
+    if restored.moved_to is not None:
+        console.print(f"the damaged one is kept as {restored.moved_to}", highlight=False, soft_wrap=True)
+    console.print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
+    return 0
+
+
+@quarantine.command(name="retry")
+def quarantine_retry(*, json: Annotated[bool, FLAG] = False) -> int:
+    """Put every refused record through today's code; what is accepted leaves the quarantine.
+
+    Parameters
+    ----------
+    json
+        Print the outcome as JSON.
+    """
+    from pipelines.storage.leftovers import writing
+    from pipelines.warehouse.database import check_not_lost, open_warehouse
+    from pipelines.warehouse.load import quarantined
+
+    home = Home.from_environment()
+    home.preflight()
+    check_not_lost(home)
+    with writing(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
+        is_empty = not quarantined(connection)
+    if is_empty:
+        Console().print("the quarantine is empty: there is nothing to try again")
+        return 0
+    return run_sweep(home, {"mode": "RETRY"}, as_json=json)
+
+
+@app.command
+def sandbox(
+    *,
+    port: int = SANDBOX_PORT,
+    rows: Annotated[int | None, NOT_NEGATIVE] = None,
+    seed: int = 1,
+    records: Path | None = None,
+    requests_per_second: Annotated[float | None, POSITIVE] = None,
+    changes: Annotated[int, NOT_NEGATIVE] = 0,
+) -> int:
+    """Serve a local stand-in for the Kalshi API on loopback, until interrupted.
+
+    Parameters
+    ----------
+    port
+        The port on 127.0.0.1.
+    rows
+        How many milestones to make up (10,000 unless --records is given).
+    seed
+        The same seed makes the same milestones.
+    records
+        Serve the milestones found in the JSON files of this folder instead.
+    requests_per_second
+        Answer 429 to more than this.
+    changes
+        Before every crawl of everything but the first, change this many milestones in each of eight ways.
+    """
+    import sandbox as local_api
+
+    try:
+        served = local_api.build(
+            rows=rows,
+            seed=seed,
+            records=expanded(records) if records else None,
+            requests_per_second=requests_per_second,
+            changes=changes,
+            tell=lambda evolution: Console().print(f"changed: {evolution.counts()}", highlight=False, soft_wrap=True),
+        )
+        for note in served.state.notes:
+            complain(str(note))
+        local_api.serve(served, port, announce=lambda running: _say_where(running.base_url))
+    except (local_api.NoRecordsError, local_api.PortUnavailableError, OSError) as error:
+        raise WrongUse(str(error)) from error
+    return 0
+
+
+def _say_where(base_url: str) -> None:
+    console = Console()
+    console.print(f"the sandbox answers at {base_url}", highlight=False, soft_wrap=True)
+    console.print(f"in another shell: KALSHI_BASE_URL={base_url} milestones ingest", highlight=False, soft_wrap=True)
+
+
+@app.command
+def ui(*, port: Port = UI_PORT) -> int:
+    """Start Dagster's web server and daemon on loopback.
+
+    Parameters
+    ----------
+    port
+        The port on 127.0.0.1.
+    """
+    home = Home.from_environment()
+    home.preflight()
+    console = Console(stderr=True)
+    address = f"http://127.0.0.1:{port}"
+    console.print(
+        f"Dagster's UI will answer at {address} in some seconds; Ctrl-C ends it", highlight=False, soft_wrap=True
+    )
+    from pipelines.cli.ui import serve_ui
+
+    # To be stopped is how it ends.
+    with suppress(KeyboardInterrupt):
+        serve_ui(home, port)
+    return 0
+
+
+@app.command
+def dashboard(*, port: Port = DASHBOARD_PORT) -> int:
+    """Start the dashboard over the published file, on loopback.
+
+    Parameters
+    ----------
+    port
+        The port on 127.0.0.1.
+    """
+    import os
+
+    from pipelines.orchestration.instance import PROJECT_ROOT
+
+    folder = PROJECT_ROOT / "dashboard"
+    python = folder / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise NothingToDo(f"there is no environment for the dashboard at {folder / '.venv'}: run make dashboard")
+    os.environ["MILESTONES_HOME"] = str(Home.from_environment().root)
+    # Streamlit reads its settings from the folder that it is started in; what keeps it private is said again here.
+    os.chdir(folder)
+    program = [str(python), "-m", "streamlit", "run", "app.py", "--server.address", "127.0.0.1"]
+    program += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    os.execv(python, program)  # noqa: S606 - the dashboard's own interpreter, no shell
+
+
+@app.command
+def demo() -> int:
+    """Run the whole job against the sandbox, into data/demo: a week of history, and a first answer."""
+    from pipelines.cli.demo import run_demo
+
+    return run_demo(run)
+
+
+def _drop_output() -> None:
+    """The reader has seen enough, as `head` does: what is still to be written goes nowhere, at exit too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> None:
+    """The console script."""
+    status = run(sys.argv[1:])
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        # There may be nobody to read any more.
+        with suppress(OSError):
+            stream.flush()
+    # All is done and closed; taking down what is loaded, Dagster above all, would take a fifth of a second.
+    os._exit(status)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit status. No fault that a user can act on shows a traceback."""
+    from pipelines.kalshi.errors import KalshiError
+
+    try:
+        outcome = app(_with_queries(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        # Here rather than at exit, where a reader that has gone could only be met with a traceback.
+        sys.stdout.flush()
+    except CycloptsError as error:
+        complain(f"{error} Try: milestones --help".replace("\n", " "))
+        return EXIT_WRONG_USE
+    except MilestonesError as error:
+        complain(str(error))
+        return error.exit_status
+    except KalshiError as error:
+        complain(str(error))
+        return EXIT_FAILED
+    except BrokenPipeError:
+        _drop_output()
+        return 0
+    except KeyboardInterrupt:
+        complain("interrupted; what was published stays as it was")
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if is_disk_full(error):
+            complain(str(DiskFull(Home.from_environment().root)))
+            return EXIT_FAILED
+        if _is_of_duckdb(error):
+            first = str(error).strip().partition("\n")[0]
+            complain(f"DuckDB failed ({first}): check the disk of {Home.from_environment().root}, then run again")
+            return EXIT_FAILED
+        if not isinstance(error, OSError):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        complain(
+            f"cannot read or write{where} ({error.strerror or error}): "
+            f"{HOME_VARIABLE} must be a folder that you may use, with room on its disk"
+        )
+        return EXIT_FAILED
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _with_queries(arguments: list[str]) -> list[str]:
+    """The arguments, with a blank before SQL that begins with a comment: it would be taken for an option."""
+    if arguments[:1] not in (["sql"], ["export"]):
+        return arguments
+    return [
+        f" {one}" if one.startswith("--") and one != "--" and not _OPTION.fullmatch(one) else one for one in arguments
+    ]
+
+
+def _is_of_duckdb(error: BaseException) -> bool:
+    """Whether DuckDB raised it, without loading DuckDB: where it is not loaded, it did not."""
+    duckdb = sys.modules.get("duckdb")
+    return duckdb is not None and isinstance(error, duckdb.Error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""`milestones sql` without an argument: a prompt at a terminal, else a script on standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+
+from pipelines.cli.report import print_question
+from pipelines.errors import WrongUse
+from pipelines.escaping import one_line
+from pipelines.reading.answers import Question
+from pipelines.reading.formats import Style
+from pipelines.reading.query import reading
+from pipelines.reading.query_errors import QueryFailed, no_table
+from pipelines.reading.statements import is_complete, statements
+from pipelines.storage.home import Home
+from schemas.sql import literal
+
+PROMPT, CONTINUED = "milestones> ", "       ...> "
+HISTORY_LINES = 1_000
+ALL = 10_000
+"""Rows of what the prompt itself lists."""
+HELP = """\
+A query ends with a semicolon and may have several lines; Ctrl-C drops what is typed or ends a query.
+  .tables         tables, views and macros, with what they hold
+  .schema NAME    the columns of a table or view, with their meaning
+  help            this text
+  exit            leave, as quit and Ctrl-D do
+At a terminal a table is fitted to the window; milestones sql --all shows all rows and columns.
+docs/cookbook.md has a query for every question, docs/data-dictionary.md every column."""
+
+_TABLES = """
+    SELECT name, kind, comment FROM (
+        SELECT table_name AS name, 'table' AS kind, comment, 1 AS place FROM duckdb_tables()
+        WHERE database_name = current_database() AND table_name <> 'schema_version'
+        UNION ALL
+        SELECT view_name, 'view', comment, 2 FROM duckdb_views()
+        WHERE database_name = current_database() AND NOT internal
+        UNION ALL
+        SELECT function_name || '(' || array_to_string(parameters, ', ') || ')', 'macro', comment, 3
+        FROM duckdb_functions() WHERE database_name = current_database() AND function_type = 'table_macro'
+    ) ORDER BY starts_with(name, 'details_') AND name <> 'details_fields', place, name
+"""
+_SCHEMA = """
+    SELECT column_name AS "column", data_type AS type, comment FROM duckdb_columns()
+    WHERE database_name = current_database() AND NOT internal AND table_name = {name} ORDER BY column_index
+"""
+
+
+def run_script(console: Console, home: Home, text: str, style: Style) -> None:
+    """Answer the statements of a text in order, all of one file. Raises QueryFailed at the first that fails."""
+    with reading(home) as connection:
+        for statement in statements(text):
+            print_question(console, Question(connection, statement), style)
+
+
+def run_prompt(home: Home, style: Style) -> None:
+    """Read and answer until the input ends. Raises QueryFailed where nobody types, at the first statement that fails.
+
+    At a terminal the file is opened anew for every input, so answers are fresh, and a fault does not end the prompt.
+    """
+    console = Console()
+    if not sys.stdin.isatty():
+        try:
+            text = sys.stdin.read()
+        except UnicodeDecodeError as error:
+            raise WrongUse(f"standard input is not UTF-8 text ({error}): give SQL") from error
+        run_script(console, home, text, style)
+        return
+    console.print("end a query with a semicolon; help says what else there is, exit leaves", style="dim")
+    with _history(home.sql_history):
+        for text in _typed(console):
+            # Ctrl-C ends a query that takes too long, not the prompt.
+            with suppress(KeyboardInterrupt):
+                _answer(console, home, text, style)
+
+
+def _answer(console: Console, home: Home, text: str, style: Style) -> None:
+    try:
+        words = _words(text)
+        if words[:1] == ["help"]:
+            console.print(HELP, highlight=False, markup=False)
+        elif words[:1] == [".tables"]:
+            with reading(home) as connection:
+                print_question(console, Question(connection, _TABLES), style, rows=ALL)
+        elif words[:1] == [".schema"]:
+            with reading(home) as connection:
+                _print_schema(console, connection, words[1] if len(words) > 1 else "milestones", style)
+        else:
+            run_script(console, home, text, style)
+    except QueryFailed as error:
+        Console(stderr=True).print(one_line(str(error)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_schema(console: Console, connection: duckdb.DuckDBPyConnection, name: str, style: Style) -> None:
+    asked = _SCHEMA.format(name=literal(name.lower()))
+    if not connection.execute(asked).fetchall():
+        raise QueryFailed(no_table(connection, name))
+    print_question(console, Question(connection, asked), style, rows=ALL)
+
+
+def _words(text: str) -> list[str]:
+    """The words of a command of the prompt, which needs no semicolon; none for SQL."""
+    words = text.strip().rstrip(";").split()
+    head = words[0].lower().removeprefix(".") if words else ""
+    is_command = head in ("tables", "schema") and text.lstrip().startswith(".")
+    if is_command or (len(words) == 1 and head in ("help", "exit", "quit")):
+        return [f".{head}" if is_command else head, *words[1:]]
+    return []
+
+
+def _typed(console: Console) -> Iterator[str]:
+    lines: list[str] = []
+    while True:
+        try:
+            lines.append(input(CONTINUED if lines else PROMPT))
+        except EOFError:
+            console.print()
+            break
+        except KeyboardInterrupt:
+            # As every shell does: what was begun is dropped.
+            sys.stdout.write("\n")
+            lines = []
+            continue
+        text = "\n".join(lines)
+        words = _words(text) if len(lines) == 1 else []
+        if words and words[0] in ("exit", "quit"):
+            return
+        if not text.strip():
+            lines = []
+        elif words or is_complete(text):
+            yield text
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+@contextmanager
+def _history(file: Path) -> Iterator[None]:
+    """Line editing, and the lines of earlier prompts; neither where Python was built without it."""
+    try:
+        import readline
+    except ImportError:
+        yield
+        return
+    # A home that cannot be written has no history, and is read all the same.
+    with suppress(OSError):
+        readline.read_history_file(file)
+    readline.set_history_length(HISTORY_LINES)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            readline.write_history_file(file)

@@ -1,0 +1,80 @@
+"""Checks of the whole warehouse, between loading and publishing: what fails here is not published."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import dagster as dg
+
+from pipelines.orchestration.assets import WAREHOUSE_KEY
+from pipelines.publish.manifest import published_sweep
+from pipelines.sweep.stages import Stations
+from pipelines.warehouse.audits import Audit, audits, narrow, rules_kept, run, typed_tables_agree
+from pipelines.warehouse.database import open_warehouse
+from pipelines.warehouse.monitors import WATCHES, look
+from schemas.tables import DETAILS_FIELDS
+
+
+def _table_of(audit: Audit) -> str:
+    return audit.table
+
+
+AUDITS_BY_TABLE = {table: list(of_table) for table, of_table in groupby(sorted(audits(), key=_table_of), key=_table_of)}
+
+
+def _check_name(table: str) -> str:
+    return f"{table}_is_sound"
+
+
+# One check a table, not one an audit: every check costs Dagster two commits.
+@dg.multi_asset_check(
+    name="warehouse_audit",
+    specs=[
+        dg.AssetCheckSpec(
+            _check_name(table),
+            asset=WAREHOUSE_KEY,
+            blocking=True,
+            description=f"{table}: " + "; ".join(audit.description for audit in of_table) + "; pandera's rules",
+        )
+        for table, of_table in AUDITS_BY_TABLE.items()
+    ],
+)
+def warehouse_audit(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCheckResult]:
+    """Ask every question of the audit."""
+    with open_warehouse(stations.home.warehouse_file) as connection:
+        published = published_sweep(stations.home)
+        narrow(connection, published)
+        for table, of_table in AUDITS_BY_TABLE.items():
+            findings = [run(connection, audit) for audit in of_table]
+            if table == DETAILS_FIELDS.name:
+                findings.append(typed_tables_agree(connection))
+            findings += rules_kept(connection, table, published)
+            failed = [finding for finding in findings if not finding.passed]
+            yield dg.AssetCheckResult(
+                check_name=_check_name(table),
+                asset_key=WAREHOUSE_KEY,
+                passed=not failed,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description="; ".join(map(str, failed)) or None,
+                metadata={finding.audit.name: finding.offences for finding in findings},
+            )
+
+
+@dg.multi_asset_check(
+    name="warehouse_watch",
+    specs=[dg.AssetCheckSpec(watch.name, asset=WAREHOUSE_KEY, description=watch.description) for watch in WATCHES],
+)
+def warehouse_watch(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCheckResult]:
+    """Look at what is worth a look; nothing here stops publishing."""
+    with open_warehouse(stations.home.warehouse_file) as connection:
+        for watch in WATCHES:
+            sight = look(connection, watch)
+            yield dg.AssetCheckResult(
+                check_name=watch.name,
+                asset_key=WAREHOUSE_KEY,
+                passed=sight.passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=sight.figures,
+            )
+
+
+ALL_CHECKS = [warehouse_audit, warehouse_watch]

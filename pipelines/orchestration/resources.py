@@ -1,0 +1,97 @@
+"""Dagster resources: the home folder with the writer's lock, and the settings of the API's client."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from pipelines import settings
+from pipelines.contract import Contract
+from pipelines.kalshi.client import KalshiClient
+from pipelines.orchestration.run_history import fail_dead_runs
+from pipelines.orchestration.run_retention import RunRetention, prune_runs
+from pipelines.storage.home import Home, expanded
+from pipelines.storage.leftovers import writing
+from pipelines.storage.retention import Retention
+from pipelines.sweep.stages import Stations
+from schemas.api import PAGE_LIMIT
+
+
+def utc_now() -> datetime:
+    """The clock of everything that is recorded."""
+    return datetime.now(UTC)
+
+
+class HomeResource(dg.ConfigurableResource[Stations]):
+    """The home folder. Assets get the stations over it; the writer's lock is held for as long as the run."""
+
+    path: str | None = Field(default=None, description="The home folder; $MILESTONES_HOME or ./data when not set.")
+    contract: str | None = Field(
+        default=None, description="How details may change, such as evolve,football_game=freeze; $MILESTONES_CONTRACT."
+    )
+    overlap_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        le=settings.MAX_OVERLAP_SECONDS,
+        description="How far an incremental sweep reaches back before the watermark; $KALSHI_OVERLAP_SECONDS or 300.",
+    )
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stations]:
+        """Check that the home can be written and hold its lock. Raises HomeUnusable, WarehouseBusy, WrongSetting.
+
+        Every run passes here, whoever launched it: dead runs are marked as failed before it works, old ones are
+        removed after it.
+        """
+        home = Home(expanded(self.path).absolute()) if self.path else Home.from_environment()
+        home.preflight()
+        run_id = context.run.run_id if context.run else None
+        contract = settings.contract() if self.contract is None else Contract.parse(self.contract)
+        overlap_seconds = settings.overlap_seconds() if self.overlap_seconds is None else self.overlap_seconds
+        retention, runs = Retention.from_environment(), RunRetention.from_environment()
+        with writing(home, purpose=f"run {run_id or 'without id'}"):
+            if context.instance is not None:
+                fail_dead_runs(context.instance, own_run_id=run_id, now=utc_now())
+            try:
+                yield Stations(
+                    home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds
+                )
+            finally:
+                if context.instance is not None:
+                    prune_runs(Path(context.instance.root_directory), runs, now=utc_now())
+
+
+class KalshiResource(dg.ConfigurableResource[KalshiClient]):
+    """The API's client. What is not set comes from the environment; see docs for the variables.
+
+    A proxy comes from the environment alone: Dagster stores configuration, and its address may hold a password.
+    """
+
+    base_url: str | None = Field(
+        default=None, description="Address of the API; $KALSHI_BASE_URL or the documented one when not set."
+    )
+    requests_per_second: float | None = Field(
+        default=None, description="The pace, 0 for none; $KALSHI_REQUESTS_PER_SECOND or 4 when not set."
+    )
+    deadline_seconds: float | None = Field(
+        default=None, description="For one page, all tries included; $KALSHI_DEADLINE_SECONDS or 60 when not set."
+    )
+
+    page_limit: int | None = Field(
+        default=None, ge=1, le=PAGE_LIMIT, description="Milestones a page; $KALSHI_PAGE_LIMIT or 500 when not set."
+    )
+
+    def client(self) -> KalshiClient:
+        """A client of its own for one sweep; the caller closes it. Raises BadBaseUrl, WrongSetting."""
+        pace, deadline = self.requests_per_second, self.deadline_seconds
+        return KalshiClient(
+            self.base_url or settings.base_url(),
+            fallback_base_url=None if self.base_url else settings.fallback_base_url(),
+            network=settings.network(),
+            requests_per_second=settings.requests_per_second() if pace is None else pace,
+            deadline_seconds=settings.deadline_seconds() if deadline is None else deadline,
+            page_limit=settings.page_limit() if self.page_limit is None else self.page_limit,
+        )

@@ -1,0 +1,1 @@
+"""Reading what is published: connections, queries, export. Never writes, needs no Dagster."""

@@ -1,0 +1,1 @@
+"""A sweep: what to fetch, and its five stages without Dagster."""

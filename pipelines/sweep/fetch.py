@@ -1,0 +1,318 @@
+"""Runs the fetch of a sweep: what is asked for, landed page by page; an interrupted sweep is taken up where it ended.
+
+Landed pages are the checkpoint. What a sweep brings twice, across an interruption or a catch-up, is settled when its
+records are compared with what is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+from urllib.parse import parse_qsl
+
+import msgspec
+import pyarrow as pa
+
+from pipelines.errors import NothingToDo, SweepDamaged, SweepRefused
+from pipelines.kalshi.client import KalshiClient
+from pipelines.kalshi.errors import BadRequest, KalshiError, NotFound, PagingFault
+from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.response import read_page
+from pipelines.kalshi.shards import LandedPage
+from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
+from pipelines.records.decode import is_json
+from pipelines.storage.home import Home
+from pipelines.storage.landing import MAX_AGE_TO_RESUME, Filters, Landing, Mode, Page, Sweep, Traffic
+from pipelines.sweep.absent_requests import ask_for_absent
+from pipelines.warehouse import load as warehouse
+from pipelines.warehouse.absences import Absences, find_absences
+from pipelines.warehouse.database import check_not_lost, open_warehouse
+from pipelines.wording import counted
+from schemas.api import PAGE_LIMIT
+
+MAX_ABSENT_SHARE = 0.05
+"""Of the milestones held to exist. The API is known to answer with empty lists while parts of it are down."""
+
+QUARANTINE_PATH = "/quarantine?"
+
+_LOG = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """Is told how a sweep gets on."""
+
+    def resumed(self, sweep: Sweep) -> None:
+        """An interrupted sweep is taken up after the pages that it landed."""
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """A page of a sweep is on disk."""
+
+
+class Silent:
+    """A progress that tells nobody."""
+
+    def resumed(self, sweep: Sweep) -> None:
+        """Say nothing."""
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """Say nothing."""
+
+
+class Together:
+    """Several that are told the same."""
+
+    def __init__(self, *told: Progress) -> None:
+        self._told = told
+
+    def resumed(self, sweep: Sweep) -> None:
+        """Tell all."""
+        for one in self._told:
+            one.resumed(sweep)
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """Tell all."""
+        for one in self._told:
+            one.page(sweep, page)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRequest:
+    """What to fetch. `auto` is incremental where a full sweep has been loaded, else full; `retry` fetches nothing and
+    puts what is in quarantine through again.
+
+    `category`, `type` and `since` (starts at or after it) limit a sweep, `ids` asks for single milestones: such
+    sweeps update what they see, conclude no absence and move no watermark. `allow_shrink` believes a full sweep that
+    brings far fewer milestones than there were; `start_anew` makes a new warehouse where the one before was lost.
+    """
+
+    mode: Literal["auto", "full", "incremental", "retry"] = "auto"
+    ids: tuple[str, ...] = ()
+    category: str | None = None
+    type: str | None = None
+    since: datetime | None = None
+    allow_shrink: bool = False
+    start_anew: bool = False
+
+    @property
+    def filters(self) -> Filters:
+        """As the API's parameters."""
+        return Filters(category=self.category, type=self.type, minimum_start_date=self.since)
+
+    def mode_after(self, watermark: datetime | None) -> Mode:
+        """The sweep that it comes to."""
+        if self.mode == "retry":
+            return "retry"
+        if self.ids:
+            return "by_id"
+        if self.filters != Filters():
+            return "partial"
+        return "full" if self.mode == "full" or watermark is None else "incremental"
+
+
+def begin(home: Home, request: SweepRequest, *, now: datetime, overlap_seconds: int = OVERLAP_SECONDS) -> Landing:
+    """The sweep to run: the newest one, where it was never loaded and is what was asked for, or else a new one.
+
+    An incremental one reaches back `overlap_seconds` before the watermark. Raises WarehouseLost.
+    """
+    if not request.start_anew:
+        check_not_lost(home)
+    with open_warehouse(home.warehouse_file) as connection:
+        watermark = warehouse.newest_watermark(connection)
+        newest_loaded = warehouse.newest_sweep_id(connection)
+    mode, filters = request.mode_after(watermark), request.filters
+    if mode == "incremental" and watermark is not None:
+        filters.min_updated_ts = seconds_before(watermark, overlap_seconds)
+    newest = Landing.newest(home.raw)
+    if newest is not None and _goes_on(newest.sweep, request, mode, filters, now):
+        if newest.sweep.is_interrupted:
+            newest.reopen()
+            return newest
+        if newest.sweep.sweep_id > (newest_loaded or ""):
+            return newest
+    return Landing.begin(home.raw, mode=mode, filters=filters, ids=list(request.ids), now=now, after=newest_loaded)
+
+
+def _goes_on(sweep: Sweep, request: SweepRequest, mode: Mode, filters: Filters, now: datetime) -> bool:
+    """Whether a sweep not loaded is what a request asks for; `auto` also takes up a full sweep that was begun."""
+    if (
+        not (sweep.is_interrupted or sweep.is_left_unloaded)
+        or mode in ("by_id", "retry")
+        or now - sweep.started_at > MAX_AGE_TO_RESUME
+    ):
+        return False
+    is_full_wanted = request.mode == "auto" and mode == "incremental" and sweep.mode == "full"
+    return is_full_wanted or (sweep.mode, sweep.filters) == (mode, filters)
+
+
+class Fetch:
+    """One run of a sweep's fetch, into its landing."""
+
+    def __init__(
+        self, home: Home, landing: Landing, api: KalshiClient, progress: Progress, *, now: Callable[[], datetime]
+    ) -> None:
+        self._home = home
+        self._landing = landing
+        self._sweep = landing.sweep
+        self._api = api
+        self._progress = progress
+        self._now = now
+        self._before = landing.sweep.traffic
+
+    def run(self, *, allow_shrink: bool) -> None:
+        """Land everything that the sweep asks for. Raises KalshiError, SweepRefused, NothingToDo."""
+        sweep = self._sweep
+        if sweep.is_left_unloaded and self._is_whole():
+            self._progress.resumed(sweep)
+            return
+        try:
+            match sweep.mode:
+                case "retry":
+                    self._land_quarantined()
+                case "full":
+                    self._land_everything(allow_shrink=allow_shrink)
+                case _:
+                    self._land(self._fetched([]))
+        except KalshiError as error:
+            # The API may be back in a minute; pages that go in circles will do so again, and so will a refusal: a
+            # cursor that was refused twice must not be tried for hours.
+            sweep.is_resumable = not isinstance(error, PagingFault | BadRequest | NotFound)
+            raise
+        except Exception:
+            sweep.is_resumable = False
+            raise
+        finally:
+            sweep.traffic = self._traffic()
+        if sweep.mode == "by_id" and sweep.not_found and not sweep.pages:
+            raise SweepRefused(f"the API knows no milestone {', '.join(sweep.not_found)}: check the ids")
+        sweep.state, sweep.landed_at = "landed", self._now()
+        self._landing.save()
+
+    def _is_whole(self) -> bool:
+        """Whether everything that was landed can be read; otherwise the sweep goes on after the last good page."""
+        try:
+            self._landing.check()
+        except SweepDamaged as damage:
+            self._fetch_again(damage)
+            return False
+        return True
+
+    def _fetch_again(self, damage: SweepDamaged) -> None:
+        _LOG.warning(
+            "sweep %s is fetched again from page %d on: %s", self._sweep.sweep_id, damage.good_pages + 1, damage
+        )
+        self._landing.reopen(pages=damage.good_pages)
+
+    def _land(self, fetched: Iterable[Fetched]) -> list[pa.Array]:
+        """Land answers as they come; the milestone_ids that they brought."""
+        seen = []
+        for number, one in enumerate(fetched, start=self._sweep.pages + 1):
+            answer = one.answer
+            page = Page(
+                number, one.path, one.cursor, answer.next_cursor, answer.fetched_at, answer.records, answer.body
+            )
+            self._landing.land(page)
+            self._sweep.null_lists += answer.is_null
+            self._progress.page(self._sweep, page)
+            seen.append(pa.array(answer.ids, pa.string()))
+        return seen
+
+    def _land_everything(self, *, allow_shrink: bool) -> None:
+        """Land a full sweep, and requests by id for what it did not list; refuse one that lists far too little."""
+        seen: list[pa.Array] = []
+        fetched = self._fetched(seen)
+        seen += self._land(fetched)
+        with open_warehouse(self._home.warehouse_file) as connection:
+            absences = find_absences(connection, seen, self._landing.absent_file)
+        self._landing.keep(self._landing.absent_file)
+        received = sum(map(len, seen))
+        if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.expected):
+            raise SweepRefused(_refusal(received, absences))
+        ask_for_absent(self._api, absences, self._landing, self._land, allow_shrink=allow_shrink)
+
+    def _land_quarantined(self) -> None:
+        """What is in quarantine, as pages that are read like any other."""
+        with open_warehouse(self._home.warehouse_file) as connection:
+            refused = warehouse.quarantined(connection)
+        if not refused:
+            raise NothingToDo("the quarantine is empty: there is nothing to try again")
+        sweep = self._sweep
+        for start in range(0, len(refused), PAGE_LIMIT):
+            of_page = [one for one in refused[start : start + PAGE_LIMIT] if is_json(one.record)]
+            sweep.retried += [one.key for one in of_page]
+            body = b'{"milestones":[' + b",".join(one.record.encode() for one in of_page) + b"]}"
+            self._landing.land(Page(sweep.pages + 1, QUARANTINE_PATH, None, None, self._now(), len(of_page), body))
+
+    def _fetched(self, seen: list[pa.Array]) -> Iterator[Fetched]:
+        """What is still to be asked for. Ids of pages that were landed before are added to `seen`."""
+        sweep = self._sweep
+        if sweep.mode == "by_id":
+            return by_id(self._api, sweep.ids, not_found=sweep.not_found)
+        query = MilestoneQuery(**msgspec.structs.asdict(sweep.filters))
+        landed = self._landed_before(seen)
+        if sweep.mode == "incremental":
+            return scan(self._api, query, landed=landed)
+        return full_sweep(
+            self._api,
+            query,
+            landed=landed,
+            started_at=sweep.started_at,
+            now=self._now,
+            connections=self._api.connections,
+        )
+
+    def _landed_before(self, seen: list[pa.Array]) -> list[LandedPage]:
+        """What the pages of the first scan gave that were landed before. Catch-ups are cheap and begin anew."""
+        if not self._sweep.pages:
+            return []
+        landed = []
+        self._sweep.null_lists = 0
+        for page in self._good_pages():
+            if not page.is_list:
+                # An answer by id does not prove that the list has it; it is requested again.
+                continue
+            content = read_page(page.body)
+            seen.append(pa.array(content.ids, pa.string()))
+            self._sweep.null_lists += content.is_null
+            asked = dict(parse_qsl(page.path.partition("?")[2]))
+            is_catch_up = "min_updated_ts" in asked and self._sweep.filters.min_updated_ts is None
+            if not is_catch_up:
+                bound = asked.get("minimum_start_date")
+                begins = datetime.fromisoformat(bound) if bound else None
+                limit = int(asked["limit"])
+                # A sweep keeps to the page size that the API has accepted: its cursors may depend on it.
+                self._api.page_limit = min(self._api.page_limit, limit)
+                landed.append(LandedPage(begins, page.cursor, page.next_cursor, content.starts, content.ids, limit))
+        if self._sweep.pages:
+            self._progress.resumed(self._sweep)
+        return landed
+
+    def _good_pages(self) -> Iterator[Page]:
+        """The landed pages up to the first that is damaged; it and all after it are fetched again."""
+        try:
+            yield from self._landing.pages()
+        except SweepDamaged as damage:
+            self._fetch_again(damage)
+
+    def _traffic(self) -> Traffic:
+        before, stats = self._before, self._api.stats
+        return Traffic(
+            requests=before.requests + stats.requests,
+            retries=before.retries + stats.retries,
+            rate_limited=before.rate_limited + stats.rate_limited,
+            bytes=before.bytes + stats.bytes,
+        )
+
+
+def _refusal(received: int, absences: Absences) -> str:
+    """Why a full sweep is not believed, and what to do."""
+    archive = absences.archive if absences.archive and absences.archive.ids else None
+    found = f"; {archive}" if archive else ""
+    then = ", which marks them as archived" if archive else ""
+    return (
+        f"the API listed {counted(received, 'record')}, without {absences.absent:,} of the {absences.expected:,} "
+        f"milestones that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once){found}: if that is right, run "
+        f"milestones ingest --full --allow-shrink{then}"
+    )

@@ -1,0 +1,46 @@
+"""The table of archived milestones: which a load adds, and which it removes because the API listed them again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import duckdb
+
+from pipelines.staging.files import Staging
+from schemas.tables import RECORDS
+
+
+def find_moves(
+    connection: duckdb.DuckDBPyConnection, staging: Staging, archived: str | None, *, is_retry: bool
+) -> list[str]:
+    """The milestones that a staged sweep archives or brings back; `apply_moves` stores them.
+
+    `archived` is a Parquet file of milestone_id and answered_by_id, or None. Whatever the API lists, or answers by
+    id, comes back. Records out of quarantine (`is_retry`) are old and bring nothing back.
+    """
+    added = "read_parquet($archived)" if archived else "archived_milestones WHERE false"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE archive_added AS SELECT milestone_id, answered_by_id FROM {added}",  # noqa: S608
+        {"archived": archived} if archived else {},
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE archive_returned AS SELECT milestone_id FROM archived_milestones "
+        "SEMI JOIN read_parquet($records) AS records USING (milestone_id) WHERE NOT $is_retry",
+        {"records": str(staging.file(RECORDS)), "is_retry": is_retry},
+    )
+    rows = connection.execute(
+        "SELECT milestone_id FROM archive_added UNION SELECT milestone_id FROM archive_returned"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def apply_moves(connection: duckdb.DuckDBPyConnection, sweep_id: str, archived_at: datetime | None) -> None:
+    """Store what `find_moves` found; call inside the load's transaction."""
+    connection.execute(
+        "DELETE FROM archived_milestones WHERE milestone_id IN (SELECT milestone_id FROM archive_returned)"
+    )
+    connection.execute(
+        "INSERT INTO archived_milestones BY NAME SELECT milestone_id, $at AS archived_at, $sweep_id AS sweep_id, "
+        "answered_by_id FROM archive_added",
+        {"at": archived_at, "sweep_id": sweep_id},
+    )

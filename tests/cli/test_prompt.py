@@ -1,0 +1,210 @@
+"""The prompt of `milestones sql`: queries end with a semicolon, faults do not end it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.cli.prompt import PROMPT, run_prompt
+from pipelines.errors import WrongUse
+from pipelines.reading.formats import Style
+from pipelines.reading.query import NothingPublished
+from pipelines.reading.query_errors import QueryFailed
+from pipelines.storage.home import Home
+from tests.support import milestone, serving_shells
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    with serving_shells() as shells:
+        shell = shells(tmp_path_factory.mktemp("asked"), [milestone(1)])
+        shell.sweep()
+        shell.stations.publish()
+    return shell.home
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What stands in standard input."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdin", stream)
+    return stream
+
+
+def ask(
+    home: Home, typed: io.StringIO, text: str, capsys: pytest.CaptureFixture[str], style: Any = "json"
+) -> list[str]:
+    typed.write(text)
+    typed.seek(0)
+    run_prompt(home, Style(style))
+    captured = capsys.readouterr()
+    return [captured.out, captured.err]
+
+
+def test_one_query_after_the_other(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = ask(home, typed, "select 1 as a;\nselect count(*) as n\nfrom milestones;\n", capsys)
+    decoder = json.JSONDecoder()
+    first, end = decoder.raw_decode(out)
+    assert (first, decoder.raw_decode(out[end:].lstrip())[0]) == ([{"a": 1}], [{"n": 1}])
+    assert err == ""
+
+
+def test_the_last_query_needs_no_semicolon(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = ask(home, typed, "select 1 as a", capsys)
+    assert json.loads(out) == [{"a": 1}]
+
+
+def test_a_semicolon_inside_a_line_does_not_end_it(
+    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = ask(home, typed, "select 'a;\nb' as a;", capsys)
+    assert json.loads(out) == [{"a": "a;\nb"}]
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"), [("select nothing", "nothing"), ("drop table milestones", "read-only"), ("selec 1", "selec")]
+)
+def test_a_script_ends_with_the_first_fault_after_the_answers_before_it(
+    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], bad: str, says: str
+) -> None:
+    with pytest.raises(QueryFailed, match=says):
+        ask(home, typed, f"select 1 as a; {bad}; select 2 as a;", capsys)
+    assert json.loads(capsys.readouterr().out) == [{"a": 1}]
+
+
+def test_a_script_is_of_one_connection(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = ask(home, typed, "create temp table t as select 7 as a;\nfrom t; -- done", capsys)
+    assert (json.loads(out), err) == ([{"a": 7}], "")
+
+
+def test_a_script_that_is_no_text(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"select '\xff'"), encoding="utf-8"))
+    with pytest.raises(WrongUse, match="standard input is not UTF-8"):
+        run_prompt(home, Style())
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "   \n", "-- a comment", "/* another */;"], ids=repr)
+def test_nothing_typed(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert ask(home, typed, text, capsys) == ["", ""]
+
+
+@pytest.mark.parametrize("text", [";\nselect 1 as a;", "-- a comment;\nselect 1 as a;"], ids=repr)
+def test_a_statement_that_is_none(
+    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    out, _ = ask(home, typed, text, capsys)
+    assert json.loads(out) == [{"a": 1}]
+
+
+def test_answers_as_the_command_prints_them(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = ask(home, typed, "select 'a\x1b|' as a;", capsys, style="markdown")
+    assert out == "| a |\n| --- |\n| a\\x1b\\| |\n"
+
+
+def test_nothing_published(tmp_path: Path, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(NothingPublished):
+        ask(Home(tmp_path), typed, "select 1;", capsys)
+
+
+class Terminal:
+    """`milestones sql` at a terminal of its own."""
+
+    def __init__(self, home: Home, *options: str) -> None:
+        self.end, other = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", "sql", *(options or ("--format", "csv"))],
+            env=os.environ | {"MILESTONES_HOME": str(home.root), "TERM": "dumb", "COLUMNS": "200"},
+            stdin=other,
+            stdout=other,
+            stderr=other,
+        )
+        os.close(other)
+        self.seen = ""
+        self.read_to(PROMPT)
+
+    def read_to(self, text: str) -> str:
+        """Everything that comes up to this text; what comes after it is kept for the next time."""
+        while text not in self.seen:
+            self.seen += os.read(self.end, 4_096).decode()
+        before, _, self.seen = self.seen.partition(text)
+        return before + text
+
+    def type(self, keys: str) -> str:
+        """What comes back until the next prompt."""
+        os.write(self.end, keys.encode())
+        return self.read_to(PROMPT)
+
+    def leave(self) -> int:
+        """Its exit status. Call at a prompt: before it, the terminal takes the end for its own."""
+        os.write(self.end, CONTROL_D.encode())
+        status = self.process.wait()
+        os.close(self.end)
+        return status
+
+
+CONTROL_D, UP = "\x04", "\x1b[A"
+
+
+@pytest.fixture
+def own_home(home: Home, tmp_path: Path) -> Home:
+    own = Home(tmp_path / "home")
+    own.published.mkdir(parents=True)
+    shutil.copyfile(home.published_duckdb, own.published_duckdb)
+    return own
+
+
+def test_what_was_typed_is_there_again(own_home: Home) -> None:
+    first = Terminal(own_home)
+    assert "a\r\n42\r\n" in first.type("select 42 as a;\n")
+    assert first.leave() == 0
+    assert own_home.sql_history.read_text().splitlines()[-1] == "select 42 as a;"
+    assert own_home.sql_history.stat().st_mode & 0o077 == 0
+    second = Terminal(own_home)
+    assert "a\r\n42\r\n" in second.type(f"{UP}\n")
+    assert second.leave() == 0
+
+
+def test_control_c_drops_the_line_and_not_the_prompt(own_home: Home) -> None:
+    terminal = Terminal(own_home)
+    os.write(terminal.end, b"select nothing")
+    terminal.read_to("nothing")
+    terminal.process.send_signal(signal.SIGINT)
+    # A key wakes it where the signal came just before it began to wait.
+    os.write(terminal.end, b"\n")
+    terminal.read_to(PROMPT)
+    os.write(terminal.end, b"select 1 as a;\n")
+    assert "Error" not in terminal.read_to("a\r\n1\r\n")
+    terminal.read_to(PROMPT)
+    assert terminal.leave() == 0
+
+
+def test_a_home_that_keeps_no_history(own_home: Home) -> None:
+    own_home.sql_history.mkdir()
+    terminal = Terminal(own_home)
+    assert "a\r\n1\r\n" in terminal.type("select 1 as a;\n")
+    assert terminal.leave() == 0
+
+
+def test_words_of_the_prompt(own_home: Home) -> None:
+    terminal = Terminal(own_home, "--format", "table")
+    listed = terminal.type(".tables\n")
+    assert re.search(r"^milestones +table +Every milestone", listed, re.MULTILINE)
+    assert "milestones_starting_within(hours" in listed
+    assert re.search(r"^title +VARCHAR +\S", terminal.type(".schema milestones\n"), re.MULTILINE)
+    assert "there is no table or view milestons; did you mean milestones" in terminal.type(".schema milestons;\n")
+    assert ".schema NAME" in terminal.type("help;\n")
+    assert "more: --all shows them" in terminal.type("select range from range(100);\n")
+    os.write(terminal.end, b"exit\n")
+    assert terminal.process.wait() == 0
+    os.close(terminal.end)

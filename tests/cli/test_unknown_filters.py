@@ -1,0 +1,62 @@
+"""A filter that no milestone has is named, with what is spelled alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli.unknown_filters import unknown_filters
+from pipelines.storage.home import Home
+from tests.support import milestone, serving_shells
+
+SEVEN = ", ".join(f"Category {number}" for number in range(7))
+WHERE = "among the published milestones"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    with serving_shells() as shells:
+        rows = [milestone(number, category="Sports", type="football_game") for number in range(1, 4)]
+        rows += [milestone(10 + number, category=f"Category {number}", type="other") for number in range(10)]
+        shell = shells(tmp_path_factory.mktemp("filters"), rows)
+        shell.sweep()
+        shell.stations.publish()
+    return shell.home
+
+
+@pytest.mark.parametrize(
+    ("filters", "lines"),
+    [
+        ({"category": "Sports", "type": "football_game"}, []),
+        ({"category": None, "type": None}, []),
+        ({"category": "sports"}, [f"there is no category sports {WHERE}; did you mean Sports?"]),
+        (
+            {"category": "Sport", "type": "football_gam"},
+            [
+                f"there is no category Sport {WHERE}; did you mean Sports?",
+                f"there is no type football_gam {WHERE}; did you mean football_game?",
+            ],
+        ),
+        (
+            {"category": "zzz"},
+            [
+                f"there is no category zzz {WHERE}; there are: Sports, {SEVEN} and 3 more",
+            ],
+        ),
+    ],
+    ids=str,
+)
+def test_filters(home: Home, filters: dict[str, str | None], lines: list[str]) -> None:
+    assert unknown_filters(home, **filters) == lines
+
+
+def test_where_nothing_is_known(tmp_path: Path) -> None:
+    with serving_shells() as shells:
+        shell = shells(tmp_path, [milestone(1)])
+        shell.sweep(category="no such")
+        shell.stations.publish()
+    (line,) = unknown_filters(shell.home, type="x")
+    assert line == (
+        f"there is no type x {WHERE}, of which there are none yet: run milestones ingest first, without a filter"
+    )

@@ -1,0 +1,418 @@
+"""Alerts: delivered to a receiver on loopback, safe to read there, and without a secret wherever they end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipelines import settings
+from pipelines.errors import MilestonesError, WrongSetting
+from pipelines.kalshi.transport import build_session
+from pipelines.observability.alerts import (
+    TEXT_CHARACTERS,
+    AlertNotDelivered,
+    Webhook,
+    check_failed_text,
+    message_text,
+    redact,
+    run_failed_text,
+)
+from tests.kalshi.proxy import Proxy
+
+CANARY = "canary-5f2c9e-secret"
+PATH = f"/services/T000/B000/{CANARY}?key=query-{CANARY}"
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes posts on loopback, answering with a script of statuses, the last one again and again."""
+
+    daemon_threads = True
+
+    def __init__(self, statuses: Sequence[int]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.statuses = list(statuses)
+        self.posts: list[tuple[str, dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}{PATH}"
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    @property
+    def texts(self) -> list[str]:
+        return [json.loads(body)["text"] for _, _, body in self.posts]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.posts.append((self.path, headers, self.rfile.read(int(headers["content-length"]))))
+        statuses = self.server.statuses
+        status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        self.send_response(status)
+        self.send_header("Location", f"http://{self.server.host}/elsewhere")
+        body = f"you sent {CANARY}".encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST  # noqa: N815 - the library's name
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's signature
+        """Stay silent."""
+
+
+@contextlib.contextmanager
+def receiving(*statuses: int) -> Iterator[Receiver]:
+    with Receiver(statuses) as receiver:
+        thread = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            receiver.shutdown()
+            thread.join()
+
+
+def webhook(url: str, **options: Any) -> Webhook:
+    return Webhook(url, timeout_seconds=5, sleep=lambda _: None, **options)
+
+
+def everything_said(error: BaseException) -> str:
+    """The error as logs, consoles and Dagster would show it, with all that hangs on it."""
+    linked: list[BaseException] = [error]
+    for one in linked:
+        linked += [inner for inner in (one.__cause__, one.__context__) if inner is not None]
+    return "\n".join([*traceback.format_exception(error), *map(repr, linked), *map(str, linked)])
+
+
+def test_a_text_is_delivered() -> None:
+    with receiving(200) as receiver:
+        webhook(receiver.url).post("Run failed: milestones")
+        ((path, headers, body),) = receiver.posts
+    assert path == PATH
+    assert headers["content-type"] == "application/json"
+    assert json.loads(body) == {"text": "Run failed: milestones"}
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_any_2xx_is_taken(status: int) -> None:
+    with receiving(status) as receiver:
+        webhook(receiver.url).post("x")
+        assert len(receiver.posts) == 1
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_what_may_pass_is_tried_twice(status: int) -> None:
+    pauses: list[float] = []
+    with receiving(status, 200) as receiver:
+        Webhook(receiver.url, sleep=pauses.append).post("x")
+        assert receiver.texts == ["x", "x"]
+    assert pauses == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("status", "tries", "detail"),
+    [
+        (500, 2, "HTTP 500, 2 tries"),
+        (429, 2, "HTTP 429, 2 tries"),
+        (404, 1, "HTTP 404"),
+        (403, 1, "HTTP 403"),
+        (302, 1, "HTTP 302, and redirects are not followed"),
+        (307, 1, "HTTP 307, and redirects are not followed"),
+    ],
+)
+def test_refusals(status: int, tries: int, detail: str) -> None:
+    with receiving(status) as receiver:
+        with pytest.raises(AlertNotDelivered) as caught:
+            webhook(receiver.url).post(f"about {CANARY}")
+        assert [path for path, _, _ in receiver.posts] == [PATH] * tries
+        expected = f"the alert was not delivered to {receiver.host} ({detail}): check MILESTONES_WEBHOOK_URL"
+    assert str(caught.value) == expected
+    assert isinstance(caught.value, MilestonesError)
+    assert CANARY not in everything_said(caught.value)
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(AlertNotDelivered, match=rf"127\.0\.0\.1:{port} \(Connection refused, 2 tries\)") as caught:
+        webhook(f"http://127.0.0.1:{port}{PATH}").post("x")
+    said = everything_said(caught.value)
+    assert CANARY not in said
+    assert "/services" not in said
+
+
+def test_a_receiver_that_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}{PATH}"
+        with pytest.raises(AlertNotDelivered, match=r"TimeoutError, 2 tries") as caught:
+            Webhook(url, timeout_seconds=0.1, sleep=lambda _: None).post("x")
+    assert CANARY not in everything_said(caught.value)
+
+
+def test_a_host_no_resolver_takes() -> None:
+    with pytest.raises(WrongSetting) as caught:
+        webhook(f"https://{'a' * 70}.invalid{PATH}")
+    assert CANARY not in everything_said(caught.value)
+
+
+def test_the_environment_does_not_say_where_to_post(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving(200) as receiver, receiving(200) as proxy:
+        for variable in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(variable, f"http://{proxy.host}")
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.delenv("no_proxy", raising=False)
+        webhook(receiver.url).post("x")
+        assert (len(receiver.posts), len(proxy.posts)) == (1, 0)
+
+
+def test_a_session_of_the_owner_stays_open() -> None:
+    with receiving(200) as receiver, build_session() as session:
+        hook = webhook(receiver.url, session=session)
+        hook.post("one")
+        hook.post("two")
+        assert receiver.texts == ["one", "two"]
+
+
+def test_a_session_that_follows_redirects_is_not_let() -> None:
+    with receiving(307) as receiver, requests.Session() as session:
+        with pytest.raises(AlertNotDelivered, match="HTTP 307"):
+            webhook(receiver.url, session=session).post("x")
+        assert [path for path, _, _ in receiver.posts] == [PATH]
+
+
+def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("", " \n"):
+        monkeypatch.setenv("MILESTONES_WEBHOOK_URL", text)
+        assert Webhook.from_environment() is None
+    monkeypatch.delenv("MILESTONES_WEBHOOK_URL")
+    assert Webhook.from_environment() is None
+    monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.slack.com{PATH}\n")
+    hook = Webhook.from_environment()
+    assert hook is not None
+    assert hook.host == "hooks.slack.com"
+    assert repr(hook) == "Webhook('hooks.slack.com')"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (f"http://hooks.slack.com/{CANARY}", "plain http"),
+        (f"https://[::ffff:169.254.169.254]/{CANARY}", "usual spelling"),
+        (f"https://2852039166/{CANARY}", "usual spelling"),
+        (f"https://10.0.0.5/hooks/{CANARY}", "private or reserved"),
+        (f"http://169.254.169.254/{CANARY}", "plain http"),
+        (f"https://169.254.169.254/{CANARY}", "link-local"),
+        (f"http://127.0.0.1.example.com/{CANARY}", "plain http"),
+        (f"ftp://hooks.slack.com/{CANARY}", "only https"),
+        (f"file:///{CANARY}", "no host"),
+        (CANARY, "no host"),
+        (f"https://me:{CANARY}@hooks.slack.com/", "credentials"),
+        (f"https://hooks.slack.com/#{CANARY}", "fragment"),
+        (f"https://hooks.slack.com/?a=1#{CANARY}", "fragment"),
+        (f"https://hooks.slack.com/?a={CANARY}\r\nHost: x", "plain ASCII"),
+        (f"https://hooks.slack.com/{CANARY}\x1b[31m", "plain ASCII"),
+        (f"https://hooks.slack.com:{CANARY}/", "not a URL"),
+    ],
+)
+def test_bad_addresses(monkeypatch: pytest.MonkeyPatch, url: str, why: str) -> None:
+    monkeypatch.setenv("MILESTONES_WEBHOOK_URL", url)
+    with pytest.raises(WrongSetting, match=why) as caught:
+        Webhook.from_environment()
+    assert str(caught.value).startswith("MILESTONES_WEBHOOK_URL cannot be used (")
+    assert CANARY not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a < b && c > d", "a &lt; b &amp;&amp; c &gt; d"),
+        ("<!channel> <!here|here> <@U123> <https://evil.example|click>", None),
+        ("@channel @Here @everyone @all", "@\u200bchannel @\u200bHere @\u200beveryone @\u200ball"),
+        ("mail to a.hereward@hereford.example", "mail to a.hereward@hereford.example"),
+        ("a\x00b\x1b[31mc\x7f\x9b\r", r"a\x00b\x1b[31mc\x7f\x9b\r"),
+        ("abc\u202edef\u2066\u2028", r"abc\u202edef\u2066\u2028"),
+        ("one\r\ntwo\nthree", "one\ntwo\nthree"),
+        ("東京 🏀", "東京 🏀"),
+        ("", ""),
+    ],
+    ids=["entities", "brackets", "mentions", "no mention", "controls", "formats", "lines", "not ASCII", "nothing"],
+)
+def test_texts_are_made_safe(text: str, shown: str | None) -> None:
+    made = message_text(text)
+    assert "<" not in made
+    assert shown is None or made == shown
+
+
+@given(st.text(st.characters(), max_size=400))
+@example("half a pair: \ud83c")
+def test_no_text_breaks_a_message(text: str) -> None:
+    made = message_text(text, characters=100)
+    assert len(made) <= 100
+    assert not set(made) & {"<", ">"}
+    assert made.replace("\n", "").replace("\u200b", "").isprintable()
+    json.dumps({"text": made}).encode("ascii")
+
+
+@pytest.mark.parametrize("one", ["a", "&", "\x1b", "é"], ids=["plain", "entity", "control", "not ASCII"])
+def test_texts_are_bounded(one: str) -> None:
+    made = message_text(one * 100_000)
+    assert TEXT_CHARACTERS - 10 < len(made) <= TEXT_CHARACTERS
+    assert made.endswith("...")
+    # No entity is cut in two.
+    assert set(made.removesuffix("...").split(";")) <= {"", "&amp"} or "&" not in made
+
+
+def test_a_text_of_just_the_bound_is_whole() -> None:
+    assert message_text("a" * TEXT_CHARACTERS) == "a" * TEXT_CHARACTERS
+
+
+def test_wording() -> None:
+    assert run_failed_text("ingest", "1f0c", "HTTP 503\n  at the API") == (
+        "Run failed: ingest (run 1f0c): HTTP 503 at the API"
+    )
+    assert check_failed_text("milestones", "ids_are_unique", "ERROR", "3 rows") == (
+        "Check failed (ERROR): ids_are_unique of milestones: 3 rows"
+    )
+
+
+def test_wording_is_one_bounded_line() -> None:
+    hostile = "a\nRun failed: b\x1b[2J\u202e" * 1000
+    for text in (run_failed_text(hostile, hostile, hostile), check_failed_text(*[hostile] * 4)):
+        assert text.isprintable()
+        assert len(text) < TEXT_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["KALSHI_SECRET", "api_token", "PGPASSWORD", "KALSHI_API_KEY_ID", "MILESTONES_WEBHOOK_URL"],
+)
+def test_values_of_secret_variables_are_hidden(variable: str) -> None:
+    assert redact(f"<{CANARY}|{CANARY}>", environment={variable: CANARY}) == "<***|***>"
+    assert redact(CANARY, environment={variable: f" {CANARY}\n"}) == "***"
+
+
+def test_other_variables_and_short_values_are_left_alone() -> None:
+    environment = {"HOME": "/home/user", "MILESTONES_KEEP_SWEEPS": "200000", "KEYBOARD": "us", "A_TOKEN": ""}
+    text = "200000 users in /home/user, plus us"
+    assert redact(text, environment=environment) == text
+
+
+def test_every_form_of_a_secret_is_hidden() -> None:
+    pem = "-----BEGIN KEY-----\nMIIEvQIBADANBg/+\nabcdef0123456789==\n-----END KEY-----\n"
+    environment = {"PRIVATE_KEY": pem, "DB_PASSWORD": "p@ss w/rd", "LONGER_PASSWORD": "p@ss w/rd and more"}
+    assert redact(f"key {pem!r}", environment=environment).count("MII") == 0
+    assert redact("line abcdef0123456789==", environment=environment) == "line ***"
+    assert redact("p%40ss%20w%2Frd, p@ss w/rd and more, p@ss w/rd", environment=environment) == "***, ***, ***"
+
+
+def test_the_path_of_a_webhook_is_hidden_without_its_host() -> None:
+    environment = {"MILESTONES_WEBHOOK_URL": f"https://hooks.example{PATH}"}
+    for text in (f"Max retries exceeded with url: {PATH} (x)", f"B000/{CANARY}", f"post {CANARY} key=query-{CANARY}"):
+        assert CANARY not in redact(text, environment=environment)
+    assert redact("hooks.example refused services", environment=environment) == "hooks.example refused services"
+
+
+@pytest.mark.parametrize("name", ["KALSHI_PROXY", "HTTPS_PROXY", "DATABASE"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "me:hunter2%2Fhunter3",
+        "the password hunter2%2Fhunter3 is wrong",
+        "the password hunter2/hunter3 is wrong",
+        "Proxy-Authorization: Basic bWU6aHVudGVyMi9odW50ZXIz",
+        "http://me:hunter2%2Fhunter3@proxy.example:3128 does not answer",
+    ],
+)
+def test_the_password_in_an_address_is_hidden_whatever_its_variable_is_called(name: str, text: str) -> None:
+    shown = redact(text, environment={name: "http://me:hunter2%2Fhunter3@proxy.example:3128"})
+    assert "hunter" not in shown
+    assert "bWU6" not in shown
+
+
+def test_the_user_in_an_address_is_a_secret_where_it_is_a_token() -> None:
+    environment = {"KALSHI_PROXY": "http://a1b2c3d4e5f6a7b8@proxy.example", "REMOTE": "ssh://milestones@host.example"}
+    assert redact("milestones uses a1b2c3d4e5f6a7b8", environment=environment) == "milestones uses ***"
+
+
+@pytest.mark.parametrize("value", ["\udcff\udcfe" * 9, "http://[::1/" + "x" * 20, "\x00" * 9, "https://"])
+def test_odd_values_of_secret_variables_do_no_harm(value: str) -> None:
+    assert redact("a line", environment={"A_SECRET": value}) == "a line"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at https://me:hunter2@host/path now", "at https://***@host/path now"),
+        ("https://hunter2@host", "https://***@host"),
+        ("postgres://me:hun/ter2@@host:5432/db", "postgres://***@host:5432/db"),
+        ("https://me:hun?ter2@host/", "https://***@host/"),
+        ("me:hunter2@host", "***@host"),
+        ("proxy=me:hun/ter2@host:80", "***@host:80"),
+        ("GET https://host/path?key=hunter2&x=1 failed", "GET https://host/path?*** failed"),
+        ("https://host/#token=hunter2", "https://host/?***"),
+        ('"https://host/?hunter2"', '"https://host/?***"'),
+        ("with url: /path?token=hunter2 (x)", "with url: /path?*** (x)"),
+        ("https://a/?b=hunter2 https://c:hunter2@d", "https://a/?*** https://***@d"),
+        ("https://host/path, really? yes: 12:30", "https://host/path, really? yes: 12:30"),
+        ("mail a@b.example at 12:30", "mail a@b.example at 12:30"),
+        ("", ""),
+    ],
+)
+def test_credentials_and_queries_are_hidden(text: str, shown: str) -> None:
+    assert redact(text, environment={}) == shown
+    assert redact(shown, environment={}) == shown
+
+
+@pytest.mark.parametrize("piece", ["://", "a:", "?a", "a@", "://a@", ":@?=#", "a"])
+def test_hostile_texts_take_no_time(piece: str) -> None:
+    redact(piece * 20_000 + "@?", environment={})
+
+
+def test_a_canary_reaches_neither_the_receiver_nor_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALSHI_PRIVATE_KEY", CANARY)
+    # Once at the very bound of a text, where a cut would leave half of it.
+    for error in (f"refused: {CANARY}", "x" * (TEXT_CHARACTERS - 8) + CANARY, "y" * 1_990 + CANARY):
+        with receiving(200) as receiver:
+            webhook(receiver.url).post(run_failed_text(CANARY, CANARY, error))
+            webhook(receiver.url).post(check_failed_text(CANARY, CANARY, CANARY, error))
+            webhook(receiver.url).post(error)
+            assert len(receiver.texts) == 3
+            assert not [text for text in receiver.texts if CANARY[:6] in text]
+
+
+def test_a_webhook_goes_out_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Proxy(0, refusal=b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as proxy:
+        monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example.invalid{PATH}")
+        monkeypatch.setenv("KALSHI_PROXY", f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
+        assert Webhook.from_environment() is not None
+        found = Webhook(f"https://hooks.example.invalid{PATH}", network=settings.network(), sleep=lambda _: None)
+        with pytest.raises(AlertNotDelivered) as caught:
+            found.post("x")
+    assert [head.split(" ")[:2] for head in proxy.heads] == [["CONNECT", "hooks.example.invalid:443"]] * 2
+    assert CANARY not in everything_said(caught.value)
+
+
+def test_a_webhook_with_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example.invalid{PATH}")
+    monkeypatch.setenv("KALSHI_PROXY", f"ftp://me:{CANARY}@proxy.example")
+    with pytest.raises(WrongSetting, match="KALSHI_PROXY cannot be used") as refused:
+        Webhook.from_environment()
+    assert CANARY not in everything_said(refused.value)

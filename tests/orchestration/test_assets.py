@@ -1,0 +1,349 @@
+"""The whole job through Dagster into a home of its own: what Dagster then knows, and what a failed run leaves."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pipelines.cli.run_job import RunFailed, run_ingest
+from pipelines.definitions import build_defs
+from pipelines.errors import WarehouseBusy, WarehouseUnusable, WrongUse
+from pipelines.kalshi.errors import BadBaseUrl, DeadlineExceeded
+from pipelines.orchestration.assets import SweepConfig, SweepMode
+from pipelines.orchestration.instance import PROJECT_ROOT
+from pipelines.publish.manifest import Manifest, verify
+from pipelines.storage.home import Home
+from pipelines.storage.landing import Landing
+from pipelines.storage.lock import writer_lock
+from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.warehouse.database import open_warehouse
+from schemas.tables import PUBLISHED_TABLES
+from tests.support import (
+    NOON,
+    Shell,
+    Shells,
+    as_bytes,
+    contents,
+    milestone,
+    milestone_id,
+    rows_of,
+    serving_shells,
+    tree,
+)
+
+DECLARED = {table.name: table for table in PUBLISHED_TABLES}
+SPECS = {spec.key.to_user_string(): spec for spec in build_defs().resolve_all_asset_specs()}
+DEAD_URL = "http://127.0.0.1:9/trade-api/v2"
+
+
+def point_at(monkeypatch: pytest.MonkeyPatch, home: Home, base_url: str) -> None:
+    """The environment of a run. Dagster's variables too, so that what a run sets is set back after the test."""
+    values = {
+        "MILESTONES_HOME": str(home.root),
+        "KALSHI_BASE_URL": base_url,
+        "KALSHI_REQUESTS_PER_SECOND": "0",
+        "KALSHI_DEADLINE_SECONDS": "0.5",
+        "DAGSTER_HOME": str(home.dagster),
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def shells() -> Iterator[Shells]:
+    with serving_shells() as shells:
+        yield shells
+
+
+FRESH = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+ROWS = [milestone(number, last_updated_ts=FRESH) for number in range(1, 100)]
+
+
+class Ran:
+    """One good run of the job."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.home = shell.home
+        self.root_before = {path.name for path in PROJECT_ROOT.iterdir()}
+        self.run_id = run_ingest(shell.home, {"mode": "FULL"}, Silent()).run_id
+        self.root_after = {path.name for path in PROJECT_ROOT.iterdir()}
+        with dg.DagsterInstance.get() as instance:
+            run = instance.get_run_by_id(self.run_id)
+            assert run is not None
+            self.status = run.status
+            self.metadata = {
+                name: event.asset_materialization.metadata
+                for name, spec in SPECS.items()
+                if (event := instance.get_latest_materialization_event(spec.key)) and event.asset_materialization
+            }
+            evaluations = instance.all_logs(self.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+            self.checks = [
+                entry.dagster_event.asset_check_evaluation_data for entry in evaluations if entry.dagster_event
+            ]
+
+
+@pytest.fixture(scope="module")
+def ran(shells: Shells, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        shell = shells(tmp_path_factory.mktemp("ran"), [*ROWS, milestone(100, title=7)])
+        point_at(monkeypatch, shell.home, shell.base_url)
+        yield Ran(shell)
+
+
+def test_the_run_succeeds_and_publishes(ran: Ran) -> None:
+    assert ran.status is dg.DagsterRunStatus.SUCCESS
+    assert verify(ran.home).differences == []
+    assert rows_of(ran.home.published_duckdb, "SELECT count(*) FROM milestones") == [(99,)]
+    assert rows_of(ran.home.published_duckdb, "SELECT mode, status, quarantined FROM sweeps") == [("full", "loaded", 1)]
+
+
+def test_nothing_is_written_outside_the_home(ran: Ran) -> None:
+    assert ran.root_after - ran.root_before <= {".hypothesis", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
+    assert not ran.root_after & {"storage", "history", "schedules"}
+    assert sorted(path.name for path in ran.home.root.iterdir()) == ["dagster", "published", "raw", "warehouse"]
+    assert (ran.home.dagster / "history" / "runs.db").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_every_asset_tells_rows_place_and_columns(ran: Ran, name: str) -> None:
+    metadata, spec = ran.metadata[name], SPECS[name]
+    assert isinstance(metadata["dagster/row_count"].value, int)
+    assert str(metadata["dagster/uri"].value).startswith(ran.home.root.as_uri())
+    columns = {column.name for column in spec.metadata["dagster/column_schema"].columns}
+    if name != "pages":  # from the API, which is no asset
+        lineage = metadata["dagster/column_lineage"].value
+        assert isinstance(lineage, dg.TableColumnLineage)
+        assert lineage.deps_by_column.keys() == columns
+        upstream = {dep.asset_key for deps in lineage.deps_by_column.values() for dep in deps}
+        assert upstream <= {one.key for one in SPECS.values()}
+    if spec.key.path[0] in ("tables", "published"):
+        assert columns == {column.name for column in DECLARED[spec.key.path[1]].columns}
+
+
+def test_row_counts_are_the_tables_own(ran: Ran) -> None:
+    published = Manifest.read(ran.home.latest_snapshot)
+    for file in published.files:
+        if file.table in DECLARED:
+            assert ran.metadata[f"published/{file.table}"]["dagster/row_count"].value == file.rows
+    assert ran.metadata["records"]["dagster/row_count"].value == 99
+    assert ran.metadata["records"]["quarantined"].value == 1
+    assert ran.metadata["warehouse"]["new"].value == 99
+    assert ran.metadata["pages"]["mode"].value == "full"
+
+
+def test_the_warehouse_counts_all_its_versions_not_only_the_sweeps(
+    shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = shells(tmp_path, ROWS[:2])
+    shell.sweep(mode="full")
+    shell.world.load(as_bytes(ROWS[2:3]))
+    point_at(monkeypatch, shell.home, shell.base_url)
+    run_ingest(shell.home, {"mode": "FULL"}, Silent())
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("warehouse"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    assert (metadata["new"].value, metadata["dagster/row_count"].value) == (1, 3)
+
+
+def test_every_check_is_evaluated_and_passes(ran: Ran) -> None:
+    specs = {(key.asset_key.to_user_string(), key.name) for key in build_defs().resolve_asset_graph().asset_check_keys}
+    assert {(check.asset_key.to_user_string(), check.check_name) for check in ran.checks} == specs
+    assert [check.check_name for check in ran.checks if not check.passed] == []
+
+
+def test_what_is_odd_is_warned_of_and_published_all_the_same(
+    shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = shells(tmp_path / "home", ROWS)
+    shell.sweep(mode="full")
+    shell.world.load(
+        as_bytes(
+            [
+                milestone(100, primary_event_tickers=[""]),
+                milestone(101, details={"status": 7, "new": True}),
+                milestone(102, title=..., notification_message=None),
+            ]
+        )
+    )
+    point_at(monkeypatch, shell.home, shell.base_url)
+    ran = Ran(shell)
+    failed = {
+        (check.asset_key.to_user_string(), check.check_name): (check.severity.name, check.description)
+        for check in ran.checks
+        if not check.passed and check.asset_key.path[0] in ("records", "tables")
+    }
+    assert failed == {
+        ("records", "expected_fields_are_there"): (
+            "WARN",
+            "notification_message is missing from 1 of 102; title is missing from 1 of 102",
+        ),
+        ("tables/milestone_events", "rows_keep_rules"): (
+            "WARN",
+            "1 record refused by milestone_events.event_ticker_is_not_empty",
+        ),
+        ("tables/milestone_details", "details_keep_their_shape"): (
+            "WARN",
+            "football_game: new is boolean; football_game: status is integer",
+        ),
+    }
+    assert (ran.status, Manifest.read(ran.home.latest_snapshot).sweep_id) == (
+        dg.DagsterRunStatus.SUCCESS,
+        shell.value("SELECT max(sweep_id) FROM sweeps"),
+    )
+
+
+# Failed runs
+
+
+@pytest.fixture
+def shell(shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A home with one milestone loaded and published, the environment set to run the job over it."""
+    shell = shells(tmp_path / "home", [milestone(1)])
+    shell.sweep()
+    shell.stations.publish()
+    point_at(monkeypatch, shell.home, shell.base_url)
+    return shell
+
+
+def test_a_failed_audit_stops_the_publishing(shell: Shell) -> None:
+    published = tree(shell.home.published)
+    with open_warehouse(shell.home.warehouse_file) as connection:
+        connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
+    with pytest.raises(RunFailed) as caught:
+        run_ingest(shell.home, {"mode": "FULL"}, Silent())
+    assert "1 blocking asset check failed with ERROR severity" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert tree(shell.home.published) == published
+    assert rows_of(shell.home.warehouse_file, "SELECT count(*) FROM sweeps WHERE status = 'loaded'") == [(2,)]
+
+
+def test_the_failed_audit_is_named_in_the_line(shell: Shell) -> None:
+    with open_warehouse(shell.home.warehouse_file) as connection:
+        connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
+    with pytest.raises(RunFailed, match="milestone_sources"):
+        run_ingest(shell.home, {"mode": "FULL"}, Silent())
+
+
+def test_more_refused_than_may_be_fails_with_the_reason(shells: Shells, shell: Shell) -> None:
+    published = tree(shell.home.published)
+    before = contents(shell.home.warehouse_file, tables=["milestones", "milestone_versions", "milestone_details"])
+    shells(shell.home.root, [milestone(1), milestone(2, title=7)])
+    with pytest.raises(RunFailed) as caught:
+        run_ingest(shell.home, {"mode": "FULL"}, Silent())
+    assert str(caught.value).startswith("1 of 2 records were refused (50.0%, at most 1% may be): the API's answers")
+    assert "\n" not in str(caught.value)
+    assert tree(shell.home.published) == published
+    after = contents(shell.home.warehouse_file, tables=["milestones", "milestone_versions", "milestone_details"])
+    assert after == before
+    assert rows_of(shell.home.warehouse_file, "SELECT status FROM sweeps ORDER BY sweep_id") == [
+        ("loaded",),
+        ("failed",),
+    ]
+    assert rows_of(shell.home.warehouse_file, "SELECT milestone_id FROM quarantine") == [(milestone_id(2),)]
+
+
+def test_an_api_that_is_not_there(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = tree(shell.home.published)
+    monkeypatch.setenv("KALSHI_BASE_URL", DEAD_URL)
+    with pytest.raises(DeadlineExceeded, match=r"127\.0\.0\.1:9/trade-api/v2/milestones within 0\.5 s"):
+        run_ingest(shell.home, {}, Silent())
+    assert tree(shell.home.published) == published
+
+
+def test_another_run_holds_the_home(shell: Shell) -> None:
+    raw = tree(shell.home.raw)
+    with writer_lock(shell.home, purpose="the other run"), pytest.raises(WarehouseBusy, match=r"\(the other run\)"):
+        run_ingest(shell.home, {}, Silent())
+    assert tree(shell.home.raw) == raw
+
+
+def test_a_fault_is_not_blamed_on_the_run_before(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest landed sweep failed; what stops this run has nothing to do with it."""
+    landing = Landing.newest(shell.home.raw)
+    assert landing is not None
+    landing.sweep.state, landing.sweep.error = "failed", "an old story"
+    landing.save()
+    shell.home.warehouse_file.write_bytes(b"no DuckDB file")
+    with pytest.raises(WarehouseUnusable, match="cannot open"):
+        run_ingest(shell.home, {}, Silent())
+
+
+@pytest.fixture
+def seconds_to_live() -> Iterator[None]:
+    """Ends a test that would run for ever."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    # Again and again: the first one may be caught by the run.
+    signal.setitimer(signal.ITIMER_REAL, 10, 1)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_an_unforeseen_fault_is_not_blamed_on_the_run_before(shell: Shell, seconds_to_live: None) -> None:
+    landing = Landing.newest(shell.home.raw)
+    assert landing is not None
+    landing.sweep.state, landing.sweep.error = "failed", "an old story"
+    landing.save()
+    with open_warehouse(shell.home.warehouse_file) as connection:
+        connection.execute("DROP TABLE sweeps")
+    with pytest.raises(RunFailed) as caught:
+        run_ingest(shell.home, {}, Silent())
+    assert "an old story" not in str(caught.value)
+
+
+def test_the_home_that_is_given_is_the_one_that_is_used(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Home(tmp_path / "given")
+    monkeypatch.setenv("KALSHI_BASE_URL", "ftp://nowhere")
+    with pytest.raises(BadBaseUrl):
+        run_ingest(given, {}, Silent())
+    assert given.raw.is_dir()
+
+
+# The run's configuration
+
+
+@pytest.mark.parametrize(
+    ("config", "request_"),
+    [
+        ({}, SweepRequest()),
+        ({"mode": SweepMode.FULL}, SweepRequest(mode="full")),
+        ({"ids": ["b", "a", "b"]}, SweepRequest(ids=("b", "a"))),
+        ({"category": "Sports", "type": "x"}, SweepRequest(category="Sports", type="x")),
+        ({"since": "2026-11-23T12:00:00Z"}, SweepRequest(since=NOON)),
+        ({"since": "2026-11-23T07:00:00-05:00"}, SweepRequest(since=NOON)),
+        ({"since": "2026-11-23T12:00:00"}, SweepRequest(since=NOON)),
+        ({"since": "2026-11-23"}, SweepRequest(since=NOON.replace(hour=0))),
+        ({"allow_shrink": True}, SweepRequest(allow_shrink=True)),
+    ],
+    ids=["default", "full", "ids", "filters", "since UTC", "since elsewhere", "since naive", "since a day", "shrink"],
+)
+def test_what_is_asked_for(config: dict[str, Any], request_: SweepRequest) -> None:
+    assert SweepConfig(**config).request() == request_
+
+
+@pytest.mark.parametrize("other", [{"category": "Sports"}, {"type": "x"}, {"since": "2026-11-23"}], ids=repr)
+def test_ids_stand_alone(other: dict[str, str]) -> None:
+    with pytest.raises(WrongUse, match="ids stand alone"):
+        SweepConfig(ids=["a"], **other).request()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "1795435200", "23.11.2026"])
+def test_what_is_no_time(since: str) -> None:
+    with pytest.raises(WrongUse) as caught:
+        SweepConfig(since=since).request()
+    assert str(caught.value) == f"{since!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"
+    assert caught.value.exit_status == 2

@@ -1,0 +1,148 @@
+"""The graph, written down: whoever changes it sees the change here as a diff."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from pipelines.definitions import build_defs, defs
+from pipelines.orchestration.jobs import INGEST_JOB
+from pipelines.sweep.fetch import Silent
+from schemas.tables import SCHEMA_VERSION
+
+ASSETS = """
+pages <-
+published/archived_milestones <- warehouse
+published/details_fields <- warehouse
+published/milestone_changes <- warehouse
+published/milestone_details <- warehouse
+published/milestone_entities <- warehouse
+published/milestone_events <- warehouse
+published/milestone_sources <- warehouse
+published/milestone_versions <- warehouse
+published/milestones <- warehouse
+published/quarantine <- warehouse
+published/sweeps <- warehouse
+records <- pages
+tables/milestone_details <- records
+tables/milestone_entities <- records
+tables/milestone_events <- records
+tables/milestone_sources <- records
+tables/milestones <- records
+warehouse <- tables/milestone_details tables/milestone_entities tables/milestone_events tables/milestone_sources \
+tables/milestones
+"""
+
+CHECKS = """
+records expected_fields_are_there
+tables/milestone_details details_keep_their_shape
+tables/milestone_details rows_keep_rules
+tables/milestone_entities rows_keep_rules
+tables/milestone_events rows_keep_rules
+tables/milestone_sources rows_keep_rules
+tables/milestones refused_share BLOCKING
+tables/milestones rows_keep_rules
+warehouse archived_milestones_is_sound BLOCKING
+warehouse categories_are_grouped
+warehouse data_is_fresh
+warehouse details_fields_is_sound BLOCKING
+warehouse milestone_changes_is_sound BLOCKING
+warehouse milestone_details_is_sound BLOCKING
+warehouse milestone_entities_is_sound BLOCKING
+warehouse milestone_events_is_sound BLOCKING
+warehouse milestone_sources_is_sound BLOCKING
+warehouse milestone_versions_is_sound BLOCKING
+warehouse milestones_is_sound BLOCKING
+warehouse placeholders_are_few
+warehouse quarantine_is_sound BLOCKING
+warehouse statuses_are_grouped
+warehouse sweeps_is_sound BLOCKING
+warehouse volume_is_usual
+"""
+
+KINDS = {
+    "pages": {"python", "parquet"},
+    "records": {"python", "parquet"},
+    "tables": {"python", "arrow", "pandera"},
+    "warehouse": {"duckdb"},
+    "published": {"duckdb", "parquet"},
+}
+"""By the first part of the key."""
+
+GROUPS = {"pages": "raw", "records": "raw", "tables": "tables", "warehouse": "warehouse", "published": "published"}
+"""By the first part of the key."""
+
+
+def specs() -> list[dg.AssetSpec]:
+    """In the order of their keys: Dagster's own changes from process to process."""
+    return sorted(build_defs().resolve_all_asset_specs(), key=lambda spec: spec.key.to_user_string())
+
+
+def test_assets_and_what_they_are_made_from() -> None:
+    lines = [
+        " ".join([spec.key.to_user_string(), "<-", *sorted(dep.asset_key.to_user_string() for dep in spec.deps)])
+        for spec in specs()
+    ]
+    assert sorted(lines) == ASSETS.strip().splitlines()
+
+
+def test_checks_and_which_of_them_block() -> None:
+    graph = build_defs().resolve_asset_graph()
+    lines = []
+    for key in graph.asset_check_keys:
+        blocks = graph.get_check_spec(key).blocking
+        lines.append(f"{key.asset_key.to_user_string()} {key.name}{' BLOCKING' if blocks else ''}")
+    assert sorted(lines) == CHECKS.strip().splitlines()
+
+
+@pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.key.to_user_string())
+def test_every_asset_says_what_it_is(spec: dg.AssetSpec) -> None:
+    assert spec.group_name == GROUPS[spec.key.path[0]]
+    assert list(spec.owners) == ["team:milestones"]
+    assert spec.code_version == f"schema-{SCHEMA_VERSION}"
+    assert spec.kinds == KINDS[spec.key.path[0]]
+    assert spec.description
+    assert isinstance(spec.metadata["dagster/column_schema"], dg.TableSchema)
+
+
+def test_no_two_assets_read_alike() -> None:
+    """A list of assets cuts descriptions off: their first words tell a staged table from the published one."""
+    for spec in specs():
+        stage, *table = spec.key.path
+        assert not table or (spec.description or "").startswith(
+            {"tables": "Staged: ", "published": "Published: "}[stage]
+        )
+    assert len({spec.description for spec in specs()}) == len(specs())
+    names = [spec.metadata["dagster/table_name"] for spec in specs() if "dagster/table_name" in spec.metadata]
+    assert len(names) == len(set(names))
+
+
+def test_jobs() -> None:
+    jobs = {job.name for job in build_defs().resolve_all_job_defs() if not job.name.startswith("__")}
+    assert jobs == {INGEST_JOB, "publish"} == {"ingest", "publish"}
+
+
+def test_schedules_are_off_until_switched_on() -> None:
+    lines = sorted(
+        f"{schedule.name} {schedule.cron_schedule} {schedule.job_name} {schedule.default_status.value}"
+        for schedule in build_defs().schedules or []
+        if isinstance(schedule, dg.ScheduleDefinition)
+    )
+    assert lines == ["full_sweep 17 4 * * * ingest STOPPED", "incremental_sweep */5 * * * * ingest STOPPED"]
+
+
+def test_the_job_runs_in_one_process() -> None:
+    assert build_defs().resolve_job_def(INGEST_JOB).executor_def.name == "in_process"
+
+
+def test_a_resource_can_be_swapped() -> None:
+    mine = Silent()
+    resources = build_defs(progress=mine).resources or {}
+    assert resources["progress"] is mine
+    assert (build_defs().resources or {})["progress"] is not mine
+    assert {"stations", "kalshi", "progress"} <= resources.keys()
+
+
+def test_what_dagster_loads_is_what_we_build() -> None:
+    assert {spec.key for spec in defs.resolve_all_asset_specs()} == {spec.key for spec in specs()}
+    dg.Definitions.validate_loadable(defs)

@@ -1,0 +1,105 @@
+"""Schedules: what a tick asks for, and that overlapping ticks do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipelines.definitions import build_defs
+from pipelines.orchestration.jobs import INGEST_JOB, under_way
+from pipelines.orchestration.schedules import ALL_SCHEDULES, full_schedule, incremental_schedule
+from pipelines.storage.home import Home
+from pipelines.storage.lock import writer_lock
+
+TICK = datetime(2026, 11, 23, 12, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("MILESTONES_HOME", str(tmp_path))
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """On disk: a tick is evaluated for an instance that another process could open."""
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    with dg.DagsterInstance.local_temp(str(folder)) as made:
+        yield made
+
+
+def tick(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> dg.RunRequest | str | None:
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=TICK)
+    result = schedule.evaluate_tick(context)
+    return result.run_requests[0] if result.run_requests else result.skip_message
+
+
+@pytest.mark.parametrize(
+    ("schedule", "cron", "mode"),
+    [(incremental_schedule, "*/5 * * * *", "AUTO"), (full_schedule, "17 4 * * *", "FULL")],
+    ids=["incremental", "full"],
+)
+def test_a_tick_asks_for_its_sweep(
+    schedule: dg.ScheduleDefinition, cron: str, mode: str, home: Home, instance: dg.DagsterInstance
+) -> None:
+    request = tick(schedule, instance)
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_config == {"ops": {"pages": {"config": {"mode": mode}}}}
+    assert schedule.cron_schedule == cron
+    # The configuration is one that the job takes.
+    job = build_defs().resolve_job_def(INGEST_JOB)
+    assert dg.validate_run_config(job, request.run_config)
+
+
+def test_an_incremental_tick_skips_while_somebody_writes(home: Home, instance: dg.DagsterInstance) -> None:
+    with writer_lock(home, purpose="a test"):
+        said = tick(incremental_schedule, instance)
+    assert isinstance(said, str)
+    assert said.endswith("(a test) is under way")
+
+
+def launched(instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, status: dg.DagsterRunStatus) -> str:
+    """The run of a tick, as far as the daemon has got with it."""
+    request = tick(schedule, instance)
+    assert isinstance(request, dg.RunRequest)
+    job = build_defs().resolve_job_def(INGEST_JOB)
+    return instance.create_run_for_job(job, tags=dict(request.tags), status=status).run_id
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_a_full_tick_waits_behind_an_incremental_sweep(
+    home: Home, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    """Both fall due at once after a downtime: to skip would leave the full sweep out for a day."""
+    launched(instance, incremental_schedule, status)
+    with writer_lock(home, purpose="that run"):
+        assert isinstance(tick(full_schedule, instance), dg.RunRequest)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_a_full_tick_skips_while_a_full_sweep_is_under_way(
+    home: Home, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    run_id = launched(instance, full_schedule, status)
+    assert tick(full_schedule, instance) == f"run {run_id} is under way"
+
+
+def test_a_tick_skips_while_a_run_waits_in_the_queue(home: Home, instance: dg.DagsterInstance) -> None:
+    job = build_defs().resolve_job_def(INGEST_JOB)
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
+    assert tick(incremental_schedule, instance) == f"run {run.run_id} is under way"
+
+
+def test_a_run_that_was_killed_blocks_nothing(home: Home, instance: dg.DagsterInstance) -> None:
+    job = build_defs().resolve_job_def(INGEST_JOB)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    assert under_way(instance, home) is None
+
+
+def test_schedules_are_off_until_switched_on() -> None:
+    assert {schedule.default_status for schedule in ALL_SCHEDULES} == {dg.DefaultScheduleStatus.STOPPED}

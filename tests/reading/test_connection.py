@@ -1,0 +1,173 @@
+"""A reader reads and can do nothing else: attacked with every statement that reaches beyond the published file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from pipelines.reading.connection import open_reader
+from pipelines.warehouse.database import open_warehouse
+from tests.support import tree
+
+CANARY = "sings when told"
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file to read, with others beside it that are not to be read. All lie in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.csv").write_text(f"{CANARY}\n1\n")
+    (tmp_path / "secret.json").write_text(f'[{{"a": "{CANARY}"}}]')
+    (tmp_path / "schema.sql").write_text("CREATE TABLE imported (a INTEGER)")
+    (tmp_path / "load.sql").write_text("COPY imported FROM 'secret.csv'")
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as connection:
+        connection.execute(f"CREATE TABLE t AS SELECT '{CANARY}' AS a")
+        connection.execute("COPY t TO 'secret.parquet'")
+    file = tmp_path / "read.duckdb"
+    with open_warehouse(file):
+        pass
+    return file
+
+
+FORBIDDEN = [
+    # The file itself
+    "INSERT INTO sweeps SELECT * FROM sweeps",
+    "INSERT INTO schema_version VALUES (1, now(), 'x')",
+    "UPDATE schema_version SET version = 1",
+    "DELETE FROM schema_version",
+    "TRUNCATE schema_version",
+    "DROP TABLE sweeps",
+    "ALTER TABLE sweeps ADD COLUMN x INTEGER",
+    "CREATE TABLE t AS SELECT 1",
+    "CREATE VIEW v AS SELECT 1",
+    "CREATE OR REPLACE MACRO f(x) AS x",
+    "CREATE INDEX i ON sweeps (sweep_id)",
+    "COMMENT ON TABLE sweeps IS 'x'",
+    "COPY sweeps FROM 'secret.csv'",
+    # Other files, to write
+    "COPY sweeps TO 'stolen.csv'",
+    "COPY (SELECT 1) TO '{folder}/stolen.parquet' (FORMAT parquet)",
+    "EXPORT DATABASE 'stolen'",
+    "SELECT 1; COPY (SELECT 1) TO 'stolen.csv'",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO 'stolen.csv'",
+    "PREPARE steal AS COPY (SELECT 1) TO 'stolen.csv'",
+    "SELECT * FROM query('COPY (SELECT 1) TO ''stolen.csv''')",
+    "ATTACH 'new.duckdb'",
+    "PRAGMA profiling_output = '{folder}/stolen.json'",
+    "PRAGMA enable_profiling = 'json'",
+    "SET log_query_path = '{folder}/stolen.log'",
+    "CALL enable_logging(storage = 'file', storage_path = '{folder}/log')",
+    "CALL enable_logging(storage = 'file', storage_config = {{'path': '{folder}/log'}})",
+    "CALL enable_profiling(save_location = '{folder}/stolen.json')",
+    "CREATE PERSISTENT CANARY (TYPE http)",
+    # Other files, to read
+    "SELECT * FROM 'secret.csv'",
+    "SELECT * FROM '{folder}/secret.parquet'",
+    "SELECT * FROM read_csv('secret.csv')",
+    "SELECT * FROM read_csv_auto('/etc/passwd')",
+    "SELECT * FROM read_json('secret.json')",
+    "SELECT * FROM read_parquet('secret.parquet')",
+    "SELECT * FROM parquet_metadata('secret.parquet')",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM read_blob('/etc/passwd')",
+    "SELECT * FROM sniff_csv('secret.csv')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM query_table('secret.csv')",
+    "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT * FROM read_text(''/etc/passwd'')'))",
+    "ATTACH 'other.duckdb' AS other (READ_ONLY)",
+    "IMPORT DATABASE '.'",
+    "SELECT getenv('HOME')",
+    "FROM duckdb_secrets()",
+    # The network, and code
+    "INSTALL httpfs",
+    "FORCE INSTALL spatial FROM community",
+    "LOAD httpfs",
+    "LOAD '{folder}/evil.duckdb_extension'",
+    "SELECT * FROM 'https://example.com/x.parquet'",
+    "SELECT * FROM read_csv('s3://bucket/x.csv')",
+    "ATTACH 'https://example.com/x.duckdb'",
+    # The bolts
+    "SET enable_external_access = true",
+    "RESET enable_external_access",
+    "SET GLOBAL enable_external_access = true",
+    "SET lock_configuration = false",
+    "SET allowed_directories = ['/']",
+    "SET temp_directory = '{folder}/spilt'",
+    "SET python_enable_replacements = true",
+    "SET memory_limit = '1PB'",
+    "SET TimeZone = 'America/New_York'",
+    "PRAGMA threads = 64",
+    "DETACH milestones",
+]
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_a_reader_can_do_nothing_but_read(file: Path, statement: str) -> None:
+    before = tree(file.parent)
+    with open_reader(file) as connection, pytest.raises(duckdb.Error) as caught:
+        connection.execute(statement.format(folder=file.parent)).fetchall()
+    assert CANARY not in str(caught.value)
+    assert tree(file.parent) == before
+
+
+HARMLESS = [
+    "ATTACH ':memory:' AS scratch",
+    "CREATE TEMP TABLE t AS SELECT 1",
+    "USE memory",
+    "CHECKPOINT",
+    "FORCE CHECKPOINT milestones",
+    "VACUUM",
+    "BEGIN",
+    "SET VARIABLE x = 1",
+    "SELECT write_log('x')",
+]
+
+
+@pytest.mark.parametrize("statement", HARMLESS)
+def test_what_else_is_let_through_leaves_nothing_behind(file: Path, statement: str) -> None:
+    before = tree(file.parent)
+    with open_reader(file) as connection:
+        connection.execute(statement)
+        with pytest.raises(duckdb.Error, match="disabled by configuration"):
+            connection.execute("COPY (SELECT 1) TO 'stolen.csv'")
+    assert tree(file.parent) == before
+
+
+def test_a_query_too_large_for_the_memory_is_not_spilt(file: Path) -> None:
+    with open_reader(file) as connection:
+        assert connection.execute("SELECT current_setting('temp_directory')").fetchall() == [("",)]
+
+
+def test_variables_of_this_program_are_no_tables(file: Path) -> None:
+    secret = pa.table({"a": [CANARY]})
+    assert secret.num_rows
+    with open_reader(file) as connection, pytest.raises(duckdb.CatalogException, match="secret"):
+        connection.execute("SELECT * FROM secret")
+
+
+def test_readers_of_one_process_do_not_block_each_other(file: Path) -> None:
+    with open_reader(file) as one, open_reader(file) as other:
+        for connection in (one, other):
+            assert connection.execute("SELECT count(*) FROM sweeps").fetchall() == [(0,)]
+
+
+def test_a_reader_sees_the_newest_file_beside_one_that_is_open(tmp_path: Path) -> None:
+    """DuckDB keeps one instance a process for a path: a second connect beside an open one sees the file before."""
+    file = tmp_path / "published.duckdb"
+
+    def publish(value: int) -> None:
+        with duckdb.connect(str(tmp_path / "next")) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT {value} AS a")
+        (tmp_path / "next").replace(file)
+
+    def read(connection: duckdb.DuckDBPyConnection) -> int:
+        return int(connection.execute("SELECT a FROM t").fetchall()[0][0])
+
+    publish(1)
+    with duckdb.connect(str(file), read_only=True) as old, open_reader(file) as older_reader:
+        publish(2)
+        with duckdb.connect(str(file), read_only=True) as beside, open_reader(file) as reader:
+            assert (read(old), read(older_reader), read(beside), read(reader)) == (1, 1, 1, 2)

@@ -1,0 +1,99 @@
+"""A query that fails is answered with what there is, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from pipelines.publish.views import create_views
+from pipelines.reading.query_errors import explained
+from schemas.tables import PUBLISHED_TABLES
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        for table in PUBLISHED_TABLES:
+            table.create(connection.execute)
+        for name in ("details_football_game", "details_golf_match"):
+            connection.execute(f"CREATE TABLE {name} (milestone_id VARCHAR, league VARCHAR, tier INTEGER)")
+        connection.execute("CREATE TABLE schema_version (version INTEGER)")
+        create_views(connection)
+        yield connection
+
+
+def said(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    with pytest.raises(duckdb.Error) as caught:
+        connection.execute(query)
+    text = explained(connection, caught.value)
+    assert "\n" not in text
+    return text
+
+
+THERE_ARE = (
+    "There are: archived_milestones, milestone_changes, milestone_details, milestone_entities, milestone_events, "
+    "milestone_sources, milestone_versions, milestones, quarantine, sweeps, details_fields, details_<type>, "
+    "coverage_daily, data_quality, event_starts, freshness, live_milestones, reschedules, shared_events, "
+    "upcoming_milestones, milestones_as_of(), milestones_starting_within()"
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("FROM nowhere", "there is no table or view nowhere."),
+        ("FROM sweps", "there is no table or view sweps; did you mean sweeps?"),
+        ("FROM coverage(1)", "there is no macro coverage; did you mean coverage_daily?"),
+        ("FROM zzz(1)", "there is no macro zzz."),
+    ],
+    ids=["unknown", "a near miss", "a macro", "an unknown macro"],
+)
+def test_an_unknown_table_lists_those_there_are(connection: duckdb.DuckDBPyConnection, query: str, says: str) -> None:
+    assert said(connection, query) == f"{says} {THERE_ARE}"
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELECT shft FROM reschedules", "there is no column shft here; did you mean shift (of reschedules)?"),
+        (
+            "SELECT m.titel FROM milestones AS m",
+            (
+                "there is no column titel here; did you mean title (of event_starts, live_milestones, milestones, "
+                "reschedules ...) or tier (of details_<type>) or field (of milestone_changes, milestone_details, "
+                "quarantine)?"
+            ),
+        ),
+        (
+            "SELECT starts_in FROM milestones",
+            "there is no column starts_in here; did you mean starts_in (of upcoming_milestones)?",
+        ),
+        (
+            "SELECT xyzzy FROM milestones",
+            "there is no column xyzzy: see what a table has with describe milestones",
+        ),
+    ],
+    ids=["a near miss", "of an alias", "of another table", "unknown"],
+)
+def test_an_unknown_column_is_answered_with_what_was_meant(
+    connection: duckdb.DuckDBPyConnection, query: str, says: str
+) -> None:
+    assert said(connection, query) == says
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELEC 1", 'Parser Error: syntax error at or near "SELEC"'),
+        ("SELECT CAST('x' AS INTEGER)", "Conversion Error: Could not convert string 'x' to INT32"),
+        ("SELECT nothing_such(1)", "nothing_such does not exist"),
+        ("FROM milestones_starting_within()", "milestones_starting_within(hours, include_simulated := false"),
+    ],
+    ids=["syntax", "value", "function", "parameters"],
+)
+def test_everything_else_in_duckdbs_words(connection: duckdb.DuckDBPyConnection, query: str, says: str) -> None:
+    text = said(connection, query)
+    assert says in text
+    assert "LINE 1" not in text

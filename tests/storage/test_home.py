@@ -1,0 +1,126 @@
+"""Where everything lies, and the proof that it can be written there."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import HomeUnusable, WrongSetting
+from pipelines.orchestration.instance import point_dagster_at
+from pipelines.storage.home import DEFAULT_HOME, HOME_VARIABLE, Home
+
+
+def test_nothing_lies_outside_and_asking_makes_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    paths = [
+        home.raw,
+        home.warehouse,
+        home.warehouse_file,
+        home.lock_file,
+        home.start_file,
+        home.staging("000001-20261123T120000Z"),
+        home.published,
+        home.published_duckdb,
+        home.snapshots,
+        home.latest_snapshot,
+        home.dagster,
+    ]
+    assert len(set(paths)) == len(paths)
+    assert all(path.is_relative_to(home.root) for path in paths)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_public_names(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert home.published_duckdb == tmp_path / "published" / "milestones.duckdb"
+    assert home.latest_snapshot == tmp_path / "published" / "parquet" / "latest"
+    assert home.raw == tmp_path / "raw"
+    assert home.dagster == tmp_path / "dagster"
+
+
+@pytest.mark.parametrize("value", [None, ""], ids=["unset", "empty"])
+def test_the_default_is_below_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    if value is not None:
+        monkeypatch.setenv(HOME_VARIABLE, value)
+    assert Home.from_environment().root == tmp_path / DEFAULT_HOME
+
+
+@pytest.mark.parametrize("value", ["here", "./here", "a/../here"], ids=["relative", "dotted", "up and down"])
+def test_a_relative_home_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(HOME_VARIABLE, value)
+    root = Home.from_environment().root
+    assert root.is_absolute()
+    assert root.resolve() == tmp_path / "here"
+
+
+def test_a_good_home_passes_and_keeps_no_probe(tmp_path: Path) -> None:
+    home = Home(tmp_path / "not" / "there" / "yet")
+    home.preflight()
+    home.preflight()
+    assert sorted(path.name for path in home.root.iterdir()) == ["dagster", "published", "raw", "warehouse"]
+
+
+# root ignores modes, so every case breaks the paths themselves.
+@pytest.mark.parametrize("taken", [".", "raw", "warehouse", "published", "dagster"], ids=lambda name: f"file: {name}")
+def test_a_file_in_place_of_a_folder(tmp_path: Path, taken: str) -> None:
+    home = Home(tmp_path / "home")
+    path = home.root / taken
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    with pytest.raises(HomeUnusable) as caught:
+        home.preflight()
+    assert re.fullmatch(
+        rf"cannot write to {re.escape(str(home.root))} \((File exists|Not a directory)\): "
+        r"give MILESTONES_HOME a folder that you may write to",
+        str(caught.value),
+    )
+    assert caught.value.exit_status == 1
+    assert path.read_text() == "mine"
+
+
+def test_a_home_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(HomeUnusable, match=r"file/home \(Not a directory\)"):
+        Home(tmp_path / "file" / "home").preflight()
+
+
+def test_a_probe_that_cannot_be_put_in_place(tmp_path: Path) -> None:
+    (tmp_path / ".preflight" / "in the way").mkdir(parents=True)
+    with pytest.raises(HomeUnusable, match=r"cannot write to .* \(Is a directory\)"):
+        Home(tmp_path).preflight()
+    assert not (tmp_path / ".preflight.tmp").exists()
+
+
+def test_commands_that_start_together_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    # Set by every start, and given back when the test ends.
+    monkeypatch.setenv("DAGSTER_HOME", str(home.dagster))
+
+    def start(_: int) -> None:
+        home.preflight()
+        point_dagster_at(home)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(start, range(200))) == [None] * 200
+    assert sorted(path.name for path in home.root.iterdir()) == ["dagster", "published", "raw", "warehouse"]
+    assert [path.name for path in home.dagster.iterdir()] == ["dagster.yaml"]
+
+
+def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MILESTONES_HOME", "~/m")
+    assert Home.from_environment().root == tmp_path / "m"
+    monkeypatch.setenv("MILESTONES_HOME", "~no-such-user/m")
+    with pytest.raises(WrongSetting, match="~no-such-user/m begins with a user's home that is not known"):
+        Home.from_environment()
