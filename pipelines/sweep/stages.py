@@ -22,7 +22,7 @@ from pipelines.flatten.validate import prove_validation_works
 from pipelines.kalshi.client import KalshiClient
 from pipelines.machine import cores, memory_limit
 from pipelines.publish.snapshot import Snapshot, publish
-from pipelines.settings import CONTRACT_VARIABLE, DEFAULT_OVERLAP_SECONDS
+from pipelines.settings import CONTRACT_VARIABLE, DEFAULTS
 from pipelines.staging.files import Staging
 from pipelines.staging.stage_records import Decoded, DecodingAhead, stage_records
 from pipelines.staging.stage_tables import Flattened, helpers_for, stage_tables
@@ -100,12 +100,12 @@ class Stations:
         now: Callable[[], datetime],
         contract: Contract = EVOLVE,
         retention: Retention | None = None,
-        overlap_seconds: int = DEFAULT_OVERLAP_SECONDS,
+        overlap_seconds: int = DEFAULTS.overlap_seconds,
     ) -> None:
         self.home = home
         self._now = now
         self._contract = contract
-        self._retention = retention or Retention()
+        self.retention = retention or Retention()
         self._overlap_seconds = overlap_seconds
 
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
@@ -187,9 +187,9 @@ class Stations:
             # On a full disk a half-made copy would be in the way of every later run, which need the room.
             with _logged("remove what the failed publish left behind"):
                 remove_unpublished(self.home)
-                prune(self.home, self._retention, now=self._now())
+                prune(self.home, self.retention, now=self._now())
             raise
-        prune(self.home, self._retention, now=self._now())
+        prune(self.home, self.retention, now=self._now())
         return snapshot
 
     def rebuild(self) -> dict[str, int]:
