@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import dagster as dg
@@ -18,7 +19,7 @@ from pipelines.sweep.progress_listener import NullProgress
 def build_defs(**overrides: Any) -> dg.Definitions:
     """Assets, checks, jobs, schedules, sensors and resources; `overrides` replaces resources by name."""
     return dg.Definitions(
-        assets=ALL_ASSETS,
+        assets=_with_code_references(),
         asset_checks=ALL_CHECKS,
         jobs=ALL_JOBS,
         schedules=ALL_SCHEDULES,
@@ -29,4 +30,15 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     )
 
 
-defs = build_defs()
+def _with_code_references() -> list[dg.AssetsDefinition]:
+    """The assets, each with a link to its source lines."""
+    with warnings.catch_warnings():
+        # Beta in Dagster 1.13, whose version is pinned; a breaking change would only cost the links.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return [asset for asset in dg.with_source_code_references(ALL_ASSETS) if isinstance(asset, dg.AssetsDefinition)]
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    return build_defs()

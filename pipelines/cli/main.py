@@ -107,7 +107,7 @@ def quarantine_retry(*, json: Annotated[bool, FLAG] = False) -> int:
     if is_empty:
         Console().print("the quarantine is empty: there is nothing to try again")
         return 0
-    return run_sweep(home, {"mode": "RETRY"}, as_json=json)
+    return run_sweep(home, {"mode": "retry"}, as_json=json)
 
 
 @app.command

@@ -13,8 +13,10 @@ from pipelines.definitions import build_defs
 from pipelines.errors import DiskFull, MilestonesError, is_disk_full
 from pipelines.kalshi.errors import KalshiError
 from pipelines.orchestration.jobs import INGEST_JOB
-from pipelines.orchestration.resources import HomeResource
+from pipelines.orchestration.resources import HomeResource, utc_now
 from pipelines.orchestration.run_history import PROCESS_TAG, causes, history_fault, open_history
+from pipelines.orchestration.run_retention import RunRetention, prune_runs
+from pipelines.settings import Settings
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
 from pipelines.sweep.progress_listener import ProgressListener
@@ -54,6 +56,9 @@ def run_ingest(home: Home, config: dict[str, Any], progress: ProgressListener) -
                 raise _cause(error, home, sweep) from error
             # Loaded and published: that Dagster could not record it is no failure of the sweep.
             return Published(run_id, warning=f"the sweep is published, but not in Dagster's history: {fault}")
+        finally:
+            # Where no daemon runs the schedule of retention.
+            prune_runs(home.dagster, RunRetention(runs=Settings.from_environment().keep_runs), now=utc_now())
     return Published(run_id)
 
 

@@ -54,7 +54,7 @@ def ingest(
     if full and (category or type or since):
         raise WrongUse("--full reads everything: leave --category, --type and --since out")
     config: dict[str, object] = {
-        "mode": "FULL" if full else "AUTO",
+        "mode": "full" if full else "auto",
         "ids": ids or [],
         "category": category,
         "type": type,

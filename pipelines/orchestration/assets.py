@@ -1,25 +1,50 @@
-"""The five stages as assets: thin shims that turn a stage's result into what Dagster shows.
+"""The five stages as assets: each calls its stage and reports the result to Dagster.
 
-No postponed annotations here and in checks.py: Dagster reads them as they stand.
+No postponed annotations here and in checks.py: Dagster reads them as they are.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 
 import dagster as dg
 import msgspec
-from pydantic import Field
 
-from pipelines.errors import WrongUse
-from pipelines.orchestration.metadata import lineage, run_metadata, static_metadata, table_schema
+from pipelines.orchestration.config import SweepConfig
+from pipelines.orchestration.keys import (
+    CODE_VERSIONS,
+    FLAT_KEYS,
+    OWNERS,
+    PAGES_KEY,
+    POOL,
+    PUBLISHED_GROUP,
+    PUBLISHED_KEYS,
+    RAW_GROUP,
+    RECORDS_KEY,
+    TABLES_GROUP,
+    WAREHOUSE_GROUP,
+    WAREHOUSE_KEY,
+)
+from pipelines.orchestration.metadata import (
+    lineage,
+    run_metadata,
+    static_metadata,
+    table_schema,
+    typed_tables_metadata,
+)
 from pipelines.orchestration.resources import KalshiResource
-from pipelines.staging.stage_records import Decoded
+from pipelines.orchestration.stage_checks import (
+    DRIFT_CHECK,
+    FIELDS_CHECK,
+    RULES_CHECK,
+    SHARE_CHECK,
+    drift_check,
+    fields_check,
+    rules_check,
+    share_check,
+)
 from pipelines.sweep.progress_listener import ProgressListener
-from pipelines.sweep.request import SweepRequest
-from pipelines.sweep.staged_sweep import MAX_REFUSED_SHARE, StagedSweep
+from pipelines.sweep.staged_sweep import MAX_REFUSED_SHARE
 from pipelines.sweep.stages import Stages
-from pipelines.wording import counted
 from schemas.api import EXPECTED_FIELDS
 from schemas.tables import (
     FLAT_TABLES,
@@ -28,79 +53,10 @@ from schemas.tables import (
     PAGES,
     PUBLISHED_TABLES,
     RECORDS,
-    SCHEMA_VERSION,
 )
-
-CODE_VERSION = f"schema-{SCHEMA_VERSION}"
-RAW_GROUP, TABLES_GROUP, WAREHOUSE_GROUP, PUBLISHED_GROUP = "raw", "tables", "warehouse", "published"
-OWNERS = ["team:milestones"]
-
-PAGES_KEY = dg.AssetKey("pages")
-RECORDS_KEY = dg.AssetKey("records")
-WAREHOUSE_KEY = dg.AssetKey("warehouse")
-FLAT_KEYS = {table.name: dg.AssetKey(["tables", table.name]) for table in FLAT_TABLES}
-PUBLISHED_KEYS = {table.name: dg.AssetKey(["published", table.name]) for table in PUBLISHED_TABLES}
 
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(minutes=30))
 """Six missed polls are worth a look; a day without even the daily full sweep is a fault."""
-
-POOL = "milestones_writer"
-"""One at a time, limited in dagster.yaml; the kernel lock on the home is what really keeps two writers apart."""
-
-RULES_CHECK = "rows_keep_rules"
-FIELDS_CHECK = "expected_fields_are_there"
-SHARE_CHECK = "refused_share"
-DRIFT_CHECK = "details_keep_their_shape"
-
-
-class SweepMode(StrEnum):
-    """Which sweep to run."""
-
-    AUTO = "auto"
-    FULL = "full"
-    INCREMENTAL = "incremental"
-    RETRY = "retry"
-
-
-class SweepConfig(dg.Config):
-    """What to fetch; by default what changed since the last sweep, everything when there was none."""
-
-    mode: SweepMode = Field(
-        default=SweepMode.AUTO,
-        description="auto: incremental once a full sweep was loaded; retry: the quarantine, not the API.",
-    )
-    ids: list[str] = Field(default_factory=list, description="Fetch just these milestones.")
-    category: str | None = Field(default=None, description="Fetch just this category, as the API spells it.")
-    type: str | None = Field(default=None, description="Fetch just this type.")
-    allow_shrink: bool = Field(default=False, description="Believe a full sweep that brings far fewer milestones.")
-    start_anew: bool = Field(
-        default=False, description="Make a new warehouse, without history, where the one before was lost."
-    )
-    since: str | None = Field(
-        default=None, description="Fetch what starts at or after this ISO 8601 date or time (UTC)."
-    )
-
-    def request(self) -> SweepRequest:
-        """The request that the stages understand. Raises WrongUse."""
-        if self.ids and (self.category or self.type or self.since):
-            raise WrongUse("ids stand alone: leave category, type and since out")
-        return SweepRequest(
-            mode=self.mode.value,
-            ids=tuple(dict.fromkeys(self.ids)),
-            category=self.category,
-            type=self.type,
-            allow_shrink=self.allow_shrink,
-            start_anew=self.start_anew,
-            since=None if self.since is None else _time(self.since),
-        )
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise WrongUse(f"{text!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z") from error
 
 
 @dg.asset(
@@ -109,7 +65,7 @@ def _time(text: str) -> datetime:
     group_name=RAW_GROUP,
     owners=OWNERS,
     kinds={"python", "parquet"},
-    code_version=CODE_VERSION,
+    code_version=CODE_VERSIONS["pages"],
     metadata=static_metadata(PAGES),
     description="Raw answers of the Kalshi API, landed page by page before anything reads them.",
 )
@@ -124,6 +80,7 @@ def pages(
         landing = stages.land(api, config.request(), progress)
     sweep = landing.sweep
     return dg.MaterializeResult(
+        data_version=dg.DataVersion(sweep.sweep_id),
         metadata=run_metadata(rows=sweep.pages, where=landing.folder)
         | {
             "sweep_id": sweep.sweep_id,
@@ -136,7 +93,7 @@ def pages(
             "not_found": sweep.not_found,
             "archived": sweep.archived,
             "null_lists": sweep.null_lists,
-        }
+        },
     )
 
 
@@ -147,7 +104,7 @@ def pages(
     group_name=RAW_GROUP,
     owners=OWNERS,
     kinds={"python", "parquet"},
-    code_version=CODE_VERSION,
+    code_version=CODE_VERSIONS["records"],
     metadata=static_metadata(RECORDS),
     description="Milestones decoded strictly, with canonical JSON and content hash; what does not fit is quarantined.",
     check_specs=[
@@ -162,6 +119,7 @@ def records(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[N
     """Decode the landed pages."""
     sweep, decoded = stages.stage_records()
     yield dg.MaterializeResult(
+        data_version=dg.DataVersion(sweep.sweep_id),
         metadata=run_metadata(rows=decoded.decoded, where=stages.home.staging(sweep.sweep_id))
         | {
             "sweep_id": sweep.sweep_id,
@@ -171,21 +129,7 @@ def records(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[N
             "unknown_fields": decoded.unknown_fields,
             "dagster/column_lineage": lineage(RECORDS, {"": [(PAGES_KEY, "body")]}),
         },
-        check_results=[_fields_check(decoded)],
-    )
-
-
-def _fields_check(decoded: Decoded) -> dg.AssetCheckResult:
-    """A record without an expected field is stored, its columns NULL: a warning, since readers may count on them."""
-    missing = dict(sorted(decoded.missing_fields.items()))
-    return dg.AssetCheckResult(
-        check_name=FIELDS_CHECK,
-        asset_key=RECORDS_KEY,
-        passed=not missing,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(f"{name} is missing from {count} of {decoded.decoded}" for name, count in missing.items())
-        or None,
-        metadata={"missing_fields": missing},
+        check_results=[fields_check(decoded)],
     )
 
 
@@ -198,7 +142,7 @@ def _fields_check(decoded: Decoded) -> dg.AssetCheckResult:
             group_name=TABLES_GROUP,
             owners=OWNERS,
             kinds={"python", "arrow", "pandera"},
-            code_version=CODE_VERSION,
+            code_version=CODE_VERSIONS["tables"],
             # The published asset has the table's name: this one is no table that can be queried.
             metadata={"dagster/column_schema": table_schema(table)},
             description=f"Staged: {table.description} New and changed milestones of one sweep, validated.",
@@ -231,13 +175,14 @@ def tables(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[No
     """Flatten and validate what is new."""
     sweep, summary = stages.stage_tables()
     for table in FLAT_TABLES:
-        checks = [_rules_check(table.name, summary)]
+        checks = [rules_check(table.name, summary)]
         if table is FLAT_TABLES[0]:
-            checks.append(_share_check(summary))
+            checks.append(share_check(summary))
         if table is MILESTONE_DETAILS:
-            checks.append(_drift_check(summary))
+            checks.append(drift_check(summary))
         yield dg.MaterializeResult(
             asset_key=FLAT_KEYS[table.name],
+            data_version=dg.DataVersion(sweep.sweep_id),
             metadata=run_metadata(
                 rows=summary.flattened.rows.get(table.name, 0), where=stages.home.staging(sweep.sweep_id)
             )
@@ -249,47 +194,6 @@ def tables(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[No
         )
 
 
-def _rules_check(table: str, summary: StagedSweep) -> dg.AssetCheckResult:
-    """A record with a row that breaks a rule is refused whole: a warning, since the rest goes on."""
-    broken = {rule: count for rule, count in summary.flattened.breaches.items() if rule.startswith(f"{table}.")}
-    return dg.AssetCheckResult(
-        check_name=RULES_CHECK,
-        asset_key=FLAT_KEYS[table],
-        passed=not broken,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(f"{counted(count, 'record')} refused by {rule}" for rule, count in broken.items())
-        or None,
-        metadata={"breaches": broken},
-    )
-
-
-def _drift_check(summary: StagedSweep) -> dg.AssetCheckResult:
-    """Drift is taken in, unless a contract says otherwise; somebody should look at it all the same."""
-    return dg.AssetCheckResult(
-        check_name=DRIFT_CHECK,
-        asset_key=FLAT_KEYS[MILESTONE_DETAILS.name],
-        passed=not summary.drift,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(summary.drift[:5]) or None,
-        metadata={"drift": summary.drift[:100], "drift_count": len(summary.drift)},
-    )
-
-
-def _share_check(summary: StagedSweep) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=SHARE_CHECK,
-        asset_key=FLAT_KEYS[FLAT_TABLES[0].name],
-        passed=summary.refusal is None,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=summary.refusal,
-        metadata={
-            "received": summary.decoded.received,
-            "quarantined": summary.quarantined,
-            "share": summary.refused_share,
-        },
-    )
-
-
 @dg.asset(
     pool=POOL,
     key=WAREHOUSE_KEY,
@@ -297,7 +201,7 @@ def _share_check(summary: StagedSweep) -> dg.AssetCheckResult:
     group_name=WAREHOUSE_GROUP,
     owners=OWNERS,
     kinds={"duckdb"},
-    code_version=CODE_VERSION,
+    code_version=CODE_VERSIONS["warehouse"],
     metadata={"dagster/column_schema": table_schema(MILESTONE_VERSIONS)},
     description="The private DuckDB file: version log, derived tables and ledger, committed in one transaction.",
 )
@@ -307,9 +211,12 @@ def warehouse(stages: dg.ResourceParam[Stages]) -> dg.MaterializeResult[None]:
     from_records = {
         name: [(RECORDS_KEY, name)] for name in ("milestone_id", "content_hash", "last_updated_ts", "record")
     }
+    rows, typed_tables = stages.rows(), stages.typed_tables()
     return dg.MaterializeResult(
-        metadata=run_metadata(rows=stages.rows()[MILESTONE_VERSIONS.name], where=stages.home.warehouse_file)
+        data_version=dg.DataVersion(ledger.sweep_id),
+        metadata=run_metadata(rows=rows[MILESTONE_VERSIONS.name], where=stages.home.warehouse_file)
         | {
+            "typed_tables": typed_tables_metadata(typed_tables),
             "sweep_id": ledger.sweep_id,
             "new": ledger.new,
             "changed": ledger.changed,
@@ -321,7 +228,7 @@ def warehouse(stages: dg.ResourceParam[Stages]) -> dg.MaterializeResult[None]:
             "dagster/column_lineage": lineage(
                 MILESTONE_VERSIONS, from_records | {"valid_from": [(PAGES_KEY, "fetched_at")]}
             ),
-        }
+        },
     )
 
 
@@ -334,7 +241,7 @@ def warehouse(stages: dg.ResourceParam[Stages]) -> dg.MaterializeResult[None]:
             group_name=PUBLISHED_GROUP,
             owners=OWNERS,
             kinds={"duckdb", "parquet"},
-            code_version=CODE_VERSION,
+            code_version=CODE_VERSIONS["published"],
             metadata=static_metadata(table),
             description=f"Published: {table.description} In the DuckDB file, and as Parquet.",
             # Publishing follows loading, also where the warehouse was materialized alone; never past a failed check.
@@ -353,6 +260,7 @@ def published(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult
         upstream = {c.name: [(made_from, c.name)] for c in table.columns} if made_from else {}
         yield dg.MaterializeResult(
             asset_key=PUBLISHED_KEYS[table.name],
+            data_version=dg.DataVersion(snapshot.data_version(table.name)),
             metadata=run_metadata(rows=snapshot.rows[table.name], where=snapshot.folder / table.name)
             | {"snapshot": snapshot.manifest.snapshot, "dagster/column_lineage": lineage(table, upstream)},
         )

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import dagster as dg
 
-from pipelines.orchestration.assets import WAREHOUSE_KEY
+from pipelines.orchestration.keys import WAREHOUSE_KEY
 from pipelines.publish.manifest import published_sweep
 from pipelines.sweep.stages import Stages
 from pipelines.warehouse.audits import Audit, audits, rules_kept, run, typed_tables_agree

@@ -1,8 +1,14 @@
-"""The jobs: one sweep from the API to the published tables, and publishing alone."""
+"""The jobs: one sweep from the API to the published tables; publishing alone; retention of Dagster's runs."""
+
+from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from pipelines.orchestration.assets import PUBLISHED_KEYS
+from pipelines.orchestration.keys import PUBLISHED_KEYS
+from pipelines.orchestration.resources import utc_now
+from pipelines.orchestration.run_retention import RunRetention, prune_runs
+from pipelines.settings import Settings
 from pipelines.storage.home import Home
 from pipelines.storage.lock import holder
 
@@ -53,4 +59,18 @@ def under_way(instance: dg.DagsterInstance, home: Home) -> str | None:
     return f"run {waiting[0].run_id}" if waiting else None
 
 
-ALL_JOBS = [INGEST, PUBLISH]
+@dg.op(description="Removes old runs from Dagster's storage; MILESTONES_KEEP_RUNS says how many are kept.")
+def prune_dagster_runs(context: dg.OpExecutionContext) -> None:
+    """Call the retention of Dagster's runs."""
+    retention = RunRetention(runs=Settings.from_environment().keep_runs)
+    removed = prune_runs(Path(context.instance.root_directory), retention, now=utc_now())
+    context.add_output_metadata({"removed_runs": removed})
+
+
+@dg.job(name="retention", description="Old runs leave Dagster's storage; tables and snapshots are not touched.")
+def retention_job() -> None:
+    """One op."""
+    prune_dagster_runs()
+
+
+ALL_JOBS: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [INGEST, PUBLISH, retention_job]

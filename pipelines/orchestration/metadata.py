@@ -49,3 +49,16 @@ def static_metadata(table: Table) -> dict[str, Any]:
 def run_metadata(*, rows: int, where: Path) -> dict[str, Any]:
     """What a materialization says of every table."""
     return {"dagster/row_count": rows, "dagster/uri": where.absolute().as_uri()}
+
+
+def typed_tables_metadata(tables: Mapping[str, Mapping[str, str]]) -> dg.TableMetadataValue:
+    """The typed tables (details_<type>) with their columns and SQL types, a row for each table."""
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord(
+                {"table": name, "columns": ", ".join(f"{column} {kind}" for column, kind in columns.items())}
+            )
+            for name, columns in tables.items()
+        ],
+        schema=dg.TableSchema(columns=[dg.TableColumn("table", "string"), dg.TableColumn("columns", "string")]),
+    )

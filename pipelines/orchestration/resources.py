@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -11,7 +10,6 @@ from pydantic import Field
 from pipelines.contract import Contract
 from pipelines.kalshi.client import KalshiClient
 from pipelines.orchestration.run_history import fail_dead_runs
-from pipelines.orchestration.run_retention import RunRetention, prune_runs
 from pipelines.settings import MAX_OVERLAP_SECONDS, Settings
 from pipelines.storage.home import Home, expanded
 from pipelines.storage.leftovers import writing
@@ -43,8 +41,7 @@ class HomeResource(dg.ConfigurableResource[Stages]):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stages]:
         """Check that the home can be written and hold its lock. Raises HomeUnusable, WarehouseBusy, WrongSetting.
 
-        Every run passes here, whoever launched it: dead runs are marked as failed before it works, old ones are
-        removed after it.
+        Every run passes here, whoever launched it: dead runs are marked as failed first.
         """
         home = Home(expanded(self.path).absolute()) if self.path else Home.from_environment()
         home.preflight()
@@ -56,13 +53,7 @@ class HomeResource(dg.ConfigurableResource[Stages]):
         with writing(home, purpose=f"run {run_id or 'without id'}"):
             if context.instance is not None:
                 fail_dead_runs(context.instance, own_run_id=run_id, now=utc_now())
-            try:
-                yield Stages(home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds)
-            finally:
-                if context.instance is not None:
-                    prune_runs(
-                        Path(context.instance.root_directory), RunRetention(runs=settings.keep_runs), now=utc_now()
-                    )
+            yield Stages(home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds)
 
 
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):

@@ -1,4 +1,4 @@
-"""When sweeps run on their own: incrementally every five minutes, fully once a day. Both off until switched on.
+"""Schedules: incremental sweeps every five minutes, a full one once a day, both off until switched on; retention.
 
 Unpartitioned schedules launch one run after a downtime, however many ticks were missed.
 """
@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from pipelines.orchestration.jobs import INGEST, SWEEP_TAG, full_under_way, under_way
+from pipelines.orchestration.jobs import INGEST, SWEEP_TAG, full_under_way, retention_job, under_way
 from pipelines.storage.home import Home
 
 INCREMENTAL_CRON = "*/5 * * * *"
 FULL_CRON = "17 4 * * *"
 """Once a day, when little is played; not on the hour, when everybody polls."""
+RETENTION_CRON = "37 * * * *"
 
 
 def _tick(
@@ -23,7 +24,7 @@ def _tick(
         waits_for = under_way(context.instance)
         if waits_for is not None:
             return dg.SkipReason(f"{waits_for} is under way")
-        return dg.RunRequest(run_config={"ops": {"pages": {"config": {"mode": mode}}}}, tags={SWEEP_TAG: mode.lower()})
+        return dg.RunRequest(run_config={"ops": {"pages": {"config": {"mode": mode}}}}, tags={SWEEP_TAG: mode})
 
     return evaluate
 
@@ -37,7 +38,7 @@ incremental_schedule = dg.ScheduleDefinition(
     job=INGEST,
     cron_schedule=INCREMENTAL_CRON,
     execution_timezone="UTC",
-    execution_fn=_tick("AUTO", _any_under_way),
+    execution_fn=_tick("auto", _any_under_way),
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description="What was updated since the last sweep, every five minutes; everything when there was none.",
 )
@@ -47,9 +48,19 @@ full_schedule = dg.ScheduleDefinition(
     job=INGEST,
     cron_schedule=FULL_CRON,
     execution_timezone="UTC",
-    execution_fn=_tick("FULL", full_under_way),
+    execution_fn=_tick("full", full_under_way),
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description="Everything, once a day: finds what vanished and what no update time betrays.",
 )
 
-ALL_SCHEDULES = [incremental_schedule, full_schedule]
+retention_schedule = dg.ScheduleDefinition(
+    name="retention",
+    job=retention_job,
+    cron_schedule=RETENTION_CRON,
+    execution_timezone="UTC",
+    # Without it the storage of a daemon that polls would grow for ever.
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Old runs leave Dagster's storage, every hour.",
+)
+
+ALL_SCHEDULES = [incremental_schedule, full_schedule, retention_schedule]

@@ -38,7 +38,7 @@ from pipelines.warehouse import compare, ledger, rebuild
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import LedgerRow
 from pipelines.warehouse.load import Conclusions, load_sweep
-from pipelines.warehouse.typed_tables import Drift, known_types
+from pipelines.warehouse.typed_tables import Drift, known_types, typed_columns
 
 _LOG = logging.getLogger(__name__)
 
@@ -132,6 +132,11 @@ class Stages:
         """Rows of every published table, in the warehouse."""
         with self.warehouse.reading() as connection:
             return ledger.row_counts(connection)
+
+    def typed_tables(self) -> dict[str, dict[str, str]]:
+        """Columns and SQL types of every typed table, by table."""
+        with self.warehouse.reading() as connection:
+            return typed_columns(connection)
 
     def publish(self) -> Snapshot:
         """Publish the warehouse, then remove what retention does not keep."""

@@ -51,6 +51,18 @@ def known_types(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
 
 
+def typed_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Columns and their SQL types of every typed table, by table."""
+    rows = connection.execute(
+        "SELECT DISTINCT table_name, column_name, sql_type FROM details_fields "
+        "WHERE column_name IS NOT NULL ORDER BY ALL"
+    ).fetchall()
+    columns: dict[str, dict[str, str]] = {name: {} for name in typed_tables(connection).values()}
+    for table, column, sql_type in rows:
+        columns[table][column] = sql_type
+    return columns
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
     """Staged Parquet files of the milestones whose rows changed, and of their leaves."""

@@ -15,7 +15,7 @@ from pipelines.cli.run_job import RunFailed, run_ingest
 from pipelines.definitions import build_defs
 from pipelines.errors import WarehouseBusy, WarehouseUnusable, WrongUse
 from pipelines.kalshi.errors import BadBaseUrl, DeadlineExceeded
-from pipelines.orchestration.assets import SweepConfig, SweepMode
+from pipelines.orchestration.config import SweepConfig, SweepMode
 from pipelines.orchestration.instance import PROJECT_ROOT
 from pipelines.publish.manifest import Manifest, verify
 from pipelines.storage.home import Home
@@ -72,7 +72,7 @@ class Ran:
     def __init__(self, shell: Shell) -> None:
         self.home = shell.home
         self.root_before = {path.name for path in PROJECT_ROOT.iterdir()}
-        self.run_id = run_ingest(shell.home, {"mode": "FULL"}, NullProgress()).run_id
+        self.run_id = run_ingest(shell.home, {"mode": "full"}, NullProgress()).run_id
         self.root_after = {path.name for path in PROJECT_ROOT.iterdir()}
         with dg.DagsterInstance.get() as instance:
             run = instance.get_run_by_id(self.run_id)
@@ -145,13 +145,68 @@ def test_the_warehouse_counts_all_its_versions_not_only_the_sweeps(
     shell.sweep(mode="full")
     shell.world.load(as_bytes(ROWS[2:3]))
     point_at(monkeypatch, shell.home, shell.base_url)
-    run_ingest(shell.home, {"mode": "FULL"}, NullProgress())
+    run_ingest(shell.home, {"mode": "full"}, NullProgress())
     with dg.DagsterInstance.get() as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey("warehouse"))
     assert event is not None
     assert event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
     assert (metadata["new"].value, metadata["dagster/row_count"].value) == (1, 3)
+
+
+def data_versions() -> dict[str, str | None]:
+    """The data version of every asset's newest materialization, by key."""
+    with dg.DagsterInstance.get() as instance:
+        events = {name: instance.get_latest_materialization_event(spec.key) for name, spec in SPECS.items()}
+    versions = {}
+    for name, event in events.items():
+        assert event is not None
+        assert event.asset_materialization is not None
+        versions[name] = (event.asset_materialization.tags or {}).get("dagster/data_version")
+    return versions
+
+
+def test_data_versions_follow_sweeps_and_published_files(
+    shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = shells(tmp_path, ROWS)
+    point_at(monkeypatch, shell.home, shell.base_url)
+
+    def versions_after(mode: str) -> dict[str, str | None]:
+        run_ingest(shell.home, {"mode": mode}, NullProgress())
+        return data_versions()
+
+    first = versions_after("full")
+    assert None not in first.values()
+    newest = Landing.newest(shell.home.raw)
+    assert newest is not None
+    for name in ("pages", "records", "tables/milestones", "warehouse"):
+        assert first[name] == newest.sweep.sweep_id
+    unchanged = versions_after("incremental")
+    changed_by_a_poll_without_news = {name for name in first if first[name] != unchanged[name]}
+    assert changed_by_a_poll_without_news == {
+        "pages",
+        "records",
+        *(name for name in first if name.startswith("tables/")),
+        "warehouse",
+        "published/sweeps",
+    }
+    shell.world.edit_title(milestone_id(1), "Renamed")
+    second = versions_after("full")
+    assert second["pages"] != unchanged["pages"]
+    assert second["published/milestones"] != unchanged["published/milestones"]
+    assert second["published/milestone_entities"] == unchanged["published/milestone_entities"]
+
+
+def test_the_warehouse_lists_its_typed_tables_with_their_columns(ran: Ran) -> None:
+    (table,) = ran.metadata["warehouse"]["typed_tables"].records  # type: ignore[attr-defined]
+    assert table.data["table"] == "details_football_game"
+    columns = dict(column.rsplit(" ", 1) for column in str(table.data["columns"]).split(", "))
+    found = rows_of(
+        ran.home.published_duckdb,
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'details_football_game'",
+    )
+    assert columns == {name: kind for name, kind in found if name != "milestone_id"}
 
 
 def test_every_check_is_evaluated_and_passes(ran: Ran) -> None:
@@ -219,7 +274,7 @@ def test_a_failed_audit_stops_the_publishing(shell: Shell) -> None:
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
     with pytest.raises(RunFailed) as caught:
-        run_ingest(shell.home, {"mode": "FULL"}, NullProgress())
+        run_ingest(shell.home, {"mode": "full"}, NullProgress())
     assert "1 blocking asset check failed with ERROR severity" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert tree(shell.home.published) == published
@@ -230,7 +285,7 @@ def test_the_failed_audit_is_named_in_the_line(shell: Shell) -> None:
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
     with pytest.raises(RunFailed, match="milestone_sources"):
-        run_ingest(shell.home, {"mode": "FULL"}, NullProgress())
+        run_ingest(shell.home, {"mode": "full"}, NullProgress())
 
 
 def test_more_refused_than_may_be_fails_with_the_reason(shells: Shells, shell: Shell) -> None:
@@ -238,7 +293,7 @@ def test_more_refused_than_may_be_fails_with_the_reason(shells: Shells, shell: S
     before = contents(shell.home.warehouse_file, tables=["milestones", "milestone_versions", "milestone_details"])
     shells(shell.home.root, [milestone(1), milestone(2, title=7)])
     with pytest.raises(RunFailed) as caught:
-        run_ingest(shell.home, {"mode": "FULL"}, NullProgress())
+        run_ingest(shell.home, {"mode": "full"}, NullProgress())
     assert str(caught.value).startswith("1 of 2 records were refused (50.0%, at most 1% may be): the API's answers")
     assert "\n" not in str(caught.value)
     assert tree(shell.home.published) == published
@@ -321,7 +376,7 @@ def test_the_home_that_is_given_is_the_one_that_is_used(
     ("config", "request_"),
     [
         ({}, SweepRequest()),
-        ({"mode": SweepMode.FULL}, SweepRequest(mode="full")),
+        ({"mode": SweepMode.full}, SweepRequest(mode="full")),
         ({"ids": ["b", "a", "b"]}, SweepRequest(ids=("b", "a"))),
         ({"category": "Sports", "type": "x"}, SweepRequest(category="Sports", type="x")),
         ({"since": "2026-11-23T12:00:00Z"}, SweepRequest(since=NOON)),

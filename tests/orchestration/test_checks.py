@@ -9,8 +9,8 @@ from typing import cast
 import dagster as dg
 import pytest
 
-from pipelines.orchestration.assets import WAREHOUSE_KEY
 from pipelines.orchestration.checks import AUDITS_BY_TABLE, warehouse_audit
+from pipelines.orchestration.keys import WAREHOUSE_KEY
 from pipelines.sweep.stages import Stages
 from pipelines.warehouse.audits import audits
 from pipelines.warehouse.database import open_warehouse

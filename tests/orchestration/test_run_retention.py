@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from pipelines.definitions import build_defs
 from pipelines.orchestration.run_history import open_history
 from pipelines.orchestration.run_retention import ORPHAN_SECONDS, RUNS_PER_PASS, RunRetention, prune_runs
 from pipelines.storage.home import Home
@@ -204,3 +205,16 @@ def test_damage_and_locks_are_logged_and_nothing_more(
     with caplog.at_level(logging.WARNING, "pipelines"):
         assert prune_runs(home.dagster, keep, now=LATER) == 0
     assert "not a database" in caplog.text
+
+
+def test_the_job_of_the_schedule_removes_old_runs(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILESTONES_KEEP_RUNS", "1")
+    old = [run(instance, often) for _ in range(3)]
+    with closing(sqlite3.connect(home.dagster / "history" / "runs.db")) as connection, connection:
+        connection.execute("UPDATE runs SET create_timestamp = '2020-01-01 00:00:00'")
+    result = build_defs().resolve_job_def("retention").execute_in_process(instance=instance)
+    assert result.success
+    # The newest materialization and check result stay.
+    assert runs_of(home) == [old[-1], result.run_id]

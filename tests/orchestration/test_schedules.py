@@ -41,7 +41,7 @@ def tick(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> dg.Ru
 
 @pytest.mark.parametrize(
     ("schedule", "cron", "mode"),
-    [(incremental_schedule, "*/5 * * * *", "AUTO"), (full_schedule, "17 4 * * *", "FULL")],
+    [(incremental_schedule, "*/5 * * * *", "auto"), (full_schedule, "17 4 * * *", "full")],
     ids=["incremental", "full"],
 )
 def test_a_tick_asks_for_its_sweep(

@@ -1,0 +1,28 @@
+"""Names in the asset graph: keys, groups, owners, and the code version of each stage."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from schemas.tables import FLAT_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
+
+CODE_VERSIONS = {
+    "pages": "pages-1",
+    "records": "records-1",
+    "tables": f"tables-schema-{SCHEMA_VERSION}",
+    "warehouse": f"warehouse-schema-{SCHEMA_VERSION}",
+    "published": "published-1",
+}
+"""One for each stage: raise it when the stage makes something else of the same input."""
+
+RAW_GROUP, TABLES_GROUP, WAREHOUSE_GROUP, PUBLISHED_GROUP = "raw", "tables", "warehouse", "published"
+OWNERS = ["team:milestones"]
+
+PAGES_KEY = dg.AssetKey("pages")
+RECORDS_KEY = dg.AssetKey("records")
+WAREHOUSE_KEY = dg.AssetKey("warehouse")
+FLAT_KEYS = {table.name: dg.AssetKey(["tables", table.name]) for table in FLAT_TABLES}
+PUBLISHED_KEYS = {table.name: dg.AssetKey(["published", table.name]) for table in PUBLISHED_TABLES}
+
+POOL = "milestones_writer"
+"""One at a time, limited in dagster.yaml; the kernel lock on the home is what really keeps two writers apart."""
