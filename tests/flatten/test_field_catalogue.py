@@ -18,9 +18,9 @@ from pipelines.flatten.field_catalogue import (
     MAX_COLUMNS,
     MAX_KEYS_PER_OBJECT,
     ROW_KEY,
+    DetailsField,
     Evidence,
-    Field,
-    decide,
+    fields_of_type,
     table_names,
 )
 from tests.records.samples import NASTY_KEYS, scalars, texts
@@ -98,9 +98,9 @@ def smallest(values: Iterable[str | None]) -> str | None:
     return min((value for value in values if value is not None), default=None)
 
 
-def fields_of(*details: Any) -> dict[str, Field]:
+def fields_of(*details: Any) -> dict[str, DetailsField]:
     versions = [(START + timedelta(hours=number), f"{number:03d}", one) for number, one in enumerate(details)]
-    return {field.path: field for field in decide(told(versions))}
+    return {field.path: field for field in fields_of_type(told(versions))}
 
 
 def columns_of(*details: Any) -> dict[str, tuple[str, str]]:
@@ -110,13 +110,13 @@ def columns_of(*details: Any) -> dict[str, tuple[str, str]]:
 @given(st.lists(documents, min_size=1, max_size=6), st.randoms(use_true_random=False), st.integers(1, 4))
 def test_the_catalogue_does_not_depend_on_order(found: list[Any], chance: random.Random, batches: int) -> None:
     versions: list[Version] = [(START + timedelta(hours=n), f"{n:03d}", details) for n, details in enumerate(found)]
-    in_order = decide(told(versions))
+    in_order = fields_of_type(told(versions))
     chance.shuffle(versions)
     known: list[Evidence] = []
     for number in range(batches):
         known = merged(told(versions[number::batches]), known)
         chance.shuffle(known)
-    assert decide(known) == in_order
+    assert fields_of_type(known) == in_order
 
 
 @given(st.lists(documents, min_size=1, max_size=6))
@@ -284,12 +284,12 @@ def test_what_is_discarded_makes_no_column_and_widens_none() -> None:
         return [Evidence("t", path, of, 1, START, START, "001", "1", is_discarded=is_discarded) for of in (kind, "any")]
 
     kept = [*row("a", "integer", is_discarded=False), *row("m.b", "string", is_discarded=False)]
-    fields = {field.path: field for field in decide(kept + row("a", "string", is_discarded=True)[:1])}
+    fields = {field.path: field for field in fields_of_type(kept + row("a", "string", is_discarded=True)[:1])}
     assert (fields["a"].kinds, fields["a"].is_discarded) == ("integer, string", True)
     assert fields["a"].column is not None
     assert fields["a"].column.sql_type == "BIGINT"
     for discarded in (row("new", "string", is_discarded=True), row("m.*", "string", is_discarded=True)):
-        fields = {field.path: field for field in decide(kept + discarded)}
+        fields = {field.path: field for field in fields_of_type(kept + discarded)}
         assert [path for path, field in fields.items() if field.column] == ["a", "m.b"]
 
 
@@ -299,7 +299,7 @@ def test_ten_thousand_fields_are_no_matter() -> None:
         for n in range(10_000)
         for kind in ("string", "any")
     ]
-    fields = decide(many)
+    fields = fields_of_type(many)
     assert sum(field.column is not None for field in fields) == 150
     assert len(fields) == 10_150
 

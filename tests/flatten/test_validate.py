@@ -162,7 +162,7 @@ ONE_COLUMN = pa.table({"a": pa.array(["x", None, "y"])})
     ],
 )
 def test_a_rule_that_does_not_run_is_never_bad_data(holds: Callable[[pa.Table], Any]) -> None:
-    with pytest.raises(ValidationBroken, match="validation of odd does not run"):
+    with pytest.raises(ValidationBroken, match="validation of odd could not run"):
         breaches(_table_with(holds), ONE_COLUMN)
 
 
@@ -170,9 +170,9 @@ def test_a_rule_that_says_nothing_is_kept() -> None:
     assert breaches(_table_with(lambda table: pa.chunked_array([pa.nulls(3, pa.bool_())])), ONE_COLUMN) == []
 
 
-def test_a_rule_that_changes_its_mind_is_found_out() -> None:
+def test_a_rule_with_inconsistent_results_is_an_error() -> None:
     answers = iter([[True, False, True], [True, True, True]])
-    with pytest.raises(ValidationBroken, match="yet every rule holds"):
+    with pytest.raises(ValidationBroken, match="validation of odd failed, but every rule holds"):
         breaches(_table_with(lambda table: pa.chunked_array([next(answers)])), ONE_COLUMN)
 
 
@@ -186,7 +186,7 @@ def test_a_rule_that_changes_its_mind_is_found_out() -> None:
     ],
 )
 def test_a_table_of_another_shape_is_a_fault_of_the_program(data: pa.Table) -> None:
-    with pytest.raises(ValidationBroken, match="validation of odd does not run"):
+    with pytest.raises(ValidationBroken, match="validation of odd could not run"):
         breaches(_table_with(lambda table: pc.is_valid(table["a"])), data)
 
 
@@ -219,7 +219,7 @@ def test_a_column_of_another_type_is_a_fault_of_the_program(declared: pa.DataTyp
     table = Table("odd", "", "", (Column("a", declared, "", "", nullable=True),), ("a",))
     assert breaches(table, pa.table({"a": pa.array([], declared)})) == []
     for other in OTHER_TYPES[declared]:
-        with pytest.raises(ValidationBroken, match="validation of odd does not run"):
+        with pytest.raises(ValidationBroken, match="validation of odd could not run"):
             breaches(table, pa.table({"a": pa.array([], other)}))
 
 

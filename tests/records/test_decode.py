@@ -265,9 +265,9 @@ NOT_JSON = {
 
 @pytest.mark.parametrize("data", NOT_JSON.values(), ids=NOT_JSON)
 def test_a_page_that_is_no_json_is_a_fault_of_the_answer(data: bytes) -> None:
-    with pytest.raises(UndecodablePage, match=r"not a page of milestones: .*malformed"):
+    with pytest.raises(UndecodablePage, match=r"the body is not a page of milestones: .*malformed"):
         decode_page(page(GOOD, data, GOOD))
-    with pytest.raises(UndecodablePage, match="not the answer for one milestone: "):
+    with pytest.raises(UndecodablePage, match="the body is not a single milestone: "):
         decode_single(b'{"milestone":' + data + b"}")
 
 
