@@ -26,7 +26,8 @@ from pipelines.kalshi.scans import OVERLAP_SECONDS, Api, Fetched, scan, seconds_
 from sandbox.cursor import Position, encode_cursor
 from sandbox.generate import generate_bodies
 from sandbox.query import parse_query
-from sandbox.world import Row, UnknownMilestoneError, World
+from sandbox.row import Row
+from sandbox.world import UnknownMilestoneError, World
 from schemas.api import PAGE_LIMIT, object_decoder, raw_page_decoder
 
 CRAWLS = int(os.environ.get("BENCH_CRAWLS", "1000"))

@@ -50,7 +50,7 @@ def test_as_many_rows_as_asked_for(count: int) -> None:
 
 
 def test_a_clock_before_the_corpus_is_refused() -> None:
-    with pytest.raises(ValueError, match="the corpus begins on 2024-05-09"):
+    with pytest.raises(ValueError, match="the generated data begin on 2024-05-09"):
         generate(1, 1, datetime(2024, 1, 1, tzinfo=UTC))
 
 
