@@ -216,7 +216,7 @@ class ServerFault(_RetryLater):
 
 
 class Redirected(KalshiError):
-    """3xx: never followed, since whoever sends a redirect chooses where requests go. `target` is its host."""
+    """3xx: never followed, since the sender of a redirect chooses where requests go. `target` is its host."""
 
     def __init__(self, url: str, *, status: int, target: str, attempts: int = 1) -> None:
         super().__init__(url, status=status, attempts=attempts)
