@@ -19,13 +19,15 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from pipelines.kalshi.errors import NotFound, PagingFault
+from pipelines.kalshi.full_sweep import full_sweep
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.response import Answer, read_page, read_single
-from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Api, Fetched, full_sweep, scan, seconds_before
+from pipelines.kalshi.response import Response, read_page, read_single
+from pipelines.kalshi.scans import OVERLAP_SECONDS, Api, Fetched, scan, seconds_before
 from sandbox.cursor import Position, encode_cursor
 from sandbox.generate import generate_bodies
 from sandbox.query import parse_query
-from sandbox.world import Row, UnknownMilestoneError, World
+from sandbox.row import Row
+from sandbox.world import UnknownMilestoneError, World
 from schemas.api import PAGE_LIMIT, object_decoder, raw_page_decoder
 
 CRAWLS = int(os.environ.get("BENCH_CRAWLS", "1000"))
@@ -131,12 +133,12 @@ class ChangingApi:
         self._clock = clock
         self._seconds = seconds_per_page
 
-    def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Answer:
+    def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Response:
         """One page of the list; whoever asks, a page is one moment."""
         with self._lock:
             return self._page(query, cursor)
 
-    def _page(self, query: MilestoneQuery, cursor: str | None) -> Answer:
+    def _page(self, query: MilestoneQuery, cursor: str | None) -> Response:
         asked = parse_query(query.params(cursor))
         if self.pages:
             self._clock.forward(self._seconds)
@@ -145,7 +147,7 @@ class ChangingApi:
         page = self._world.page(asked)
         next_cursor = "" if page.next_position is None else encode_cursor(page.next_position)
         content = read_page(b'{"milestones":[%b],"cursor":"%b"}' % (b",".join(page.bodies), next_cursor.encode()))
-        return Answer(
+        return Response(
             body=content.body,
             next_cursor=content.next_cursor,
             ids=content.ids,
@@ -155,14 +157,14 @@ class ChangingApi:
             url_path="/milestones",
         )
 
-    def get_milestone(self, milestone_id: str) -> Answer:
+    def get_milestone(self, milestone_id: str) -> Response:
         """One milestone. Raises NotFound."""
         path = f"/milestones/{milestone_id}"
         try:
             content = read_single(b'{"milestone":%b}' % self._world.get(milestone_id))
         except UnknownMilestoneError as error:
             raise NotFound(path, detail="not found", status=404, attempts=1) from error
-        return Answer(body=content.body, next_cursor=None, ids=content.ids, fetched_at=self._clock(), url_path=path)
+        return Response(body=content.body, next_cursor=None, ids=content.ids, fetched_at=self._clock(), url_path=path)
 
 
 def with_catch_ups(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[Fetched]:
@@ -199,7 +201,7 @@ def simulate(crawl: Crawl, seed: str) -> Missed:
     has_ended = True
     try:
         for fetched in crawl(api, MilestoneQuery(limit=PAGE_ROWS), clock):
-            for raw in raw_page_decoder.decode(fetched.answer.body).milestones or ():
+            for raw in raw_page_decoder.decode(fetched.response.body).milestones or ():
                 body = bytes(raw)
                 row = Row.of(body)
                 milestone_id = row.position[1]

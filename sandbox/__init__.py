@@ -1,8 +1,8 @@
-"""A local stand-in for the Kalshi API, over loopback: what the live API cannot give to tests, demos and benchmarks.
+"""A local stand-in for the Kalshi API on loopback, for tests, demos and benchmarks.
 
-It serves made-up milestones in the live corpus's shares and shapes (`generate`), or recorded answers (`records`),
-with the live API's cursor, filters, refusals and rate limit (`app`), from a world that can be changed while it
-is read (`world`, `evolve`). Nothing in the pipeline imports it but the command line and the tests.
+It serves generated milestones with the proportions and shapes of the live ones (`generate`), or recorded responses
+(`records`), with the live API's cursor, filters, errors and rate limit (`app`), from a world that can change while it
+is read (`world`, `evolve`). Of the pipeline only the command line imports it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT_ROWS = 10_000
 
 
 class NoRecordsError(ValueError):
-    """The folder of recorded answers holds no milestone."""
+    """The folder of recorded responses holds no milestone."""
 
 
 def build(
@@ -42,11 +42,10 @@ def build(
 ) -> Starlette:
     """The sandbox as an app for `running` or `serve`.
 
-    Serves `rows` made-up milestones (10,000 unless given), or the ones recorded in a folder; both when both are
-    given. With `changes`, every crawl of the whole list after the first finds that many milestones more of each
-    kind of change, and `tell` hears what was done. `app.state.notes` says what in the folder was passed over.
-    Raises NoRecordsError, and OSError for a
-    folder that cannot be read.
+    Serves `rows` generated milestones (10,000 by default), or the ones recorded in a folder, or both if both are
+    given. With `changes`, that many changes of each kind are made before every scan of the whole list but the first,
+    and `tell` is called with them. `app.state.notes` lists what was skipped in the folder. Raises NoRecordsError, and
+    OSError for a folder that cannot be read.
     """
     found = Records((), ()) if records is None else read_records(records)
     if records is not None and not found.rows:

@@ -1,7 +1,7 @@
-"""The sandbox's HTTP face: the two milestone endpoints, their answers and their refusals, as recorded.
+"""The HTTP endpoints of the sandbox: the two milestone endpoints, with responses and errors as recorded.
 
-Bodies are put together from the world's bytes: nothing is decoded on the way out. Error bodies come in the
-live API's different shapes, on purpose.
+Bodies are joined from the world's bytes without decoding them. Error bodies have the live API's different shapes on
+purpose.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LIST_PATH = f"{API_ROOT}/milestones"
 
 NOT_FOUND = b'{"error":{"code":"not_found","message":"not found"}}'
 DEFAULT_BURST = 3.0
-"""Seconds of the rate that a client may use up at once, as measured on a basic account."""
+"""The burst of the rate limit, in seconds at the full rate, as measured on a basic account."""
 
 LOG_LENGTH_MAX = 100_000
 GZIP_LEVEL = 1
@@ -48,12 +48,10 @@ def build_app(
     on_crawl: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """Serve a world. Without `requests_per_second` there is no rate limit; `burst` is in requests.
+    """An app that serves a world. Without `requests_per_second` there is no rate limit; `burst` is in requests.
 
-    `on_crawl` is called before the first page of the whole list is answered: a crawl of everything begins.
-
-    `app.state.world`, `app.state.faults`, `app.state.habits` and `app.state.log` (one Exchange per request) are there
-    for tests.
+    `on_crawl` is called before the first page of the whole list is sent, when a scan begins. Tests use
+    `app.state.world`, `app.state.faults`, `app.state.habits` and `app.state.log` (one Exchange per request).
     """
     bucket = None
     if requests_per_second is not None:
@@ -91,7 +89,7 @@ def build_app(
 
 
 class _Endpoints:
-    """The handlers. They run on the server's loop: a page is a bisect and a join, shorter than a thread switch."""
+    """The handlers. They run in the event loop: a page is a bisect and a join, faster than a thread switch."""
 
     def __init__(self, world: World, habits: Habits, on_crawl: Callable[[], object]) -> None:
         self._world = world
@@ -99,7 +97,7 @@ class _Endpoints:
         self._on_crawl = on_crawl
 
     async def list_milestones(self, request: Request) -> Response:
-        # The first of a repeated parameter counts.
+        # The first value of a repeated parameter counts.
         parameters = dict(reversed(request.query_params.multi_items()))
         if parameters.keys() == {"limit"}:
             self._on_crawl()
@@ -122,7 +120,7 @@ class _Endpoints:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """No such path, or no such method."""
+    """The response for an unknown path or method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     path = request.url.path
     if status == 404 and path.endswith("/") and path.rstrip("/"):

@@ -1,9 +1,8 @@
-"""How many milestones of which type and category the live API held: the census of 2026-08-30, 137,253 rows.
+"""The number of milestones by type and category in the live API: the census of 2026-08-30, 137,253 rows.
 
-Counts by category and the larger counts by type are measured. What the census does not give is filled so that
-both margins hold: which part of a type lies in which category, and the rows beyond the listed types, which go
-to the types that were only counted in the oldest 24,000 rows and to tennis doubles. Seventeen rare types
-whose names were not recorded are left out.
+Counts by category and the larger counts by type are measured. The rest is filled in so that both totals hold: how a
+type is divided among categories, and the rows beyond the listed types, which are assigned to the types that were only
+counted in the oldest 24,000 rows and to tennis doubles. Seventeen rare types without recorded names are left out.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ CENSUS: dict[tuple[str, str], int] = {
     ("one_off_milestone", "Technology"): 30,
     ("one_off_milestone", "World"): 2,
     ("one_off_milestone", "Science & Technology"): 1,
-    # The lower-case spellings were seen at other times, three rows of each is a guess.
+    # The lower-case spellings were seen at other times; three rows of each is a guess.
     ("one_off_milestone", "mentions"): 3,
     ("basketball_game", "sports"): 3,
     ("political_race", "Elections"): 900,

@@ -3,8 +3,8 @@
     message Cursor { Timestamp last_start = 1; string last_id = 2; }
     message Timestamp { int64 seconds = 1; }
 
-Written by hand: two fields do not earn a protobuf dependency. Clients must treat the text as opaque; the
-sandbox makes the real thing so that a client which looks inside, or alters it, meets the same walls.
+Encoded by hand: two fields do not justify a protobuf dependency. Clients must treat the text as opaque; the sandbox
+uses the real format so that a client that reads or alters it fails as it would live.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 
 Position = tuple[int, str]
-"""Where a scan stands: the start (Unix seconds) and id of the last milestone read. Also the sort key."""
+"""The position of a scan: start (Unix seconds) and id of the last milestone read. Also the sort key."""
 
 _VARINT, _BYTES = 0, 2
 _INT64 = 1 << 64
@@ -35,7 +35,7 @@ def encode_cursor(position: Position) -> str:
 
 
 def decode_cursor(text: str) -> Position:
-    """The position a cursor stands for. Raises InvalidCursorError for anything but a cursor in its one spelling."""
+    """The position that a cursor encodes. Raises InvalidCursorError for anything but the canonical encoding."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         fields = _fields(data)
@@ -46,7 +46,7 @@ def decode_cursor(text: str) -> Position:
     if not isinstance(seconds, int):
         raise InvalidCursorError(text)
     position = (seconds - _INT64 if seconds > _INT64_MAX else seconds, name)
-    # Unknown fields, long-winded varints and stray bits all fail to come back the same.
+    # Unknown fields, overlong varints and stray bits do not survive the round trip.
     if encode_cursor(position) != text:
         raise InvalidCursorError(text)
     return position

@@ -1,9 +1,8 @@
-"""`details` by milestone type: recorded shapes where they were recorded, plausible ones where not. Pure.
+"""Generates `details` by milestone type: recorded shapes if there are any, plausible ones otherwise. Pure.
 
 Recorded: football, basketball, baseball, hockey, tennis singles, esports, golf tournaments, political races and
 the empty object of one-off milestones. The others follow the same conventions (ids of structured targets under
-`*_id`, `*_ids`) and give the pipeline the JSON types the recorded ones lack: fractions, booleans, null, nested
-and empty values.
+`*_id`, `*_ids`) and add the JSON types that the recorded ones lack: fractions, booleans, null, nested and empty values.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ PAST_STATUSES = ("closed", "closed", "complete", "complete", "ended", "cancelled
 """`status` goes stale: a finished game in eight still says "scheduled"."""
 
 OVER_STATUSES = ("closed", "complete", "ended")
-"""What changes make of the status of a game that is over."""
+"""The statuses that a change gives to a game that is over."""
 
 RARE_STATUSES = ("postponed", "in_progress", "")
-"""Seen, but no milestone of the ordinary corpus has one."""
+"""Seen live, but not used by ordinary generated milestones."""
 
 STATUSES = tuple(dict.fromkeys(FUTURE_STATUSES + LIVE_STATUSES + PAST_STATUSES))
 
 
 @dataclasses.dataclass(slots=True)
 class Fixture:
-    """What is decided about a milestone before its details: who, when, which main event."""
+    """What is drawn for a milestone before its details: participants, year, status and main event."""
 
     type: str
     league: str
@@ -126,7 +125,7 @@ CRICKET_STATUSES = {
     "closed": "Event Closed",
     "complete": "Event Closed   (MaxOv:0) (Bet Delay:0 seconds)",
 }
-"""The free text of cricket's provider for what other providers say in a word."""
+"""The free texts of cricket's provider, by the status that other providers send."""
 
 
 def _cricket(fixture: Fixture, draw: Draw) -> JsonObject:

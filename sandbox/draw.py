@@ -1,4 +1,4 @@
-"""Seeded randomness in the shapes that milestones need: ids, names, chances. The same seed draws the same."""
+"""Seeded random values for milestones: ids, names, chances. The same seed gives the same values."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CITIES = _words(
     "Łódź Lyon Maine Malmö Memphis Metz Mérida Nagoya Natal Odessa Omaha Osaka Oslo Parma Perth Porto Québec "
     "Reno Rennes Rosario Salem Sapporo Sevilla Sofia Split Tampa Torino Tromsø Tulsa Utah Utrecht Wichita Zürich"
 )
-"""Teams go by their city."""
+"""Names of teams."""
 
 COMPANIES = _words(
     "Acorn Boreal Cobalt Dovetail Ember Fathom Granite Harrow Indigo Juniper Kestrel Lantern Meridian Northwind "
     "Orchard Pinnacle Quarry Redwood Sable Tundra Umber Vantage Willow Xenon Yarrow Zephyr"
 )
-"""Invented companies, also shows where one is needed."""
+"""Invented companies, also used as names of shows."""
 
 STATES = {
     "Arizona": "AZ",
@@ -55,7 +55,7 @@ STATES = {
 """Where races are held, with their postal codes."""
 
 _LETTERS = str.maketrans("ŁłØøı", "LlOoi")
-"""Letters that Unicode does not take apart into a base and a mark."""
+"""Letters that Unicode does not decompose into a base letter and a mark."""
 
 
 class Entity(NamedTuple):
@@ -80,7 +80,7 @@ class Draw:
         self._bits = self.random.getrandbits
 
     def chance(self, probability: float) -> bool:
-        """Whether something of this probability happens."""
+        """True with this probability."""
         return self.chance_of() < probability
 
     def below(self, bound: int) -> int:
@@ -92,7 +92,7 @@ class Draw:
         return low + int(self.chance_of() * (high - low + 1))
 
     def pick(self, choices: Sequence[T]) -> T:
-        """One of them."""
+        """A random choice."""
         return choices[int(self.chance_of() * len(choices))]
 
     def uuid(self, version: int = 4) -> str:
@@ -102,15 +102,15 @@ class Draw:
         return f"{text[:8]}-{text[8:12]}-{version}{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
     def uuids(self, count: int) -> list[str]:
-        """So many UUIDs."""
+        """`count` UUIDs."""
         return [self.uuid() for _ in range(count)]
 
     def entities(self, names: Sequence[str], count: int) -> list[Entity]:
-        """A league's worth of entities; names come round again, ids do not."""
+        """The entities of a league; names may repeat, ids do not."""
         return [Entity(self.uuid(), names[at % len(names)]) for at in range(count)]
 
     def two(self, pool: Sequence[Entity]) -> tuple[Entity, Entity]:
-        """Two of a pool that a ticker can tell apart."""
+        """Two entities of a pool with different ticker codes."""
         first = self.below(len(pool))
         step = 1 + self.below(len(pool) - 1)
         others = (pool[(first + step + further) % len(pool)] for further in range(len(pool)))

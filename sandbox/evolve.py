@@ -1,4 +1,4 @@
-"""A day in the life of the live API: a deterministic mix of changes, with an exact record of each."""
+"""Changes a world as the live API's changes in a day: a deterministic mix, with an exact record of each change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sandbox.world import Change, World
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many milestones each kind of change is to hit; no milestone is hit twice."""
+    """The number of milestones for each kind of change; no milestone is changed twice."""
 
     inserts: int = 0
     reschedules: int = 0
@@ -33,12 +33,12 @@ class Counts:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evolution:
-    """What was done, in order."""
+    """The changes made, in order."""
 
     changes: tuple[Change, ...]
 
     def ids(self, *kinds: str) -> set[str]:
-        """The milestones hit by these kinds of change (all kinds when none is named)."""
+        """The ids of the milestones with these kinds of change (default: all kinds)."""
         return {change.milestone_id for change in self.changes if not kinds or change.kind in kinds}
 
     def counts(self) -> dict[str, int]:
@@ -47,7 +47,7 @@ class Evolution:
 
 
 class Seasons:
-    """Changes a world before every crawl of it but the first, and tells what it did."""
+    """Changes a world before every scan but the first, and calls `tell` with the changes."""
 
     def __init__(self, world: World, seed: int, counts: Counts, tell: Callable[[Evolution], object]) -> None:
         self._world = world
@@ -57,27 +57,27 @@ class Seasons:
         self._crawls = 0
 
     def crawl_begins(self) -> None:
-        """Change the world, unless nobody has seen it yet."""
+        """Change the world, except before the first scan."""
         if self._crawls:
             self._tell(evolve(self._world, self._seed + self._crawls, self._counts))
         self._crawls += 1
 
 
 SOON = timedelta(days=14)
-"""Most changes are to what starts within this time."""
+"""Most changes affect milestones that start within this time."""
 
 ADDED_LINES = ("LIVE", "EXTRA", "MENTION")
-"""Of events that are added to a milestone."""
+"""Parts of the tickers of events that are added to a milestone."""
 
 TITLE_NOTES = ("new date", "new venue", "confirmed")
 
 
 class WorldTooSmallError(ValueError):
-    """Fewer milestones can change in the way asked for than were asked for."""
+    """Too few milestones can change in a requested way."""
 
 
 class _Target(msgspec.Struct):
-    """What a change needs to know of the milestone it hits."""
+    """The fields of a milestone that a change depends on."""
 
     id: str
     start_date: datetime
@@ -92,11 +92,11 @@ class _Target(msgspec.Struct):
 
 
 def evolve(world: World, seed: int, counts: Counts) -> Evolution:
-    """Apply the changes; the same world, seed and counts change the same.
+    """Apply the changes; deterministic by world, seed and counts.
 
-    Raises WorldTooSmallError, before anything has changed, when too few milestones suit.
+    Raises WorldTooSmallError before any change if too few milestones are suitable.
     """
-    # The revision tells two evolutions of one world apart, so that one seed does not insert the same ids twice.
+    # The revision is part of the seed, so that a second evolution with one seed does not insert the same ids.
     draw = Draw(f"evolve {seed} {world.revision}")
     targets = _Targets(world, draw)
     changer = _Changer(world, draw)
@@ -116,9 +116,9 @@ def evolve(world: World, seed: int, counts: Counts) -> Evolution:
 
 
 def play(world: World, since: datetime, seed: int) -> int:
-    """Take what has started since a time through its statuses: live, or over with an end; how many that were.
+    """Update the milestones that started since a time: live, or over with an end. Returns how many started.
 
-    One in eight keeps the status that it had: statuses go stale.
+    One in eight keeps its status: statuses go stale.
     """
     now, draw = world.now(), Draw(f"play {seed} {world.revision}")
     upcoming = set(world.ids(now))
@@ -134,7 +134,7 @@ def play(world: World, since: datetime, seed: int) -> int:
 
 
 class _Targets:
-    """Hands out milestones of the world, each once: those that start soon first, then others to come, then the past."""
+    """Selects milestones of the world, each once: first those that start soon, then later ones, then past ones."""
 
     def __init__(self, world: World, draw: Draw) -> None:
         self._world = world
@@ -149,7 +149,7 @@ class _Targets:
         passed: list[str] = []
         while len(chosen) < count:
             if not self._free:
-                raise WorldTooSmallError(f"only {len(chosen)} milestones can change so, not {count}")
+                raise WorldTooSmallError(f"only {len(chosen)} milestones can change in this way, not {count}")
             target = _target_decoder.decode(self._world.get(self._free.pop()))
             if suits(target):
                 chosen.append(target)
@@ -160,14 +160,14 @@ class _Targets:
 
 
 class _Changer:
-    """Words the change for each milestone."""
+    """Makes one kind of change to one milestone per method."""
 
     def __init__(self, world: World, draw: Draw) -> None:
         self._world = world
         self._draw = draw
 
     def insert(self, count: int) -> Iterator[Change]:
-        """New milestones start in the days to come."""
+        """Insert milestones that start in the next days."""
         now = self._world.now()
         factory = RowFactory(f"insert {self._draw.uuid()}", now)
         for type_name, category in itertools.islice(factory.cells(), count):
@@ -175,7 +175,7 @@ class _Changer:
             yield self._world.insert(factory.row(type_name, category, start))
 
     def reschedule(self, target: _Target) -> Change:
-        """By hours or days; what is to come is not moved into the past."""
+        """Move the start by hours or days; an upcoming milestone stays upcoming."""
         shift = timedelta(hours=self._draw.between(1, 72)) * self._draw.pick((-1, 1))
         now = self._world.now()
         if target.start_date > now >= target.start_date + shift:
@@ -188,7 +188,7 @@ class _Changer:
         return self._world.edit_title(target.id, f"{plain} ({self._draw.pick(notes)})")
 
     def add_ticker(self, target: _Target) -> Change:
-        """One more event of what the milestone's first event is about."""
+        """Add an event of the same game as the milestone's first event."""
         series, hyphen, rest = (target.tickers or ["KXEXTRA-26"])[0].partition("-")
         tickers = (
             f"{series}{line}{hyphen}{rest}" for line in itertools.chain(ADDED_LINES, map(str, itertools.count(2)))
@@ -200,7 +200,7 @@ class _Changer:
         return self._world.remove_ticker(target.id, target.tickers[-1])
 
     def change_status(self, target: _Target) -> Change:
-        """To one that suits the time."""
+        """Change the status to another one that fits the time."""
         since_start = self._world.now() - target.start_date
         statuses: Sequence[str] = OVER_STATUSES
         if since_start < timedelta():

@@ -1,6 +1,6 @@
-"""Draws one milestone after the other: dates, tickers, sources and ends around the details. Pure.
+"""Generates milestones one by one: dates, tickers, sources and ends around the details. Pure.
 
-Types and categories come by the census's weights, everything else by the shares and shapes that were recorded.
+Types and categories follow the census, everything else the recorded proportions and shapes.
 """
 
 from __future__ import annotations
@@ -23,39 +23,41 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 OLDEST_START = datetime(2024, 5, 9, tzinfo=UTC)
 LATEST_START = datetime(2033, 1, 1, tzinfo=UTC)
 SOURCE_IDS_SINCE = datetime(2026, 3, 1, tzinfo=UTC)
-"""Rows that start earlier never carry `source_ids`."""
+"""Milestones that start earlier have no `source_ids`."""
 
 FUTURE_SHARE = 0.028
 LIVE_SECONDS = 3 * HOUR
 GROWTH = 4
-"""The past thickens as the fourth power of time: two and a half years of it end at the census's 640 rows a day."""
+"""Past milestones grow with the fourth power of time, up to the census's 640 rows a day after two and a half years."""
 
 UPDATE_CROWDING = 4
-"""Half of the single updates fall into the last sixteenth of a milestone's life: its status and end come then."""
+"""Half of the single updates fall in the last sixteenth of a milestone's life, when its status and end are set."""
 
 REWRITES_DAYS_AGO = (2, 9, 31, 62, 120, 205, 300, 480)
-"""The bulk rewrites of `last_updated_ts`; two rows in five still carry one of them."""
+"""The bulk rewrites of `last_updated_ts`; two rows in five still have one of them."""
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 ZERO_TIME_SHARE = 0.001
 PLACEHOLDER_START, PLACEHOLDER_END = "2000-01-01T00:00:00Z", "2000-01-02T00:00:00Z"
 PLACEHOLDER_SHARE = 0.05
-"""Of political races."""
+"""Share of political races."""
 
 SOURCE_ID_ABSENT_SHARE = 0.13
 END_NULL_SHARE, END_ABSENT_SHARE, END_PLANNED_SHARE = 0.3, 0.25, 0.1
-"""Of milestones that are over; the rest have their real end. Of the others, absent stands for it."""
+"""Shares of milestones that are over; the rest have their real end. Before that, the end is absent instead."""
 SIMULATED_SHARE = 0.01
 SHARED_EVENT_SHARE = 0.02
 _BATCH_ROWS = 4_096
 
 
 class RowFactory:
-    """Draws milestones one after the other. Its memory does not grow with the rows."""
+    """Generates milestones one by one, in constant memory."""
 
     def __init__(self, seed: int | str, now: datetime) -> None:
         if now < OLDEST_START + timedelta(days=1):
-            raise ValueError(f"the corpus begins on {OLDEST_START:%Y-%m-%d}: now must be later, not {now}")
+            raise ValueError(
+                f"the generated data begin on {OLDEST_START:%Y-%m-%d}: now must be at least a day later, not {now}"
+            )
         self.draw = Draw(seed)
         self.now_seconds = micros_of(now) // MICROS
         self._oldest = micros_of(OLDEST_START) // MICROS
@@ -71,13 +73,13 @@ class RowFactory:
         }
 
     def cells(self) -> Iterator[tuple[str, str]]:
-        """Types and categories without end, by the census's weights."""
+        """An endless sequence of types and categories, weighted by the census."""
         cells, weights = list(CENSUS), list(itertools.accumulate(CENSUS.values()))
         while True:
             yield from self.draw.random.choices(cells, cum_weights=weights, k=_BATCH_ROWS)
 
     def ordinary(self) -> Iterator[JsonObject]:
-        """Rows without end, types and categories by the census's weights."""
+        """An endless sequence of rows, types and categories weighted by the census."""
         return (self.row(type_name, category) for type_name, category in self.cells())
 
     def row(self, type_name: str, category: str, start: int | None = None, **overrides: Any) -> JsonObject:
@@ -128,11 +130,11 @@ class RowFactory:
             age = 1 - draw.chance_of() ** (1 / GROWTH)
             start = self.now_seconds - int((self.now_seconds - self._oldest) * age)
         grain = HOUR if kind.all_day else 5 * MINUTE
-        # Up, not down: what was drawn as future stays future, and a start may lie up to a grain ahead of now.
+        # Rounded up, so that a future start stays in the future; a past one may be up to a grain ahead of now.
         return -(-start // grain) * grain
 
     def _seconds_ahead(self) -> int:
-        """Mostly days: the calendar fills from its near end, and thins out to its last year."""
+        """Mostly days: the calendar is dense in the near future and sparse towards its last year."""
         draw, depth = self.draw, self.draw.chance_of()
         if depth < 0.6:
             return int(draw.random.expovariate(1 / (2 * DAY)))
@@ -146,7 +148,7 @@ class RowFactory:
         return self.draw.pick(LIVE_STATUSES if start > self.now_seconds - LIVE_SECONDS else PAST_STATUSES)
 
     def _updated(self, start: int) -> int:
-        """Microseconds; never after now, and not before the milestone can have been made."""
+        """In microseconds; never after now, and not before the milestone was created."""
         draw, now = self.draw, self.now_seconds * MICROS
         made = min(start - draw.between(1, 10) * DAY, self.now_seconds - draw.below(90 * DAY)) * MICROS
         if draw.chance(0.4):
@@ -157,16 +159,16 @@ class RowFactory:
         return last - int((last - made) * draw.chance_of() ** UPDATE_CROWDING)
 
     def _tickers(self, fixture: Fixture, kind: Kind, league: League, start: int) -> tuple[list[str], list[str]]:
-        """Primary and related event tickers; notes the main one. Related ones hold every primary one.
+        """Primary and related event tickers; sets the fixture's main ticker. Related ones include every primary one.
 
-        A ticker has the codes of those whom the title names, and the day. Related to some are the events of the
-        league's month or season, which they share.
+        A ticker has the day and the codes of the participants in the title. Some milestones also relate to an event of
+        the league's month or season, which they share.
         """
         draw = self.draw
         if fixture.simulated:
             fixture.main_ticker = SIMULATED_SERIES[league.name]
             return [fixture.main_ticker], [fixture.main_ticker]
-        # American evenings are the next day in UTC: the date in a ticker is the venue's, not the start's.
+        # American evenings are the next day in UTC: the date in a ticker is the local date of the venue.
         day = _ticker_date(start - 5 * HOUR)
         name = day + (fixture.first.code if "{first}" in kind.title else "")
         if "{second}" in kind.title:
@@ -182,7 +184,7 @@ class RowFactory:
         return primary, related
 
     def _add_end(self, row: JsonObject, start: int) -> None:
-        """Absent, null, or a value: the real end once over, a planned whole hour before."""
+        """Set the end: absent, null, the real end if over, or a planned full hour."""
         draw, form = self.draw, self.draw.chance_of()
         is_over = start < self.now_seconds - LIVE_SECONDS
         if form < END_NULL_SHARE:

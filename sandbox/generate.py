@@ -1,7 +1,7 @@
-"""A deterministic stand-in for the live corpus: any number of rows in the census's shares and shapes. Pure.
+"""Generates any number of milestones, deterministically, with the proportions and shapes of the live ones. Pure.
 
-The first rows are the fixed surprises, so that the smallest corpus shows each; the others are drawn by the
-census's weights. The same seed and clock give the same rows, whatever ran before.
+The first rows are the fixed surprises, so that even a small set has each of them; the others follow the census. The
+same seed and clock always give the same rows.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from schemas.api import JsonObject
 
 
 def generate(rows: int, seed: int, now: datetime) -> Iterator[JsonObject]:
-    """So many milestones as the API would send them. `now` (with a time zone) parts the past from the future."""
+    """`rows` milestones as the API would send them. `now` (with a time zone) divides the past from the future."""
     factory = RowFactory(seed, now)
-    # From a factory of their own: the other rows do not depend on how many there are.
+    # They have a factory of their own, so that their number does not change the other rows.
     others = contradictions(RowFactory(f"{seed} contradictions", now))
     return itertools.islice(itertools.chain(surprises(factory), others, factory.ordinary()), rows)
 
 
 def generate_bodies(rows: int, seed: int, now: datetime) -> Iterator[bytes]:
-    """The same rows as JSON, each encoded as soon as it is made."""
+    """The same rows as JSON, encoded one by one."""
     return map(msgspec.json.Encoder().encode, generate(rows, seed, now))

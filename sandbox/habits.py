@@ -1,6 +1,6 @@
-"""Habits of the API that depart from its description, switched on one by one: none of them is known to be its own.
+"""Deviations of the API from its description, switched on one by one; none of them has been seen live.
 
-`Obstacles` keep an answer from the client; habits change what the answer says.
+`obstacles` make requests fail; habits change the content of successful responses and which requests are refused.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import dataclasses
 
 BAD_REQUEST = b'{"error":{"code":"bad_request","message":"bad request"}}'
-"""How a parameter is refused without naming it, as users report."""
+"""A refusal that does not name the parameter, as users report it."""
 
 
 @dataclasses.dataclass(slots=True)
 class Habits:
-    """Changeable while the server runs.
+    """May be changed while the server runs.
 
-    `ignores` are parameters that it takes no notice of. The next `refused_cursors` requests with a cursor (None: all)
-    are answered with `cursor_status` and BAD_REQUEST, and so is a `limit` beyond `page_limit` with 400 (None: as
-    described). With `null_lists` an empty list is null. `cursor_field` is where the cursor of the next page is given.
+    `ignores` are parameters that have no effect. The next `refused_cursors` requests with a cursor (None: all) get
+    `cursor_status` and BAD_REQUEST; a `limit` beyond `page_limit` (None: the documented one) gets 400 and BAD_REQUEST.
+    With `null_lists` an empty list is null. `cursor_field` is the name of the field with the next cursor.
     """
 
     ignores: frozenset[str] = frozenset()
@@ -28,7 +28,7 @@ class Habits:
     cursor_field: str = "cursor"
 
     def refusal(self, parameters: dict[str, str]) -> int | None:
-        """The status that a request is refused with, if it is; uses up one refused cursor."""
+        """The status of a refused request, None for an accepted one; counts down refused cursors."""
         if parameters.get("cursor") and self.refused_cursors != 0:
             if self.refused_cursors is not None:
                 self.refused_cursors -= 1
@@ -38,5 +38,5 @@ class Habits:
         return 400 if is_beyond else None
 
     def heard(self, parameters: dict[str, str]) -> dict[str, str]:
-        """The parameters that it takes notice of."""
+        """The parameters that are not ignored."""
         return {name: value for name, value in parameters.items() if name not in self.ignores}

@@ -1,4 +1,4 @@
-"""What each milestone type looks like around its details: leagues, event series, titles, provider ids. Data only."""
+"""The properties of each milestone type except its details: leagues, event series, titles, provider ids. Data only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from sandbox.draw import CITIES, COMPANIES, NAMES, STATES
 
 SourceForm = Literal["uuid", "sportradar", "own"]
-"""`source_id` as a provider's UUID, as `sr:sport_event:N`, or the milestone's own id."""
+"""Form of `source_id`: a provider's UUID, `sr:sport_event:N`, or the milestone's own id."""
 
 
 class League(NamedTuple):
@@ -21,7 +21,7 @@ class League(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kind:
-    """One milestone type. `entities` is how many teams or people a league has."""
+    """A milestone type. `entities` is the number of teams or people in a league."""
 
     leagues: tuple[League, ...]
     names: list[str]
@@ -60,7 +60,7 @@ def _days(prefix: str, names: list[str], title: str) -> Kind:
     return Kind((League("", prefix),), names, title, "It is about to begin.", "own", all_day=True)
 
 
-# Earnings calls hide among one-off milestones: nothing but the title tells them from any other.
+# Earnings calls are one-off milestones: only the title distinguishes them.
 _CALL = _days("KXEARNINGSMENTION", COMPANIES, "What will {first} say during its earnings call?")
 
 KINDS: dict[str, Kind] = {
@@ -132,14 +132,14 @@ ONE_OFFS: dict[str, Kind] = {
     "Crypto": _days("KXCRYPTO", ["Bitcoin", "Ether", "Solana"], "{first} price at the close"),
     "World": _days("KXSUMMIT", CITIES, "Summit in {first}"),
 }
-"""One-off milestones by category; those of other categories are as KINDS says."""
+"""One-off milestones by category; other categories use KINDS."""
 
 
 def kind_of(type_name: str, category: str) -> Kind:
-    """What a milestone of this type looks like in this category."""
+    """The kind of a milestone of this type and category."""
     kind = KINDS[type_name]
     return ONE_OFFS.get(category, kind) if kind is _CALL else kind
 
 
 SIMULATED_SERIES = {"NBA": "SIMNBAGAME", "NFL": "SIMNFLGAME", "NCAAFB": "SIMNCAAFGAME", "UFL": "SIMUFLGAME"}
-"""Simulated games in production: one event, no hyphen, by league."""
+"""Tickers of simulated games in production, by league: one event, no hyphen."""

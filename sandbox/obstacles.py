@@ -1,6 +1,6 @@
-"""What stands between a client and its answer: the rate limit, latency, and faults on demand. ASGI middleware.
+"""ASGI middleware with a rate limit, latency, and faults on demand.
 
-Every answer's status is kept in a log, so that a test can say what a client asked for and how often.
+It logs every request with its status, so that tests can check what a client sent and how often.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Exchange(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class Faults:
-    """Faults to inject, changeable while the server runs; a page is a 200 of the milestones list.
+    """Faults to inject; may be changed while the server runs. A page is a 200 of the milestones list.
 
-    After `fail_after_pages` pages (None: never) the list answers `status`, or with `cut` breaks the connection
-    off in the middle of the body. After `failures` such faults (None: no end) it works again.
+    After `fail_after_pages` pages (None: never) the list responds with `status`, or with `cut` closes the connection in
+    the middle of the body. After `failures` such faults (None: unlimited) it works again.
     """
 
     fail_after_pages: int | None = None
@@ -41,7 +41,7 @@ class Faults:
     pages_served: int = 0
 
     def strike(self) -> bool:
-        """Whether the next page fails; uses up one failure."""
+        """Whether the next page fails; counts down `failures`."""
         if self.fail_after_pages is None or self.pages_served < self.fail_after_pages or self.failures == 0:
             return False
         if self.failures is not None:
@@ -50,7 +50,7 @@ class Faults:
 
 
 class TokenBucket:
-    """Lets `per_second` requests through on average and `burst` at once. `clock` gives seconds that only grow."""
+    """Allows `per_second` requests on average and `burst` at once. `clock` is monotonic, in seconds."""
 
     def __init__(self, per_second: float, burst: float, clock: Callable[[], float]) -> None:
         if per_second <= 0 or burst < 1:
@@ -62,7 +62,7 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self) -> bool:
-        """Whether one request may pass now."""
+        """Whether a request is allowed now."""
         now = self._clock()
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)
         self._filled_at = now
@@ -73,7 +73,7 @@ class TokenBucket:
 
 
 class Obstacles:
-    """Wraps an ASGI app; `list_path` is the one that faults strike."""
+    """Wraps an ASGI app; faults apply to `list_path` only."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Obstacles:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or stand in its way."""
+        """Handle the request, or inject a fault."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -113,7 +113,7 @@ class Obstacles:
         return Response(body, status, media_type="application/json")
 
     async def _cut(self, scope: Scope, send: Send) -> None:
-        """Promise more bytes than ever come: the server then closes the connection."""
+        """Announce more bytes than are sent: the server then closes the connection."""
         self._note(scope, 0)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,7 +1,7 @@
-"""What a client may ask of `GET /milestones`: the query parameters, read as the live API reads them. Pure.
+"""The query parameters of `GET /milestones`, parsed as the live API parses them. Pure.
 
-The two recorded refusals (no limit, a fraction in min_updated_ts) are worded as recorded; the wording of the
-others is not known and follows their pattern.
+The two recorded errors (no limit, a fraction in min_updated_ts) have their recorded messages; the messages of the
+others are not known and follow the same pattern.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _INT64_DIGITS_MAX = 20
 
 
 class BadParameterError(Exception):
-    """A parameter the API answers with 400; the text is the `msg` of its body."""
+    """A parameter that the API refuses with 400; the text is the `msg` of its body."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One page's question. None: no such filter. Starts in Unix seconds, updates in microseconds."""
+    """The parameters of one page; None: no such filter. Starts in Unix seconds, updates in microseconds."""
 
     limit: int
     after: Position | None = None
@@ -41,7 +41,7 @@ class Query:
 
 
 def parse_query(parameters: Mapping[str, str]) -> Query:
-    """Read the parameters; unknown ones are ignored, empty texts count as not given. Raises BadParameterError."""
+    """Parse the parameters; unknown and empty ones are ignored. Raises BadParameterError."""
     return Query(
         limit=_limit(parameters),
         after=_cursor(parameters),
@@ -95,7 +95,7 @@ def _integer(name: str, text: str) -> int:
     fault = f"strconv.ParseInt: parsing {_quoted(text)}"
     if not _INTEGER.fullmatch(text):
         raise _unreadable(name, f"{fault}: invalid syntax")
-    digits = text.lstrip("+-0")[:_INT64_DIGITS_MAX] or "0"  # int() refuses very long texts with its own fault
+    digits = text.lstrip("+-0")[:_INT64_DIGITS_MAX] or "0"  # int() has an error of its own for very long texts
     value = -int(digits) if text.startswith("-") else int(digits)
     if not _INT64_MIN <= value <= _INT64_MAX:
         raise _unreadable(name, f"{fault}: value out of range")

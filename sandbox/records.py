@@ -1,6 +1,6 @@
-"""Recorded answers as rows to serve: every milestone in a folder's JSON files, at any depth, bytes as recorded.
+"""Reads recorded responses as rows to serve: every milestone in the JSON files of a folder, at any depth.
 
-Only white space between tokens is taken out: numbers, escapes and the order of keys stay as they came.
+The bytes are kept as recorded, except for white space between tokens: numbers, escapes and the order of keys stay.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from pathlib import Path
 
 import msgspec
 
-from sandbox.world import Row
+from sandbox.row import Row
 from schemas.api import object_decoder
 
 MARKS = ("id", "type", "primary_event_tickers")
-"""An object that carries all of these is a milestone."""
+"""An object with all of these keys is a milestone."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Records:
-    """Rows in the order of their files' names, and one note for everything passed over or overruled."""
+    """Rows in the order of the file names, and one note for each skipped file or replaced row."""
 
     rows: tuple[bytes, ...]
     notes: tuple[str, ...]
 
 
 def read_records(folder: Path) -> Records:
-    """Read every `*.json` file directly in the folder. Of several recordings of one id the last file's is served."""
+    """Read every `*.json` file directly in the folder. For an id recorded several times, the last file counts."""
     found: dict[str, tuple[str, bytes]] = {}
     notes: list[str] = []
     for path in sorted(one for one in folder.iterdir() if one.is_file() and one.suffix == ".json"):
@@ -42,7 +42,7 @@ def read_records(folder: Path) -> Records:
 
 
 def find_milestones(document: bytes) -> Iterator[bytes]:
-    """The milestones anywhere in one JSON document, in its order. Raises msgspec.DecodeError for broken JSON."""
+    """The milestones at any depth of a JSON document, in order. Raises msgspec.DecodeError for broken JSON."""
     pending = [bytes(_value_decoder.decode(document))]
     while pending:
         value = pending.pop()

@@ -1,6 +1,6 @@
-"""Serving an app over loopback: in a thread for tests and the demo, in the foreground for the command.
+"""Serves an app on loopback: in a thread for tests and the demo, in the foreground for the command.
 
-Never anywhere but loopback: the sandbox has no authentication and makes its answers up.
+Only on loopback: the sandbox has no authentication and its data are invented.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ class NotLoopbackError(ValueError):
 
 
 class PortUnavailableError(OSError):
-    """The port cannot be had; the message is fit to be shown as it is."""
+    """The port cannot be opened; the message can be shown to the user."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers."""
+    """A running server."""
 
     host: str
     port: int
 
     @property
     def base_url(self) -> str:
-        """What `KALSHI_BASE_URL` has to be to reach it."""
+        """The value of `KALSHI_BASE_URL` for this server."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}{API_ROOT}"
 
 
 @contextlib.contextmanager
 def running(app: ASGIApp, host: str = LOOPBACK, port: int = 0) -> Iterator[Running]:
-    """Serve in a background thread for as long as the block lasts; port 0 takes a free one.
+    """Serve in a background thread while the block runs; port 0 chooses a free one.
 
     Raises NotLoopbackError and PortUnavailableError.
     """
@@ -74,13 +74,13 @@ def serve(
     *,
     announce: Callable[[Running], None] = lambda _: None,
 ) -> None:
-    """Serve in the foreground until interrupted. `announce` hears where, once the port is held.
+    """Serve in the foreground until interrupted. `announce` is called with the address once the port is open.
 
     Raises NotLoopbackError and PortUnavailableError.
     """
     with _listening(host, port) as listener:
         announce(Running(host, listener.getsockname()[1]))
-        # uvicorn stops cleanly on an interrupt and then raises it again: being stopped is no failure here.
+        # uvicorn stops cleanly on an interrupt and then raises it again: here that is the normal end.
         with contextlib.suppress(KeyboardInterrupt):
             _server(app).run(sockets=[listener])
 
@@ -88,7 +88,7 @@ def serve(
 def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        log_config=None,  # the host process's logging is its own
+        log_config=None,  # logging is configured by the host process
         access_log=False,
         lifespan="off",
         ws="none",
@@ -99,7 +99,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A listening socket, so that a taken port fails here and not in a thread."""
+    """A listening socket, so that a port in use fails here and not in the thread."""
     if host != "localhost" and not _is_loopback(host):
         raise NotLoopbackError(f"the sandbox serves loopback only, not {host}")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)

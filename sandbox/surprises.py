@@ -1,6 +1,6 @@
-"""Every oddity of the live corpus once, as the first rows of a made-up one: rare things must not need many rows.
+"""Every oddity of the live data once, as the first generated rows: rare cases must not need many rows.
 
-Each row is a valid answer of the API. What no client may assume is what these rows break.
+Each row is a valid milestone of the API that breaks an assumption which clients tend to make.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def surprises(factory: RowFactory) -> Iterator[JsonObject]:
 
 
 def contradictions(factory: RowFactory) -> Iterator[JsonObject]:
-    """Statuses that contradict the listed times, free text, and simulated games that only their ticker gives away."""
+    """Statuses that contradict the listed times, free text, and simulated games that only their ticker shows."""
     ahead, ago = factory.now_seconds + 2 * HOUR, factory.now_seconds - 10 * MINUTE
     for start, status in ((ahead, "postponed"), (ahead, "closed"), (ago, "cancelled"), (ago, "in_progress"), (ago, "")):
         details = {**_pair(factory), "league": "NBA", "status": status}
@@ -112,7 +112,7 @@ def _times(factory: RowFactory) -> Iterator[JsonObject]:
 
 
 def present(factory: RowFactory, seconds: int) -> Iterator[JsonObject]:
-    """What is live at a time, in Unix seconds, and what starts within the day after, however few the rows."""
+    """Milestones that are live at a time, in Unix seconds, and that start within the day after."""
     seconds -= seconds % (5 * MINUTE)
     for ahead in STARTS_AHEAD:
         yield factory.row(GAME, SPORTS, seconds + ahead)
@@ -120,7 +120,7 @@ def present(factory: RowFactory, seconds: int) -> Iterator[JsonObject]:
         yield _without(factory.row(TENNIS, SPORTS, seconds - ago), "end_date")
     start = seconds - HOUR
     yield factory.row(GAME, SPORTS, start, end_date=format_seconds(start + 3 * HOUR))
-    # It lasts for days: live at any time of them.
+    # A tournament lasts for days and is live all the time.
     start = seconds - 5 * HOUR
     yield factory.row("golf_tournament", SPORTS, start, end_date=format_seconds(start + 3 * DAY))
 
@@ -153,7 +153,7 @@ def _tickers(factory: RowFactory) -> Iterator[JsonObject]:
     details = {**_pair(factory), "league": college.name, "main_game_event_ticker": many[0], "status": "scheduled"}
     game = factory.row(FOOTBALL, SPORTS, COLLEGE_GAME_SECONDS, title="Oslo at Graz", details=details)
     yield _of_events(game, many)
-    # One event, two milestones, and their starts disagree.
+    # One event has two milestones with different starts.
     shared = "KXNBAGAME-26JAN05RENTUL"
     for hours in (0, 49):
         details = {**_pair(factory), "league": "NBA", "status": "closed"}

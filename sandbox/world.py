@@ -1,9 +1,9 @@
-"""The milestones a sandbox serves: rows as JSON bytes in keyset order, under one lock, open to change.
+"""The milestones that a sandbox serves: rows as JSON bytes in keyset order, mutable, under one lock.
 
-The order is the API's: start (whole seconds) ascending, then id. Beside every row stand only the fields that a
-scan looks at again and again; the rest is read from the row's own bytes when asked for. Pages cost a bisect
-and the rows they bring, at any size of world; filters without an index cost one walk over the rows between
-two matches. Every change rewrites `last_updated_ts` with the world's clock, as the live API does.
+The order is the API's: start (whole seconds) ascending, then id. A row keeps only the fields that scans compare as
+Python values; others are decoded from its bytes when needed. A page costs a bisect plus its rows, at any size of the
+world; a filter without an index walks over the rows between matches. Every change sets `last_updated_ts` to the world's
+clock, as the live API does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import bisect
 import dataclasses
 import itertools
 import operator
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -21,50 +20,18 @@ from typing import Any
 import msgspec
 
 from sandbox.cursor import Position
+from sandbox.filters import predicate
 from sandbox.query import Query
-from sandbox.rfc3339 import MICROS, format_micros, format_seconds, micros_of, parse_micros
-from schemas.api import JsonObject, object_decoder
+from sandbox.rfc3339 import MICROS, format_micros, format_seconds, micros_of
+from sandbox.row import Row
 
 SPARSE = 20
-"""A filter that leaves less than one row in this many is answered from its matches instead of by a walk."""
-
-
-class _Head(msgspec.Struct):
-    """The least a row must say to be served."""
-
-    id: str
-    start_date: str
-    last_updated_ts: str = "0001-01-01T00:00:00Z"
-    category: str | None = None
-    type: str = ""
-
-
-# Millions of rows live at once: what cannot be part of a cycle is kept out of the garbage collector's sight.
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """One milestone as it is served, and the fields that scans compare."""
-
-    position: Position
-    updated_micros: int
-    category: str
-    type: str
-    body: bytes
-
-    @classmethod
-    def of(cls, body: bytes) -> Row:
-        """Read the row's own fields. Raises msgspec.DecodeError or ValueError if it could not be served."""
-        head = _head_decoder.decode(body)
-        return cls(
-            position=(parse_micros(head.start_date) // MICROS, head.id),
-            updated_micros=parse_micros(head.last_updated_ts),
-            category=sys.intern(head.category or ""),
-            type=sys.intern(head.type),
-            body=body,
-        )
+"""A filter on updates that matches less than one row in this many is served from its matches instead of by a walk."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that happened to one milestone: its bytes before (None: it is new) and after (None: removed)."""
+    """A change of one milestone: its bytes before (None: inserted) and after (None: removed)."""
 
     kind: str
     milestone_id: str
@@ -84,7 +51,6 @@ class UnknownMilestoneError(KeyError):
     """No milestone of this id is in the world."""
 
 
-_head_decoder = msgspec.json.Decoder(_Head)
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _strings_decoder = msgspec.json.Decoder(list[str] | None)
 # Numbers that came as exact decimals go out digit for digit, not as strings.
@@ -101,8 +67,8 @@ class World:
         self._lock = threading.RLock()
         self._rows: dict[str, Row] = {}
         self._order: list[Row] = []
-        # Every update ever made, oldest first: (microseconds, id). Entries that a later update overtook are
-        # skipped when read, which spares each change the search for its old entry.
+        # Every update ever made, oldest first: (microseconds, id). Outdated entries are skipped when read, so that a
+        # change need not search for its old entry.
         self._updates: list[tuple[int, str]] = []
         self._revision = 0
         self.load(bodies)
@@ -115,7 +81,7 @@ class World:
 
     @property
     def revision(self) -> int:
-        """How many changes the world has seen since it began."""
+        """The number of changes since the world was created."""
         return self._revision
 
     def now(self) -> datetime:
@@ -160,10 +126,10 @@ class World:
         if query.minimum_start is not None:
             earliest = (query.minimum_start, "")
             first = max(first, bisect.bisect_left(self._order, earliest, key=_by_position))
-        return filter(_predicate(query), self._candidates(query, first))
+        return filter(predicate(query), self._candidates(query, first))
 
     def _candidates(self, query: Query, first: int) -> Iterator[Row]:
-        """Rows from this place on, in order; fewer when the index of updates already rules the others out."""
+        """Rows from an index on, in order; only some of them if the index of updates excludes the others."""
         if query.updated_after_micros is not None:
             newer = bisect.bisect_right(self._updates, query.updated_after_micros, key=_by_instant)
             if (len(self._updates) - newer) * SPARSE < len(self._order):
@@ -173,7 +139,7 @@ class World:
                 found = {name: self._rows.get(name) for _, name in self._updates[newer:]}
                 rows = [row for row in found.values() if row is not None and row.position >= floor]
                 return iter(sorted(rows, key=_by_position))
-        # Not islice: it would step over every row before the first.
+        # Not islice: it would iterate over every row before the first.
         return (self._order[at] for at in range(first, len(self._order)))
 
     def _row(self, milestone_id: str) -> Row:
@@ -185,7 +151,7 @@ class World:
     # Changing
 
     def load(self, bodies: Iterable[bytes]) -> None:
-        """Add rows exactly as they are, `last_updated_ts` included. ValueError for an id twice: then none is added."""
+        """Add rows unchanged, `last_updated_ts` included. Raises ValueError for a duplicate id and adds none."""
         with self._lock:
             fresh: dict[str, Row] = {}
             for body in bodies:
@@ -202,7 +168,7 @@ class World:
             self._revision += len(fresh)
 
     def insert(self, row: Mapping[str, Any]) -> Change:
-        """Add a milestone, stamped with the clock. Raises ValueError for an id already there."""
+        """Add a milestone with the clock's `last_updated_ts`. Raises ValueError for an existing id."""
         with self._lock:
             new = Row.of(_encoder.encode({**row, "last_updated_ts": self._stamp()}))
             milestone_id = new.position[1]
@@ -212,7 +178,7 @@ class World:
             return Change("insert", milestone_id, None, new.body)
 
     def remove(self, milestone_id: str) -> Change:
-        """Take a milestone out; like the live API, the world leaves no tombstone."""
+        """Remove a milestone, without a tombstone, as the live API does."""
         with self._lock:
             old = self._row(milestone_id)
             self._take(old)
@@ -220,15 +186,15 @@ class World:
             return Change("remove", milestone_id, old.body, None)
 
     def reschedule(self, milestone_id: str, new_start: datetime) -> Change:
-        """Move the start, and with it the row's place in the scan (a fraction of a second is cut)."""
+        """Move the start, and with it the row's position in a scan; fractions of a second are cut."""
         return self._set("reschedule", milestone_id, start_date=format_seconds(micros_of(new_start) // MICROS))
 
     def edit_title(self, milestone_id: str, title: str) -> Change:
-        """Word the title anew."""
+        """Change the title."""
         return self._set("edit_title", milestone_id, title=title)
 
     def add_ticker(self, milestone_id: str, ticker: str, *, primary: bool = False) -> Change:
-        """Append an event ticker. Raises ValueError if it is there already."""
+        """Append an event ticker. Raises ValueError if it exists already."""
         with self._lock:
             related, primaries = self._tickers(milestone_id)
             if ticker in related:
@@ -239,7 +205,7 @@ class World:
             return self._set("add_ticker", milestone_id, **added)
 
     def remove_ticker(self, milestone_id: str, ticker: str) -> Change:
-        """Take an event ticker out of both lists. Raises ValueError if it is in neither."""
+        """Remove an event ticker from both lists. Raises ValueError if it is in neither."""
         with self._lock:
             related, primaries = self._tickers(milestone_id)
             if ticker not in related and ticker not in primaries:
@@ -252,7 +218,7 @@ class World:
             )
 
     def set_details(self, milestone_id: str, changes: Mapping[str, Any]) -> Change:
-        """Set keys of `details` (top level); the others stay as they are, to the digit."""
+        """Set top-level keys of `details`; the others keep their bytes."""
         with self._lock:
             fields = _fields_decoder.decode(self._row(milestone_id).body)
             details = {**_fields_decoder.decode(fields["details"]), **changes}
@@ -263,7 +229,7 @@ class World:
         return self._set("set_end", milestone_id, end_date=format_micros(micros_of(end)))
 
     def touch(self, milestone_ids: Iterable[str]) -> list[Change]:
-        """Rewrite only `last_updated_ts`, one instant for all: the live API's bulk rewrites."""
+        """Set only `last_updated_ts`, to one instant for all, as the live API's bulk rewrites do."""
         with self._lock:
             stamp = self._stamp()
             return [self._set("touch", name, last_updated_ts=stamp) for name in milestone_ids]
@@ -306,27 +272,3 @@ class World:
         fields = _fields_decoder.decode(self._row(milestone_id).body)
         related = _strings_decoder.decode(fields["related_event_tickers"]) or []
         return related, _strings_decoder.decode(fields["primary_event_tickers"]) or []
-
-
-def _predicate(query: Query) -> Callable[[Row], bool] | None:
-    """What a candidate must still satisfy; None when there is nothing to ask (filter() then keeps every row)."""
-    tests: list[Callable[[Row], bool]] = []
-    if (updated := query.updated_after_micros) is not None:
-        tests.append(lambda row: row.updated_micros > updated)
-    if (category := query.category) is not None:
-        tests.append(lambda row: row.category == category)
-    if (kind := query.type) is not None:
-        tests.append(lambda row: row.type == kind)
-    if (source := query.source_id) is not None:
-        tests.append(_holds(source, lambda row: row.get("source_id") == source))
-    if (ticker := query.related_event_ticker) is not None:
-        tests.append(_holds(ticker, lambda row: ticker in (row.get("related_event_tickers") or ())))
-    if not tests:
-        return None
-    return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
-
-
-def _holds(text: str, confirm: Callable[[JsonObject], bool]) -> Callable[[Row], bool]:
-    """Look for the text in the row's bytes, and decode only rows that hold it (or escapes, which may hide it)."""
-    needle = msgspec.json.encode(text)
-    return lambda row: (needle in row.body or b"\\" in row.body) and confirm(object_decoder.decode(row.body))

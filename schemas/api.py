@@ -1,9 +1,8 @@
-"""What the Kalshi API sends: typed messages, every field with its documented standing.
+"""The messages of the Kalshi API as types: which fields a record must have, and which it may have.
 
-Source: the published API description and recordings of the live API. A record must hold the fields without which it
-could be neither identified nor placed in time. Every other field may be null or absent, whatever the description says:
-Kalshi removes required fields at times. Fields that it does not name are never dropped: records keep the whole object
-as it came, these types only say what it must hold at least.
+Source: the published API description and recordings of the live API. Only the fields that identify a record and place
+it in time are required. Every other field may be null or absent, whatever the description says: Kalshi has removed
+required fields. Undocumented fields are never dropped: records keep the whole object, these types are its minimum.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from typing import Any
 import msgspec
 
 PAGE_LIMIT = 500
-"""Most milestones the API puts in one page (`limit`, 1 to 500)."""
+"""The largest page size of the API (`limit`, 1 to 500)."""
 
 ZERO_TIME_YEAR = 1
-"""Go's zero time, 0001-01-01T00:00:00Z, stands for "never": the API sends it in `last_updated_ts`."""
+"""The year of Go's zero time, 0001-01-01T00:00:00Z, which the API sends in `last_updated_ts` for "never"."""
 
 CLOCK_TOLERANCE_SECONDS = 60
-"""How far Kalshi's clock may run ahead of ours. A `last_updated_ts` that lies further after its own fetch is no time of
-an update: nothing is compared with it."""
+"""How far Kalshi's clock may be ahead of ours. A `last_updated_ts` further after its own fetch cannot be true and is
+not compared with others."""
 
 JsonObject = dict[str, Any]
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True):
-    """One milestone, `GET /milestones/{milestone_id}`. Times are RFC 3339 text, parsed later and strictly.
+    """One milestone, `GET /milestones/{milestone_id}`. Times are RFC 3339 text, parsed strictly in `pipelines.records`.
 
-    The fields of EXPECTED_FIELDS are documented as required; where one is missing or null all the same, that is counted
-    and its columns are NULL. A ticker array is empty then: sibling endpoints send null for empty arrays.
+    The fields of EXPECTED_FIELDS are documented as required; if one is missing or null, that is counted and its columns
+    are NULL. A missing ticker array counts as empty: sibling endpoints send null for empty arrays.
     """
 
     id: str
@@ -60,11 +59,11 @@ EXPECTED_FIELDS = (
     "related_event_tickers",
     "title",
 )
-"""Documented as required, yet a milestone without one is stored."""
+"""Documented as required, but a milestone without one is stored."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """`GET /milestones`: milestones as whole objects, and the cursor of the next page ("", null or absent: the end).
+    """`GET /milestones`: decoded milestones, and the cursor of the next page ("", null or absent on the last one).
 
     A list that is null is an empty page: sibling endpoints send null for empty lists.
     """
@@ -74,23 +73,23 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class RawPage(msgspec.Struct, frozen=True):
-    """The same page with every milestone left as bytes, so that one that cannot be decoded costs only itself."""
+    """A page with every milestone left as bytes, so that one that cannot be decoded costs only itself."""
 
     milestones: list[msgspec.Raw] | None
     cursor: str | None = None
 
 
-class SingleAnswer(msgspec.Struct, frozen=True):
+class SingleMilestone(msgspec.Struct, frozen=True):
     """`GET /milestones/{milestone_id}`, the milestone left as bytes."""
 
     milestone: msgspec.Raw
 
 
 def exact_number(text: str) -> decimal.Decimal:
-    """A JSON number with a fraction or an exponent, digits kept as sent (a double would round them).
+    """A JSON number with a fraction or an exponent, with the digits as sent (a double would round them).
 
-    Raises ValueError for a number beyond a double's range: no reader of the tables could hold it. So too for one
-    whose exponent not even Decimal takes: it complains of that with no ValueError, and would stop the sweep.
+    Raises ValueError for a number beyond the range of doubles, which no reader of the tables could hold, and for an
+    exponent beyond that of Decimal, whose own exception is not a ValueError and would stop the sweep.
     """
     try:
         number = decimal.Decimal(text)
@@ -98,11 +97,11 @@ def exact_number(text: str) -> decimal.Decimal:
         raise ValueError(f"number out of range: {text[:40]}") from error
     if math.isinf(float(text)):
         raise ValueError(f"number out of range: {text[:40]}")
-    # Written without its exponent, -0e0 would come back as the integer -0, which is 0.
+    # -0e0 is written without its exponent and would be read back as the integer -0, which is 0.
     return number if number or number.as_tuple().exponent else abs(number)
 
 
 page_decoder = msgspec.json.Decoder(Page, float_hook=exact_number)
 raw_page_decoder = msgspec.json.Decoder(RawPage)
-single_decoder = msgspec.json.Decoder(SingleAnswer)
+single_decoder = msgspec.json.Decoder(SingleMilestone)
 object_decoder = msgspec.json.Decoder(JsonObject, float_hook=exact_number)

@@ -1,4 +1,4 @@
-"""Categories: spellings and synonyms of the API folded into groups, by a table that is kept as data."""
+"""Categories: groups the API's spellings and synonyms, by the table category_groups.csv."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib import resources
 
 @cache
 def category_groups() -> dict[str, str]:
-    """Category as sent to its group, from category_groups.csv; what is not listed is its own group."""
+    """Group by category as sent, from category_groups.csv; a category that is not listed is its own group."""
     text = resources.files("schemas").joinpath("category_groups.csv").read_text(encoding="utf-8")
     return {row["category"]: row["category_group"] for row in csv.DictReader(text.splitlines())}
 
@@ -20,11 +20,11 @@ def _folded_groups() -> dict[str, str]:
 
 
 def is_same_category(one: str, other: str) -> bool:
-    """Whether two categories are one, whatever their case and spelling: the API answers in a case of its own."""
+    """Whether two categories are the same regardless of case and spelling: the API changes the case of a filter."""
     groups = [_folded_groups().get(category.casefold(), category).casefold() for category in (one, other)]
     return groups[0] == groups[1]
 
 
 def category_group(category: str | None) -> str | None:
-    """The group of a category as sent; None for none."""
+    """The group of a category as sent; None for None."""
     return None if category is None else category_groups().get(category, category)

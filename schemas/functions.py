@@ -1,6 +1,6 @@
-"""SQL functions of the published file that say of a stored version what columns of `milestones` say of the newest one.
+"""SQL functions of the published file: columns of `milestones` computed for any stored version.
 
-They are made from the same data as the columns, and tests hold the two to the same answers.
+They are generated from the same data as the columns; tests check that both give the same results.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Function:
 
     @property
     def signature(self) -> str:
-        """How it is called."""
+        """The call, with the name of the parameter."""
         return f"{self.name}({self.parameter})"
 
     @property
     def statements(self) -> Iterator[str]:
-        """Make it, replacing what an older version made, and describe it inside DuckDB."""
+        """The statements that create or replace the macro and set its comment."""
         yield f"CREATE OR REPLACE MACRO {quote(self.name)}({self.parameter}) AS {self.body}"
         yield f"COMMENT ON MACRO {quote(self.name)} IS {literal(self.description)}"
 
@@ -79,4 +79,4 @@ FUNCTIONS = (
         f"coalesce(regexp_matches(CAST(tickers AS VARCHAR), {literal(SIMULATED_TICKER_IN_JSON)}), false)",
     ),
 )
-"""Of the published DuckDB file."""
+"""The functions of the published DuckDB file."""

@@ -1,6 +1,6 @@
-"""Which columns hold JSON as text. Light: `milestones sql` needs it without Arrow, which schemas.tables loads."""
+"""Which columns hold JSON as text. Imports nothing: `milestones sql` must not load Arrow, as schemas.tables does."""
 
 from __future__ import annotations
 
 JSON_TEXT_COLUMNS = frozenset(("details", "extra", "record", "filters"))
-"""Of every published table. Their type is VARCHAR, which every tool reads."""
+"""Names of such columns in the published tables. Their type is VARCHAR, which every tool can read."""

@@ -1,4 +1,4 @@
-"""Names and texts as SQL writes them. Light: what only asks should not have to load Arrow."""
+"""Quoting of SQL identifiers and literals. Imports nothing: read-only commands must not load Arrow."""
 
 from __future__ import annotations
 

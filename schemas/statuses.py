@@ -1,7 +1,7 @@
-"""Statuses: the spellings of `details.status` grouped, by a table that is kept as data.
+"""Statuses: groups the spellings of `details.status`, by the table status_groups.csv.
 
-Kalshi passes on what its providers say: Sportradar's words for most sports, free text for cricket. A spelling matches
-without regard to case, white space, `_` and `-`: as a whole, or as the start of a longer text.
+Kalshi passes on the texts of its providers: Sportradar's words for most sports, free text for cricket. A spelling
+matches regardless of case, white space, `_` and `-`: the whole text, or the start of a longer one.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import cache, lru_cache
 from importlib import resources
 
 SCHEDULED, LIVE, ENDED, OFF, UNKNOWN = STATUS_GROUPS = ("scheduled", "live", "ended", "off", "unknown")
-"""To come, under way, over, not taking place as listed, spelled in a way that the table does not list."""
+"""Upcoming, in progress, over, not taking place as listed, and spellings that the table does not list."""
 
 SEPARATORS = "[ \\t\\n\\f\\r_-]+"
-"""What stands between the words of a status, for RE2 and Python alike."""
+"""A pattern for the separators between the words of a status, valid in RE2 and Python."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Spelling:
 
     @property
     def pattern(self) -> str:
-        """A regular expression that a folded status matches as a whole, for RE2 and Python alike."""
+        """A regular expression for a whole folded status, valid in RE2 and Python."""
         return f"{self.text}([^a-z0-9].*)?" if self.is_prefix else self.text
 
 
@@ -41,7 +41,7 @@ def fold(status: str) -> str:
 
 @cache
 def spellings() -> tuple[Spelling, ...]:
-    """All lines of status_groups.csv, in their order."""
+    """The lines of status_groups.csv, in order."""
     text = resources.files("schemas").joinpath("status_groups.csv").read_text(encoding="utf-8")
     return tuple(
         Spelling(
@@ -53,20 +53,20 @@ def spellings() -> tuple[Spelling, ...]:
 
 @cache
 def group_pattern(group: str) -> str:
-    """A regular expression that the folded statuses of a group match as a whole."""
+    """A regular expression for the whole folded statuses of a group."""
     return "|".join(spelling.pattern for spelling in spellings() if spelling.group == group)
 
 
 @cache
 def tentative_pattern() -> str:
-    """A regular expression that a folded status matches as a whole if it says that the start is not settled."""
+    """A regular expression for whole folded statuses that say that the start is not settled."""
     return "|".join(spelling.pattern for spelling in spellings() if spelling.start_is_tentative)
 
 
-# A few dozen statuses make up nearly all rows; free text with numbers in it must not fill the memory.
+# A few dozen statuses cover nearly all rows; the bound limits the memory that free text with numbers could take.
 @lru_cache(maxsize=1_024)
 def status_group(status: str | None) -> str | None:
-    """The group of a status as sent, one of STATUS_GROUPS; None where there is no status, or nothing but blanks."""
+    """The group of a status as sent, one of STATUS_GROUPS; None for no status or a blank one."""
     folded = fold(status or "")
     if not folded:
         return None

@@ -1,7 +1,7 @@
-"""What a table declaration is, and what follows from one: Arrow schema, DuckDB DDL, pandera schema.
+"""The classes of a table declaration, and what is derived from one: Arrow schema, DuckDB DDL, rules.
 
-A table is declared once, in `schemas.tables`. Dagster's TableSchema (pipelines.orchestration.metadata) and the data
-dictionary (schemas.dictionary) are made from the same declaration.
+A table is declared once, in `schemas.tables`. The pandera schema (pipelines.flatten.validate), Dagster's TableSchema
+(pipelines.orchestration.metadata) and the data dictionary (schemas.dictionary) are derived from the same declaration.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ SQL_TYPES: dict[pa.DataType, str] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its Arrow type, whether it may be NULL, what it means and where in the API's answer it comes from.
+    """A column: its Arrow type, whether it may be NULL, its meaning and its source.
 
-    `source` is a path in the milestone as the API sends it, or how the value is made. `generated` is an SQL
-    expression: DuckDB computes the column, nobody stores it. `is_searched`: it is looked through with every poll, and
-    so stored as it is.
+    `source` is a path in the milestone as the API sends it, or how the value is computed. `generated` is an SQL
+    expression: DuckDB computes the column and does not store it. `is_searched` marks a column that every poll scans,
+    which is therefore stored uncompressed.
     """
 
     name: str
@@ -63,16 +63,16 @@ class Column:
         if self.generated:
             return f"{quote(self.name)} {self.sql_type} GENERATED ALWAYS AS ({self.generated}) VIRTUAL"
         constraint = "" if self.nullable else " NOT NULL"
-        # What DuckDB makes of ids, FSST, is two thirds as large and takes more than twice as long to look through.
+        # DuckDB's compression of ids, FSST, saves a third of the size and makes scans more than twice as long.
         compression = " USING COMPRESSION uncompressed" if self.is_searched else ""
         return f"{quote(self.name)} {self.sql_type}{constraint}{compression}"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that every row must keep: `holds(table)` gives one boolean a row (null counts as kept).
+    """A rule for every row: `holds(table)` gives one boolean per row; null counts as kept.
 
-    `column` names the field that a breach is reported against.
+    `column` is the field that a breach is reported for.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Reference:
-    """Every value of `column` stands in `table`.`to`, and the reverse too where `is_total`."""
+    """Every value of `column` exists in `table`.`to`; with `is_total` the reverse holds too."""
 
     column: str
     table: str
@@ -93,7 +93,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: what a row is, its columns, its key, the rules of its rows and what it refers to."""
+    """A table: what one row is (`grain`), its columns, key, rules and references."""
 
     name: str
     grain: str
@@ -122,15 +122,15 @@ class Table:
     def ddl(self) -> str:
         """CREATE TABLE for DuckDB.
 
-        No PRIMARY KEY: its index makes every load slower and lets no row be deleted and inserted again in one
-        transaction; keys are checked by query before anything is published.
+        No PRIMARY KEY: its index slows every load, and a row could not be deleted and inserted again in one
+        transaction. Keys are checked by query before publishing.
         """
         body = ",\n  ".join(column.ddl for column in self.columns)
         return f"CREATE TABLE {quote(self.name)} (\n  {body}\n)"
 
     @property
     def comments(self) -> list[str]:
-        """COMMENT ON statements: the table and each column describe themselves inside DuckDB."""
+        """COMMENT ON statements that store the descriptions of the table and its columns in DuckDB."""
         statements = [f"COMMENT ON TABLE {quote(self.name)} IS {literal(self.description)}"]
         statements += [
             f"COMMENT ON COLUMN {quote(self.name)}.{quote(c.name)} IS {literal(c.description)}" for c in self.columns
@@ -138,13 +138,13 @@ class Table:
         return statements
 
     def create(self, execute: Callable[[str], object]) -> None:
-        """Make the table, comments included, through a connection's `execute`."""
+        """Create the table with its comments, through a connection's `execute`."""
         for statement in (self.ddl, *self.comments):
             execute(statement)
 
     @cached_property
     def all_rules(self) -> tuple[Rule, ...]:
-        """The declared rules after those that every table has: required columns filled, the key unique."""
+        """The rules that every table has (required columns are present, the key is unique), then the declared ones."""
         required = tuple(
             Rule(f"{c.name}_is_present", c.name, f"{c.name} is never NULL", _is_present(c.name))
             for c in self.columns
@@ -154,9 +154,9 @@ class Table:
         return (*required, unique, *self.rules)
 
     def from_columns(self, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
-        """An Arrow table of this schema from one sequence a column; times are microseconds since 1970 UTC.
+        """An Arrow table of this schema from one sequence per column; times are microseconds since 1970 UTC.
 
-        What is an Arrow column already must have the declared type.
+        A pa.ChunkedArray is used as it is and must have the declared type.
         """
         arrays = [
             values if isinstance(values := columns[f.name], pa.ChunkedArray) else pa.array(values, type=f.type)

@@ -1,4 +1,4 @@
-"""Every table, declared once. The names are the public interface; add, never rename."""
+"""The declarations of all tables. Names are the public interface: add columns, never rename them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from schemas.table import (
 )
 
 SCHEMA_VERSION = 4
-"""Of the warehouse and of everything published from it."""
+"""Version of the warehouse's schema and of everything published from it."""
 
 HASH_LENGTH = 32
 """Hexadecimal digits of a content hash (blake2b, 16 bytes)."""
@@ -59,7 +59,7 @@ def _one_of(column: str, values: tuple[str, ...]) -> Rule:
         f"{column}_is_known",
         column,
         f"{column} is one of {', '.join(values)}",
-        # is_in calls null false, where a rule has nothing to say of it.
+        # is_in gives false for null, but null must count as kept.
         lambda table: pc.if_else(pc.is_valid(table[column]), pc.is_in(table[column], value_set=pa.array(values)), None),
     )
 
@@ -82,16 +82,16 @@ OF_A_MILESTONE = Reference("milestone_id", "milestones", "milestone_id")
 
 PAGES = Table(
     name="pages",
-    grain="landed answer of the API",
-    description="Raw answers exactly as they came, landed before anything reads them: a sweep can be replayed.",
+    grain="landed response of the API",
+    description="Raw responses exactly as received, landed before anything reads them: a sweep can be replayed.",
     columns=(
         Column("page", INTEGER, "Number of the page in its sweep, from 1.", "counted"),
-        Column("path", TEXT, "What was asked, without host: path and parameters.", "the request"),
+        Column("path", TEXT, "The request's path and parameters, without host.", "the request"),
         Column("cursor", TEXT, "The cursor that was sent; NULL for the first page.", "the request", nullable=True),
         Column("next_cursor", TEXT, "The cursor that came back; NULL at the end.", "cursor", nullable=True),
-        Column("fetched_at", TIMESTAMP, "When the answer was complete, UTC.", "our clock"),
-        Column("records", INTEGER, "Milestones in the answer.", "counted"),
-        Column("body", BYTES, "The answer's bytes.", "the answer"),
+        Column("fetched_at", TIMESTAMP, "When the response was complete, UTC.", "our clock"),
+        Column("records", INTEGER, "Milestones in the response.", "counted"),
+        Column("body", BYTES, "The bytes of the response.", "the response"),
         Column("checksum", TEXT, "blake2b-128 of the other columns, 32 hexadecimal digits.", "computed"),
     ),
     key=("page",),
@@ -102,14 +102,14 @@ LAST_CHANGED_AT = Column("last_changed_at", TIMESTAMP, "When we first saw its pr
 VANISHED_AT = Column(
     "vanished_at",
     TIMESTAMP,
-    "When it was found to be gone, UTC; NULL while it is there.",
+    "When it was found to be gone, UTC; NULL while the API has it.",
     "absence from full sweeps",
     nullable=True,
 )
 LAST_UPDATED_TS = Column(
     "last_updated_ts",
     TIMESTAMP,
-    "When Kalshi last touched it, UTC, the newest seen; NULL for the zero time.",
+    "When Kalshi last updated it, UTC, the newest seen; NULL for the zero time.",
     "last_updated_ts",
     nullable=True,
 )
@@ -118,10 +118,10 @@ RECORD = Column("record", TEXT, "The whole record as canonical JSON.", "the whol
 RECORDS = Table(
     name="records",
     grain="received milestone that could be decoded",
-    description="Strictly decoded records with canonical JSON and content hash; staged, one set a sweep.",
+    description="Strictly decoded records with canonical JSON and content hash; staged, one set per sweep.",
     columns=(
         Column("page", INTEGER, "The page it came on.", "counted"),
-        Column("position", INTEGER, "Its place on that page, from 0.", "counted"),
+        Column("position", INTEGER, "Its position on that page, from 0.", "counted"),
         MILESTONE_ID,
         CONTENT_HASH,
         LAST_UPDATED_TS,
@@ -134,7 +134,7 @@ RECORDS = Table(
 LATEST = Table(
     name="latest",
     grain="version that tables are derived from",
-    description="A version, the one before it and what the log knows of the milestone's life.",
+    description="A version, the one before it, and the milestone's dates in the version log.",
     columns=(
         MILESTONE_ID,
         Column("version", INTEGER, "Number of the version.", "counted"),
@@ -160,7 +160,7 @@ MILESTONES = Table(
         Column(
             "category",
             TEXT,
-            "Category as sent; spellings differ (see category_group). NULL when absent or null.",
+            "Category as sent; spellings vary (see category_group). NULL when absent or null.",
             "category",
             nullable=True,
         ),
@@ -177,7 +177,7 @@ MILESTONES = Table(
         Column(
             "end_date",
             TIMESTAMP,
-            "End, UTC; NULL when absent, null or the zero time, usual until it is over.",
+            "End, UTC; NULL when absent, null or the zero time, which is usual before the milestone is over.",
             "end_date",
             nullable=True,
         ),
@@ -192,17 +192,17 @@ MILESTONES = Table(
         Column(
             "main_event_ticker",
             TEXT,
-            "Ticker of the main event, where details name one.",
+            "Ticker of the main event, if details name one.",
             "details.main_game_event_ticker",
             nullable=True,
         ),
-        Column("league", TEXT, f"The first of {', '.join(LEAGUE_KEYS)} that is a text.", "details", nullable=True),
+        Column("league", TEXT, f"The first of {', '.join(LEAGUE_KEYS)} that is text.", "details", nullable=True),
         Column("status", TEXT, "Status in details; goes stale.", "details.status", nullable=True),
         Column(
             "status_group",
             TEXT,
             f"The status as one of {', '.join(STATUS_GROUPS)}; unknown is a spelling that status_groups.csv does not "
-            "list, NULL a status that is missing or empty. As stale as the status.",
+            "list. NULL when the status is missing or empty. As stale as the status.",
             "details.status",
             nullable=True,
         ),
@@ -231,7 +231,7 @@ MILESTONES = Table(
         Column(
             "has_placeholder_dates",
             BOOLEAN,
-            "Start or end lies on 2000-01-01 or 2000-01-02: not a date at all.",
+            "Start or end is on 2000-01-01 or 2000-01-02, Kalshi's placeholder for an unknown date.",
             "start_date, end_date",
         ),
         Column(
@@ -243,7 +243,7 @@ MILESTONES = Table(
         Column(
             "has_future_update",
             BOOLEAN,
-            "last_updated_ts lies after the fetch that brought it: it cannot be true, what is fetched later counts.",
+            "last_updated_ts is later than the fetch that brought it, so it cannot be true; the latest fetch counts.",
             "last_updated_ts, our clock",
         ),
         CONTENT_HASH,
@@ -272,20 +272,20 @@ MILESTONE_EVENTS = Table(
             "Ticker of the event; opaque, never to be parsed.",
             "related_event_tickers, primary_event_tickers, details.main_game_event_ticker",
         ),
-        Column("is_related", BOOLEAN, "Stands in related_event_tickers.", "related_event_tickers"),
-        Column("is_primary", BOOLEAN, "Stands in primary_event_tickers.", "primary_event_tickers"),
+        Column("is_related", BOOLEAN, "Is in related_event_tickers.", "related_event_tickers"),
+        Column("is_primary", BOOLEAN, "Is in primary_event_tickers.", "primary_event_tickers"),
         Column("is_main", BOOLEAN, "Is the main event that details name.", "details.main_game_event_ticker"),
         Column(
             "related_position",
             INTEGER,
-            "First place in related_event_tickers, from 0; NULL when not in it.",
+            "First position in related_event_tickers, from 0; NULL when not in it.",
             "related_event_tickers",
             nullable=True,
         ),
         Column(
             "primary_position",
             INTEGER,
-            "First place in primary_event_tickers, from 0; NULL when not in it.",
+            "First position in primary_event_tickers, from 0; NULL when not in it.",
             "primary_event_tickers",
             nullable=True,
         ),
@@ -321,9 +321,9 @@ MILESTONE_SOURCES = Table(
 MILESTONE_DETAILS = Table(
     name="milestone_details",
     grain="leaf of details",
-    description="The details object as a long table, one row a leaf; lossless, whatever its keys.",
+    description="The details object as a long table, one row per leaf; lossless for any keys.",
     columns=(
-        # The same id again and again, which DuckDB keeps once.
+        # The id repeats for every leaf, which DuckDB's compression stores once.
         replace(MILESTONE_ID, is_searched=False),
         Column(
             "path",
@@ -335,15 +335,16 @@ MILESTONE_DETAILS = Table(
         Column(
             "field",
             TEXT,
-            "The path without array positions and with keys that are ids as *: competitor_ids[], "
-            "player_id_mapping.*; what details_fields calls path.",
+            "The path without array positions and with * for keys that are ids: competitor_ids[], "
+            "player_id_mapping.*; it is path in details_fields.",
             "details",
         ),
         Column("kind", TEXT, f"JSON kind: {', '.join(KINDS)}.", "details"),
         Column(
             "value",
             TEXT,
-            "The leaf as text: strings bare, numbers digit for digit, true or false; NULL for null and empty ones.",
+            "The leaf as text: strings without quotes, numbers with all digits, true or false; NULL for null and for "
+            "empty containers.",
             "details",
             nullable=True,
         ),
@@ -363,17 +364,17 @@ MILESTONE_DETAILS = Table(
 MILESTONE_ENTITIES = Table(
     name="milestone_entities",
     grain="milestone, role and position",
-    description="Who takes part: structured-target ids with their roles, from every *_id and *_ids key of details.",
+    description="The participants: structured-target ids with their roles, from every *_id and *_ids key of details.",
     columns=(
         MILESTONE_ID,
         Column(
             "role",
             TEXT,
-            "home_team_id is home, first_fighter_id is first, competitor_ids is competitor: the key without _id and, "
-            "where it has several words, without the last one.",
+            "The key without _id or _ids and, if several words remain, without the last one: home_team_id gives home, "
+            "first_fighter_id gives first, competitor_ids gives competitor.",
             "details",
         ),
-        Column("position", INTEGER, "Place in the array, from 0; 0 for a single id.", "details"),
+        Column("position", INTEGER, "Position in the array, from 0; 0 for a single id.", "details"),
         Column("entity_id", TEXT, "The structured target's id, a UUID.", "details"),
         Column("key", TEXT, "The key in details, for example home_team_id.", "details"),
     ),
@@ -385,16 +386,22 @@ MILESTONE_ENTITIES = Table(
 MILESTONE_CHANGES = Table(
     name="milestone_changes",
     grain="change of a field between two versions",
-    description="What changed, when it was seen, from what to what; tickers added and removed one row each.",
+    description="Field by field, what changed between two versions and when it was seen; one row per ticker added or "
+    "removed.",
     columns=(
         MILESTONE_ID,
         Column("version", INTEGER, "The version that brought the change.", "milestone_versions"),
-        Column("position", INTEGER, "Number of the change in its version, from 1; 0 for its going.", "counted"),
+        Column(
+            "position",
+            INTEGER,
+            "Number of the change in its version, from 1; 0 for the disappearance of the milestone.",
+            "counted",
+        ),
         Column(
             "field",
             TEXT,
             "title, start_date, details.status, source_ids.source_3_id, related_event_tickers ...; vanished_at when "
-            "the milestone went or came back.",
+            "the milestone disappeared or came back.",
             "the two records",
         ),
         Column("old", TEXT, "The value before; NULL where there was none.", "the older record", nullable=True),
@@ -409,24 +416,24 @@ MILESTONE_CHANGES = Table(
 DETAILS_FIELDS = Table(
     name="details_fields",
     grain="type and path",
-    description="The field catalogue: which fields details have by type, of which kinds, and the column made of each.",
+    description="The field catalogue: the fields of details by type, their JSON kinds, and the column of each.",
     columns=(
         Column("type", TEXT, "The milestones' type.", "type"),
         Column("path", TEXT, "The field, as in milestone_details.field.", "details"),
         Column("kinds", TEXT, "JSON kinds seen, sorted, separated by comma and blank.", "details"),
         Column("table_name", TEXT, "The type's own table.", "type"),
-        Column("column_name", TEXT, "Its column there; NULL where it makes none.", "path", nullable=True),
-        Column("sql_type", TEXT, "The column's type; NULL where it makes none.", "kinds", nullable=True),
+        Column("column_name", TEXT, "Its column there; NULL where it has none.", "path", nullable=True),
+        Column("sql_type", TEXT, "The column's type; NULL where it has none.", "kinds", nullable=True),
         Column("records", BIGINT, "Versions in which it was seen.", "counted"),
         Column("first_seen_at", TIMESTAMP, "When it was first seen, UTC.", "our clock"),
-        Column("last_seen_at", TIMESTAMP, "When a version with it was last seen first, UTC.", "our clock"),
+        Column("last_seen_at", TIMESTAMP, "When the newest version with it was first seen, UTC.", "our clock"),
         Column("first_sweep_id", TEXT, "The sweep that brought it first.", "the sweep"),
-        Column("example", TEXT, "A value: the smallest as text.", "details", nullable=True),
+        Column("example", TEXT, "The smallest value as text.", "details", nullable=True),
         Column("is_discarded", BOOLEAN, "Kept out of the columns by the contract discard.", "the contract"),
         Column(
             "discarded_kinds",
             TEXT,
-            "The JSON kinds that the contract discard kept out, sorted, separated by comma and blank; NULL where none.",
+            "The JSON kinds that the contract discard kept out, sorted, separated by comma and blank; NULL for none.",
             "the contract",
             nullable=True,
         ),
@@ -437,14 +444,14 @@ DETAILS_FIELDS = Table(
 EVIDENCE = Table(
     name="internal_evidence",
     grain="type, path and JSON kind",
-    description="What the field catalogue is decided from: every kind of every field, counted over all versions.",
+    description="The input of the field catalogue: every kind of every field, counted over all versions.",
     columns=(
         Column("type", TEXT, "The milestones' type.", "type"),
         Column("path", TEXT, "The field, as in milestone_details.field.", "details"),
         Column("kind", TEXT, "JSON kind; big_integer beyond 64 bits; any counts the versions.", "details"),
         Column("records", BIGINT, "Versions in which it was seen.", "counted"),
         Column("first_seen_at", TIMESTAMP, "When it was first seen, UTC.", "our clock"),
-        Column("last_seen_at", TIMESTAMP, "When a version with it was last seen first, UTC.", "our clock"),
+        Column("last_seen_at", TIMESTAMP, "When the newest version with it was first seen, UTC.", "our clock"),
         Column("first_sweep_id", TEXT, "The sweep that brought it first.", "the sweep"),
         Column("example", TEXT, "The smallest value as text.", "details", nullable=True),
         Column("is_discarded", BOOLEAN, "Arrived under the contract discard.", "the contract"),
@@ -455,21 +462,22 @@ EVIDENCE = Table(
 ABSENCES = Table(
     name="internal_absences",
     grain="milestone missing from the last full sweep",
-    description="What the last complete full sweep did not bring; missing from the next too, it is asked for by id.",
+    description="Milestones missing from the last complete full sweep; if the next one misses them too, they are "
+    "requested by id.",
     columns=(MILESTONE_ID, Column("sweep_id", TEXT, "That full sweep.", "the sweep")),
     key=("milestone_id",),
 )
 
 TOUCHED = Table(
     name="internal_touched",
-    grain="loaded sweep and what it touched",
-    description="What publishing must write anew: a sweep's own row, two for each milestone, one for each typed table.",
+    grain="loaded sweep and thing that it changed",
+    description="What publishing must rewrite: one row for the sweep, two per milestone, one per typed table.",
     columns=(
         Column("sweep_id", TEXT, "The sweep.", "the sweep"),
-        Column("milestone_id", TEXT, "A milestone of which any row changed; empty in other rows.", "id"),
-        Column("table_name", TEXT, "A typed table that was made anew or dropped; empty in other rows.", "computed"),
-        Column("is_after", BOOLEAN, "Says how a milestone stood after the sweep, not before it.", "computed"),
-        Column("start_date", TIMESTAMP, "The milestone's start then.", "start_date", nullable=True),
+        Column("milestone_id", TEXT, "A milestone with a changed row in any table; empty in other rows.", "id"),
+        Column("table_name", TEXT, "A typed table that was created again or dropped; empty in other rows.", "computed"),
+        Column("is_after", BOOLEAN, "The state of a milestone after the sweep; false: before it.", "computed"),
+        Column("start_date", TIMESTAMP, "The milestone's start in that state.", "start_date", nullable=True),
     ),
     key=("sweep_id", "milestone_id", "table_name", "is_after"),
 )
@@ -493,13 +501,13 @@ MILESTONE_VERSIONS = Table(
         Column(
             "valid_to",
             TIMESTAMP,
-            "When the next version was observed, or the milestone found gone, UTC; NULL while it holds.",
+            "When the next version was observed, or the milestone found gone, UTC; NULL while it is current.",
             "our clock",
             nullable=True,
         ),
         Column("sweep_id", TEXT, "The sweep that brought it.", "the sweep"),
         Column("record", TEXT, "The whole record as canonical JSON text, as first seen.", "the whole record"),
-        Column("is_current", BOOLEAN, "Holds now.", "computed", generated="valid_to IS NULL"),
+        Column("is_current", BOOLEAN, "Is the current version.", "computed", generated="valid_to IS NULL"),
     ),
     key=("milestone_id", "version"),
     rules=(
@@ -523,13 +531,13 @@ QUARANTINE = Table(
     grain="refused record",
     description="Records that were refused, whole, with the reason; nothing is dropped.",
     columns=(
-        Column("sweep_id", TEXT, "The sweep that met it.", "the sweep"),
+        Column("sweep_id", TEXT, "The sweep that received it.", "the sweep"),
         Column("page", INTEGER, "The page it came on.", "counted"),
-        Column("position", INTEGER, "Its place on that page, from 0.", "counted"),
-        Column("milestone_id", TEXT, "Its id, where it has a readable one.", "id", nullable=True),
+        Column("position", INTEGER, "Its position on that page, from 0.", "counted"),
+        Column("milestone_id", TEXT, "Its id, if readable.", "id", nullable=True),
         Column("reason", TEXT, "What is wrong with it.", "computed"),
-        Column("field", TEXT, "The field at fault, where one is.", "computed", nullable=True),
-        Column("record", TEXT, "The record as it came; bytes that are not UTF-8 stand as \\xNN.", "the record"),
+        Column("field", TEXT, "The field at fault, if there is one.", "computed", nullable=True),
+        Column("record", TEXT, "The record as received; bytes that are not UTF-8 are written as \\xNN.", "the record"),
         Column("seen_at", TIMESTAMP, "When its page was fetched, UTC.", "our clock"),
     ),
     key=("sweep_id", "page", "position"),
@@ -540,14 +548,14 @@ QUARANTINE = Table(
 SWEEPS = Table(
     name="sweeps",
     grain="run of a sweep",
-    description="The ledger: what every sweep asked, received, stored and refused.",
+    description="The ledger: what every sweep requested, received, stored and refused.",
     columns=(
         Column("sweep_id", TEXT, "Number and start of the sweep; sorts by age.", "counted"),
         Column("mode", TEXT, f"One of {', '.join(SWEEP_MODES)}.", "the request"),
         Column("status", TEXT, f"One of {', '.join(SWEEP_STATUSES)}.", "the outcome"),
         Column("started_at", TIMESTAMP, "When it began to fetch, UTC.", "our clock"),
         Column("finished_at", TIMESTAMP, "When it was loaded or failed, UTC.", "our clock"),
-        Column("filters", TEXT, "What it was limited to, as JSON text; {} for everything.", "the request"),
+        Column("filters", TEXT, "Its filters, as JSON text; {} for none.", "the request"),
         Column("pages", INTEGER, "Pages landed.", "counted"),
         Column(
             "records",
@@ -557,22 +565,22 @@ SWEEPS = Table(
         ),
         Column("new", BIGINT, "Milestones never seen before.", "counted"),
         Column("changed", BIGINT, "Milestones with a new version.", "counted"),
-        Column("unchanged", BIGINT, "Milestones with the content already held.", "counted"),
-        Column("superseded", BIGINT, "Records that a newer or equal one of the same milestone outdid.", "counted"),
+        Column("unchanged", BIGINT, "Milestones with the same content as stored.", "counted"),
+        Column("superseded", BIGINT, "Records replaced by a newer or equal one of the same milestone.", "counted"),
         Column("quarantined", BIGINT, "Records refused.", "counted"),
         Column("vanished", BIGINT, "Milestones found gone.", "counted"),
         Column("requests", BIGINT, "HTTP requests sent.", "counted"),
         Column("retries", BIGINT, "Requests sent again after a fault.", "counted"),
-        Column("rate_limited", BIGINT, "Answers 429.", "counted"),
-        Column("bytes", BIGINT, "Body bytes received, compressed as they came.", "counted"),
+        Column("rate_limited", BIGINT, "Responses with status 429.", "counted"),
+        Column("bytes", BIGINT, "Body bytes received, compressed as sent.", "counted"),
         Column(
             "watermark",
             TIMESTAMP,
-            "Everything Kalshi updated up to here has been read, UTC; NULL where the sweep says nothing of it.",
+            "Everything that Kalshi updated up to this time has been read, UTC; NULL for sweeps that cannot tell.",
             "last_updated_ts, our clock",
             nullable=True,
         ),
-        Column("is_complete", BOOLEAN, "Read everything that it asked for, to the empty cursor.", "the outcome"),
+        Column("is_complete", BOOLEAN, "Read everything that it requested, to the empty cursor.", "the outcome"),
         Column("error", TEXT, "Why it failed; NULL when it did not.", "the outcome", nullable=True),
     ),
     key=("sweep_id",),
@@ -600,15 +608,16 @@ SWEEPS = Table(
 ARCHIVED_MILESTONES = Table(
     name="archived_milestones",
     grain="milestone that Kalshi no longer lists because it is history",
-    description="Milestones that left the list with all others that start before some day; their data stay current.",
+    description="Milestones that left the list together with all others that start before some day; their data stay "
+    "current.",
     columns=(
         MILESTONE_ID,
-        Column("archived_at", TIMESTAMP, "When a full sweep concluded it, UTC.", "our clock"),
+        Column("archived_at", TIMESTAMP, "When a full sweep found it archived, UTC.", "our clock"),
         Column("sweep_id", TEXT, "That full sweep.", "the sweep"),
         Column(
             "answered_by_id",
             BOOLEAN,
-            "Whether the API still answered for its id then; NULL where the sample did not include it.",
+            "Whether the API still returned it by id then; NULL if it was not in the sample.",
             "GET /milestones/{id}",
             nullable=True,
         ),
@@ -618,16 +627,16 @@ ARCHIVED_MILESTONES = Table(
 )
 
 FLAT_TABLES = (MILESTONES, MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_ENTITIES, MILESTONE_DETAILS)
-"""Made from the latest version of a milestone by flattening, in the order in which they are loaded."""
+"""Flattened from the latest version of a milestone, in the order in which they are loaded."""
 
 KEPT_TABLES = (MILESTONE_VERSIONS, ARCHIVED_MILESTONES, QUARANTINE, SWEEPS)
-"""Published tables that cannot be derived: rebuilds and migrations keep them."""
+"""Published tables that cannot be derived from others: rebuilds and migrations keep them."""
 
 PUBLISHED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS, *KEPT_TABLES)
-"""In the warehouse, in the published DuckDB file and in every Parquet snapshot; details_<type> come on top."""
+"""In the warehouse, the published DuckDB file and every Parquet snapshot, in addition to the tables details_<type>."""
 
 DERIVED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS)
-"""Made from the version log alone, and made again from it."""
+"""Derived from the version log alone: a rebuild creates them again from it."""
 
 PRIVATE_TABLES = (EVIDENCE, ABSENCES, TOUCHED)
-"""The writer's bookkeeping; nobody should rely on them."""
+"""Internal state of the writer, not part of the public interface."""

@@ -1,4 +1,4 @@
-"""What a view or macro is to its readers: the question it answers, its parameters and columns."""
+"""The documentation of a view or macro: the question it answers, its parameters and columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a macro; `default` is an SQL expression, None where a value must be given."""
+    """A parameter of a macro; `default` is an SQL expression, None for a required parameter."""
 
     name: str
     default: str | None
@@ -16,7 +16,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class ViewColumn:
-    """One column: its DuckDB type and what it means."""
+    """A column: its DuckDB type and meaning."""
 
     name: str
     sql_type: str
@@ -25,9 +25,9 @@ class ViewColumn:
 
 @dataclass(frozen=True)
 class View:
-    """A table macro, and the view of the same name where every parameter has a default.
+    """A table macro, and a view of the same name if every parameter has a default.
 
-    `notes` are the rules and caveats, a paragraph each.
+    `notes` are rules and caveats, one paragraph each.
     """
 
     name: str
@@ -38,11 +38,11 @@ class View:
 
     @property
     def is_view(self) -> bool:
-        """Whether it can be read as a table, without parameters."""
+        """Whether it can be queried without parameters."""
         return all(parameter.default is not None for parameter in self.parameters)
 
     @property
     def signature(self) -> str:
-        """How the macro is called, defaults shown."""
+        """The call of the macro, with its defaults."""
         shown = (one.name if one.default is None else f"{one.name} := {one.default}" for one in self.parameters)
         return f"{self.name}({', '.join(shown)})"

@@ -1,4 +1,4 @@
-"""What changed between two versions of a milestone: one row a field, tickers added and removed one row each."""
+"""The changes between two versions of a milestone: one per field, one per ticker added or removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TIME_FIELDS = ("end_date", "start_date")
 
 
 class Change(NamedTuple):
-    """One field, before and after, as text; None where there is no value."""
+    """One field with its old and new value as text; None where there is no value."""
 
     field: str
     old: str | None
@@ -21,7 +21,7 @@ class Change(NamedTuple):
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
-    """Every difference, by field. Times count as equal when they mean the same moment, null and absent as the same."""
+    """Every change, ordered by field. Times are equal if they mean the same moment; null equals absent."""
     before, after = _values(old), _values(new)
     found = [
         Change(field, _text(before.get(field)), _text(after.get(field)))
@@ -34,7 +34,7 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
 
 
 def _values(record: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
-    """Every leaf of a record that is compared by path, as kind and text; nulls are left out."""
+    """The leaves of a record that are compared by path, as kind and text; nulls are left out."""
     compared = {name: value for name, value in record.items() if name not in (*TICKER_FIELDS, LAST_UPDATED)}
     for field in TIME_FIELDS:
         if compared.get(field) is not None:
@@ -52,6 +52,6 @@ def _text(value: tuple[str, str | None] | None) -> str | None:
 def _ticker_changes(field: str, old: list[str], new: list[str]) -> list[Change]:
     removed, added = set(old) - set(new), set(new) - set(old)
     if not removed and not added and old != new:
-        # The same tickers in another order, or one twice: worth a row, since it made a version.
+        # The same tickers in another order, or one repeated: it made a version, so it needs a row.
         return [Change(field, canonical_json(old).decode(), canonical_json(new).decode())]
     return [Change(field, ticker, None) for ticker in removed] + [Change(field, None, ticker) for ticker in added]

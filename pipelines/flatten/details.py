@@ -1,8 +1,8 @@
-"""The free-form `details` as leaves: one row each scalar or empty container, lossless for any keys.
+"""Flattens the free-form `details` into leaves: one per scalar or empty container, lossless for any keys.
 
-Paths: `season.week`, `competitor_ids[0]`. A key of letters, digits, `_` and `-` stands bare; any other is written as
-a JSON string (`"a.b"`), so that every path can be read back and no two leaves share one. The path of an empty
-`details`, or of none at all, is the empty string.
+Paths look like `season.week` and `competitor_ids[0]`. A key of letters, digits, `_` and `-` is written as it is, any
+other as a JSON string (`"a.b"`), so that every path can be parsed and no two leaves share one. The path of an empty or
+missing `details` is the empty string.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _SEGMENT = re.compile(r'[A-Za-z0-9_-]+|\*|\[\]|"(?:[^"\\]|\\.)*"', re.ASCII)
 
 
 class Leaf(NamedTuple):
-    """A scalar or an empty container: where it stands, its JSON kind, its text and its value as a double.
+    """A scalar or an empty container: path, JSON kind, text, and the value as a double for numbers.
 
-    `field` is the path without array positions and with keys that are ids as `*`.
+    `field` is the path without array positions and with `*` for keys that are ids.
     """
 
     path: str
@@ -39,9 +39,9 @@ class Leaf(NamedTuple):
 
 
 def leaves(details: Any, path: str = "", field: str = "") -> Iterator[Leaf]:
-    """Every leaf of a decoded JSON value, in document order; iterative, so that no depth can break it.
+    """Every leaf of a decoded JSON value, in document order; iterative, since recursion has a limit.
 
-    `path` and `field` are the value's own, where it stands below others.
+    `path` and `field` are those of the value itself, if it is nested in another.
     """
     stack: list[tuple[str, str, Any]] = [(path, field, details)]
     while stack:
@@ -56,16 +56,15 @@ def leaves(details: Any, path: str = "", field: str = "") -> Iterator[Leaf]:
 
 
 class LeafColumns:
-    """The leaves of many details, as one list a column: what `leaves` gives, in its order, without a step for each.
+    """The leaves of many details as columns: the result of `leaves`, in the same order, without a Python step per leaf.
 
-    Nearly all details are text under the same few sets of keys: their paths and fields are worked out once for each
-    set, and what is left of a record is its values. Only what is neither text nor an array of texts is walked leaf by
-    leaf.
+    Nearly all details hold only text, under the same few sets of keys: paths and fields are computed once per set, and
+    only the values differ by record. Only values that are neither text nor an array of texts are walked leaf by leaf.
     """
 
     def __init__(self) -> None:
         self.counts: list[int] = []
-        """How many leaves each of the details has."""
+        """The number of leaves of each details object."""
         self.paths: list[str] = []
         self.fields: list[str] = []
         self.kinds: list[str] = []
@@ -73,7 +72,7 @@ class LeafColumns:
         self.numbers: list[float | None] = []
 
     def add(self, details: dict[str, Any] | None) -> None:
-        """Take the leaves of one details object; where there is none, one leaf of the kind null."""
+        """Add the leaves of one details object; None adds one leaf of the kind null."""
         before = len(self.paths)
         if not details:
             self._walk("", "", details)
@@ -102,7 +101,7 @@ class LeafColumns:
             self.numbers.append(leaf.value_number)
 
     def _extend(self, paths: Sequence[str], fields: Sequence[str], texts: Sequence[str]) -> None:
-        """Leaves that are all strings."""
+        """Add leaves that are all strings."""
         self.paths += paths
         self.fields += fields
         self.kinds += ["string"] * len(texts)
@@ -113,10 +112,10 @@ class LeafColumns:
 _ONLY_TEXT = {str}
 
 
-# Types have few sets of keys; the bounds keep what hostile ones could pile up small.
+# Milestone types have few sets of keys; the bounds limit the memory that hostile keys could take.
 @lru_cache(maxsize=1_024)
 def _names(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Paths and fields of values that stand directly in details."""
+    """Paths and fields of the values under the top-level keys of details."""
     return tuple(map(segment, keys)), tuple(map(field_segment, keys))
 
 
@@ -131,16 +130,16 @@ def _below(path: str, field: str, key: str) -> tuple[str, str]:
     return (f"{path}.{own}", f"{field}.{general}") if path else (own, general)
 
 
-# The same few hundred keys come with every milestone; ids used as keys would fill an unbounded cache.
+# The same few hundred keys repeat in every milestone; ids used as keys would fill an unbounded cache.
 @lru_cache(maxsize=4_096)
 def segment(key: str) -> str:
-    """One key as it stands in a path."""
+    """A key as written in a path."""
     return key if _BARE_KEY.fullmatch(key) else msgspec.json.encode(key).decode()
 
 
 @lru_cache(maxsize=4_096)
 def field_segment(key: str) -> str:
-    """One key as it stands in a field: `*` where the key is an id, and so is data and not a name.
+    """A key as written in a field: `*` where the key is an id, which is data and not a name.
 
     Ids are UUIDs, numbers, provider ids (`sr:competitor:123`) and long hexadecimal texts.
     """
@@ -148,12 +147,12 @@ def field_segment(key: str) -> str:
 
 
 def split_field(field: str) -> tuple[str, ...]:
-    """The segments of a field: keys as they stand in it, `*` and `[]`."""
+    """The segments of a field: keys as written, `*` and `[]`."""
     return tuple(match[0] for match in _SEGMENT.finditer(field))
 
 
 def key_of(segment_text: str) -> str:
-    """The key that stands in a field, the reverse of `segment`."""
+    """The key of a segment, the reverse of `segment`."""
     return str(msgspec.json.decode(segment_text)) if segment_text.startswith('"') else segment_text
 
 
@@ -176,7 +175,7 @@ def _scalar(node: Any) -> tuple[str, str | None, float | None]:
 
 
 def _as_double(number: int | Decimal) -> float | None:
-    """The nearest double; None for an integer that is larger than any."""
+    """The nearest double; None for an integer beyond the range of doubles."""
     try:
         return float(number)
     except OverflowError:

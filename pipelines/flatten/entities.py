@@ -1,9 +1,9 @@
-"""Who takes part in a milestone: structured-target ids in `details`, by one rule that new types fit without code.
+"""The participants of a milestone: structured-target ids in `details`, by one rule that covers new types.
 
 Every top-level key that ends in `_id` or `_ids` and holds UUIDs names entities. The role is the key without that
-ending and, where several words are left, without the last: home_team_id is home, competitor_ids is competitor. Where
-two keys of a milestone would give one role, both keep all their words; where even those are the same (competitor_id
-beside competitor_ids), both keep the whole key.
+ending and, if several words remain, without the last one: home_team_id gives home, competitor_ids gives competitor.
+Where two keys of a milestone would give the same role, both keep all their words; where even those are equal
+(competitor_id and competitor_ids), both keep the whole key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.A
 
 
 class Entity(NamedTuple):
-    """A structured target and its part; positions count from 0."""
+    """A structured target and its role; `position` counts from 0 in the array under `key`."""
 
     role: str
     position: int
@@ -40,10 +40,10 @@ def entities(details: dict[str, Any]) -> list[Entity]:
     return [Entity(roles[key], position, entity_id, key) for key, position, entity_id in found]
 
 
-# Types have few sets of keys; the bound keeps what hostile ones could pile up small.
+# Milestone types have few sets of keys; the bound limits the memory that hostile keys could take.
 @lru_cache(maxsize=1_024)
 def _entity_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that name entities."""
+    """The keys that name entities."""
     return tuple(key for key in keys if _stem(key) is not None)
 
 

@@ -1,4 +1,4 @@
-"""Both ticker arrays, and the main ticker that details name, as one row an event with flags and positions."""
+"""The events of a milestone: both ticker arrays and the main ticker in details, merged to one row per event."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
-    """An event that depends on a milestone. Positions count from 0; of a ticker named twice, the first counts."""
+    """An event that depends on a milestone. Positions count from 0; for a repeated ticker the first one is given."""
 
     event_ticker: str
     is_related: bool
@@ -17,15 +17,15 @@ class Event(NamedTuple):
 
 
 def main_event_ticker(details: dict[str, Any]) -> str | None:
-    """`details.main_game_event_ticker`, where it is text and not empty."""
+    """`details.main_game_event_ticker`, if it is text and not empty."""
     ticker = details.get("main_game_event_ticker")
     return ticker if isinstance(ticker, str) and ticker else None
 
 
 def events(related: list[str], primary: list[str], main: str | None) -> list[Event]:
-    """Every distinct ticker once: related ones in their order, then what only the others name."""
+    """Every distinct ticker once: the related ones in their order, then primary and main ones that are not related."""
     if len(related) == 1 and primary == related and (main is None or main == related[0]):
-        # Three of four milestones.
+        # A shortcut for three of four milestones.
         return [
             Event(
                 related[0],
@@ -55,6 +55,6 @@ def events(related: list[str], primary: list[str], main: str | None) -> list[Eve
 def _first_positions(tickers: list[str]) -> dict[str, int]:
     positions = dict(zip(tickers, range(len(tickers)), strict=True))
     if len(positions) < len(tickers):
-        # One comes twice: written backwards, the first is the one that stays.
+        # A ticker is repeated: building the dict backwards keeps its first position.
         positions = {ticker: position for position, ticker in reversed(list(enumerate(tickers)))}
     return positions

@@ -1,6 +1,7 @@
-"""What a batch of versions says about the fields of `details`: kinds and counts, by type and path.
+"""Counts the JSON kinds of the fields of `details` in a batch of versions, by type and path: the evidence.
 
-Evidence only ever adds up, so it is the same whatever the order in which versions came.
+Evidence is only ever added up, so it does not depend on the order in which versions arrived. What columns follow from
+it is decided in `field_catalogue`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import pyarrow.compute as pc
 from schemas.tables import EVIDENCE
 
 ANY_KIND = "any"
-"""Counts the versions that have a path, of whichever kinds."""
+"""The pseudo-kind that counts the versions with a path, whatever their kinds."""
 
 BIG_INTEGER = "big_integer"
 
 MAX_EXAMPLE_LENGTH = 200
-"""In characters: a value may have millions, and an example stands there to be read."""
+"""In characters: a value may have millions, and an example is for people to read."""
 
 _BEYOND_64_BITS = 2.0**63
 
@@ -38,11 +39,11 @@ def evidence(details: pa.Table, versions: pa.Table) -> pa.Table:
             "value": pc.utf8_slice_codeunits(details["value"], 0, MAX_EXAMPLE_LENGTH),
         }
     )
-    # Items of arrays and values under ids share a field: those of one version count once, however many they are.
+    # Items of an array and values under ids share a field: within one version they count once.
     is_shared = pc.not_equal(details["path"], details["field"])
     shared, single = leaves.filter(is_shared), leaves.filter(pc.invert(is_shared))
     by_kind = _counted(pa.concat_tables([_smallest(shared, ["version", "field", "kind"]), single]), versions)
-    # A version has one leaf in any other field, so its kinds add up.
+    # In any other field a version has one leaf, so counting leaves counts versions.
     of_any = pa.concat_tables(
         [_counted(_as_any(_smallest(shared, ["version", "field"])), versions), _counted(_as_any(single), versions)]
     )
@@ -57,7 +58,7 @@ def _as_any(leaves: pa.Table) -> pa.Table:
 
 
 def _smallest(leaves: pa.Table, names: list[str]) -> pa.Table:
-    """The leaves that differ in these columns, each with the smallest value."""
+    """The distinct leaves by these columns, each with its smallest value."""
     key, distinct = _as_one_key(leaves.select(names))
     grouped = pa.table({"key": key, "value": leaves["value"]}).group_by("key").aggregate([("value", "min")])
     found = distinct(grouped["key"]) | {"value": grouped["value_min"]}
@@ -70,7 +71,7 @@ def _counted(leaves: pa.Table, versions: pa.Table) -> pa.Table:
     of_leaf = leaves["version"]
     sweep_ids = pc.unique(versions["sweep_id"])
     sweep_ids = sweep_ids.take(pc.sort_indices(sweep_ids))
-    # The smallest of texts takes long to find; that of their ranks does not.
+    # The minimum of ranks is faster than the minimum of texts.
     ranks = pc.index_in(versions["sweep_id"], value_set=sweep_ids)
     key, distinct = _as_one_key(
         pa.table({"type": versions["type"].take(of_leaf), "path": leaves["field"], "kind": leaves["kind"]})
@@ -100,7 +101,7 @@ def _counted(leaves: pa.Table, versions: pa.Table) -> pa.Table:
 
 
 def _as_one_key(columns: pa.Table) -> tuple[pa.ChunkedArray, Callable[[pa.ChunkedArray], dict[str, pa.ChunkedArray]]]:
-    """One integer for each row of `columns`, and the way back: grouping by several texts takes four times as long."""
+    """One integer key per row of `columns`, and its inverse: grouping by several texts takes four times as long."""
     encoded = {name: columns[name].combine_chunks().dictionary_encode() for name in columns.column_names}
     key = pa.repeat(pa.scalar(0, pa.int64()), columns.num_rows)
     for column in encoded.values():
@@ -119,7 +120,7 @@ def _as_one_key(columns: pa.Table) -> tuple[pa.ChunkedArray, Callable[[pa.Chunke
 
 
 def _kinds(details: pa.Table) -> pa.ChunkedArray:
-    """Kinds, with integers beyond 64 bits told apart: no BIGINT column can hold them."""
+    """The kinds, with integers beyond 64 bits as a kind of their own: no BIGINT column can hold them."""
     number = details["value_number"]
     is_big = pc.and_(
         pc.equal(details["kind"], "integer"),

@@ -1,14 +1,14 @@
-"""The field catalogue: from evidence to columns, by rules that do not depend on the order in which it came.
+"""The field catalogue: derives columns from evidence, by rules that do not depend on the order of arrival.
 
-- A key with values of one kind makes a column of that kind's type; integer and number together are DOUBLE; any other
-  mixture is VARCHAR and holds the value's text. A key that only ever held null or {} makes none.
-- A nested object makes the columns of its keys. An object that ever had an id for a key, or has too many keys, is a
-  map: its keys are data and make no columns, it makes one VARCHAR column with its JSON text. Only `details` itself
-  keeps the columns of its other keys where it has ids for keys: they make a column `details` beside them.
-- An array of scalars is a LIST of the type that its items have; any other array is a VARCHAR column of JSON text.
-- A type that would have too many columns has its nested objects as maps, all of them.
-- Names are the keys joined by `_`, in lower case. Where several paths want one name, the path that is spelled just
-  like it gets it; the others get theirs with a digest of the path, so that no two differ only by case.
+- A key with values of one kind gets a column of that kind's type; integer and number together are DOUBLE; any other
+  mixture is VARCHAR and holds the value's text. A key that only ever held null or {} gets none.
+- A nested object gets the columns of its keys. An object that ever had an id as a key, or has too many keys, is a
+  map: its keys are data, and it gets one VARCHAR column with its JSON text. Only `details` itself keeps the columns of
+  its other keys if it has ids as keys: the ids go to a column `details` beside them.
+- An array of scalars is a LIST of its items' type; any other array is a VARCHAR column of JSON text.
+- In a type with too many columns all nested objects become maps.
+- A name is the keys joined by `_`, in lower case. If several paths want the same name, the path that is spelled
+  exactly like it gets it; the others get a digest of their path appended, so that no two names differ only by case.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from pipelines.flatten.details import ANY_KEY, ITEM, key_of, split_field
 from pipelines.flatten.evidence import ANY_KIND
 
 MAX_KEYS_PER_OBJECT = 200
-"""Recorded objects have up to eight keys; an object with hundreds is a mapping, whatever its keys look like."""
+"""Recorded objects have up to eight keys; an object with hundreds is a map, whatever its keys look like."""
 
 MAX_COLUMNS = 200
-"""Of a type. Recorded ones have up to fourteen; filling a table takes time and memory by the square of its columns, and
-a thousand are seconds and gigabytes for a single row."""
+"""Limit per type; recorded types have up to fourteen. Filling a table takes time and memory quadratic in its columns: a
+thousand columns take seconds and gigabytes for a single row."""
 
 MAX_NAME_LENGTH = 60
 ROW_KEY = "milestone_id"
@@ -66,8 +66,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a type's own table. `shape`: a scalar, a list of the items, or the text of whatever is there."""
+class DetailsColumn:
+    """A column of a typed table. `shape`: a scalar, a list of an array's items, or the JSON text of any value."""
 
     path: str
     name: str
@@ -76,8 +76,8 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """A row of `schemas.tables.DETAILS_FIELDS`, without the type's name and table."""
+class DetailsField:
+    """A row of `schemas.tables.DETAILS_FIELDS`, without type and table; `column` is None where it gets none."""
 
     path: str
     kinds: str
@@ -87,16 +87,16 @@ class Field:
     first_sweep_id: str
     example: str | None
     discarded_kinds: str | None
-    column: Column | None
+    column: DetailsColumn | None
 
     @property
     def is_discarded(self) -> bool:
-        """Whether the contract kept any kind of it out of the columns."""
+        """Whether the contract kept any of its kinds out of the columns."""
         return self.discarded_kinds is not None
 
 
-def decide(evidence: Iterable[Evidence]) -> list[Field]:
-    """The fields of one type, by path, with the columns that they make."""
+def fields_of_type(evidence: Iterable[Evidence]) -> list[DetailsField]:
+    """The fields of one type, ordered by path, with their columns."""
     own: dict[Segments, list[Evidence]] = defaultdict(list)
     for row in evidence:
         own[split_field(row.path)].append(row)
@@ -107,7 +107,7 @@ def decide(evidence: Iterable[Evidence]) -> list[Field]:
             if not all(row.is_discarded for row in rows)
         }
     )
-    # An object or an array has no evidence of its own, only its leaves have: what is said of it is made from theirs.
+    # Only leaves have evidence: that of an object or an array is combined from the leaves below it.
     below: dict[Segments, list[Evidence]] = {segments: [] for segments in (*own, *columns)}
     containers: dict[Segments, set[str]] = defaultdict(set)
     for segments, rows in own.items():
@@ -123,24 +123,24 @@ def decide(evidence: Iterable[Evidence]) -> list[Field]:
 
 
 def table_names(types: Iterable[str], *, reserved: Collection[str]) -> dict[str, str]:
-    """The name of every type's own table: details_<type>, safe and free of case-insensitive collisions."""
-    return _settled({type_: type_ for type_ in types}, prefix="details_", reserved=reserved)
+    """The name of each type's table: details_<type>, safe and free of case-insensitive collisions."""
+    return _unique_names({type_: type_ for type_ in types}, prefix="details_", reserved=reserved)
 
 
-def _columns(kinds: dict[Segments, set[str]]) -> dict[Segments, Column]:
-    """Columns by the segments of the value that they hold."""
+def _columns(kinds: dict[Segments, set[str]]) -> dict[Segments, DetailsColumn]:
+    """The columns, by the segments of the value that they hold."""
     maps = _maps(kinds)
     shaped = _shaped(kinds, maps)
     if len(shaped) > MAX_COLUMNS:
         shaped = _shaped(kinds, maps | {segments[:1] for segments in kinds if len(segments) > 1})
     paths = {owner: _path(owner) for owner in shaped}
     wanted = {path: "_".join(map(key_of, owner)) if owner else DETAILS for owner, path in paths.items()}
-    names = _settled(wanted, prefix="", reserved={ROW_KEY})
-    return {owner: Column(path, names[path], *shaped[owner]) for owner, path in paths.items()}
+    names = _unique_names(wanted, prefix="", reserved={ROW_KEY})
+    return {owner: DetailsColumn(path, names[path], *shaped[owner]) for owner, path in paths.items()}
 
 
 def _shaped(kinds: dict[Segments, set[str]], maps: set[Segments]) -> dict[Segments, tuple[str, Shape]]:
-    """SQL type and shape of every column, given which objects are maps."""
+    """SQL type and shape of each column, given which objects are maps."""
     members: dict[Segments, dict[Segments, set[str]]] = defaultdict(dict)
     for segments, of_path in kinds.items():
         owner = _owner(segments, maps)
@@ -149,7 +149,7 @@ def _shaped(kinds: dict[Segments, set[str]], maps: set[Segments]) -> dict[Segmen
 
 
 def _path(segments: Segments) -> str:
-    """The path of segments, the reverse of `split_field`; `[]` is no key, but a key may hold it."""
+    """Segments joined to a path, the reverse of `split_field`."""
     return "".join(segment if segment == ITEM else f".{segment}" for segment in segments).removeprefix(".")
 
 
@@ -166,7 +166,7 @@ def _maps(paths: Iterable[Segments]) -> set[Segments]:
 
 
 def _owner(segments: Segments, maps: set[Segments]) -> Segments:
-    """The value whose column holds a leaf: the outermost map or array above it, or the leaf itself."""
+    """The value whose column holds a leaf: the outermost map or array that contains it, or the leaf itself."""
     for depth in range(len(segments)):
         if segments[:depth] in maps or segments[depth] in (ITEM, ANY_KEY):
             return segments[:depth]
@@ -174,11 +174,11 @@ def _owner(segments: Segments, maps: set[Segments]) -> Segments:
 
 
 def _shape(owner: Segments, members: dict[Segments, set[str]]) -> tuple[str, Shape] | None:
-    """SQL type and shape of a column, from the kinds of the leaves that it holds; None where it would hold nothing."""
+    """SQL type and shape of a column, from the kinds of its leaves; None where it would hold nothing."""
     own = members.get(owner, set()) - _NO_VALUE
     below = {segments: kinds for segments, kinds in members.items() if segments != owner}
     if not below:
-        # An empty array says nothing of its items: text, until they are seen.
+        # The items of an empty array are unknown: text, until some are seen.
         return (_TYPES.get(frozenset(own), TEXT), "text" if "empty_array" in own else "scalar") if own else None
     items = below.get((*owner, ITEM))
     if items is not None and len(below) == 1 and own <= {"empty_array"} and not items & {"empty_object", "empty_array"}:
@@ -187,13 +187,13 @@ def _shape(owner: Segments, members: dict[Segments, set[str]]) -> tuple[str, Sha
 
 
 def _field(
-    segments: Segments, own: list[Evidence], below: list[Evidence], containers: set[str], column: Column | None
-) -> Field:
+    segments: Segments, own: list[Evidence], below: list[Evidence], containers: set[str], column: DetailsColumn | None
+) -> DetailsField:
     rows = own + below
-    return Field(
+    return DetailsField(
         path=_path(segments),
         kinds=", ".join(sorted({row.kind for row in own} - {ANY_KIND} | containers)),
-        # A version has a leaf here or others below, never both.
+        # A version has a leaf here or leaves below, never both.
         records=sum(max((row.records for row in of), default=0) for of in (own, below)),
         first_seen_at=min(row.first_seen_at for row in rows),
         last_seen_at=max(row.last_seen_at for row in rows),
@@ -204,8 +204,8 @@ def _field(
     )
 
 
-def _settled(wanted: dict[str, str], *, prefix: str, reserved: Collection[str]) -> dict[str, str]:
-    """A safe name for every key: no two alike, none reserved, the same whatever the order of the keys."""
+def _unique_names(wanted: dict[str, str], *, prefix: str, reserved: Collection[str]) -> dict[str, str]:
+    """A safe name for each key: unique, not reserved, independent of the order of the keys."""
     plain = {key: prefix + _plain(name) for key, name in wanted.items()}
     claims: dict[str, list[str]] = defaultdict(list)
     for key, name in plain.items():
@@ -225,6 +225,6 @@ def _settled(wanted: dict[str, str], *, prefix: str, reserved: Collection[str]) 
 
 
 def _plain(name: str) -> str:
-    """Lower case, letters, digits and `_`, not too long, never starting with a digit."""
+    """The name in lower case: letters, digits and `_`, limited in length, not starting with a digit."""
     safe = _UNSAFE.sub("_", name.lower())[:MAX_NAME_LENGTH]
     return f"_{safe}" if not safe or safe[0].isdigit() else safe

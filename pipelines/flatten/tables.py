@@ -1,4 +1,4 @@
-"""Latest versions to the flat tables: a batch of records in, one Arrow table of each declaration out."""
+"""Flattens a batch of latest versions: records in, one Arrow table per declaration out. No validation here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from schemas.tables import (
 _SIMULATED_TICKER = re.compile(SIMULATED_TICKER)
 
 PLACEHOLDER_FROM = 946_684_800_000_000
-"""2000-01-01T00:00:00Z in microseconds. Kalshi opened in 2021: nothing of its starts then."""
+"""2000-01-01T00:00:00Z in microseconds. Kalshi opened in 2021: a milestone on that day has no real date."""
 
 _CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
 
@@ -46,7 +46,7 @@ _NULL = b"null"
 
 
 class _Parts(msgspec.Struct):
-    """What is taken out of a record as it stands in its text."""
+    """The parts of a record that are copied from its text."""
 
     details: msgspec.Raw = msgspec.Raw(_NULL)
 
@@ -66,15 +66,15 @@ class _Rows:
 
 
 def _transposed(names: Sequence[str], rows: list[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
-    """Rows as columns: in one go, since a step for each value costs more."""
+    """Rows as columns, by one zip: a Python step per value is slower."""
     columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ([] for _ in names)
     return dict(zip(names, columns, strict=True))
 
 
 def flatten(latest: pa.Table) -> dict[str, pa.Table]:
-    """The flat tables of a batch of latest versions (`schemas.tables.LATEST`), by name; row order is the input's.
+    """The flat tables of a batch of latest versions (`schemas.tables.LATEST`), by name, in the order of the input.
 
-    The records must have passed `pipelines.records.decode`; nothing is checked again here.
+    The records must have passed `pipelines.records.decode`.
     """
     milestones: list[tuple[Any, ...]] = []
     of_events, sources, participants = map(_Rows, (MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_ENTITIES))
@@ -102,16 +102,16 @@ def flatten(latest: pa.Table) -> dict[str, pa.Table]:
 
 
 def _microseconds(table: pa.Table, name: str) -> list[int | None]:
-    """A column of times."""
+    """A timestamp column as microseconds since 1970 UTC."""
     times: list[int | None] = table[name].cast(pa.int64()).to_pylist()
     return times
 
 
 def is_from_the_future(sent: str, updated_ts: int | None, fetched_at: int | None) -> bool:
-    """Whether the update held for the newest lies after its own fetch, so that it cannot be true.
+    """Whether the newest `last_updated_ts` is later than the fetch that brought it, so that it cannot be true.
 
-    `sent` is the `last_updated_ts` that came with the version, `fetched_at` when that was; `updated_ts` is the newest
-    seen since. A newer one came with a later fetch, and was kept only where it could be true. All in microseconds.
+    `sent` is the `last_updated_ts` text of the version and `fetched_at` the time of its fetch; `updated_ts` is the
+    newest seen since, which a later fetch brought and which was only kept if plausible. In microseconds since 1970 UTC.
     """
     if updated_ts is None or fetched_at is None or updated_ts <= fetched_at + _CLOCK_TOLERANCE:
         return False
@@ -119,7 +119,7 @@ def is_from_the_future(sent: str, updated_ts: int | None, fetched_at: int | None
 
 
 def _with_lives(milestones: list[tuple[Any, ...]], latest: pa.Table) -> pa.Table:
-    """What was read from the records, beside what the log knows of their milestones, which stays in Arrow."""
+    """The columns read from records, combined with the columns of the version log, which stay in Arrow."""
     return MILESTONES.from_columns(
         {name: latest[name] for name in LATEST.arrow_schema.names if name in MILESTONES.arrow_schema.names}
         | _transposed(_OF_RECORD, milestones)
@@ -140,7 +140,7 @@ def _of_leaves(milestone_ids: list[str], columns: LeafColumns) -> pa.Table:
 
 
 def flatten_changes(latest: pa.Table) -> pa.Table:
-    """Rows of milestone_changes: what every version of the batch changed in the one before it, numbered from 1."""
+    """Rows of milestone_changes: the changes of each version against the one before it, numbered from 1."""
     rows = _Rows(MILESTONE_CHANGES)
     for version in _as_rows(latest.filter(pc.is_valid(latest["previous_record"]))):
         found = changes(object_decoder.decode(version["previous_record"]), object_decoder.decode(version["record"]))
@@ -154,7 +154,7 @@ def flatten_changes(latest: pa.Table) -> pa.Table:
 
 
 def _as_rows(latest: pa.Table) -> Iterable[dict[str, Any]]:
-    """The batch's rows, times as microseconds: datetimes would cost an object a value and cannot hold more."""
+    """The rows of the batch, times as microseconds: cheaper than one datetime object per value."""
     columns = [
         (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()
         for column in latest.columns
@@ -166,10 +166,10 @@ _OF_RECORD = tuple(name for name in MILESTONES.arrow_schema.names if name not in
 
 
 def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any, ...]:
-    """The columns of `milestones` that a record alone says, in their order; `text` is its canonical JSON."""
+    """The columns of `milestones` that come from the record alone, in their order; `text` is its canonical JSON."""
     details = record.get("details") or {}
     status = sent if isinstance(sent := details.get("status"), str) else None
-    # A part of a canonical text is canonical itself.
+    # A part of canonical JSON is canonical JSON.
     details_text = bytes(_parts_decoder.decode(text).details)
     start_date = parse_rfc3339(record["start_date"])
     end_date = parse_rfc3339(record["end_date"]) if record.get("end_date") is not None else None
@@ -196,7 +196,7 @@ def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any
 
 
 def is_simulated(details: JsonObject, tickers: Iterable[str]) -> bool:
-    """A game that Kalshi simulates in production; such games change daily and look live."""
+    """Whether Kalshi simulates this game in production; such games change daily and look live."""
     return details.get("session_id") is not None or any(map(_SIMULATED_TICKER.fullmatch, tickers))
 
 

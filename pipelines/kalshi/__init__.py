@@ -1,4 +1,4 @@
-"""The Kalshi API: one page at a time, whole or not at all, politely, with errors that say what to do.
+"""The Kalshi API: requests, retries, pacing, paging and sweeps, with typed errors that say what to do.
 
-Nothing here knows Dagster, Parquet or DuckDB. The client lands bytes; what they mean is decided elsewhere.
+Nothing here imports Dagster, Parquet or DuckDB, or interprets a milestone beyond what paging needs.
 """

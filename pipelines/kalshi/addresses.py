@@ -1,4 +1,4 @@
-"""The address that a client asks: the first one, or another that takes its place before the first ever answered."""
+"""Which base URL a client uses: the configured one, or its fallback until the first of them has responded."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ _LOG = logging.getLogger(__name__)
 class Addresses:
     """A base URL and its fallback, both in normal form. Thread-safe.
 
-    The fallback is used for good once the first address turned out to be unusable. Once either has answered it is kept:
-    cursors belong to the host that gave them. `left` says why the first one was left, "" where it was not.
+    A client switches to the fallback once, and only before the first response: cursors belong to the host that gave
+    them. `fallback_reason` says why it switched, "" where it did not.
     """
 
     def __init__(self, first: str, fallback: str | None) -> None:
         self._current = first
         self._fallback = fallback
         self._lock = threading.Lock()
-        self.left = ""
+        self.fallback_reason = ""
 
     @property
     def current(self) -> str:
-        """The base URL to ask."""
+        """The base URL in use."""
         return self._current
 
-    def keep(self, base_url: str) -> None:
-        """Note that an address answered."""
+    def confirm(self, base_url: str) -> None:
+        """Record that an address responded: if it is the current one, it is used from now on."""
         with self._lock:
             if base_url == self._current:
                 self._fallback = None
 
-    def leave(self, base_url: str, why: str) -> bool:
-        """Use the fallback instead of an address; False where there is none, or the address answered before.
+    def fall_back(self, base_url: str, reason: str) -> bool:
+        """Switch from an unusable address to the fallback.
 
-        `why` follows the host: "cannot be resolved".
+        False where there is no fallback or the current address has responded before. `reason` continues a sentence
+        that starts with the host: "cannot be resolved".
         """
         with self._lock:
             if base_url != self._current:
-                # Another thread was first.
+                # Another thread has already switched.
                 return True
             if self._fallback is None:
                 return False
-            self.left = f"{urlsplit(base_url).netloc} {why}"
+            self.fallback_reason = f"{urlsplit(base_url).netloc} {reason}"
             self._current, self._fallback = self._fallback, None
-        _LOG.warning("%s: using %s instead, as KALSHI_BASE_URL is not set", self.left, self._current)
+        _LOG.warning("%s: using %s instead, as KALSHI_BASE_URL is not set", self.fallback_reason, self._current)
         return True

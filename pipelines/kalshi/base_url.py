@@ -1,4 +1,4 @@
-"""Which addresses may be asked: https to a public host, plain http on this machine, nothing that hides its target."""
+"""Which base URLs are allowed: https to a public host, plain http to loopback, nothing that disguises its host."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from urllib.parse import SplitResult, urlsplit
 from pipelines.kalshi.errors import BadBaseUrl
 
 DEFAULT_BASE_URL = "https://external-api.kalshi.com/trade-api/v2"
-"""The documented address."""
+"""The base URL that Kalshi documents."""
 
 OLDER_BASE_URL = "https://api.elections.kalshi.com/trade-api/v2"
-"""The address before May 2026, still up: used where the documented one cannot be resolved or redirects."""
+"""The base URL before May 2026, still served: the fallback where the documented one cannot be resolved or redirects."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Everything else (blanks, controls, backslashes, non-ASCII look-alikes) is read differently by different parsers.
+# Parsers disagree on anything else: blanks, controls, backslashes, non-ASCII look-alikes.
 _PLAIN = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-# What resolvers read as an IPv4 address, in any of their spellings: the last part is a number.
+# Resolvers read a host whose last part is a number as an IPv4 address, in any of its spellings.
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _NETLOC = re.compile(r"(\[[^\[\]]*\]|[^\[\]:@]*)(?::([0-9]{0,5}))?")
 
 _UNICAST = ipaddress.ip_network("2000::/3")
 _TRANSLATED = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")]
-"""IPv6 addresses that lead to an IPv4 address inside them: NAT64, Teredo, 6to4."""
+"""IPv6 networks whose addresses embed an IPv4 address: NAT64, Teredo, 6to4."""
 
 _ODD_HOST = (
     "its host is neither a plain name nor an address in its usual spelling (four decimal numbers, or IPv6 in brackets)"
@@ -37,7 +37,7 @@ _ODD_HOST = (
 
 @dataclass(frozen=True)
 class Host:
-    """A host in its one normal spelling: a name in lower case, or an IP address. `fault` says why it is refused."""
+    """A host in its normal spelling: a name in lower case, or an IP address. `fault` says why it is refused."""
 
     text: str = ""
     address: _Address | None = None
@@ -45,7 +45,7 @@ class Host:
 
     @classmethod
     def of(cls, netloc: str) -> Self:
-        """The host of the part of a URL between `//` and the path, a port behind it left out."""
+        """Parse the netloc of a URL (between `//` and the path); a port is ignored."""
         match = _NETLOC.fullmatch(netloc.lower())
         if not match:
             return cls(fault=_ODD_HOST)
@@ -77,12 +77,12 @@ class Host:
 
     @property
     def is_link_local(self) -> bool:
-        """Whether it is on the wire only, as the metadata service of a cloud is."""
+        """Whether it is a link-local address, as the metadata services of clouds are."""
         return self.address is not None and self.address.is_link_local
 
     @property
     def is_public(self) -> bool:
-        """Whether anybody can reach it: any name, since names are proved by TLS, and globally routed addresses."""
+        """Whether it is a globally routed address, or any name: TLS proves names."""
         address = self.address
         if address is None:
             return True
@@ -91,11 +91,11 @@ class Host:
 
 
 def check_base_url(url: str) -> str:
-    """The address in its one normal form: no trailing slash (the API redirects those), host in lower case.
+    """The URL in normal form: no trailing slash (the API redirects those), host in lower case.
 
-    Raises BadBaseUrl for another scheme than https (http is for 127.0.0.0/8, ::1 and localhost), credentials,
-    a query, a fragment, a path that climbs, an IP address that is not public or in an odd spelling (loopback is
-    allowed), or anything unreadable. Host names are not resolved: TLS proves that the host is who it says.
+    Raises BadBaseUrl for a scheme other than https (http is allowed for 127.0.0.0/8, ::1 and localhost), credentials,
+    a query, a fragment, a path with `.` or `..`, an IP address that is not public (loopback is allowed) or has an
+    unusual spelling, and anything that is not a URL. Host names are not resolved: TLS proves the host's identity.
     """
     shown = without_credentials(url)
     if not _PLAIN.fullmatch(url):
@@ -113,7 +113,7 @@ def check_base_url(url: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """The address as far as it may be shown: whatever stands before an `@` or after a `?` may be a secret."""
+    """The URL as it may be shown: text before an `@` or after a `?` may be a secret."""
     before_query = re.split(r"[?#]", url, maxsplit=1)[0]
     scheme, separator, rest = before_query.partition("://")
     if "@" not in rest:
@@ -122,17 +122,17 @@ def without_credentials(url: str) -> str:
 
 
 def _fault(url: str, parts: SplitResult, host: Host) -> str:
-    """What is wrong with the address, in words; "" when nothing is."""
+    """Why the URL is refused; "" where it is allowed."""
     faults = {
         "it holds credentials, and none are needed": "@" in parts.netloc,
         host.fault: bool(host.fault),
         "it has a query or a fragment": "?" in url or "#" in url,
-        "its path climbs with `.` or `..`": any(segment in {".", ".."} for segment in parts.path.split("/")),
+        "its path contains `.` or `..`": any(segment in {".", ".."} for segment in parts.path.split("/")),
         "plain http is for this machine only (127.0.0.0/8, ::1, localhost)": parts.scheme == "http"
         and not host.is_loopback,
         "only https is allowed": parts.scheme not in {"http", "https"},
         "link-local hosts serve machine metadata, not the API": host.is_link_local,
-        "its address is private or reserved: give a host inside your network by its name": not host.is_public
+        "its address is private or reserved: use the name of a host inside your network": not host.is_public
         and not host.is_loopback,
     }
     return next((words for words, is_so in faults.items() if is_so), "")

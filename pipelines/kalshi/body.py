@@ -1,13 +1,12 @@
-"""From the bytes on the wire to the bytes that were meant: content decoding under a cap, complete or not at all.
+"""Decompression of a response body under a byte cap: the complete body or an exception.
 
-The libraries accept a gzip stream without its trailer and inflate a bomb before anybody can count; here
-zlib is asked directly, for no more than the cap, and must say that it saw the end.
+The HTTP libraries accept a gzip stream without its trailer, and inflate a decompression bomb before its size can be
+checked. So zlib is called directly, for no more bytes than the cap, and must report the end of the stream.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 
 from pipelines.kalshi.server_text import quoted
 
@@ -15,78 +14,72 @@ _GZIP = 16 + zlib.MAX_WBITS
 ACCEPT_ENCODING = "gzip"
 
 
-class CutBody(Exception):
-    """The body is not whole or not what it claims to be: the connection's fault, worth another try."""
+class TruncatedBody(Exception):
+    """The body is incomplete or corrupt: the connection's fault, worth a retry."""
 
 
 class OversizedBody(Exception):
-    """The body passes the cap; another try would too."""
+    """The body exceeds the cap; a retry would get the same."""
 
 
 class UnknownEncoding(Exception):
-    """The body is encoded in a way that was not asked for (or in several, as bombs are)."""
+    """The body has an encoding that was not requested, or several, as decompression bombs have."""
 
 
 class BodyDecoder:
-    """Takes a body piece by piece, counts what it becomes, and gives it out once it is complete.
+    """Decodes a body chunk by chunk and returns it once it is complete.
 
-    `max_bytes` bounds both sides: the decoded bytes, and those on the wire (endless empty gzip blocks).
+    `max_bytes` caps the decoded bytes and also those on the wire: endless empty gzip blocks decode to nothing.
     """
 
     def __init__(self, content_encoding: str, *, max_bytes: int) -> None:
         encoding = content_encoding.strip().lower()
         if encoding not in {"", "identity", "gzip", "x-gzip"}:
-            raise UnknownEncoding(f"the answer is encoded as `{quoted(encoding)}`, asked for was `{ACCEPT_ENCODING}`")
+            raise UnknownEncoding(
+                f"the body is encoded as `{quoted(encoding)}`, but the request accepts only `{ACCEPT_ENCODING}`"
+            )
         self._inflater = zlib.decompressobj(_GZIP) if encoding.endswith("gzip") else None
         self._max_bytes = max_bytes
-        self._pieces: list[bytes] = []
+        self._decoded: list[bytes] = []
         self.decoded_bytes = 0
         self.wire_bytes = 0
 
-    def feed(self, piece: bytes) -> None:
-        """Take the next piece. Raises OversizedBody, CutBody."""
-        self.wire_bytes += len(piece)
+    def feed(self, chunk: bytes) -> None:
+        """Decode the next chunk. Raises OversizedBody, TruncatedBody."""
+        self.wire_bytes += len(chunk)
         if self._inflater is None:
-            self._keep(piece)
+            self._append(chunk)
             return
-        # What cannot be compressed grows by less than a thousandth.
+        # Incompressible data grows by less than a thousandth under gzip.
         if self.wire_bytes > self._max_bytes * 1.001 + 1024:
             raise OversizedBody
         try:
-            self._inflate(piece)
+            self._inflate(chunk)
         except zlib.error as error:
-            raise CutBody(f"corrupt gzip ({error})") from error
+            raise TruncatedBody(f"corrupt gzip ({error})") from error
 
     def finish(self) -> bytes:
-        """The whole decoded body, after the last piece. Raises CutBody where gzip's end was never seen."""
+        """The complete decoded body, after the last chunk. Raises TruncatedBody where the gzip stream did not end."""
         if self._inflater is not None and not self._inflater.eof:
-            raise CutBody("the gzip stream has no end: the body was cut")
+            raise TruncatedBody("the gzip stream has no end: the body was cut")
         return self.so_far()
 
     def so_far(self) -> bytes:
-        """What has been decoded, whole or not, never more than the cap."""
-        return b"".join(self._pieces)
+        """What has been decoded, complete or not, never more than the cap."""
+        return b"".join(self._decoded)
 
-    def _inflate(self, piece: bytes) -> None:
-        while piece:
-            assert self._inflater is not None  # noqa: S101 - told to the type checker; feed() looked
+    def _inflate(self, chunk: bytes) -> None:
+        while chunk:
+            assert self._inflater is not None  # noqa: S101 - for the type checker; feed() has checked it
             if self._inflater.eof:
-                # RFC 1952 allows several members in a row; anything else behind the end is corrupt and says so.
+                # RFC 1952 allows several members in a row; anything else after the end fails as corrupt gzip.
                 self._inflater = zlib.decompressobj(_GZIP)
-            # One byte over the cap is enough to know, and the bomb's rest is never inflated.
-            self._keep(self._inflater.decompress(piece, self._max_bytes - self.decoded_bytes + 1))
-            piece = self._inflater.unconsumed_tail or self._inflater.unused_data
+            # One byte over the cap proves the excess; the rest of a bomb is never inflated.
+            self._append(self._inflater.decompress(chunk, self._max_bytes - self.decoded_bytes + 1))
+            chunk = self._inflater.unconsumed_tail or self._inflater.unused_data
 
-    def _keep(self, piece: bytes) -> None:
-        self._pieces.append(piece[: self._max_bytes - self.decoded_bytes])
-        self.decoded_bytes += len(piece)
+    def _append(self, data: bytes) -> None:
+        self._decoded.append(data[: self._max_bytes - self.decoded_bytes])
+        self.decoded_bytes += len(data)
         if self.decoded_bytes > self._max_bytes:
             raise OversizedBody
-
-
-def decode_body(pieces: Iterable[bytes], content_encoding: str, *, max_bytes: int) -> bytes:
-    """The whole body at once. Raises what BodyDecoder raises."""
-    decoder = BodyDecoder(content_encoding, max_bytes=max_bytes)
-    for piece in pieces:
-        decoder.feed(piece)
-    return decoder.finish()

@@ -1,7 +1,7 @@
-"""Everything that can go wrong with the API, as types that carry data; each words itself in one clear line.
+"""The errors of the API: types that carry data and format themselves as one line.
 
-A message says what happened, to what, and what to do. Addresses come without query, text from a server comes
-escaped and bounded, so no secret and no control character can reach a log through here.
+A message says what happened, to what, and what to do. URLs have no query and text from a server is escaped and
+bounded, so that no secret and no control character reaches a log.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pipelines.escaping import printable
 from pipelines.kalshi.server_text import quoted
 
 DETAIL_CHARACTERS = 400
-"""A status line or a header may have 64 KiB, a line of a log may not."""
+"""A status line or a header may have 64 KiB; a line of a log must not."""
 
 
 class KalshiError(Exception):
-    """The API did not give what was asked for.
+    """A request failed.
 
-    Attributes: `url` (no query, no credentials), `status` (HTTP, None when no answer came), `attempts` (tries
-    made), `detail` (one line: the server's words or the last fault).
+    Attributes: `url` (without query and credentials), `status` (HTTP status, None where no response came), `attempts`
+    (requests sent), `detail` (one line: the server's message or the last fault).
     """
 
     happened = "the request failed"
@@ -35,7 +35,7 @@ class KalshiError(Exception):
 
     @property
     def host(self) -> str:
-        """Host and port that were asked."""
+        """Host and port of the request."""
         return urlsplit(self.url).netloc or self.url
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class KalshiError(Exception):
 
 
 class BadBaseUrl(KalshiError):
-    """The configured address of the API cannot be used; `url` is shown without credentials."""
+    """The configured base URL cannot be used; `url` is shown without credentials."""
 
     advice = "set KALSHI_BASE_URL to the https address of the API, or leave it unset"
 
@@ -68,23 +68,23 @@ class BadBaseUrl(KalshiError):
 
 
 class Unreachable(KalshiError):
-    """Nothing whole came from the host after all tries: no address, no connection, time-outs, cut answers."""
+    """No complete response after all tries: no DNS address, no connection, timeouts, cut responses."""
 
     advice = (
-        "check the network and KALSHI_BASE_URL, then run again; where a proxy leads out, set KALSHI_PROXY, and "
-        "KALSHI_CA_BUNDLE if it opens TLS"
+        "check the network and KALSHI_BASE_URL, then run again; if this network requires a proxy, set KALSHI_PROXY, "
+        "and KALSHI_CA_BUNDLE if the proxy intercepts TLS"
     )
 
     def _happened(self) -> str:
-        return f"no whole answer from {self.host}"
+        return f"no complete response from {self.host}"
 
 
 class TlsFailure(KalshiError):
-    """The host did not prove who it is. Never retried, and there is no way to switch the proof off."""
+    """The host's certificate or TLS itself was refused. Never retried; verification cannot be switched off."""
 
     advice = (
-        "check the host in KALSHI_BASE_URL and this machine's clock; where a proxy (KALSHI_PROXY, a firewall) opens "
-        "TLS, name its authority in KALSHI_CA_BUNDLE"
+        "check the host in KALSHI_BASE_URL and this machine's clock; if a proxy (KALSHI_PROXY) or a firewall "
+        "intercepts TLS, set KALSHI_CA_BUNDLE to its CA certificate"
     )
 
     def _happened(self) -> str:
@@ -92,20 +92,20 @@ class TlsFailure(KalshiError):
 
 
 class DeadlineExceeded(KalshiError):
-    """The time for one page ran out, all tries included; `deadline_seconds` is what it had."""
+    """The time for one page ran out, all tries included; `deadline_seconds` is its limit."""
 
-    advice = "try again later, raise KALSHI_DEADLINE_SECONDS, or set KALSHI_PROXY where only a proxy leads out"
+    advice = "try again later, raise KALSHI_DEADLINE_SECONDS, or set KALSHI_PROXY if this network requires a proxy"
 
     def __init__(self, url: str, *, deadline_seconds: float, detail: str = "", attempts: int = 1) -> None:
         super().__init__(url, detail=detail, attempts=attempts)
         self.deadline_seconds = deadline_seconds
 
     def _happened(self) -> str:
-        return f"no whole answer from {self.url} within {self.deadline_seconds:g} s"
+        return f"no complete response from {self.url} within {self.deadline_seconds:g} s"
 
 
 class TooLarge(KalshiError):
-    """The answer passes the cap on bytes (counted decoded, so that a gzip bomb costs nothing)."""
+    """The response exceeds the cap on bytes, counted decoded and stopped there: a gzip bomb costs nothing."""
 
     advice = "lower KALSHI_PAGE_LIMIT so that a page holds fewer milestones"
 
@@ -114,13 +114,13 @@ class TooLarge(KalshiError):
         self.max_bytes = max_bytes
 
     def _happened(self) -> str:
-        return f"the answer of {self.url} is larger than {self.max_bytes:,} bytes"
+        return f"the response of {self.url} is larger than {self.max_bytes:,} bytes"
 
 
 class NotTheApi(KalshiError):
-    """An answer that is not the API's: HTML, broken JSON, or JSON that breaks the contract.
+    """A response that is not the API's: HTML, broken JSON, or JSON of another shape.
 
-    `excerpt` is its beginning, escaped. An answer without `milestones` is never read as "no milestones".
+    `excerpt` is the start of its body, escaped. A response without `milestones` is never read as "no milestones".
     """
 
     advice = "check KALSHI_BASE_URL; a firewall, a proxy or a maintenance page may answer in its place"
@@ -137,21 +137,24 @@ class NotTheApi(KalshiError):
         super().__init__(url, detail=detail, status=status, attempts=attempts)
         self.excerpt = quoted(excerpt)
         if self.excerpt:
-            self.detail = f"{self.detail}; it begins `{self.excerpt}`"
+            self.detail = f"{self.detail}; the body starts with `{self.excerpt}`"
 
     def _happened(self) -> str:
         return f"{self.url} did not answer like the API"
 
 
 class BadRequest(KalshiError):
-    """The API refuses the request as it is (400 and the other 4xx that no retry can cure)."""
+    """The API refused the request (400 and the other 4xx that no retry can cure)."""
 
     happened = "the API refused the request"
     advice = "correct the parameter it names"
 
 
 class InvalidCursor(BadRequest):
-    """A request with a cursor is refused (400, 404, 409, 410, 422): it may have expired. A scan starts over, once."""
+    """The API refused a request with a cursor (400, 404, 409, 410, 422); the cursor may have expired.
+
+    A scan starts over, once.
+    """
 
     happened = "the API no longer accepts the cursor"
     advice = "start the sweep again from its first page"
@@ -163,7 +166,7 @@ class AccessDenied(KalshiError):
     happened = "access denied"
     advice = (
         "milestones need no credentials and none are sent: check KALSHI_BASE_URL, and whether a firewall or "
-        "a region block answers"
+        "a region block refuses the request"
     )
 
 
@@ -174,8 +177,8 @@ class NotFound(KalshiError):
     advice = "check the milestone id; for a list, check the path of KALSHI_BASE_URL"
 
 
-class _ComeBackLater(KalshiError):
-    """An error that may know when to come back: `retry_after_seconds`, `come_back_at` (UTC), None when unknown."""
+class _RetryLater(KalshiError):
+    """An error that may say when to retry: `retry_after_seconds`, `retry_at` (UTC), None where unknown."""
 
     def __init__(
         self,
@@ -185,27 +188,27 @@ class _ComeBackLater(KalshiError):
         detail: str = "",
         attempts: int = 1,
         retry_after_seconds: float | None = None,
-        come_back_at: datetime | None = None,
+        retry_at: datetime | None = None,
     ) -> None:
         super().__init__(url, detail=detail, status=status, attempts=attempts)
         self.retry_after_seconds = retry_after_seconds
-        self.come_back_at = come_back_at
+        self.retry_at = retry_at
 
     def _advice(self) -> str:
-        if self.come_back_at is None or self.retry_after_seconds is None:
+        if self.retry_at is None or self.retry_after_seconds is None:
             return self.advice
-        when = self.come_back_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"come back at {when} (in {self.retry_after_seconds:,.0f} s)"
+        when = self.retry_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"run again after {when} (in {self.retry_after_seconds:,.0f} s)"
 
 
-class RateLimited(_ComeBackLater):
+class RateLimited(_RetryLater):
     """429 for longer than the page's deadline allows."""
 
     happened = "too many requests"
-    advice = "lower KALSHI_REQUESTS_PER_SECOND, or find out who else uses this address"
+    advice = "lower KALSHI_REQUESTS_PER_SECOND, or check which other programs use this IP address"
 
 
-class ServerFault(_ComeBackLater):
+class ServerFault(_RetryLater):
     """5xx after all tries."""
 
     happened = "the API is failing"
@@ -213,7 +216,7 @@ class ServerFault(_ComeBackLater):
 
 
 class Redirected(KalshiError):
-    """3xx: redirects are never followed, whoever asks for one decides where the requests go. `target` is its host."""
+    """3xx: never followed, since the sender of a redirect chooses where requests go. `target` is its host."""
 
     def __init__(self, url: str, *, status: int, target: str, attempts: int = 1) -> None:
         super().__init__(url, status=status, attempts=attempts)
@@ -227,12 +230,12 @@ class Redirected(KalshiError):
 
 
 class FilterIgnored(KalshiError):
-    """The answer holds a milestone that does not match what was asked, so the API did not apply the filter.
+    """The response holds a milestone that does not match the request: the API did not apply the filter.
 
     Attributes: `filter` (the parameter), `wanted` (its value as sent), `found` (what the milestone has instead).
     """
 
-    advice = "nothing of this answer was stored; try again later, or sweep without this filter"
+    advice = "nothing of this response was stored; try again later, or sweep without this filter"
 
     def __init__(self, url: str, *, name: str, wanted: str, found: str, milestone_id: str) -> None:
         super().__init__(url)
@@ -244,12 +247,12 @@ class FilterIgnored(KalshiError):
     def _happened(self) -> str:
         return (
             f"the API ignored the filter {self.filter}={self.wanted} at {self.url}: "
-            f"it answered with milestone {self.milestone_id}, which has {self.found}"
+            f"it returned milestone {self.milestone_id}, which has {self.found}"
         )
 
 
 class PagingFault(KalshiError):
-    """The pages lead nowhere; `rule` names the broken rule, `page` counts from 1, `cursor` is escaped and bounded."""
+    """Paging broke a rule: `rule` names it, `page` counts from 1, `cursor` is escaped and bounded."""
 
     def __init__(self, rule: str, *, page: int, detail: str, cursor: str = "") -> None:
         super().__init__(detail=detail)
@@ -262,4 +265,4 @@ class PagingFault(KalshiError):
         return f"paging stopped after page {self.page:,}{shown}"
 
     def _advice(self) -> str:
-        return "start the sweep again from its first page; if it stops here again, the API is at fault"
+        return "start the sweep again from its first page; if it stops here again, the fault is the API's"

@@ -1,7 +1,7 @@
-"""Whether an answer's milestones match what was asked for: the API ignores parameters that it does not know. Pure.
+"""Checks that the milestones of a response match the request's filters: the API ignores parameters it does not know.
 
-A value that is absent or cannot be read is not judged: its record is for the decoder. Of the filters of a query, those
-that sweeps use are judged: category, type, minimum_start_date and min_updated_ts.
+Pure. Checked are the filters that sweeps use: category, type, minimum_start_date and min_updated_ts. A value that is
+absent or unreadable is not checked here: its record is decoded, or quarantined, in `pipelines.records`.
 """
 
 from __future__ import annotations
@@ -11,36 +11,37 @@ from datetime import UTC, datetime, timedelta
 
 from pipelines.kalshi.errors import FilterIgnored
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.response import Answer
+from pipelines.kalshi.response import Response
 from schemas.api import ZERO_TIME_YEAR
 from schemas.categories import is_same_category
 
 TOLERANCE = timedelta(seconds=1)
-"""Of a bound on time: the API may cut its fraction off."""
+"""Of a time bound: the API may cut off its fraction."""
 
 
-def check_filters(query: MilestoneQuery, answer: Answer) -> None:
-    """Raise FilterIgnored for the first milestone that a filter of the query should have left out."""
-    _check_texts(query, answer)
+def check_filters(query: MilestoneQuery, response: Response) -> None:
+    """Raise FilterIgnored for the first milestone that a filter of the query should have excluded."""
+    _check_texts(query, response)
     if (begins := query.minimum_start_date) is not None:
-        _check(query, answer, "minimum_start_date", "the start", first_before(begins, answer.starts), answer.starts)
+        index = first_before(begins, response.starts)
+        _check(query, response, "minimum_start_date", "the start", index, response.starts)
     if (since := query.min_updated_ts) is not None:
-        place = first_before(_from_unix(since), answer.updates)
-        _check(query, answer, "min_updated_ts", "the last update", place, answer.updates)
+        index = first_before(_from_unix(since), response.updates)
+        _check(query, response, "min_updated_ts", "the last update", index, response.updates)
 
 
 def first_before(bound: datetime, times: Iterable[str]) -> int | None:
-    """The place of the first time before a bound, with a second of tolerance; the zero time means "never"."""
+    """The index of the first time before a bound, with a second of tolerance; the zero time means "never"."""
     earliest = _earliest(bound)
-    for place, text in enumerate(times):
+    for index, text in enumerate(times):
         time = as_time(text)
         if time is not None and time < earliest and time.year != ZERO_TIME_YEAR:
-            return place
+            return index
     return None
 
 
 def as_time(text: str) -> datetime | None:
-    """An aware UTC time; None for what cannot be read as one."""
+    """The text as an aware UTC time; None where it cannot be read as one."""
     try:
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else None
@@ -48,34 +49,34 @@ def as_time(text: str) -> datetime | None:
         return None
 
 
-def _check_texts(query: MilestoneQuery, answer: Answer) -> None:
+def _check_texts(query: MilestoneQuery, response: Response) -> None:
     if (category := query.category) is not None:
-        place = _first(not is_same_category(category, one) if one else False for one in answer.categories)
-        _check(query, answer, "category", "the category", place, answer.categories)
+        index = _first(not is_same_category(category, one) if one else False for one in response.categories)
+        _check(query, response, "category", "the category", index, response.categories)
     if (kind := query.type) is not None:
-        place = _first(one.casefold() != kind.casefold() if one else False for one in answer.types)
-        _check(query, answer, "type", "the type", place, answer.types)
+        index = _first(one.casefold() != kind.casefold() if one else False for one in response.types)
+        _check(query, response, "type", "the type", index, response.types)
 
 
 def _check(
-    query: MilestoneQuery, answer: Answer, name: str, what: str, place: int | None, values: tuple[str | None, ...]
+    query: MilestoneQuery, response: Response, name: str, what: str, index: int | None, values: tuple[str | None, ...]
 ) -> None:
-    if place is not None:
+    if index is not None:
         raise FilterIgnored(
-            answer.url_path,
+            response.url_path,
             name=name,
             wanted=query.params()[name],
-            found=f"{what} {values[place]}",
-            milestone_id=answer.ids[place],
+            found=f"{what} {values[index]}",
+            milestone_id=response.ids[index],
         )
 
 
 def _first(are_wrong: Iterable[bool]) -> int | None:
-    return next((place for place, is_wrong in enumerate(are_wrong) if is_wrong), None)
+    return next((index for index, is_wrong in enumerate(are_wrong) if is_wrong), None)
 
 
 def _from_unix(seconds: int) -> datetime:
-    """A time of whole Unix seconds, the earliest or the latest there is where it lies beyond them."""
+    """The UTC time of whole Unix seconds, clamped to what datetime can hold."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):

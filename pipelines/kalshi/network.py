@@ -1,4 +1,4 @@
-"""How requests leave this machine: straight or through a proxy, and which authorities prove a host. No sockets here."""
+"""Network settings: an optional proxy and the CA certificates that prove a host. No sockets here."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ENCODE = "percent-encode `/`, `?`, `#` and `%` in a password"
 
 @dataclass(frozen=True)
 class Network:
-    """The way out. `proxy` may hold a password; `ca_bundle` is a PEM file that replaces the built-in authorities.
+    """`proxy` is a URL and may hold a password; `ca_bundle` is a PEM file that replaces the built-in CA certificates.
 
-    Loopback hosts are never asked through the proxy: it would look for them on its own machine.
+    The proxy is not used for loopback hosts: it would look for them on its own machine.
     """
 
     proxy: str | None = field(default=None, repr=False)
@@ -26,9 +26,9 @@ class Network:
 
 
 def fault_of_proxy(url: str) -> str:
-    """Why a proxy's address cannot be used, without quoting it; "" where it can be."""
+    """Why a proxy's URL cannot be used, without quoting it; "" where it can."""
     if not _PLAIN.fullmatch(url):
-        return "it holds blanks or characters that no plain ASCII URL has"
+        return "it holds blanks or characters outside printable ASCII"
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -47,7 +47,7 @@ def fault_of_proxy(url: str) -> str:
 
 
 def fault_of_ca_bundle(path: Path) -> str:
-    """Why a file cannot be used as a bundle of authorities; "" where it can be."""
+    """Why a file cannot be used as a bundle of CA certificates; "" where it can."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(path)

@@ -1,4 +1,4 @@
-"""How often the API is asked: one token bucket that every thread of a run shares. No HTTP in here."""
+"""Pacing of requests: one token bucket that every thread of a run shares. No HTTP here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 
 SHORTEST_SLEEP_SECONDS = 0.001
-"""A computed wait can round to less than the clock can show; sleeping at least this long always ends the loop."""
+"""A computed wait can be below the clock's resolution; sleeping at least this long ensures progress."""
 
 
 class TokenBucket:
     """At most `rate_per_second * t + burst` requests in any t seconds, and none while paused. Thread-safe.
 
-    A rate of None or 0 switches pacing off; pauses hold even then. The clock counts seconds and should be
-    monotonic; should it jump back, the bucket waits rather than give a token twice.
+    A rate of None or 0 switches pacing off, but not pauses. The clock counts seconds and should be monotonic; if it
+    jumps back, the bucket waits and never gives a token twice.
     """
 
     def __init__(
@@ -33,23 +33,23 @@ class TokenBucket:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        # When the bucket will be full again: one number says all (GCRA), and nothing drifts.
+        # When the bucket will be full again: the whole state in one number (GCRA), without drift.
         self._full_at = float("-inf")
 
     def acquire(self) -> None:
-        """Wait until one request may go."""
+        """Wait until one request may be sent."""
         while (wait := self._take()) > 0:
-            # Outside the lock, then asked anew: a pause may have begun meanwhile.
+            # Sleep outside the lock, then check again: a pause may have begun meanwhile.
             self._sleep(max(wait, SHORTEST_SLEEP_SECONDS))
 
     def pause(self, seconds: float) -> None:
-        """Hold everybody back for so long; longer pauses win. Afterwards requests go one by one, not in a burst."""
+        """Hold all requests for this long; the longest pause wins. Afterwards requests are paced, without a burst."""
         with self._lock:
-            # Empty until then: a server that just said "too many" shall not meet a full bucket afterwards.
+            # The bucket is empty when the pause ends: a server that just limited us must not get a burst.
             self._full_at = max(self._full_at, self._clock() + seconds + self._tolerance)
 
     def _take(self) -> float:
-        """Take a token and return 0, or take none and return the seconds until there may be one."""
+        """Take a token and return 0, or return the seconds until one may be available."""
         with self._lock:
             now = self._clock()
             may_go_at = self._full_at - self._tolerance

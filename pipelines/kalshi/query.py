@@ -1,4 +1,4 @@
-"""What may be asked of `GET /milestones`: a checked, frozen question and the parameters it becomes."""
+"""The query parameters of `GET /milestones`, validated."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from schemas.api import PAGE_LIMIT
 class MilestoneQuery:
     """Filters and page size; None leaves a filter out.
 
-    `minimum_start_date` is aware and inclusive; `min_updated_ts` counts whole Unix seconds (the API answers a
-    fraction with 400). `competition` was measured to find nothing where rows exist: do not rely on it.
-    Raises ValueError for what the API would refuse or, worse, ignore.
+    `minimum_start_date` has a time zone and is inclusive; `min_updated_ts` counts whole Unix seconds (the API refuses
+    a fraction with 400). `competition` was measured to find nothing where rows exist: do not rely on it. Raises
+    ValueError for values that the API would refuse or, worse, ignore.
     """
 
     minimum_start_date: datetime | None = None
@@ -27,7 +27,7 @@ class MilestoneQuery:
     limit: int = PAGE_LIMIT
 
     def __post_init__(self) -> None:
-        """Refuse a question that cannot be asked."""
+        """Raise ValueError for invalid values."""
         if not _is_whole(self.limit) or not 1 <= self.limit <= PAGE_LIMIT:
             raise ValueError(f"limit must be a whole number from 1 to {PAGE_LIMIT}, not {self.limit!r}")
         if self.min_updated_ts is not None and not _is_whole(self.min_updated_ts):
@@ -36,13 +36,13 @@ class MilestoneQuery:
             raise ValueError(f"minimum_start_date needs a time zone: {self.minimum_start_date.isoformat()} has none")
         for name, text in self._texts().items():
             if text is not None and not text.strip():
-                # Sent empty it may filter nothing, and a whole sweep would pass for a filtered one.
+                # The API may ignore an empty filter: a full list would be taken for a filtered one.
                 raise ValueError(f"{name} is empty: leave it out instead")
-            # A shell hands over bytes that are no UTF-8 as lone surrogates: UnicodeEncodeError is a ValueError.
+            # Arguments that are not UTF-8 arrive as lone surrogates: encoding raises UnicodeEncodeError, a ValueError.
             (text or "").encode()
 
     def params(self, cursor: str | None = None) -> dict[str, str]:
-        """The parameters to send, unset ones left out; the cursor byte for byte as the API gave it."""
+        """The parameters to send, unset ones left out; the cursor byte for byte as received."""
         start = self.minimum_start_date
         chosen = {
             "limit": str(self.limit),
@@ -64,7 +64,7 @@ class MilestoneQuery:
 
 
 def _is_whole(number: object) -> bool:
-    """An int, and no bool: True would be sent as `True`."""
+    """Whether it is an int, but not a bool: True would be sent as `True`."""
     return isinstance(number, int) and not isinstance(number, bool)
 
 

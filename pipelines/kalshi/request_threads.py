@@ -1,4 +1,4 @@
-"""Threads that wait for answers, so that several can be waited for at once."""
+"""Threads that keep several requests in flight. Knows nothing of HTTP: a task is any value, the work any function."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[Task, Result]):
-    """A task that has ended: with a result, or with a fault."""
+class FinishedTask(Generic[Task, Result]):
+    """A task with its result, or with the exception that its work raised."""
 
     task: Task
     result: Result | None
-    fault: Exception | None
+    error: Exception | None
 
 
-class Workers(Generic[Task, Result]):
-    """At most `count` tasks at once; `wait` gives one that has ended. One at a time needs no thread.
+class RequestThreads(Generic[Task, Result]):
+    """Runs at most `count` tasks at once. With a count of 1 no thread is started: `wait` runs the task itself.
 
-    The threads are daemons and nobody joins them: an executor of the standard library would hold up Ctrl-C until the
-    last request in flight had its answer.
+    The threads are daemons and are never joined: an executor of the standard library would delay Ctrl-C until the
+    last request in flight had its response.
     """
 
     def __init__(self, count: int, work: Callable[[Task], Result]) -> None:
         self._work = work
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Done[Task, Result]] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[FinishedTask[Task, Result]] = queue.SimpleQueue()
         self._count = count
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count if count > 1 else 0)]
         self.running = 0
@@ -46,29 +46,29 @@ class Workers(Generic[Task, Result]):
             self._tasks.put(None)
 
     @property
-    def has_room(self) -> bool:
-        """Whether a task that is begun now need not wait for another."""
+    def has_capacity(self) -> bool:
+        """Whether a task submitted now would start at once."""
         return self.running < self._count
 
-    def begin(self, task: Task) -> None:
-        """Begin a task."""
+    def submit(self, task: Task) -> None:
+        """Start a task, or queue it behind the running ones."""
         self.running += 1
         self._tasks.put(task)
 
-    def wait(self) -> Done[Task, Result]:
-        """Wait for a task to end."""
+    def wait(self) -> FinishedTask[Task, Result]:
+        """Wait for any running task to finish."""
         self.running -= 1
         if not self._threads:
             return self._do(self._tasks.get())
-        return self._done.get()
+        return self._finished.get()
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
-            self._done.put(self._do(task))
+            self._finished.put(self._do(task))
 
-    def _do(self, task: Task | None) -> Done[Task, Result]:
-        assert task is not None  # noqa: S101 - None ends a thread
+    def _do(self, task: Task | None) -> FinishedTask[Task, Result]:
+        assert task is not None  # noqa: S101 - None stops a thread
         try:
-            return Done(task, self._work(task), None)
-        except Exception as fault:  # noqa: BLE001 - raised where it is waited for
-            return Done(task, None, fault)
+            return FinishedTask(task, self._work(task), None)
+        except Exception as error:  # noqa: BLE001 - the caller of wait() raises it
+            return FinishedTask(task, None, error)

@@ -1,7 +1,7 @@
-"""What a good answer is: bytes in, an answer or a reason why not out. No network.
+"""Parses response bodies: bytes in, ids and cursor out, or the reason why it cannot be done. No network.
 
-A page is decoded only as far as its envelope: what its milestones hold is not the client's business, and one
-that cannot be read must not cost the other 499.
+A page is decoded only as far as paging needs: the content of milestones is decoded in `pipelines.records`, and one
+unreadable milestone must not cost the other 499.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from schemas.api import raw_page_decoder, single_decoder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """One good answer.
+class Response:
+    """One page, or one milestone, received in full.
 
-    `body` is the JSON exactly as sent (content encoding undone); `ids` holds each milestone's id, in order, and a
-    digest for a record whose id cannot be read; `starts` and `updates` their start_date and last_updated_ts as sent,
-    "" where one cannot be read; `categories` and `types` as sent, None where one cannot be read; `next_cursor` is None
-    on the last page; `fetched_at` is UTC; `url_path` is the path below the base URL. `limit` is the page size that was
-    requested, None for a single milestone. `is_null` says that the list came as null.
+    `body` is the JSON exactly as sent, decompressed. `ids` holds each milestone's id, in order, and a digest starting
+    with "?" for a record whose id cannot be read; `starts` and `updates` their start_date and last_updated_ts as sent,
+    "" where one cannot be read; `categories` and `types` as sent, None where one cannot be read. `next_cursor` is None
+    on the last page; `fetched_at` is UTC; `url_path` is the path below the base URL; `limit` is the requested page
+    size, None for a single milestone; `is_null` is set where the list was null.
     """
 
     body: bytes
@@ -41,13 +41,13 @@ class Answer:
 
     @property
     def records(self) -> int:
-        """Milestones in the answer."""
+        """The number of milestones in the response."""
         return len(self.ids)
 
 
 @dataclass(frozen=True)
 class Content:
-    """A body that was decoded far enough to be trusted."""
+    """A parsed body; the fields are those of `Response`."""
 
     body: bytes
     ids: tuple[str, ...]
@@ -60,24 +60,24 @@ class Content:
 
 
 class NotJson(Exception):
-    """The body is no whole JSON document: a cut answer (another try cures it) or not the API's at all."""
+    """The body is not a complete JSON document: it was cut (worth a retry) or does not come from the API."""
 
 
-class BrokenContract(Exception):
-    """A whole document that is not what was asked for; asked again, it will be the same."""
+class UnexpectedShape(Exception):
+    """The body is complete JSON of another shape than the API's; a retry would get the same."""
 
 
 def read_page(body: bytes) -> Content:
-    """A page of milestones: `{"milestones": [...], "cursor": "..."}`, cursor "", null or absent at the end.
+    """Parse a page: `{"milestones": [...], "cursor": "..."}`, cursor "", null or absent on the last one.
 
     A list that is null is an empty page: sibling endpoints send null for empty lists. `null`, `[]`, a document without
-    `milestones` and a cursor that is no text break the contract: read as "no milestones" they would pass for an empty
-    world. Raises NotJson, BrokenContract.
+    `milestones` and a cursor that is not text are errors: read as "no milestones" they would look like an API without
+    any. Raises NotJson, UnexpectedShape.
     """
     try:
         heads, cursor = _heads(body)
     except (ValueError, RecursionError) as error:
-        raise _why_not(error, body) from error
+        raise _fault(error, body) from error
     return Content(
         body,
         ids=tuple(head.id for head in heads or ()),
@@ -91,16 +91,16 @@ def read_page(body: bytes) -> Content:
 
 
 def read_single(body: bytes) -> Content:
-    """One milestone: `{"milestone": {...}}`. Raises NotJson, BrokenContract."""
+    """Parse one milestone: `{"milestone": {...}}`. Raises NotJson, UnexpectedShape."""
     try:
         milestone = single_decoder.decode(body).milestone
     except (ValueError, RecursionError) as error:
-        raise _why_not(error, body) from error
-    return Content(body, (_identity(milestone),))
+        raise _fault(error, body) from error
+    return Content(body, (_readable_id(milestone),))
 
 
 class _Head(msgspec.Struct):
-    """What a milestone says of itself to a sweep."""
+    """The fields of a milestone that paging and the checks of filters read."""
 
     id: str
     start_date: str = ""
@@ -119,9 +119,9 @@ _page_decoder = msgspec.json.Decoder(_Page)
 
 
 def _heads(body: bytes) -> tuple[list[_Head] | None, str | None]:
-    """The heads of a page and its cursor; None for a list that is null. Raises what msgspec raises.
+    """The heads of a page, None for a list that is null, and its cursor. Raises what msgspec raises.
 
-    All heads are decoded in one go, or one by one where that does not succeed.
+    All heads are decoded in one pass; one by one only where that fails.
     """
     try:
         page = _page_decoder.decode(body)
@@ -135,7 +135,7 @@ def _head(raw: msgspec.Raw) -> _Head:
     try:
         return _head_decoder.decode(raw)
     except (ValueError, RecursionError):
-        return _Head(_identity(raw))
+        return _Head(_readable_id(raw))
 
 
 class _Identity(msgspec.Struct):
@@ -145,24 +145,25 @@ class _Identity(msgspec.Struct):
 _identity_decoder = msgspec.json.Decoder(_Identity)
 
 
-def _identity(raw: msgspec.Raw) -> str:
+def _readable_id(raw: msgspec.Raw) -> str:
+    """The id of a milestone, or a digest of its bytes where it has none: it will be quarantined."""
     try:
         return _identity_decoder.decode(raw).id
     except (ValueError, RecursionError):
-        # It will be quarantined; until then its own bytes tell it from others. No id begins like this.
+        # No id starts with "?".
         return f"?{hashlib.blake2b(bytes(raw), digest_size=8).hexdigest()}"
 
 
-def _why_not(error: Exception, body: bytes) -> NotJson | BrokenContract:
+def _fault(error: Exception, body: bytes) -> NotJson | UnexpectedShape:
     if isinstance(error, RecursionError):
-        return BrokenContract("its JSON is nested too deeply")
-    if isinstance(error, msgspec.ValidationError) and _is_whole_json(body):
-        return BrokenContract(f"its JSON is not what was asked for ({printable(str(error))})")
-    # msgspec stops at the first wrong type, which may stand before the place where the body was cut.
-    return NotJson(f"its body is no whole JSON ({printable(str(error))})")
+        return UnexpectedShape("its JSON is nested too deeply")
+    if isinstance(error, msgspec.ValidationError) and _is_complete_json(body):
+        return UnexpectedShape(f"its JSON does not have the expected shape ({printable(str(error))})")
+    # msgspec stops at the first wrong type, which may come before the place where the body was cut.
+    return NotJson(f"its body is not complete JSON ({printable(str(error))})")
 
 
-def _is_whole_json(body: bytes) -> bool:
+def _is_complete_json(body: bytes) -> bool:
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
     except ValueError:

@@ -1,7 +1,7 @@
-"""When to try again, as a pure policy: a fault, what was tried and what time is left go in, a wait or an end comes out.
+"""The retry policy, as pure functions: from the fault, the attempts made and the time left to a wait or an end.
 
-urllib3's own retries do not fit: they never retry a body that was cut, crash on `Retry-After: 1.5` and sleep
-for hours on 86400. So one policy here covers the whole page, body included.
+urllib3's retries are not used: they never retry a body that was cut, crash on `Retry-After: 1.5` and sleep for hours
+on 86400. One policy covers the whole page, body included.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from email.utils import parsedate_to_datetime
 BACKOFF_BASE_SECONDS = 0.5
 BACKOFF_CAP_SECONDS = 16.0
 LONGEST_RETRY_AFTER_SECONDS = 1e9
-"""About 30 years: larger numbers mean "never", and dates can still be reckoned with."""
+"""About 30 years: larger numbers mean "never", and datetime arithmetic still works."""
 
 
 class FaultKind(enum.Enum):
-    """What went wrong with one try, and how many tries such a fault is worth."""
+    """Why an attempt failed, and how many attempts such a fault is worth."""
 
     TRANSPORT = "transport", 8
-    """No connection, a time-out, a cut or corrupt body."""
+    """No connection, a timeout, a cut or corrupt body."""
     SERVER = "server", 8
     """5xx."""
     RATE_LIMIT = "rate limit", 20
-    """429: the server is well and asks for patience, so only the deadline really ends it."""
+    """429: the server works and asks to wait, so in practice the deadline ends the retries."""
     NOT_JSON = "not json", 3
-    """200 with a body that is no JSON: a cut answer looks like that, but so does a firewall's page."""
+    """200 with a body that is not JSON: a cut response looks like that, and so does a firewall's page."""
 
     def __init__(self, label: str, max_tries: int) -> None:
         self.label = label
@@ -37,24 +37,24 @@ class FaultKind(enum.Enum):
 
 
 class Reason(enum.Enum):
-    """Why there is no further try."""
+    """Why there is no further attempt. The value continues an error message."""
 
     TRIES = "all tries are used"
     DEADLINE = "the deadline is too near"
-    RETRY_AFTER = "the server asks for more time than there is"
+    RETRY_AFTER = "the server asks to wait longer than the deadline allows"
     BUDGET = "the run's retry budget is used"
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Try again after so many seconds."""
+    """Retry after this many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Do not try again."""
+    """Do not retry."""
 
     reason: Reason
 
@@ -67,16 +67,16 @@ def decide(
     retry_after_seconds: float | None,
     jitter: float,
 ) -> Wait | GiveUp:
-    """Whether and when to try again after the `attempt`-th try (from 1) failed.
+    """Whether and when to retry after attempt number `attempt` (from 1) failed.
 
-    `jitter` is a random number in [0, 1). A server's Retry-After is a floor: the wait is never shorter, and
-    where it does not fit into the time that remains the answer is GiveUp at once rather than a futile sleep.
+    `jitter` is a random number in [0, 1). The server's Retry-After is a lower bound of the wait; where it exceeds the
+    remaining time the result is GiveUp at once, not a futile sleep.
     """
     if retry_after_seconds is not None and retry_after_seconds >= remaining_seconds:
         return GiveUp(Reason.RETRY_AFTER)
     if attempt >= kind.max_tries:
         return GiveUp(Reason.TRIES)
-    # The backoff still grows under a server that says "0" or "1" to every try.
+    # The backoff grows even where the server sends Retry-After 0 or 1 every time.
     wait = max(backoff_seconds(attempt, jitter), retry_after_seconds or 0.0)
     if wait >= remaining_seconds:
         return GiveUp(Reason.DEADLINE)
@@ -90,10 +90,10 @@ def backoff_seconds(attempt: int, jitter: float) -> float:
 
 
 def parse_retry_after(value: str | None, *, now: datetime, answered_at: str | None = None) -> float | None:
-    """Seconds that a Retry-After header asks for, >= 0; None when it is absent or unreadable (`1.5`, `abc`, `-5`).
+    """The seconds of a Retry-After header, >= 0; None where it is absent or unreadable (`1.5`, `abc`, `-5`).
 
-    A date is read against the answer's own Date header (`answered_at`) where there is one, so that a clock that
-    runs wrong on either side makes no difference, else against `now`. A date gone by asks for nothing: 0.
+    A date is compared with the response's own Date header (`answered_at`) where there is one, so that a wrong clock
+    on either side does not matter, else with `now`. A past date gives 0.
     """
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]+", text):  # str.isdigit would let "²" through
@@ -107,7 +107,7 @@ def parse_retry_after(value: str | None, *, now: datetime, answered_at: str | No
 
 
 def _http_date(text: str) -> datetime | None:
-    # A name of a month is the least that makes a date; the library reads dates into almost anything else.
+    # The library finds dates in almost any text: require at least the name of a month.
     if not re.search(r"[A-Za-z]{3}", text) or len(text) > 64:
         return None
     try:
@@ -118,10 +118,10 @@ def _http_date(text: str) -> datetime | None:
 
 
 class RetryBudget:
-    """How many retries a whole run may spend, so that a storm of faults ends soon and is not made worse. Thread-safe.
+    """Limits the retries of a whole run, so that an outage ends it soon and retries do not add load. Thread-safe.
 
-    A run starts with `reserve` retries and earns `earned_per_success` with every good answer: over n good
-    answers at most `reserve + n * earned_per_success` retries are sent, whatever the pages ask for.
+    A run starts with `reserve` retries and earns `earned_per_success` with every success: with n successful requests
+    it sends at most `reserve + n * earned_per_success` retries.
     """
 
     def __init__(self, reserve: int = 60, earned_per_success: float = 0.2) -> None:
@@ -131,7 +131,7 @@ class RetryBudget:
         self._lock = threading.Lock()
 
     def spend(self) -> bool:
-        """Take one retry; False when none is left."""
+        """Take one retry; False where none is left."""
         with self._lock:
             if self._left < 1:
                 return False
@@ -139,6 +139,6 @@ class RetryBudget:
             return True
 
     def earn(self) -> None:
-        """Count one good answer."""
+        """Count one successful request."""
         with self._lock:
             self._left = min(self._most, self._left + self._earned_per_success)

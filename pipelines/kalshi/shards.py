@@ -1,12 +1,12 @@
-"""A scan of the whole list in several places at once: which ranges of starts are read, and what is asked next.
+"""Divides a scan of the whole list into ranges of starts, shards, that are read at the same time. No network here.
 
-No network in here. The list is ordered by start, so `minimum_start_date` is a way into its middle. Nobody knows
-beforehand how the milestones lie in time: one range is begun with, and whenever more may be asked, the range that
-seems to have most pages left is cut in two at half of its time. A range has been read when a start beyond its end was
-seen; the next one begins at that very end, so that it does not matter whether the API takes the bound as included.
+The list is ordered by start, so `minimum_start_date` opens it in the middle. How milestones are distributed over time
+is not known beforehand: the scan begins with one shard, and whenever another request may be sent, the shard with the
+most estimated pages left is split at half of its time. A shard is done once a start beyond its end was received; the
+next shard begins at exactly that end, so that it does not matter whether the API includes the bound.
 
-Where starts come out of order, or before the bound of their range, the list can only be read from its beginning to its
-end: the first range is then read to the end, and the others are given up.
+Where starts are out of order, or before the bound of their shard, the list can only be read from start to end: the
+first shard then reads all of it, and the others are dropped.
 """
 
 from __future__ import annotations
@@ -25,32 +25,29 @@ from pipelines.kalshi.paging import Paging, SeenIds
 from pipelines.kalshi.query import MilestoneQuery
 
 HORIZON = timedelta(days=30)
-"""How far ahead of now the open end of the list is taken to reach: what lies beyond is little."""
+"""The assumed end of the list, ahead of now: few milestones start later."""
 
 MIN_PAGES_TO_SPLIT = 3.0
-"""Of what seems to be left of a range: a cut costs up to one page that is read twice."""
+"""The estimated pages left that make a split worth it: a split costs up to one page that is read twice."""
 
 ODD_SECOND = 41
 
 MAX_WASTED_PAGES = 20
 MAX_WASTED_SHARE = 0.25
-"""Pages that brought only milestones which had come before: with more than so many, and so many for each page that
-brought others, no range is cut in two. Milestones that start in clusters make cuts useless."""
+"""Limits of pages that brought no new milestone: MAX_WASTED_PAGES plus MAX_WASTED_SHARE per useful page. Beyond them
+no shard is split: milestones that start in clusters make splits useless."""
 
 MAX_PAGES_PER_USEFUL_PAGE = 4
 MIN_PAGES_ALLOWED = 100
-"""Pages that a scan may read in all, an end to a runaway. Cuts cost less than this, and a scan that starts over, or is
-given over to its first range, reads every page once more."""
+"""Limit of all pages of a scan, which stops a runaway one. Splits cost less than this; a scan that starts over, or is
+left to its first shard, reads every page once more."""
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LandedPage:
-    """What a page landed before says of the scan: the bound and cursor that were asked with, and what came.
-
-    `limit` is the page size that was requested.
-    """
+    """A page that an interrupted scan landed: bound, cursor and page size (`limit`) of its request, and its content."""
 
     minimum_start_date: datetime | None
     cursor: str | None
@@ -61,27 +58,30 @@ class LandedPage:
 
     @property
     def is_full(self) -> bool:
-        """Whether it holds as many milestones as were asked for."""
+        """Whether it holds as many milestones as were requested."""
         return self.limit is not None and len(self.ids) >= self.limit
 
 
 @dataclass(eq=False)
 class Shard:
-    """One range of starts: from `begins` (None: the list's beginning) to `ends` (None: the list's end)."""
+    """A range of starts: from `begins` (None: the start of the list) to `ends` (None: the end of the list).
+
+    `reached` is the last start received, `span` the time between the first and last start of the newest page.
+    `is_full` says whether that page held as many milestones as were requested.
+    """
 
     begins: datetime | None
     ends: datetime | None = None
     paging: Paging = field(default_factory=Paging)
     reached: datetime | None = None
     span: timedelta = timedelta(0)
-    is_asked: bool = False
+    is_in_flight: bool = False
     is_done: bool = False
     is_full: bool = False
-    """Whether its last page held as many milestones as were asked for."""
     has_restarted: bool = False
 
-    def note(self, starts: tuple[str, ...]) -> bool:
-        """See how far a page reached; False where its starts are not in order."""
+    def add_starts(self, starts: tuple[str, ...]) -> bool:
+        """Record how far a page reached. False where its starts are out of order."""
         reach, is_ordered = _reach(starts)
         if reach is not None:
             first, last = reach
@@ -95,22 +95,22 @@ class Shard:
         return is_ordered
 
     def restart(self) -> None:
-        """Begin again, once its cursor was refused."""
+        """Start over after its cursor was refused."""
         self.has_restarted, self.paging, self.reached = True, Paging(), None
 
     def pages_left(self, horizon: datetime) -> float:
-        """How many pages seem to be left of it, as dense as the last one was."""
+        """The estimated number of pages left, at the density of the last page."""
         if self.reached is None or self.is_done:
             return 0.0
         left = (self.ends or horizon) - self.reached
         if not self.span:
-            # All of them start at one instant, which tells nothing of what follows: cut where nothing better is known.
+            # All milestones of the page start at one instant, so their density is unknown: just worth a split.
             return MIN_PAGES_TO_SPLIT * (left > timedelta(0))
         return left / self.span
 
 
 class Shards:
-    """The ranges of one scan, each asked for one page at a time."""
+    """The shards of one scan, with one request in flight each."""
 
     def __init__(self, query: MilestoneQuery, *, now: datetime, landed: Iterable[LandedPage] = ()) -> None:
         self._query = query
@@ -121,56 +121,56 @@ class Shards:
         self.seen = SeenIds()
         self._shards = self._resumed(landed) or [Shard(query.minimum_start_date)]
 
-    def next(self) -> Shard | None:
-        """A range to ask for its next page, cut off another one if need be; None where there is none at present."""
-        ready = next((shard for shard in self._shards if not shard.is_done and not shard.is_asked), None)
+    def next_to_request(self) -> Shard | None:
+        """A shard to request the next page of, by a split if need be; None where there is none at present."""
+        ready = next((shard for shard in self._shards if not shard.is_done and not shard.is_in_flight), None)
         ready = ready or self._split()
         if ready is not None:
-            ready.is_asked = True
+            ready.is_in_flight = True
         return ready
 
     def query_of(self, shard: Shard) -> MilestoneQuery:
-        """What to ask for it."""
+        """The query of a shard's pages."""
         return replace(self._query, minimum_start_date=shard.begins)
 
-    def holds(self, shard: Shard) -> bool:
-        """Whether a range is still to be read: it may have been given up while its request was in flight."""
+    def contains(self, shard: Shard) -> bool:
+        """Whether a shard is still part of the scan: it may have been dropped while its request was in flight."""
         return shard in self._shards
 
-    def take(
+    def add_page(
         self, shard: Shard, next_cursor: str | None, ids: Sequence[str], starts: tuple[str, ...], *, is_full: bool
     ) -> bool:
-        """Take the page that a range was asked for. Raises PagingFault.
+        """Add the next page of a shard. Raises PagingFault.
 
-        False where milestones start before the range does: the API ignored the bound, and the page answers nothing.
+        False where milestones start before the shard does: the API ignored the bound, and the page is discarded.
         """
         is_own_bound = shard.begins is not None and shard.begins != self._query.minimum_start_date
         if is_own_bound and shard.begins is not None and first_before(shard.begins, starts) is not None:
-            self._read_in_one("the API ignores minimum_start_date")
+            self._keep_first_shard("the API ignores minimum_start_date")
             return False
         self._count(ids)
         self._check_pages()
         shard.paging.advance(next_cursor, ids)
         shard.is_full = is_full
-        self._note(shard, starts)
+        self._add_starts(shard, starts)
         return True
 
     def doubtful_ends(self) -> list[DoubtfulEnd]:
-        """Where the list stopped and may go on nevertheless; see `pipelines.kalshi.ending`. For a scan that is done."""
+        """The ends of a finished scan after which the list may continue; `pipelines.kalshi.ending` checks them."""
         ends: dict[datetime, bool] = {}
         for shard in self._shards:
-            if shard.paging.is_done and (shard.is_full or self._goes_on_after(shard)):
+            if shard.paging.is_done and (shard.is_full or self._stopped_early(shard)):
                 reached = shard.reached or shard.begins
                 if reached is not None:
                     ends[reached] = shard.is_full or ends.get(reached, False)
-        # Milestones are listed weeks ahead: a list that ends in the past looks cut.
+        # Milestones are listed weeks ahead: a list that ends in the past was probably cut.
         newest = max((shard.reached for shard in self._shards if shard.reached is not None), default=None)
         if newest is not None and newest < self._now:
             ends.setdefault(newest, False)
         return [DoubtfulEnd(reached, is_full, self._pages) for reached, is_full in ends.items()]
 
-    def _goes_on_after(self, shard: Shard) -> bool:
-        """Whether a range stopped before its end although there are milestones behind it."""
+    def _stopped_early(self, shard: Shard) -> bool:
+        """Whether a shard stopped before its end although later shards have milestones."""
         ends = shard.ends
         if ends is None or (shard.reached is not None and shard.reached >= ends):
             return False
@@ -179,30 +179,30 @@ class Shards:
         )
 
     def _count(self, ids: Sequence[str]) -> None:
-        """Count a page, and what it brings."""
+        """Count a page, and whether it brings new milestones."""
         _, new = self.seen.add(ids)
         self._pages += 1
         self._useful_pages += new > 0
 
     def _check_pages(self) -> None:
-        """Raise PagingFault where most pages bring nothing new, whatever the ranges."""
+        """Raise PagingFault where most pages bring no new milestone."""
         most = max(MIN_PAGES_ALLOWED, MAX_PAGES_PER_USEFUL_PAGE * self._useful_pages)
         if self._pages > most:
             raise PagingFault(
                 "too many pages",
                 page=self._pages,
-                detail=f"only {self._useful_pages:,} of {self._pages:,} pages brought milestones that had not come "
-                f"before, and a sweep of so many reads at most {most:,}",
+                detail=f"only {self._useful_pages:,} of {self._pages:,} pages brought new milestones; with so few, a "
+                f"sweep reads at most {most:,} pages",
             )
 
-    def _note(self, shard: Shard, starts: tuple[str, ...]) -> None:
-        if not shard.note(starts):
-            self._read_in_one("starts are not in order")
+    def _add_starts(self, shard: Shard, starts: tuple[str, ...]) -> None:
+        if not shard.add_starts(starts):
+            self._keep_first_shard("starts are not in order")
 
-    def _read_in_one(self, why: str) -> None:
-        """Give up all ranges but the first, which is read to the list's end: so a list may have any order."""
+    def _keep_first_shard(self, reason: str) -> None:
+        """Drop all shards but the first, which is read to the end of the list: that works for any order."""
         if len(self._shards) > 1:
-            _LOG.warning("%s: the list is read from its beginning to its end, one page after the other", why)
+            _LOG.warning("%s: reading the list from start to end, one page after the other", reason)
         first = self._shards[0]
         self._shards, self._may_split = [first], False
         first.ends, first.is_done = None, first.paging.is_done
@@ -215,7 +215,7 @@ class Shards:
         if fullest.reached is None or fullest.pages_left(self._horizon) < MIN_PAGES_TO_SPLIT:
             return None
         middle = fullest.reached + ((fullest.ends or self._horizon) - fullest.reached) / 2
-        # No round time: many milestones share those, and all that start at the cut are read twice.
+        # Not a round time: many milestones start at those, and all that start exactly at the split are read twice.
         middle = middle.replace(second=ODD_SECOND, microsecond=0)
         if not fullest.reached < middle:
             return None
@@ -225,7 +225,7 @@ class Shards:
         return new
 
     def _resumed(self, landed: Iterable[LandedPage]) -> list[Shard]:
-        """The ranges as landed pages left them: each ends where the next one that had a page begins."""
+        """The shards of an interrupted scan: each ends where the next shard with a landed page begins."""
         pages_of: dict[datetime | None, list[LandedPage]] = {}
         for page in landed:
             pages_of.setdefault(page.minimum_start_date, []).append(page)
@@ -238,18 +238,18 @@ class Shards:
             for page in since_restart(pages_of[shard.begins]):
                 self._count(page.ids)
                 shard.is_full = page.is_full
-                self._note(shard, page.starts)
+                self._add_starts(shard, page.starts)
         return self._shards
 
 
 def since_restart(pages: Sequence[LandedPage]) -> Sequence[LandedPage]:
-    """The pages since a scan was begun again after a refused cursor: what those before it gave leads nowhere."""
+    """The pages since a scan started over after a refused cursor: the cursors of earlier pages are invalid."""
     begun = max((number for number, page in enumerate(pages) if page.cursor is None), default=0)
     return pages[begun:]
 
 
 def _reach(starts: tuple[str, ...]) -> tuple[tuple[datetime, datetime] | None, bool]:
-    """The first and the last start of a page, of those that are times, and whether all of them ascend."""
+    """The first and last readable start of a page, and whether all starts ascend."""
     if starts and _are_sorted_texts(starts):
         first, last = as_time(starts[0]), as_time(starts[-1])
         if first is not None and last is not None:
@@ -259,7 +259,7 @@ def _reach(starts: tuple[str, ...]) -> tuple[tuple[datetime, datetime] | None, b
 
 
 def _are_sorted_texts(starts: tuple[str, ...]) -> bool:
-    """Whether all are whole seconds in UTC, as nearly always, and ascend: such texts sort as their times do."""
+    """Whether all are whole seconds in UTC, as nearly always, and ascend: such texts sort like their times."""
     length = len("2026-11-25T00:00:00Z")
     return all(len(start) == length and start[-1] == "Z" for start in starts) and all(
         map(operator.le, starts, starts[1:])

@@ -1,8 +1,8 @@
-"""The sockets: a `requests` session whose read time-out bounds the whole answer and that follows nobody.
+"""The HTTP transport: a `requests` session with one timeout for the whole response, and without redirects.
 
-What `requests` does by default and must not: restart the time-out with every byte (one byte each half second
-reads for ever), read the body of a redirect in full, unasked, even with allow_redirects=False, take proxies
-and passwords from the environment, keep cookies.
+Defaults of `requests` that this session turns off: it restarts the read timeout with every byte (one byte each half
+second reads for ever), reads the full body of a redirect even with allow_redirects=False, takes proxies and passwords
+from the environment, and keeps cookies.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ from pipelines.kalshi.base_url import Host
 from pipelines.kalshi.network import Network
 
 DIRECT = Network()
-"""Straight out, with the built-in authorities."""
+"""No proxy, with the CA certificates of `requests`."""
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 15.0
-"""A server that sends nothing for so long has gone: ask anew while the deadline leaves time for it."""
+"""A server that sends nothing for this long is taken for dead: the attempt ends while the deadline leaves time for
+another."""
 
 
 def build_session(network: Network = DIRECT) -> requests.Session:
-    """A session that asks once, verifies TLS, and owes nothing to the environment. The caller closes it.
+    """A session that never retries, verifies TLS and ignores the environment. The caller closes it.
 
-    It goes out as `network` says, and never through a proxy to a loopback host.
+    `network` gives proxy and certificates; loopback hosts are always reached without the proxy.
     """
     session = _PlainSession()
     session.trust_env = False
@@ -45,17 +46,17 @@ def build_session(network: Network = DIRECT) -> requests.Session:
         session.proxies = {"http": network.proxy, "https": network.proxy}
     if network.ca_bundle:
         session.verify = str(network.ca_bundle)
-    # Each request stands for itself, and threads may share the session: no cookie is ever taken.
+    # Requests are independent and threads may share the session: no cookie is ever kept.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _WholeAnswerAdapter(max_retries=0))
+        session.mount(scheme, _DeadlineAdapter(max_retries=0))
     return session
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """What the socket said: `requests` and urllib3 wrap it up to four times.
+    """The innermost error, the socket's: `requests` and urllib3 wrap it up to four times.
 
-    Never by way of `__context__`: that leads on to whatever error the caller may be handling.
+    `__context__` is not followed: it may be an unrelated error that the caller is handling.
     """
     while (inner := _wrapped(error)) is not None:
         error = inner
@@ -71,32 +72,32 @@ def _wrapped(error: BaseException) -> BaseException | None:
 
 
 def is_unresolved(error: BaseException) -> bool:
-    """Whether the name of the host that was asked has no address; a proxy's name does not count."""
+    """Whether the requested host has no DNS address; the host of a proxy does not count."""
     is_of_proxy = isinstance(error, requests.exceptions.ProxyError)
     return isinstance(root_cause(error), socket.gaierror) and not is_of_proxy
 
 
 def is_tls_verdict(error: BaseException) -> bool:
-    """Whether TLS itself refused (certificate, host name, protocol), rather than the connection being cut in it."""
+    """Whether TLS itself refused (certificate, host name, protocol), not a connection cut during the handshake."""
     cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ssl.SSLWantReadError)
     return isinstance(error, ssl.SSLError) and not isinstance(error, cut)
 
 
 class _PlainSession(requests.Session):
-    """Never even looks where a redirect leads; looking would read its body, without any cap."""
+    """Ignores the target of a redirect: resolving it would read the redirect's body without a cap."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the library's signature
         return None
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's reader that gives every read what is left of the time, so that dripping buys none."""
+    """A socket's reader whose deadline covers all reads, so that a slow drip of bytes does not extend it."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
         super().__init__()
         self._socket = sock
         self._raw = raw
-        # urllib3 has set the socket to what the try has left: here it starts to mean the whole answer.
+        # urllib3 set the socket's timeout to the time left for the attempt: from here on it bounds the whole response.
         self._give_up_at = time.monotonic() + (sock.gettimeout() or SILENCE_SECONDS)
 
     def readable(self) -> bool:
@@ -114,7 +115,7 @@ class _DeadlineReader(io.RawIOBase):
         super().close()
 
 
-class _WholeAnswer(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     """Reads status, headers and body through one deadline."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -126,15 +127,15 @@ class _WholeAnswer(http.client.HTTPResponse):
         lengths = {one.strip() for header in self.headers.get_all("Content-Length", []) for one in header.split(",")}
         if len(lengths) > 1:
             # urllib3 refuses this too, but leaves the socket open.
-            raise http.client.HTTPException(f"Content-Length is said to be {' and '.join(sorted(lengths))}")
+            raise http.client.HTTPException(f"contradictory Content-Length headers: {' and '.join(sorted(lengths))}")
 
 
 class _Connection(HTTPConnection):
-    response_class = _WholeAnswer
+    response_class = _DeadlineResponse
 
 
 class _TlsConnection(HTTPSConnection):
-    response_class = _WholeAnswer
+    response_class = _DeadlineResponse
 
 
 class _Pool(HTTPConnectionPool):
@@ -148,8 +149,8 @@ class _TlsPool(HTTPSConnectionPool):
 _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
-class _WholeAnswerAdapter(HTTPAdapter):
-    """Takes a time-out in seconds as the time for everything: connecting, headers and body together."""
+class _DeadlineAdapter(HTTPAdapter):
+    """Applies a timeout in seconds to connecting, headers and body together."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

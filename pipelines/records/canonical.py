@@ -1,8 +1,8 @@
-"""Canonical JSON and the content hash: one text for one content, whatever the order in which its keys came.
+"""Canonical JSON and the content hash: equal content gives equal text, whatever the order of its keys.
 
-Keys sorted, no white space, numbers digit for digit (see `schemas.api.exact_number`), text as UTF-8. Exponents are
-spelled one way (1e2 as 1E+2, 1e0 as 1) and the integer -0 is 0. Where a key comes twice the last one counts, here and
-so in every table, since every table is made from this text.
+Keys are sorted, there is no white space, numbers keep their digits (see `schemas.api.exact_number`), text is UTF-8.
+Exponents have one spelling (1e2 is 1E+2, 1e0 is 1) and the integer -0 is 0. Of a duplicate key the last one counts;
+this holds in every table, since every table is derived from this text.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def canonical_json(value: Any) -> bytes:
 
 
 def content_hash(record: dict[str, Any], text: bytes | None = None) -> str:
-    """Hash of everything in a milestone but `last_updated_ts`, which the API rewrites in bulk: 32 hex digits.
+    """blake2b-128 of a milestone without `last_updated_ts`, which the API rewrites in bulk: 32 hex digits.
 
-    `text` is the record's canonical JSON, where it is at hand.
+    `text` is the record's canonical JSON, if already encoded: it saves encoding the record again.
     """
     content = _without_update(record, text) if text else None
     if content is None:
@@ -36,11 +36,11 @@ def content_hash(record: dict[str, Any], text: bytes | None = None) -> str:
 
 
 def _without_update(record: dict[str, Any], text: bytes) -> bytes | None:
-    """The text with `last_updated_ts` cut out, which spares writing it anew; None where the place is not certain."""
+    """The text with `last_updated_ts` cut out, which is faster than encoding again; None where it is ambiguous."""
     if LAST_UPDATED not in record:
         return text
     member = b'"%b":%b' % (LAST_UPDATED.encode(), _encoder.encode(record[LAST_UPDATED]))
-    # The record's own member is in there: where there is one, it is that one, and none of a nested object's.
+    # The record's own member is in the text: if there is exactly one, it is not that of a nested object.
     if text.count(member) != 1:
         return None
     before, _, after = text.partition(member)

@@ -1,7 +1,7 @@
-"""A page's bytes to records and refusals: all of it typed and strict, no value coerced.
+"""Decodes the bytes of a page to records and rejected records: typed, strict, no value coerced.
 
-A page is decoded in one go; where that fails, record by record, so that one bad record never costs its page.
-Whole pages that cannot be decoded at all raise `UndecodablePage`: that is a fault of the answer, not of a record.
+A page is decoded in one pass, and record by record only where that fails, so that one bad record never costs its page.
+A page that cannot be decoded at all raises `UndecodablePage`: a fault of the response, not of a record.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from schemas.api import (
 )
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
-"""Of canonical JSON. The largest recorded milestone has 6 kB; what is a thousand times that is no milestone."""
+"""Limit of a record's canonical JSON. The largest recorded milestone has 6 kB."""
 
 MAX_DEPTH = 64
-"""Of nesting in a record; recorded ones reach 4."""
+"""Limit of nesting in a record; recorded ones reach 4."""
 
 MAX_PATHS_LENGTH = 16 * 1024 * 1024
-"""Of the paths of all leaves of `details` together, in characters. Recorded ones reach 3,000; but a path repeats its
-keys at every leaf, and one long key above many leaves makes terabytes of a record that is not too large."""
+"""Limit of the paths of all leaves of `details` together, in characters; recorded ones reach 3,000. A path repeats its
+keys at every leaf, so one long key above many leaves makes terabytes out of a record of legal size."""
 
 TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
 
@@ -43,15 +43,16 @@ _MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
 
 
 class UndecodablePage(ValueError):
-    """A landed page that is not the API's page."""
+    """A landed body that is not a page of the API."""
 
 
-# Hundreds of thousands are made at once, none of which can be part of a cycle.
+# gc=False: hundreds of thousands exist at once, and none can be part of a cycle.
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One milestone as received: its place, its canonical text and what identifies its content.
+    """One milestone as received.
 
-    `last_updated_ts` is in microseconds since 1970 UTC, None for the zero time. `unknown_fields` are top-level keys
-    that the API does not document; `missing_fields` those of EXPECTED_FIELDS that are absent or null.
+    `position` counts from 0 on its page, `text` is its canonical JSON. `last_updated_ts` is in microseconds since 1970
+    UTC, None for the zero time. `unknown_fields` are top-level keys that the API does not document; `missing_fields`
+    those of EXPECTED_FIELDS that are absent or null.
     """
 
     position: int
@@ -65,7 +66,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One record that cannot be stored: its place, why, the field at fault, and the record as it came."""
+    """A record for the quarantine: its position, the reason, the field at fault, and the record as received."""
 
     position: int
     reason: str
@@ -75,7 +76,7 @@ class Refusal:
 
 
 def decode_page(body: bytes) -> list[Record | Refusal]:
-    """Every milestone of a `GET /milestones` answer, in order. Raises UndecodablePage."""
+    """The milestones of a `GET /milestones` body, in order. Raises UndecodablePage."""
     try:
         return [
             _to_record(position, value) for position, value in enumerate(page_decoder.decode(body).milestones or ())
@@ -85,16 +86,16 @@ def decode_page(body: bytes) -> list[Record | Refusal]:
     try:
         raws = raw_page_decoder.decode(body).milestones or []
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UndecodablePage(f"not a page of milestones: {error}") from error
+        raise UndecodablePage(f"the body is not a page of milestones: {error}") from error
     return [_decode_raw(position, raw) for position, raw in enumerate(raws)]
 
 
 def decode_single(body: bytes) -> Record | Refusal:
-    """The milestone of a `GET /milestones/{milestone_id}` answer. Raises UndecodablePage."""
+    """The milestone of a `GET /milestones/{milestone_id}` body. Raises UndecodablePage."""
     try:
         raw = single_decoder.decode(body).milestone
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UndecodablePage(f"not the answer for one milestone: {error}") from error
+        raise UndecodablePage(f"the body is not a single milestone: {error}") from error
     return _decode_raw(0, raw)
 
 
@@ -105,7 +106,7 @@ def _decode_raw(position: int, raw: msgspec.Raw) -> Record | Refusal:
     except RecursionError:
         reason, field = TOO_DEEP, None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        reason, field = _worded(error)
+        reason, field = _reason(error)
     return Refusal(position, reason, data.decode("utf-8", "backslashreplace"), _readable_id(data), field)
 
 
@@ -117,7 +118,7 @@ _identified_decoder = msgspec.json.Decoder(_Identified)
 
 
 def _readable_id(data: bytes) -> str | None:
-    """The id of a record that cannot be decoded: whatever is wrong elsewhere in it is skipped unread."""
+    """The id of a record that cannot be decoded; its other fields are skipped. None where the id is unreadable too."""
     try:
         return _identified_decoder.decode(data).id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -127,8 +128,8 @@ def _readable_id(data: bytes) -> str | None:
 def _to_record(position: int, value: JsonObject) -> Record | Refusal:
     text = canonical_json(value)
     try:
-        milestone, last_updated_ts = _fitted(value, text)
-    except _UnfitError as error:
+        milestone, last_updated_ts = _validated(value, text)
+    except _InvalidRecordError as error:
         sent_id = value.get("id")
         return Refusal(
             position, error.reason, text.decode(), sent_id if isinstance(sent_id, str) else None, error.field
@@ -155,31 +156,31 @@ def _missing(milestone: Milestone) -> tuple[str, ...]:
     return tuple(name for name, value in zip(EXPECTED_FIELDS, values, strict=True) if value is None)
 
 
-class _UnfitError(Exception):
+class _InvalidRecordError(Exception):
     def __init__(self, reason: str, field: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.field = field
 
 
-def _fitted(value: JsonObject, text: bytes) -> tuple[Milestone, int | None]:
-    """The typed milestone and its `last_updated_ts`. Raises _UnfitError."""
+def _validated(value: JsonObject, text: bytes) -> tuple[Milestone, int | None]:
+    """The typed milestone and its `last_updated_ts`. Raises _InvalidRecordError."""
     if len(text) > MAX_RECORD_BYTES:
-        raise _UnfitError(f"larger than {MAX_RECORD_BYTES} bytes")
-    # Counting brackets first is cheap: few records have as many as would make walking them worth while.
+        raise _InvalidRecordError(f"larger than {MAX_RECORD_BYTES} bytes")
+    # Counting brackets is cheap, and few records have enough of them to need the walk.
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and nesting_depth(value) > MAX_DEPTH:
-        raise _UnfitError(TOO_DEEP)
+        raise _InvalidRecordError(TOO_DEEP)
     try:
         milestone = msgspec.convert(value, Milestone)
     except msgspec.ValidationError as error:
-        raise _UnfitError(*_worded(error)) from error
-    # Multiplying first is cheap too: few records have the length, or the commas, for as many leaves under keys as long.
+        raise _InvalidRecordError(*_reason(error)) from error
+    # An upper bound from length and commas is cheap, and few records reach it and need the walk.
     if (
         len(text) ** 2 > MAX_PATHS_LENGTH
         and len(text) * (text.count(b",") + 1) > MAX_PATHS_LENGTH
         and paths_length(milestone.details) > MAX_PATHS_LENGTH
     ):
-        raise _UnfitError(f"paths longer than {MAX_PATHS_LENGTH} characters together", "details")
+        raise _InvalidRecordError(f"paths longer than {MAX_PATHS_LENGTH} characters together", "details")
     field = "start_date"
     try:
         parse_rfc3339(milestone.start_date)
@@ -189,11 +190,11 @@ def _fitted(value: JsonObject, text: bytes) -> tuple[Milestone, int | None]:
         field = "last_updated_ts"
         return milestone, parse_rfc3339(milestone.last_updated_ts)
     except InvalidTime as error:
-        raise _UnfitError(str(error), field) from error
+        raise _InvalidRecordError(str(error), field) from error
 
 
 def is_json(text: str) -> bool:
-    """Whether a text can stand in a page without costing the records beside it."""
+    """Whether a text is JSON, so that a page put together with it can still be decoded."""
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -202,7 +203,7 @@ def is_json(text: str) -> bool:
 
 
 def nesting_depth(value: Any) -> int:
-    """How deep objects and arrays nest, 0 for a scalar; iterative, so that no depth can break it."""
+    """The nesting depth of objects and arrays, 0 for a scalar; iterative, since recursion has a limit."""
     deepest = 0
     stack = [(value, 1)]
     while stack:
@@ -218,7 +219,7 @@ def nesting_depth(value: Any) -> int:
 
 
 def paths_length(details: Any) -> int:
-    """How long the paths of all leaves are together, nearly: quotes and escapes are not counted."""
+    """The approximate length of the paths of all leaves together: quotes and escapes are not counted."""
     total = 0
     stack = [(details, 0)]
     while stack:
@@ -232,13 +233,13 @@ def paths_length(details: Any) -> int:
     return total
 
 
-def _worded(error: Exception) -> tuple[str, str | None]:
-    """What msgspec found wrong, and the field: `Expected `str`, got `int`` at `title`."""
+def _reason(error: Exception) -> tuple[str, str | None]:
+    """The reason in msgspec's message and the field: `Expected `str`, got `int`` at `title`."""
     message = str(error)
     if missing := _MISSING_FIELD.search(message):
         return message, missing[1]
     if place := _PLACE_IN_MESSAGE.search(message):
-        # Below a key that msgspec does not know it says [...], which names no field.
+        # For keys that it does not know, msgspec writes [...], which names no field.
         field = place[1].removesuffix("[...]")
         return message[: place.start()], None if not field or field.startswith("[") else field
     return message, None

@@ -1,7 +1,7 @@
-"""The one parser of times: RFC 3339 text to UTC microseconds since 1970.
+"""The only parser of times: RFC 3339 text to UTC microseconds since 1970, and back.
 
-Strict where the libraries at hand are not: they read times without a zone in the session's zone, round
-nanoseconds up or take week dates. Digits beyond the microsecond are cut off, never rounded.
+It is stricter than the libraries in use, which read times without a zone in the session's zone, round nanoseconds up,
+or accept week dates. Digits beyond the microsecond are cut off, never rounded.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LATEST = ((date(9999, 12, 31).toordinal() - _EPOCH_DAY + 1) * 86_400) * _MICROSE
 
 
 class InvalidTime(ValueError):
-    """Text that is not an RFC 3339 time, or one that no table can hold (a leap second, a day that does not exist)."""
+    """The text is not an RFC 3339 time, or one that no table can hold (a leap second, a day that does not exist)."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"not an RFC 3339 time: {text[:60]!r}")
         self.text = text
 
 
-# Starts fall on round hours and bulk rewrites share one last_updated_ts: most texts come again and again.
+# Starts fall on full hours and bulk rewrites share one last_updated_ts: most texts repeat.
 @lru_cache(maxsize=65_536)
 def parse_rfc3339(text: str) -> int | None:
     """Microseconds since 1970-01-01T00:00:00Z; None for the zero time. Raises InvalidTime."""
@@ -45,7 +45,7 @@ def parse_rfc3339(text: str) -> int | None:
 
 
 def _plain(text: str) -> int:
-    """A time in the spelling that nearly all have, which Python reads in one go."""
+    """A time in the most common spelling, which `fromisoformat` reads quickly."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
@@ -77,7 +77,7 @@ def _any(text: str) -> int:
 
 
 def rfc3339(microseconds: int | None) -> str | None:
-    """The time as text in UTC, without a fraction where there is none; None stays None."""
+    """The time as text in UTC, without a fraction of zero; None stays None."""
     if microseconds is None:
         return None
     seconds, fraction = divmod(microseconds, _MICROSECONDS_PER_SECOND)

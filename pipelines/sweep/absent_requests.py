@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.kalshi.sweeps import Api, Fetched, by_id
+from pipelines.kalshi.scans import Api, Fetched
+from pipelines.kalshi.single_requests import by_id
 from pipelines.storage.landing import Landing
 from pipelines.warehouse.absences import Absences
 

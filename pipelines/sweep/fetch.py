@@ -17,10 +17,12 @@ import pyarrow as pa
 from pipelines.errors import NothingToDo, SweepDamaged, SweepRefused
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.errors import BadRequest, KalshiError, NotFound, PagingFault
+from pipelines.kalshi.full_sweep import full_sweep
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.response import read_page
+from pipelines.kalshi.scans import Fetched, scan
 from pipelines.kalshi.shards import LandedPage
-from pipelines.kalshi.sweeps import Fetched, by_id, full_sweep, scan
+from pipelines.kalshi.single_requests import by_id
 from pipelines.records.decode import is_json
 from pipelines.storage.landing import Landing, Page, Traffic
 from pipelines.sweep.absent_requests import ask_for_absent
@@ -107,7 +109,7 @@ class Fetch:
         """Land answers as they come; the milestone_ids that they brought."""
         seen = []
         for number, one in enumerate(fetched, start=self._sweep.pages + 1):
-            answer = one.answer
+            answer = one.response
             page = Page(
                 number, one.path, one.cursor, answer.next_cursor, answer.fetched_at, answer.records, answer.body
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pipelines.kalshi.sweeps import OVERLAP_SECONDS, seconds_before
+from pipelines.kalshi.scans import OVERLAP_SECONDS, seconds_before
 from pipelines.storage.home import Home
 from pipelines.storage.landing import MAX_AGE_TO_RESUME, Filters, Landing, Mode, Sweep
 from pipelines.warehouse.database import Warehouse

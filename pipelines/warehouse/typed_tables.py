@@ -14,7 +14,14 @@ from typing import Any
 import duckdb
 
 from pipelines.flatten.details import ITEM, key_of, split_field
-from pipelines.flatten.field_catalogue import ROW_KEY, Column, Evidence, Field, decide, table_names
+from pipelines.flatten.field_catalogue import (
+    ROW_KEY,
+    DetailsColumn,
+    DetailsField,
+    Evidence,
+    fields_of_type,
+    table_names,
+)
 from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, EVIDENCE, MILESTONE_DETAILS, MILESTONE_ID, MILESTONES
 
@@ -109,9 +116,9 @@ def refresh(
     for type_ in renamed:
         connection.execute(f"DROP TABLE IF EXISTS {quote(before[type_])}")
         connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
-    made: dict[str, list[Column]] = {}
+    made: dict[str, list[DetailsColumn]] = {}
     for type_ in sorted({*types, *renamed} & set(known)):
-        fields = decide(_evidence(connection, type_))
+        fields = fields_of_type(_evidence(connection, type_))
         _catalogue(connection, type_, names[type_], fields)
         columns = [field.column for field in fields if field.column]
         if changed is None or _columns_of(connection, names[type_]) != _declared(columns):
@@ -167,7 +174,7 @@ def _evidence(connection: duckdb.DuckDBPyConnection, type_: str) -> list[Evidenc
     return [Evidence(*row) for row in rows]
 
 
-def _catalogue(connection: duckdb.DuckDBPyConnection, type_: str, table: str, fields: list[Field]) -> None:
+def _catalogue(connection: duckdb.DuckDBPyConnection, type_: str, table: str, fields: list[DetailsField]) -> None:
     connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
     rows = DETAILS_FIELDS.from_columns(
         {
@@ -202,7 +209,7 @@ def _columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, 
     return {name: (sql_type, comment) for name, sql_type, comment in rows}
 
 
-def _declared(columns: list[Column]) -> dict[str, tuple[str, str | None]]:
+def _declared(columns: list[DetailsColumn]) -> dict[str, tuple[str, str | None]]:
     """What `_columns_of` should find.
 
     The comments matter: a name and a type can pass from one path to another, and a VARCHAR may hold text of containers
@@ -212,7 +219,7 @@ def _declared(columns: list[Column]) -> dict[str, tuple[str, str | None]]:
     return {ROW_KEY: ("VARCHAR", None), **of_paths}
 
 
-def _make(connection: duckdb.DuckDBPyConnection, table: str, columns: list[Column]) -> None:
+def _make(connection: duckdb.DuckDBPyConnection, table: str, columns: list[DetailsColumn]) -> None:
     declared = _declared(columns)
     body = "".join(f", {quote(name)} {sql_type}" for name, (sql_type, _) in declared.items() if name != ROW_KEY)
     connection.execute(f"DROP TABLE IF EXISTS {quote(table)}")
@@ -234,7 +241,7 @@ def _fill(
     connection: duckdb.DuckDBPyConnection,
     type_: str,
     table: str,
-    columns: list[Column],
+    columns: list[DetailsColumn],
     source: _Leaves,
     rows_of_one_pivot: int,
 ) -> None:
@@ -263,7 +270,7 @@ def _fill(
         )
 
 
-def _expressions(column: Column, number: int, parameters: dict[str, Any]) -> tuple[str, str]:
+def _expressions(column: DetailsColumn, number: int, parameters: dict[str, Any]) -> tuple[str, str]:
     """The aggregate that gathers a column's leaves, and the value that is made of it."""
     leaf, item = f"leaf_{number}", f"c{number}"
     parameters[f"p{number}"] = column.path

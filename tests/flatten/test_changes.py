@@ -52,7 +52,7 @@ def between(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, st
             {"end_date": ABSENT},
             {"end_date": "2026-09-18T03:11:12.500Z"},
             [("end_date", None, "2026-09-18T03:11:12.5Z")],
-            id="a time comes",
+            id="a time is added",
         ),
         pytest.param({"end_date": ABSENT}, {"end_date": None}, [], id="absent and null"),
         pytest.param({"end_date": None}, {"end_date": ZERO}, [], id="null and the zero time"),
@@ -63,8 +63,10 @@ def between(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, st
             [],
             id="one moment in two spellings",
         ),
-        pytest.param({"last_updated_ts": ZERO}, {"last_updated_ts": "2026-09-18T03:11:12Z"}, [], id="only touched"),
-        pytest.param({"source_id": None}, {"source_id": "x"}, [("source_id", None, "x")], id="source id comes"),
+        pytest.param(
+            {"last_updated_ts": ZERO}, {"last_updated_ts": "2026-09-18T03:11:12Z"}, [], id="only last_updated_ts"
+        ),
+        pytest.param({"source_id": None}, {"source_id": "x"}, [("source_id", None, "x")], id="source id is added"),
         pytest.param(
             {"source_ids": {"source_1_id": "a", "source_3_id": "b"}},
             {"source_ids": {"source_1_id": "c", "source_6_id": "d"}},
@@ -90,7 +92,7 @@ def between(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, st
         pytest.param({"details": {"a": 1}}, {"details": {"a": "1"}}, [("details.a", "1", "1")], id="type flips"),
         pytest.param({"details": {"a": True}}, {"details": {"a": "true"}}, [("details.a", "true", "true")], id="flag"),
         pytest.param({"details": {"a": 1}}, {"details": {"a": Decimal("1.0")}}, [("details.a", "1", "1.0")], id="1.0"),
-        pytest.param({"details": {"a": None}}, {"details": {}}, [("details", None, "{}")], id="null goes, {} stays"),
+        pytest.param({"details": {"a": None}}, {"details": {}}, [("details", None, "{}")], id="null removed, {} stays"),
         pytest.param({"details": {"a": 1, "b": None}}, {"details": {"a": 1}}, [], id="null and absent in details"),
         pytest.param({"details": {"a": []}}, {"details": {"a": {}}}, [("details.a", "[]", "{}")], id="empty ones"),
         pytest.param(
@@ -100,9 +102,9 @@ def between(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, st
             {"details": {"a": [1]}},
             {"details": {"a": []}},
             [("details.a", None, "[]"), ("details.a[0]", "1", None)],
-            id="an array runs empty",
+            id="an array becomes empty",
         ),
-        pytest.param({}, {"new_field": {"x": 1}}, [("new_field.x", None, "1")], id="a field that nobody knows"),
+        pytest.param({}, {"new_field": {"x": 1}}, [("new_field.x", None, "1")], id="an undocumented field"),
         pytest.param(
             {"related_event_tickers": ["A", "B"]},
             {"related_event_tickers": ["C", "B", "D"]},
@@ -133,17 +135,17 @@ def test_changes(before: dict[str, Any], after: dict[str, Any], expected: list[A
 
 
 @given(records)
-def test_nothing_changes_nothing(record: dict[str, Any]) -> None:
+def test_equal_records_have_no_changes(record: dict[str, Any]) -> None:
     assert changes(record, object_decoder.decode(encoded(record))) == []
 
 
 @given(records, records)
-def test_the_way_back_is_the_mirror(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_changes_in_reverse_swap_old_and_new(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert {Change(c.field, c.new, c.old) for c in changes(one, other)} == set(changes(other, one))
 
 
 @given(records, records)
-def test_order_is_settled_and_no_row_comes_twice(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_changes_are_ordered_and_unique(one: dict[str, Any], other: dict[str, Any]) -> None:
     found = changes(one, other)
     assert [change.field for change in found] == sorted(change.field for change in found)
     assert len(set(found)) == len(found)
@@ -153,7 +155,7 @@ def test_order_is_settled_and_no_row_comes_twice(one: dict[str, Any], other: dic
 
 
 @given(st.lists(st.sampled_from("ABCD"), max_size=5), st.lists(st.sampled_from("ABCD"), max_size=5))
-def test_applied_to_the_old_tickers_they_give_the_new(old: list[str], new: list[str]) -> None:
+def test_ticker_changes_applied_to_the_old_tickers_give_the_new_ones(old: list[str], new: list[str]) -> None:
     for field in TICKER_FIELDS:
         found = changes(milestone(**{field: old}), milestone(**{field: new}))
         assert {change.field for change in found} <= {field}
@@ -164,7 +166,7 @@ def test_applied_to_the_old_tickers_they_give_the_new(old: list[str], new: list[
 
 
 @given(objects, objects)
-def test_details_that_differ_say_so(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_details_that_differ_have_a_change(one: dict[str, Any], other: dict[str, Any]) -> None:
     old, new = (object_decoder.decode(encoded(milestone(details=details))) for details in (one, other))
     if changes(old, new):
         assert content_hash(old) != content_hash(new)

@@ -16,7 +16,7 @@ lists = st.lists(tickers, max_size=8)
 
 
 @given(lists, lists, st.none() | tickers)
-def test_every_ticker_comes_once_with_its_roles_and_first_places(
+def test_every_ticker_appears_once_with_its_roles_and_first_positions(
     related: list[str], primary: list[str], main: str | None
 ) -> None:
     found = events(related, primary, main)
@@ -74,7 +74,7 @@ def test_events(related: list[str], primary: list[str], main: str | None, expect
     ],
     ids=["absent", "null", "empty", "integer", "array", "deeper", "text"],
 )
-def test_the_main_event_is_what_details_name_at_the_top(details: dict[str, Any], expected: str | None) -> None:
+def test_the_main_event_is_read_from_the_top_level_of_details(details: dict[str, Any], expected: str | None) -> None:
     assert main_event_ticker(details) == expected
 
 

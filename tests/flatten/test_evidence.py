@@ -1,4 +1,4 @@
-"""What versions are evidence of: counted by version, told apart by kind, cut to what is worth keeping."""
+"""Evidence is counted by version, separately by kind, with short examples."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ def test_counts(documents: list[Any], expected: dict[tuple[str, str], int]) -> N
     ],
     ids=["0", "2^53+1", "2^62", "2^63+2^12", "10^400"],
 )
-def test_no_integer_beyond_64_bits_passes_for_one(size: int, kind: str, sign: int) -> None:
+def test_integers_beyond_64_bits_are_a_kind_of_their_own(size: int, kind: str, sign: int) -> None:
     assert counts([{"a": sign * size}]) == {("a", kind): 1, ("a", "any"): 1}
 
 
 @given(st.integers(min_value=-(2**66), max_value=2**66) | st.integers(min_value=2**63 - 2_000, max_value=2**63 + 2_000))
-def test_what_is_called_an_integer_fits(number: int) -> None:
+def test_values_of_the_kind_integer_fit_64_bits(number: int) -> None:
     assert ("a", "big_integer") in counts([{"a": number}]) or -(2**63) <= number < 2**63
 
 
@@ -127,22 +127,22 @@ def test_times_sweeps_and_the_smallest_example() -> None:
     }
 
 
-def test_nulls_and_empty_ones_have_no_example() -> None:
+def test_nulls_and_empty_containers_have_no_example() -> None:
     assert {row["example"] for row in evidence_of([{"a": None, "b": {}, "c": []}])} == {None}
 
 
-def test_an_example_is_short_whatever_the_value() -> None:
+def test_the_length_of_an_example_is_limited() -> None:
     found = evidence_of([{"a": "ż" * 1_000_000}])
     assert {row["example"] for row in found} == {"ż" * MAX_EXAMPLE_LENGTH}
 
 
-def test_types_are_kept_apart_and_are_any_text() -> None:
+def test_types_are_counted_separately_and_may_be_any_text() -> None:
     for type_ in ("", "Companies", "companies", "'; DROP TABLE x; --", "\0", "t" * 300):
         assert {row["type"] for row in evidence_of([{"a": 1}], type_)} == {type_}
 
 
 @given(st.lists(objects, max_size=5))
-def test_every_leaf_is_counted_once_a_version(documents: list[dict[str, Any]]) -> None:
+def test_every_field_is_counted_once_per_version(documents: list[dict[str, Any]]) -> None:
     found = counts(documents)
     fields = [{leaf.field for leaf in leaves(document)} for document in documents]
     assert {path for path, _ in found} == set().union(*fields)

@@ -18,9 +18,9 @@ from pipelines.flatten.field_catalogue import (
     MAX_COLUMNS,
     MAX_KEYS_PER_OBJECT,
     ROW_KEY,
+    DetailsField,
     Evidence,
-    Field,
-    decide,
+    fields_of_type,
     table_names,
 )
 from tests.records.samples import NASTY_KEYS, scalars, texts
@@ -98,9 +98,9 @@ def smallest(values: Iterable[str | None]) -> str | None:
     return min((value for value in values if value is not None), default=None)
 
 
-def fields_of(*details: Any) -> dict[str, Field]:
+def fields_of(*details: Any) -> dict[str, DetailsField]:
     versions = [(START + timedelta(hours=number), f"{number:03d}", one) for number, one in enumerate(details)]
-    return {field.path: field for field in decide(told(versions))}
+    return {field.path: field for field in fields_of_type(told(versions))}
 
 
 def columns_of(*details: Any) -> dict[str, tuple[str, str]]:
@@ -110,20 +110,20 @@ def columns_of(*details: Any) -> dict[str, tuple[str, str]]:
 @given(st.lists(documents, min_size=1, max_size=6), st.randoms(use_true_random=False), st.integers(1, 4))
 def test_the_catalogue_does_not_depend_on_order(found: list[Any], chance: random.Random, batches: int) -> None:
     versions: list[Version] = [(START + timedelta(hours=n), f"{n:03d}", details) for n, details in enumerate(found)]
-    in_order = decide(told(versions))
+    in_order = fields_of_type(told(versions))
     chance.shuffle(versions)
     known: list[Evidence] = []
     for number in range(batches):
         known = merged(told(versions[number::batches]), known)
         chance.shuffle(known)
-    assert decide(known) == in_order
+    assert fields_of_type(known) == in_order
 
 
 @given(st.lists(documents, min_size=1, max_size=6))
 @example([{"x": {"A": 1}, "x_a": 1, "X_A": 1, "X": {"a": 1}}, {"x": 2}])
 @example([{"a.[]": 1, "a": [1]}])
 @example([{one: dict.fromkeys(NASTY_KEYS, 1)} for one in NASTY_KEYS[:5]])
-def test_column_names_are_safe_and_tell_apart(found: list[Any]) -> None:
+def test_column_names_are_safe_and_unique(found: list[Any]) -> None:
     fields = fields_of(*found)
     columns = [field.column for field in fields.values() if field.column]
     names = [column.name for column in columns]
@@ -134,7 +134,7 @@ def test_column_names_are_safe_and_tell_apart(found: list[Any]) -> None:
 
 
 @given(st.lists(documents, min_size=1, max_size=5))
-def test_every_field_is_catalogued_as_it_was_seen(found: list[Any]) -> None:
+def test_every_field_is_catalogued_with_its_evidence(found: list[Any]) -> None:
     fields = fields_of(*found)
     seen: dict[str, list[tuple[int, set[str]]]] = {}
     for number, details in enumerate(found):
@@ -218,7 +218,7 @@ def test_columns(details: list[Any], expected: dict[str, tuple[str, str]]) -> No
     assert columns_of(*details) == expected
 
 
-def test_the_path_that_is_spelled_like_the_name_gets_it() -> None:
+def test_the_path_spelled_like_the_name_gets_it() -> None:
     names = {path: name for path, (name, _) in columns_of({"a_b": 1, "A_b": 1, "a": {"b": 1}}).items()}
     assert names["a_b"] == "a_b"
     assert all(re.fullmatch(r"a_b_[0-9a-f]{8}", names[path]) for path in ("A_b", "a.b"))
@@ -233,7 +233,7 @@ def test_a_key_called_details_keeps_its_name() -> None:
     assert re.fullmatch(r"details_[0-9a-f]{8}", columns[""][0])
 
 
-def test_a_name_that_a_digest_gave_is_not_given_again() -> None:
+def test_a_name_with_a_digest_is_not_used_twice() -> None:
     taken = columns_of({"A": 1, "a": 1})["A"][0]
     names = columns_of({"A": 1, "a": 1, taken: 1})
     assert names[taken][0] == taken
@@ -242,24 +242,24 @@ def test_a_name_that_a_digest_gave_is_not_given_again() -> None:
 
 
 @pytest.mark.parametrize("key", ["milestone_id", "Milestone_ID", "MILESTONE_ID"])
-def test_the_tables_own_key_is_not_taken(key: str) -> None:
+def test_the_key_column_of_the_table_is_reserved(key: str) -> None:
     assert columns_of({key: "mine"})[key][0].startswith("milestone_id_")
 
 
 @pytest.mark.parametrize("keys", [MAX_KEYS_PER_OBJECT, MAX_KEYS_PER_OBJECT + 1])
-def test_too_many_keys_are_data(keys: int) -> None:
+def test_an_object_with_too_many_keys_is_a_map(keys: int) -> None:
     # However few a version has: they are counted over all of them.
     columns = columns_of(*({"m": {f"k{n}": 1 for n in range(start, keys, 2)}} for start in (0, 1)))
     assert list(columns) == (["m"] if keys > MAX_KEYS_PER_OBJECT else sorted(f"m.k{n}" for n in range(keys)))
 
 
 @pytest.mark.parametrize("keys", [MAX_KEYS_PER_OBJECT, MAX_KEYS_PER_OBJECT + 1])
-def test_so_are_too_many_keys_of_details(keys: int) -> None:
+def test_details_with_too_many_keys_are_a_map(keys: int) -> None:
     columns = columns_of({f"k{n}": n for n in range(keys)})
     assert list(columns) == ([""] if keys > MAX_KEYS_PER_OBJECT else sorted(f"k{n}" for n in range(keys)))
 
 
-def test_too_many_columns_make_maps_of_the_nested_objects() -> None:
+def test_with_too_many_columns_nested_objects_become_maps() -> None:
     wide = {f"g{group}": {f"k{n}": {"x": n} for n in range(100)} for group in range(2)} | {"list": [1]}
     assert columns_of(wide) == {
         "g0": ("g0", "VARCHAR"),
@@ -270,7 +270,7 @@ def test_too_many_columns_make_maps_of_the_nested_objects() -> None:
     assert len(columns_of(wide)) == 101
 
 
-def test_a_container_is_catalogued_from_what_is_below_it() -> None:
+def test_a_container_is_catalogued_from_the_leaves_below_it() -> None:
     fields = fields_of({"x": 1}, {"m": {"17": "a"}}, {"m": None}, {"m": {"18": 2}}, {"m": {}})
     field = fields["m"]
     assert (field.kinds, field.records) == ("empty_object, null, object", 4)
@@ -279,33 +279,33 @@ def test_a_container_is_catalogued_from_what_is_below_it() -> None:
     assert (fields["m.*"].kinds, fields["m.*"].column, fields["m.*"].example) == ("integer, string", None, "2")
 
 
-def test_what_is_discarded_makes_no_column_and_widens_none() -> None:
+def test_discarded_kinds_add_no_column_and_widen_none() -> None:
     def row(path: str, kind: str, *, is_discarded: bool) -> list[Evidence]:
         return [Evidence("t", path, of, 1, START, START, "001", "1", is_discarded=is_discarded) for of in (kind, "any")]
 
     kept = [*row("a", "integer", is_discarded=False), *row("m.b", "string", is_discarded=False)]
-    fields = {field.path: field for field in decide(kept + row("a", "string", is_discarded=True)[:1])}
+    fields = {field.path: field for field in fields_of_type(kept + row("a", "string", is_discarded=True)[:1])}
     assert (fields["a"].kinds, fields["a"].is_discarded) == ("integer, string", True)
     assert fields["a"].column is not None
     assert fields["a"].column.sql_type == "BIGINT"
     for discarded in (row("new", "string", is_discarded=True), row("m.*", "string", is_discarded=True)):
-        fields = {field.path: field for field in decide(kept + discarded)}
+        fields = {field.path: field for field in fields_of_type(kept + discarded)}
         assert [path for path, field in fields.items() if field.column] == ["a", "m.b"]
 
 
-def test_ten_thousand_fields_are_no_matter() -> None:
+def test_ten_thousand_fields_are_catalogued_quickly() -> None:
     many = [
         Evidence("t", f"a{n % 150}.b{n}.c", kind, 1, START, START, "001", "1", is_discarded=False)
         for n in range(10_000)
         for kind in ("string", "any")
     ]
-    fields = decide(many)
+    fields = fields_of_type(many)
     assert sum(field.column is not None for field in fields) == 150
     assert len(fields) == 10_150
 
 
 @given(documents)
-def test_a_field_reads_back_from_its_segments(details: Any) -> None:
+def test_a_field_can_be_rebuilt_from_its_segments(details: Any) -> None:
     for leaf in leaves(details):
         segments = split_field(leaf.field)
         joined = "".join(segment if segment == "[]" else f".{segment}" for segment in segments)
@@ -319,7 +319,7 @@ types = st.sampled_from(NASTY_TYPES) | texts
 
 @given(st.sets(types), st.randoms(use_true_random=False))
 @example(set(NASTY_TYPES), random.Random(1))  # noqa: S311
-def test_table_names_are_safe_and_tell_apart_in_any_order(found: set[str], chance: random.Random) -> None:
+def test_table_names_are_safe_and_unique_in_any_order(found: set[str], chance: random.Random) -> None:
     names = table_names(sorted(found), reserved=RESERVED)
     assert names.keys() == found
     assert len(set(names.values()) | RESERVED) == len(found) + 1
@@ -345,7 +345,7 @@ def test_a_type_alone_gets_a_plain_name(type_: str, expected: str) -> None:
     assert table_names([type_], reserved=RESERVED) == {type_: expected}
 
 
-def test_types_that_want_one_name() -> None:
+def test_types_with_the_same_plain_name() -> None:
     names = table_names(["Companies", "companies", "COMPANIES"], reserved=RESERVED)
     assert names["companies"] == "details_companies"
     assert all(re.fullmatch(r"details_companies_[0-9a-f]{8}", names[type_]) for type_ in ("Companies", "COMPANIES"))

@@ -160,11 +160,11 @@ def test_every_row_of_a_milestone_in_the_other_tables() -> None:
         pytest.param("0001-01-01T00:00:00Z", None, id="zero time"),
     ],
 )
-def test_the_forms_of_an_end(end_date: Any, expected: int | None) -> None:
+def test_forms_of_end_date(end_date: Any, expected: int | None) -> None:
     assert milestone_row(end_date=end_date)["end_date"] == expected
 
 
-def test_a_start_may_be_the_zero_time() -> None:
+def test_a_zero_start_is_null() -> None:
     row = milestone_row(start_date="0001-01-01T00:00:00Z", last_updated_ts="0001-01-01T00:00:00Z")
     assert (row["start_date"], row["last_updated_ts"]) == (None, None)
 
@@ -198,7 +198,7 @@ def test_placeholder_dates(changes: dict[str, Any], expected: bool) -> None:
         pytest.param({}, ["SIMNFLGAME26NOV29"], False, id="with a suffix without hyphen"),
         pytest.param({}, ["SIMNFLSPREAD-26NOV29AB"], False, id="no game"),
         pytest.param({}, ["SIMPLEGAME", "SIMPLEGAME-26", "KXSIMONEGAME-26", "SIMONEGAME"], False, id="words"),
-        pytest.param({}, ["KX-SIMNBAGAME-26"], False, id="behind a hyphen"),
+        pytest.param({}, ["KX-SIMNBAGAME-26"], False, id="after a hyphen"),
         pytest.param({"session_id": "x"}, ["KXA-1"], True, id="session"),
         pytest.param({}, ["SIMGAME"], False, id="no sport"),
         pytest.param({}, ["KXSIMNBAGAME"], False, id="in the middle"),
@@ -215,7 +215,7 @@ def test_simulated_games(details: dict[str, Any], tickers: list[str], expected: 
     )
 
 
-def test_simulated_by_any_of_the_three_places_of_tickers() -> None:
+def test_a_simulated_ticker_counts_in_any_of_the_three_places() -> None:
     none: dict[str, Any] = {"related_event_tickers": [], "primary_event_tickers": [], "details": {}}
     for place in (
         {"related_event_tickers": ["SIMUFLGAME"]},
@@ -325,7 +325,7 @@ def test_null_arrays_are_empty() -> None:
     assert flat(sent)["milestone_events"] == []
 
 
-def test_nothing_makes_typed_empty_tables() -> None:
+def test_an_empty_batch_makes_typed_empty_tables() -> None:
     tables = flatten(latest())
     assert list(tables) == [table.name for table in FLAT_TABLES]
     for name, table in tables.items():
@@ -341,7 +341,7 @@ def test_rows_come_in_the_order_of_the_input_and_in_any_chunks() -> None:
         assert list(dict.fromkeys(table["milestone_id"].to_pylist())) == list("cabd")
 
 
-def test_recorded_milestones_make_good_rows(payloads: Path) -> None:
+def test_recorded_milestones_make_valid_rows(payloads: Path) -> None:
     seen: dict[str, dict[str, Any]] = {}
     for body in recorded_pages(payloads):
         sent = parse(body)["milestones"]
@@ -362,7 +362,7 @@ def test_recorded_milestones_make_good_rows(payloads: Path) -> None:
 
 @settings(max_examples=25)  # validation takes 25 ms a table, few rows or many
 @given(st.lists(mutated(), min_size=1, max_size=20))
-def test_whatever_decoding_lets_through_can_be_flattened(records: list[dict[str, Any]]) -> None:
+def test_every_decoded_record_can_be_flattened(records: list[dict[str, Any]]) -> None:
     batch = latest(*map(encoded, records))
     tables = flatten(batch)
     assert tables["milestones"]["milestone_id"].to_pylist() == batch["milestone_id"].to_pylist()
@@ -381,7 +381,7 @@ def test_whatever_decoding_lets_through_can_be_flattened(records: list[dict[str,
 
 
 @given(st.from_regex(r"-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?", fullmatch=True))
-def test_the_text_of_details_stands_in_the_record_to_the_letter(number: str) -> None:
+def test_the_text_of_details_is_part_of_the_text_of_the_record(number: str) -> None:
     batch = latest(with_details(f'{{"n":{number}}}'.encode()))
     [row] = _rows(flatten(batch)["milestones"])
     assert row["details"] in batch["record"][0].as_py()
@@ -389,7 +389,7 @@ def test_the_text_of_details_stands_in_the_record_to_the_letter(number: str) -> 
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(objects, texts), min_size=1, max_size=3))
-def test_details_come_back_from_parquet_and_duckdb(
+def test_details_can_be_rebuilt_from_parquet_and_duckdb(
     tmp_path_factory: pytest.TempPathFactory, sent: list[tuple[dict[str, Any], str]]
 ) -> None:
     folder = tmp_path_factory.mktemp("parquet")

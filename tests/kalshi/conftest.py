@@ -1,4 +1,4 @@
-"""A client whose time is played, and the recorded answers by name."""
+"""Clients on a fake clock, and the recorded responses by file name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .authority import Authority
 EPOCH = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
-class PlayedTime:
-    """A clock that only sleeping moves. `slept` are the waits, in order."""
+class FakeTime:
+    """A fake clock that only sleep() advances. `slept` are the waits, in order."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -41,8 +41,8 @@ class MakeClient(Protocol):
 
 
 @pytest.fixture
-def time_played() -> PlayedTime:
-    return PlayedTime()
+def fake_time() -> FakeTime:
+    return FakeTime()
 
 
 @pytest.fixture
@@ -51,16 +51,16 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def make_client(time_played: PlayedTime) -> Iterator[MakeClient]:
-    """Clients on played time, unpaced unless told, with the longest jitter; closed after the test."""
+def make_client(fake_time: FakeTime) -> Iterator[MakeClient]:
+    """Makes clients on the fake clock, by default without pacing and with the longest jitter; closes them later."""
     with ExitStack() as stack:
 
         def make(base_url: str, **options: Any) -> KalshiClient:
             defaults: dict[str, Any] = {
                 "requests_per_second": None,
-                "clock": time_played.clock,
-                "now": time_played.now,
-                "sleep": time_played.sleep,
+                "clock": fake_time.clock,
+                "now": fake_time.now,
+                "sleep": fake_time.sleep,
                 "random": lambda: 0.999,
             }
             return stack.enter_context(KalshiClient(base_url, **{**defaults, **options}))
@@ -70,12 +70,12 @@ def make_client(time_played: PlayedTime) -> Iterator[MakeClient]:
 
 @pytest.fixture(scope="session")
 def recorded(payloads: Path) -> Callable[[str], bytes]:
-    """Reads a recorded answer by its file name; skips where it is not at hand."""
+    """Reads a recorded response by its file name; skips the test where the file is missing."""
 
     def read(name: str) -> bytes:
         path = payloads / name
         if not path.is_file():
-            pytest.skip(f"no recorded answer {name}")
+            pytest.skip(f"no recorded response {name}")
         return path.read_bytes()
 
     return read

@@ -1,4 +1,4 @@
-"""The documented address and the older one: when the second takes over, and that it is said."""
+"""When a client switches from the documented base URL to the older one, and that it logs the switch."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ QUERY = MilestoneQuery()
 
 
 class Resolver(HTTPAdapter):
-    """Leads a name to a server on loopback; every other name does not exist."""
+    """Maps host names to loopback servers; every other name does not exist. `requested` are the hosts, in order."""
 
     def __init__(self, servers: dict[str, FaultServer]) -> None:
         super().__init__(max_retries=0)
         self.servers = servers
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         parts = urllib3.util.parse_url(request.url or "")
-        self.asked.append(str(parts.host))
+        self.requested.append(str(parts.host))
         server = self.servers.get(str(parts.host))
         if server is None:
             fault = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -61,7 +61,7 @@ def served(session: requests.Session, **servers: FaultServer) -> Resolver:
 DEFAULTS: dict[str, Any] = {"base_url": DEFAULT_BASE_URL, "fallback_base_url": OLDER_BASE_URL}
 
 
-def test_a_name_that_cannot_be_resolved_leads_to_the_older_host(
+def test_an_unresolvable_host_switches_to_the_fallback(
     make_client: MakeClient, session: requests.Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     with FaultServer(answer(GOOD)) as server:
@@ -71,14 +71,14 @@ def test_a_name_that_cannot_be_resolved_leads_to_the_older_host(
         for _ in range(2):
             assert client.list_page(QUERY).body == GOOD
     assert client.base_url == OLDER_BASE_URL
-    assert resolver.asked == [FIRST, SECOND, SECOND]
+    assert resolver.requested == [FIRST, SECOND, SECOND]
     (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert record.getMessage() == (
         f"{FIRST} cannot be resolved: using {OLDER_BASE_URL} instead, as KALSHI_BASE_URL is not set"
     )
 
 
-def test_a_redirect_leads_to_the_older_host(
+def test_a_redirect_switches_to_the_fallback(
     make_client: MakeClient, session: requests.Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     moved = answer(b"", 301, Location="https://elsewhere.example/x")
@@ -86,11 +86,11 @@ def test_a_redirect_leads_to_the_older_host(
         resolver = served(session, first=first, second=second)
         client = make_client(**DEFAULTS, session=session)
         assert client.list_page(QUERY).body == GOOD
-    assert resolver.asked == [FIRST, SECOND]
+    assert resolver.requested == [FIRST, SECOND]
     assert f"{FIRST} redirects to https://elsewhere.example: using" in caplog.text
 
 
-def test_a_host_that_answered_is_kept(make_client: MakeClient, session: requests.Session) -> None:
+def test_a_host_that_responded_is_kept(make_client: MakeClient, session: requests.Session) -> None:
     moved = answer(b"", 302, Location="https://elsewhere.example/x")
     with FaultServer(answer(GOOD), moved) as first, FaultServer(answer(GOOD)) as second:
         resolver = served(session, first=first, second=second)
@@ -101,7 +101,7 @@ def test_a_host_that_answered_is_kept(make_client: MakeClient, session: requests
         del resolver.servers[FIRST]
         with pytest.raises(errors.Unreachable, match=FIRST):
             client.list_page(QUERY)
-    assert SECOND not in resolver.asked
+    assert SECOND not in resolver.requested
 
 
 OTHER_FAULTS: dict[str, Play] = {
@@ -114,58 +114,64 @@ OTHER_FAULTS: dict[str, Play] = {
 
 
 @pytest.mark.parametrize("play", OTHER_FAULTS.values(), ids=OTHER_FAULTS)
-def test_no_other_fault_leads_to_the_older_host(make_client: MakeClient, session: requests.Session, play: Play) -> None:
+def test_no_other_fault_switches_to_the_fallback(
+    make_client: MakeClient, session: requests.Session, play: Play
+) -> None:
     with FaultServer(play) as first, FaultServer(answer(GOOD)) as second:
         resolver = served(session, first=first, second=second)
         with pytest.raises(errors.KalshiError, match=FIRST):
             make_client(**DEFAULTS, session=session).list_page(QUERY)
-    assert SECOND not in resolver.asked
+    assert SECOND not in resolver.requested
 
 
-def test_an_address_that_was_set_has_no_fallback(make_client: MakeClient, session: requests.Session) -> None:
+def test_a_configured_base_url_has_no_fallback(make_client: MakeClient, session: requests.Session) -> None:
     with FaultServer(answer(GOOD)) as second:
         resolver = served(session, second=second)
         with pytest.raises(errors.Unreachable, match="Name or service not known"):
             make_client(DEFAULT_BASE_URL, session=session).list_page(QUERY)
-    assert set(resolver.asked) == {FIRST}
+    assert set(resolver.requested) == {FIRST}
 
 
-def test_where_neither_can_be_resolved_both_are_named(make_client: MakeClient, session: requests.Session) -> None:
+def test_the_error_names_both_hosts_where_neither_can_be_resolved(
+    make_client: MakeClient, session: requests.Session
+) -> None:
     served(session)
     with pytest.raises(errors.Unreachable) as caught:
         make_client(**DEFAULTS, session=session).list_page(QUERY)
-    assert f"no whole answer from {SECOND}" in str(caught.value)
-    assert f"Name or service not known; asked because {FIRST} cannot be resolved" in str(caught.value)
+    assert f"no complete response from {SECOND}" in str(caught.value)
+    assert f"Name or service not known; this fallback address is used because {FIRST} cannot be resolved" in str(
+        caught.value
+    )
 
 
-def test_a_proxy_that_cannot_be_resolved_is_not_the_hosts_fault(
+def test_an_unresolvable_proxy_does_not_switch_to_the_fallback(
     make_client: MakeClient, session: requests.Session
 ) -> None:
     class NoProxy(HTTPAdapter):
-        asked: list[str] = []  # noqa: RUF012 - one test's
+        requested: list[str] = []  # noqa: RUF012 - one test's
 
         def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-            self.asked.append(str(request.url))
+            self.requested.append(str(request.url))
             raise requests.exceptions.ProxyError(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
 
     session.mount("https://", NoProxy())
     with pytest.raises(errors.Unreachable, match=f"{FIRST}.*the proxy: .*Name or service not known"):
         make_client(**DEFAULTS, session=session).list_page(QUERY)
-    assert all(FIRST in url for url in NoProxy.asked)
+    assert all(FIRST in url for url in NoProxy.requested)
 
 
-def test_threads_that_fail_together_leave_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_threads_that_fail_together_switch_once(caplog: pytest.LogCaptureFixture) -> None:
     addresses = Addresses("https://a/v2", "https://b/v2")
-    assert addresses.leave("https://a/v2", "is away")
-    assert addresses.leave("https://a/v2", "is away")
+    assert addresses.fall_back("https://a/v2", "is away")
+    assert addresses.fall_back("https://a/v2", "is away")
     assert addresses.current == "https://b/v2"
-    assert not addresses.leave("https://b/v2", "is away, too")
-    assert addresses.left == "a is away"
+    assert not addresses.fall_back("https://b/v2", "is away, too")
+    assert addresses.fallback_reason == "a is away"
     assert len(caplog.records) == 1
 
 
-def test_an_answer_of_an_address_that_was_left_keeps_nothing() -> None:
+def test_a_late_response_of_the_first_address_does_not_switch_back() -> None:
     addresses = Addresses("https://a/v2", "https://b/v2")
-    addresses.leave("https://a/v2", "is away")
-    addresses.keep("https://a/v2")
+    addresses.fall_back("https://a/v2", "is away")
+    addresses.confirm("https://a/v2")
     assert addresses.current == "https://b/v2"

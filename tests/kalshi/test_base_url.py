@@ -58,7 +58,7 @@ def test_allowed(given_url: str, normal: str) -> None:
         pytest.param("https://kalshi.com/?key=hunter2", "query", id="query"),
         pytest.param("https://kalshi.com/v2?", "query", id="empty-query"),
         pytest.param("https://kalshi.com/#hunter2", "fragment", id="fragment"),
-        pytest.param("https://kalshi.com/v2/../admin", "climbs", id="climbing-path"),
+        pytest.param("https://kalshi.com/v2/../admin", "contains `.` or `..`", id="parent-path"),
         pytest.param("https://kalshi.com:hunter2/", "not a URL", id="port-no-number"),
         pytest.param("https://kalshi.com:99999/", "not a URL", id="port-too-large"),
         pytest.param("https://[::1/", "not a URL", id="half-an-address"),

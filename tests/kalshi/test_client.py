@@ -1,4 +1,4 @@
-"""The client on good days: what it sends, what it gives back, how it paces."""
+"""The client without faults: what it sends and returns, how it paces, and how it finds a smaller page size."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.kalshi.client import KalshiClient, Stats
-from pipelines.kalshi.errors import BadBaseUrl, NotFound
+from pipelines.kalshi.client import KalshiClient
+from pipelines.kalshi.errors import BadBaseUrl, BadRequest, NotFound
 from pipelines.kalshi.paging import Paging
 from pipelines.kalshi.query import MilestoneQuery
+from pipelines.kalshi.request_stats import RequestStats
 from pipelines.kalshi.transport import build_session
 
-from .conftest import EPOCH, MakeClient, PlayedTime
+from .conftest import EPOCH, FakeTime, MakeClient
 from .fault_server import FaultServer, answer, drip, head, page, raw, zipped
 
 QUERY = MilestoneQuery(category="Science & Technology", limit=100)
@@ -38,10 +39,10 @@ def test_a_page(make_client: MakeClient) -> None:
     assert exchange.params == {"limit": "100", "category": "Science & Technology", "cursor": "here"}
     assert (got.body, got.next_cursor, got.ids, got.records) == (body, "next", ("a", "b"), 2)
     assert (got.fetched_at, got.url_path) == (EPOCH, "/milestones")
-    assert client.stats == Stats(requests=1, bytes=len(body))
+    assert client.stats == RequestStats(requests=1, bytes=len(body))
 
 
-def test_what_is_sent(make_client: MakeClient) -> None:
+def test_headers_and_url_of_a_request(make_client: MakeClient) -> None:
     with FaultServer(answer(page(), Set_Cookie="session=1; Path=/")) as server:
         client = make_client(server.url + "/")
         client.list_page(MilestoneQuery())
@@ -53,7 +54,7 @@ def test_what_is_sent(make_client: MakeClient) -> None:
         assert not {"cookie", "authorization", "referer"} & exchange.headers.keys()
 
 
-def test_connections_are_used_again(make_client: MakeClient) -> None:
+def test_connections_are_reused(make_client: MakeClient) -> None:
     script = [
         answer(page("a")),
         zipped(page("b")),
@@ -75,7 +76,7 @@ def chunked(body: bytes) -> bytes:
     return head(200, {"Transfer-Encoding": "chunked"}) + chunks + b"0\r\n\r\n"
 
 
-def test_gzip_counts_on_the_wire(make_client: MakeClient) -> None:
+def test_bytes_count_the_compressed_body(make_client: MakeClient) -> None:
     body = page(*("x" * 36 for _ in range(500)))
     with FaultServer(zipped(body)) as server:
         client = make_client(server.url)
@@ -93,7 +94,7 @@ def test_cursors_arrive_byte_for_byte(cursors: list[str]) -> None:
     assert [exchange.params["cursor"] for exchange in server.exchanges] == cursors
 
 
-def test_a_crawl_sends_back_exactly_the_cursors_it_got(make_client: MakeClient) -> None:
+def test_a_scan_sends_back_exactly_the_cursors_it_received(make_client: MakeClient) -> None:
     cursors = ["CgYI8KnivQYSJDBl", "+/=&%25", "é\n", ""]
     with FaultServer(*(answer(page(f"id {cursor}", cursor=cursor)) for cursor in cursors)) as server:
         client, paging = make_client(server.url), Paging()
@@ -149,12 +150,12 @@ def test_ids_of_dots_are_refused(make_client: MakeClient, milestone_id: str) -> 
         make_client("https://unused.example").get_milestone(milestone_id)
 
 
-def test_pacing(make_client: MakeClient, time_played: PlayedTime) -> None:
+def test_pacing(make_client: MakeClient, fake_time: FakeTime) -> None:
     with FaultServer(answer(page())) as server:
         client = make_client(server.url, requests_per_second=4.0)
         for _ in range(9):
             client.list_page(QUERY)
-    assert time_played.seconds == pytest.approx(1002.0)
+    assert fake_time.seconds == pytest.approx(1002.0)
 
 
 def test_threads_share_a_client() -> None:
@@ -164,7 +165,7 @@ def test_threads_share_a_client() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert client.stats == Stats(requests=80, bytes=80 * len(page("a")))
+        assert client.stats == RequestStats(requests=80, bytes=80 * len(page("a")))
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
@@ -208,12 +209,12 @@ def test_an_injected_session_stays_open() -> None:
 
 
 @pytest.mark.parametrize("options", [{"deadline_seconds": 0}, {"deadline_seconds": float("inf")}])
-def test_bad_deadlines(options: dict[str, Any]) -> None:
+def test_invalid_deadlines(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="deadline"):
         KalshiClient("https://unused.example", **options)
 
 
-def test_bad_base_url() -> None:
+def test_invalid_base_url() -> None:
     with pytest.raises(BadBaseUrl):
         KalshiClient("http://unused.example")
 
@@ -225,7 +226,9 @@ def test_retries_are_logged_in_one_line(make_client: MakeClient, caplog: pytest.
     ):
         make_client(server.url).list_page(QUERY, "cursor-of-mine")
     (record,) = [one for one in caplog.records if one.name.startswith("pipelines")]
-    assert record.getMessage() == (rf"try 1 of {server.url}/milestones failed (\x1b[31m\nsecond line); next in 0.5 s")
+    assert record.getMessage() == (
+        rf"try 1 of {server.url}/milestones failed (\x1b[31m\nsecond line); retrying in 0.5 s"
+    )
 
 
 def test_recorded_page(make_client: MakeClient, recorded: Callable[[str], bytes]) -> None:
@@ -237,10 +240,70 @@ def test_recorded_page(make_client: MakeClient, recorded: Callable[[str], bytes]
     assert got.next_cursor == sent["cursor"]
 
 
-def test_a_dripping_page_that_ends_in_time_is_a_page() -> None:
+def test_a_slow_page_that_ends_in_time_is_complete() -> None:
     body = page("a")
     with (
         FaultServer(drip(head(200, {"Content-Length": str(len(body) + 5)}) + body, b" ", every_seconds=0.01)) as server,
         KalshiClient(server.url, deadline_seconds=5) as client,
     ):
         assert client.list_page(QUERY).ids == ("a",)
+
+
+# Page sizes: the API may allow smaller pages than documented
+
+
+def limits_of(server: FaultServer) -> list[str]:
+    return [exchange.params["limit"] for exchange in server.exchanges]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refused_first_page_is_requested_once_more_with_fewer_milestones(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    refusal = answer(b'{"error":{"code":"bad_request","message":"bad request"}}', status)
+    with FaultServer(refusal, answer(page())) as server:
+        client = make_client(server.url)
+        first, second = client.list_page(MilestoneQuery()), client.list_page(MilestoneQuery(), "c")
+    assert limits_of(server) == ["500", "100", "100"]
+    assert (first.limit, second.limit, client.page_limit) == (100, 100, 100)
+    (message,) = caplog.messages
+    assert "refused pages of 500 milestones (bad_request: bad request) and accepts pages of 100" in message
+    assert "KALSHI_PAGE_LIMIT" in message
+
+
+def test_the_first_refusal_is_raised_where_the_smaller_page_is_refused_too(make_client: MakeClient) -> None:
+    refusals = [answer(f'{{"msg": "{name}"}}'.encode(), 400) for name in ("first", "second")]
+    with FaultServer(*refusals, answer(page())) as server:
+        client = make_client(server.url)
+        with pytest.raises(BadRequest, match=r"\(HTTP 400\): first; correct"):
+            client.list_page(MilestoneQuery())
+        assert client.list_page(MilestoneQuery()).limit == 500
+    assert limits_of(server) == ["500", "100", "500"]
+
+
+def test_only_the_first_page_is_requested_with_fewer_milestones(make_client: MakeClient) -> None:
+    refusal = answer(b'{"msg": "no"}', 400)
+    with FaultServer(answer(page()), refusal) as server:
+        client = make_client(server.url)
+        client.list_page(MilestoneQuery())
+        with pytest.raises(BadRequest):
+            client.list_page(MilestoneQuery())
+    assert limits_of(server) == ["500", "500"]
+    # A request with a cursor is refused for the cursor; 409 is not about a limit; below 100 no smaller page is tried.
+    for options, cursor, status in (({}, "c", 400), ({}, None, 409), ({"page_limit": 100}, None, 400)):
+        with FaultServer(answer(b'{"msg": "no"}', status)) as server, pytest.raises(BadRequest):
+            make_client(server.url, **options).list_page(MilestoneQuery(), cursor)
+        assert len(server.exchanges) == 1
+
+
+def test_the_page_limit_applies_to_every_query(make_client: MakeClient) -> None:
+    with FaultServer(answer(page())) as server:
+        client = make_client(server.url, page_limit=200)
+        assert [client.list_page(MilestoneQuery(limit=limit)).limit for limit in (500, 50)] == [200, 50]
+    assert limits_of(server) == ["200", "50"]
+
+
+@pytest.mark.parametrize("limit", [0, 501, -1])
+def test_page_limits_out_of_range_are_refused(limit: int) -> None:
+    with pytest.raises(ValueError, match="limit must be a whole number from 1 to 500"):
+        KalshiClient("https://unused.example", page_limit=limit)

@@ -1,4 +1,4 @@
-"""Each error carries its data and words itself in one line."""
+"""Each error carries its data and formats itself as one line."""
 
 from __future__ import annotations
 
@@ -24,38 +24,39 @@ URL = "https://api.example/v2/milestones"
         (
             errors.Unreachable(URL, detail="Connection refused", attempts=8),
             (
-                "no whole answer from api.example (8 tries): Connection refused; check the network and "
-                "KALSHI_BASE_URL, then run again; where a proxy leads out, set KALSHI_PROXY, and KALSHI_CA_BUNDLE if "
-                "it opens TLS"
+                "no complete response from api.example (8 tries): Connection refused; check the network and "
+                "KALSHI_BASE_URL, then run again; if this network requires a proxy, set KALSHI_PROXY, and "
+                "KALSHI_CA_BUNDLE if the proxy intercepts TLS"
             ),
         ),
         (
             errors.TlsFailure(URL, detail="certificate has expired"),
             (
                 "no trusted TLS connection to api.example: certificate has expired; check the host in KALSHI_BASE_URL "
-                "and this machine's clock; where a proxy (KALSHI_PROXY, a firewall) opens TLS, name its authority in "
-                "KALSHI_CA_BUNDLE"
+                "and this machine's clock; if a proxy (KALSHI_PROXY) or a firewall intercepts TLS, set "
+                "KALSHI_CA_BUNDLE to its CA certificate"
             ),
         ),
         (
             errors.DeadlineExceeded(URL, deadline_seconds=60.0, detail="timed out", attempts=4),
             (
-                f"no whole answer from {URL} within 60 s (4 tries): timed out; try again later, raise "
-                "KALSHI_DEADLINE_SECONDS, or set KALSHI_PROXY where only a proxy leads out"
+                f"no complete response from {URL} within 60 s (4 tries): timed out; try again later, raise "
+                "KALSHI_DEADLINE_SECONDS, or set KALSHI_PROXY if this network requires a proxy"
             ),
         ),
         (
             errors.TooLarge(URL, max_bytes=67_108_864),
             (
-                f"the answer of {URL} is larger than 67,108,864 bytes; lower KALSHI_PAGE_LIMIT so that a page holds "
+                f"the response of {URL} is larger than 67,108,864 bytes; lower KALSHI_PAGE_LIMIT so that a page holds "
                 "fewer milestones"
             ),
         ),
         (
-            errors.NotTheApi(URL, detail="its body is no whole JSON", excerpt=b"<html>\n", status=200, attempts=3),
+            errors.NotTheApi(URL, detail="its body is not complete JSON", excerpt=b"<html>\n", status=200, attempts=3),
             (
-                f"{URL} did not answer like the API (HTTP 200, 3 tries): its body is no whole JSON; it begins "
-                r"`<html>\n`; check KALSHI_BASE_URL; a firewall, a proxy or a maintenance page may answer in its place"
+                f"{URL} did not answer like the API (HTTP 200, 3 tries): its body is not complete JSON; the body "
+                r"starts with `<html>\n`; check KALSHI_BASE_URL; a firewall, a proxy or a maintenance page "
+                "may answer in its place"
             ),
         ),
         (
@@ -73,7 +74,7 @@ URL = "https://api.example/v2/milestones"
             errors.AccessDenied(URL, status=403),
             (
                 f"access denied at {URL} (HTTP 403); milestones need no credentials and none are sent: check "
-                "KALSHI_BASE_URL, and whether a firewall or a region block answers"
+                "KALSHI_BASE_URL, and whether a firewall or a region block refuses the request"
             ),
         ),
         (
@@ -87,7 +88,7 @@ URL = "https://api.example/v2/milestones"
             errors.RateLimited(URL, detail="too many requests", status=429, attempts=9),
             (
                 f"too many requests at {URL} (HTTP 429, 9 tries): too many requests; lower KALSHI_REQUESTS_PER_SECOND, "
-                "or find out who else uses this address"
+                "or check which other programs use this IP address"
             ),
         ),
         (
@@ -95,9 +96,9 @@ URL = "https://api.example/v2/milestones"
                 URL,
                 status=429,
                 retry_after_seconds=86_400.0,
-                come_back_at=datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC),
+                retry_at=datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC),
             ),
-            f"too many requests at {URL} (HTTP 429); come back at 2026-11-24T12:00:01Z (in 86,400 s)",
+            f"too many requests at {URL} (HTTP 429); run again after 2026-11-24T12:00:01Z (in 86,400 s)",
         ),
         (
             errors.ServerFault(URL, detail="bad gateway", status=502, attempts=8),
@@ -118,36 +119,36 @@ URL = "https://api.example/v2/milestones"
                 "/milestones", name="category", wanted="Sports", found="the category Politics", milestone_id="some-id"
             ),
             (
-                "the API ignored the filter category=Sports at /milestones: it answered with milestone some-id, which "
-                "has the category Politics; nothing of this answer was stored; try again later, or sweep without this "
-                "filter"
+                "the API ignored the filter category=Sports at /milestones: it returned milestone some-id, which "
+                "has the category Politics; nothing of this response was stored; try again later, or sweep without "
+                "this filter"
             ),
         ),
         (
             errors.PagingFault("cursor came before", page=12, detail="a circle", cursor="abc"),
             (
                 "paging stopped after page 12 with the cursor `abc`: a circle; start the sweep again from its first "
-                "page; if it stops here again, the API is at fault"
+                "page; if it stops here again, the fault is the API's"
             ),
         ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, errors.KalshiError) else "",
 )
-def test_wording(error: errors.KalshiError, message: str) -> None:
+def test_message(error: errors.KalshiError, message: str) -> None:
     assert str(error) == message
 
 
-def test_every_error_is_worded_above() -> None:
+def test_every_error_type_has_a_message_above() -> None:
     def below(kind: type[errors.KalshiError]) -> set[type[errors.KalshiError]]:
         return {kind}.union(*(below(one) for one in kind.__subclasses__()))
 
-    (mark,) = [one for one in test_wording.pytestmark if one.name == "parametrize"]  # type: ignore[attr-defined]
+    (mark,) = [one for one in test_message.pytestmark if one.name == "parametrize"]  # type: ignore[attr-defined]
     worded = {type(error) for error, _ in mark.args[1]}
     public = {kind for kind in below(errors.KalshiError) if not kind.__name__.startswith("_")}
     assert public - {errors.KalshiError} == worded
 
 
-def test_no_control_character_passes() -> None:
+def test_messages_have_no_control_characters() -> None:
     error = errors.BadRequest("https://x/\x1b[2J", detail="a\nb\x00\u202e")
     assert str(error).isprintable()
     redirected = errors.Redirected(URL, status=302, target="https://x\r\n\x1b[31m" + "y" * 1000)
@@ -155,5 +156,5 @@ def test_no_control_character_passes() -> None:
     assert len(str(redirected)) < 500
 
 
-def test_host_names_the_port() -> None:
+def test_host_includes_the_port() -> None:
     assert errors.Unreachable("http://127.0.0.1:81/v2").host == "127.0.0.1:81"

@@ -1,4 +1,4 @@
-"""Which answers match what was asked for."""
+"""Which responses match the filters of the query."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 from pipelines.kalshi.errors import FilterIgnored
 from pipelines.kalshi.matching import check_filters
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.response import Answer, read_page
+from pipelines.kalshi.response import Response, read_page
 from tests.support import NOON, ZERO_TIME, milestone, milestone_id, page_body
 
 SINCE = int(NOON.timestamp())
 
 
-def answer(*rows: dict[str, Any]) -> Answer:
+def answer(*rows: dict[str, Any]) -> Response:
     content = read_page(page_body(rows))
-    return Answer(
+    return Response(
         body=content.body,
         next_cursor=None,
         ids=content.ids,
@@ -34,7 +34,7 @@ def answer(*rows: dict[str, Any]) -> Answer:
 MATCH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "category": ({"category": "Sports"}, {"category": "Sports"}),
     "category in lower case": ({"category": "Sports"}, {"category": "sports"}),
-    "category asked in lower case": ({"category": "sports"}, {"category": "Sports"}),
+    "category filters in lower case": ({"category": "sports"}, {"category": "Sports"}),
     "a synonym": ({"category": "Finance"}, {"category": "financials"}),
     "no category": ({"category": "Sports"}, {"category": None}),
     "category absent": ({"category": "Sports"}, {"category": ...}),
@@ -57,13 +57,13 @@ MATCH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "update unreadable": ({"min_updated_ts": SINCE}, {"last_updated_ts": "yesterday"}),
     "a bound before all times": ({"min_updated_ts": -(10**18)}, {}),
     "a bound before all starts": ({"minimum_start_date": datetime.min.replace(tzinfo=UTC)}, {}),
-    "nothing was asked": ({}, {"category": "Politics", "type": "x"}),
+    "nothing was filters": ({}, {"category": "Politics", "type": "x"}),
 }
 
 
-@pytest.mark.parametrize(("asked", "row"), MATCH.values(), ids=MATCH)
-def test_what_matches_or_cannot_be_judged(asked: dict[str, Any], row: dict[str, Any]) -> None:
-    check_filters(MilestoneQuery(**asked), answer(milestone(1, **row)))
+@pytest.mark.parametrize(("filters", "row"), MATCH.values(), ids=MATCH)
+def test_matching_and_unreadable_values_pass(filters: dict[str, Any], row: dict[str, Any]) -> None:
+    check_filters(MilestoneQuery(**filters), answer(milestone(1, **row)))
 
 
 IGNORED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, str]] = {
@@ -94,21 +94,21 @@ IGNORED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("asked", "row", "name", "wanted", "found"), IGNORED.values(), ids=IGNORED)
-def test_an_ignored_filter_is_named(
-    asked: dict[str, Any], row: dict[str, Any], name: str, wanted: str, found: str
+@pytest.mark.parametrize(("filters", "row", "name", "wanted", "found"), IGNORED.values(), ids=IGNORED)
+def test_the_error_names_the_ignored_filter(
+    filters: dict[str, Any], row: dict[str, Any], name: str, wanted: str, found: str
 ) -> None:
-    # One milestone is enough, wherever it stands: nothing can be read of the first.
+    # One milestone is enough, at any index: the first has no readable values.
     unreadable = {"id": None}
     with pytest.raises(FilterIgnored) as caught:
-        check_filters(MilestoneQuery(**asked), answer(unreadable, milestone(1, **row)))
+        check_filters(MilestoneQuery(**filters), answer(unreadable, milestone(1, **row)))
     error = caught.value
     assert (error.filter, error.wanted, error.milestone_id) == (name, wanted, milestone_id(1))
     assert error.found.startswith(found)
     assert f"ignored the filter {name}={wanted}" in str(error)
 
 
-def test_what_a_milestone_says_of_itself_is_escaped_and_bounded() -> None:
+def test_values_of_a_milestone_are_escaped_and_bounded_in_the_message() -> None:
     with pytest.raises(FilterIgnored) as caught:
         check_filters(MilestoneQuery(category="Sports"), answer(milestone(1, category="\x1b[31m" + "x" * 10_000)))
     assert str(caught.value).isprintable()

@@ -58,7 +58,7 @@ def test_loopback_is_never_asked_through_the_proxy(make_client: MakeClient) -> N
     assert proxy.heads == []
 
 
-def test_a_proxy_that_opens_tls_is_told_apart(make_client: MakeClient, authority: Authority) -> None:
+def test_a_proxy_that_intercepts_tls_is_named_in_the_error(make_client: MakeClient, authority: Authority) -> None:
     with (
         FaultServer(answer(GOOD), tls=authority.server_side(host=HOST)) as server,
         Proxy(server.port) as proxy,
@@ -90,7 +90,7 @@ def test_a_proxy_that_is_not_there_is_named(make_client: MakeClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     client = make_client(URL, network=Network(f"http://127.0.0.1:{port}"))
-    with pytest.raises(errors.Unreachable, match=f"no whole answer from {HOST}.*the proxy: .*refused"):
+    with pytest.raises(errors.Unreachable, match=f"no complete response from {HOST}.*the proxy: .*refused"):
         client.list_page(QUERY)
 
 
@@ -147,7 +147,7 @@ def test_proxies_that_can_be_used(url: str) -> None:
         ("http://2852039166", "usual spelling"),
         ("http://[::ffff:10.0.0.1]", "usual spelling"),
         ("http://proxy .example", "blanks"),
-        ("http://prоxy.example", "plain ASCII"),
+        ("http://prоxy.example", "printable ASCII"),
     ],
 )
 def test_proxies_that_cannot_be_used(url: str, why: str) -> None:

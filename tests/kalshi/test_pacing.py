@@ -1,4 +1,4 @@
-"""Never too many requests, none in a pause."""
+"""The token bucket: never above the rate, no request during a pause."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from pipelines.kalshi.pacing import TokenBucket
 
-from .conftest import PlayedTime
+from .conftest import FakeTime
 
 
-def bucket_on(played: PlayedTime, rate: float | None, burst: int = 1) -> TokenBucket:
+def bucket_on(played: FakeTime, rate: float | None, burst: int = 1) -> TokenBucket:
     return TokenBucket(rate, burst, clock=played.clock, sleep=played.sleep)
 
 
-def grants(played: PlayedTime, bucket: TokenBucket, count: int) -> list[float]:
+def grants(played: FakeTime, bucket: TokenBucket, count: int) -> list[float]:
     times = []
     for _ in range(count):
         bucket.acquire()
@@ -28,42 +28,42 @@ def grants(played: PlayedTime, bucket: TokenBucket, count: int) -> list[float]:
     return times
 
 
-def test_one_by_one(time_played: PlayedTime) -> None:
-    assert grants(time_played, bucket_on(time_played, 4), 5) == [0, 0.25, 0.5, 0.75, 1.0]
+def test_without_a_burst_requests_are_evenly_spaced(fake_time: FakeTime) -> None:
+    assert grants(fake_time, bucket_on(fake_time, 4), 5) == [0, 0.25, 0.5, 0.75, 1.0]
 
 
-def test_a_burst_first_and_again_after_rest(time_played: PlayedTime) -> None:
-    bucket = bucket_on(time_played, 2, burst=3)
-    assert grants(time_played, bucket, 5) == [0, 0, 0, 0.5, 1.0]
-    time_played.seconds += 100
-    assert grants(time_played, bucket, 4) == [101, 101, 101, 101.5]
+def test_a_burst_at_the_start_and_again_after_idle_time(fake_time: FakeTime) -> None:
+    bucket = bucket_on(fake_time, 2, burst=3)
+    assert grants(fake_time, bucket, 5) == [0, 0, 0, 0.5, 1.0]
+    fake_time.seconds += 100
+    assert grants(fake_time, bucket, 4) == [101, 101, 101, 101.5]
 
 
 @pytest.mark.parametrize("rate", [None, 0, 0.0])
-def test_pacing_off(time_played: PlayedTime, rate: float | None) -> None:
-    bucket = bucket_on(time_played, rate)
-    assert grants(time_played, bucket, 1000) == [0] * 1000
+def test_pacing_off(fake_time: FakeTime, rate: float | None) -> None:
+    bucket = bucket_on(fake_time, rate)
+    assert grants(fake_time, bucket, 1000) == [0] * 1000
     bucket.pause(7)
-    assert grants(time_played, bucket, 2) == [7, 7]
+    assert grants(fake_time, bucket, 2) == [7, 7]
 
 
-def test_after_a_pause_there_is_no_burst(time_played: PlayedTime) -> None:
-    bucket = bucket_on(time_played, 1, burst=5)
+def test_after_a_pause_there_is_no_burst(fake_time: FakeTime) -> None:
+    bucket = bucket_on(fake_time, 1, burst=5)
     bucket.pause(10)
-    assert grants(time_played, bucket, 3) == [10, 11, 12]
+    assert grants(fake_time, bucket, 3) == [10, 11, 12]
 
 
-def test_a_shorter_pause_does_not_end_a_longer_one(time_played: PlayedTime) -> None:
-    bucket = bucket_on(time_played, None)
+def test_a_shorter_pause_does_not_end_a_longer_one(fake_time: FakeTime) -> None:
+    bucket = bucket_on(fake_time, None)
     bucket.pause(10)
     bucket.pause(1)
-    assert grants(time_played, bucket, 1) == [10]
+    assert grants(fake_time, bucket, 1) == [10]
 
 
 @pytest.mark.parametrize("options", [{"rate_per_second": -1}, {"rate_per_second": float("nan")}, {"burst": 0}])
-def test_refused(time_played: PlayedTime, options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(fake_time: FakeTime, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"requests per second|burst"):
-        TokenBucket(**{"rate_per_second": 1.0, "clock": time_played.clock, "sleep": time_played.sleep, **options})
+        TokenBucket(**{"rate_per_second": 1.0, "clock": fake_time.clock, "sleep": fake_time.sleep, **options})
 
 
 STEPS = st.lists(
@@ -81,7 +81,7 @@ STEPS = st.lists(
 def test_never_more_than_rate_times_time_plus_burst(
     rate: float, burst: int, steps: list[tuple[str, float]], oversleep: float
 ) -> None:
-    """Whatever the clock does, going back and waking too early included; time is the latest that a taker saw."""
+    """Also where the clock jumps back or sleep returns early; time is the latest reading of the clock."""
     now = 0.0
     pauses: list[float] = []
     taken: list[float] = []
@@ -123,5 +123,5 @@ def test_threads_share_one_rate_and_one_pause() -> None:
         thread.join()
     assert len(taken) == 20
     assert min(taken) >= resumes_at
-    # Nineteen gaps of 5 ms; the last digit is the scheduler's.
+    # Nineteen gaps of 5 ms, minus the scheduler's imprecision.
     assert max(taken) - min(taken) >= 0.090

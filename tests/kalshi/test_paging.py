@@ -1,4 +1,4 @@
-"""Pages lead to an end, or are refused in bounded time."""
+"""Paging ends at the last page, or raises within a bounded number of pages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_from_the_first_page_to_the_last() -> None:
     assert (paging.next_cursor, paging.is_done, paging.pages) == (None, True, 2)
 
 
-def test_nothing_comes_after_the_last_page() -> None:
+def test_a_page_after_the_last_one_is_an_error() -> None:
     paging = Paging()
     paging.advance(None, [])
     with pytest.raises(PagingFault) as caught:
@@ -51,7 +51,7 @@ def test_a_circle_of_cursors(period: int) -> None:
 
 
 @pytest.mark.parametrize("period", [1, 2, 7, 300])
-def test_new_cursors_that_bring_nothing_new(period: int) -> None:
+def test_new_cursors_without_new_ids_are_an_error(period: int) -> None:
     paging = Paging()
     with pytest.raises(PagingFault) as caught:
         feed(paging, ((f"cursor {page}", [f"id {page % period}"]) for page in itertools.count()))
@@ -66,7 +66,7 @@ def test_one_new_id_is_progress() -> None:
     assert paging.pages == 1000
 
 
-def test_empty_pages_with_a_cursor() -> None:
+def test_too_many_empty_pages_are_an_error() -> None:
     paging = Paging()
     for page in range(MAX_EMPTY_PAGES):
         paging.advance(f"a{page}", [])
@@ -79,7 +79,7 @@ def test_empty_pages_with_a_cursor() -> None:
     assert "4 pages in a row held no milestone" in str(caught.value)
 
 
-def test_an_empty_last_page_is_an_end() -> None:
+def test_an_empty_last_page_ends_the_scan() -> None:
     paging = Paging()
     for page in range(MAX_EMPTY_PAGES):
         paging.advance(f"a{page}", [])
@@ -87,7 +87,7 @@ def test_an_empty_last_page_is_an_end() -> None:
     assert paging.is_done
 
 
-def test_empty_and_stale_pages_cannot_take_turns() -> None:
+def test_alternating_empty_and_stale_pages_are_an_error() -> None:
     paging = Paging()
     paging.advance("first", ["1"])
     with pytest.raises(PagingFault):
@@ -95,7 +95,7 @@ def test_empty_and_stale_pages_cannot_take_turns() -> None:
     assert paging.pages < 10
 
 
-def test_cursors_have_a_longest() -> None:
+def test_the_length_of_cursors_is_limited() -> None:
     Paging().advance("é" * (MAX_CURSOR_BYTES // 2), ["1"])
     with pytest.raises(PagingFault) as caught:
         Paging().advance("é" * (MAX_CURSOR_BYTES // 2) + "e", ["1"])
@@ -104,7 +104,7 @@ def test_cursors_have_a_longest() -> None:
     assert "16,385 bytes" in str(caught.value)
 
 
-def test_pages_have_a_most() -> None:
+def test_the_number_of_pages_is_limited() -> None:
     paging = Paging(max_pages=3)
     paging.advance("a", ["1"])
     paging.advance("b", ["2"])
@@ -144,7 +144,7 @@ def test_any_finite_list_is_read_exactly(pages: list[tuple[str, int]], ends_with
 
 
 @given(st.dictionaries(st.none() | st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh"), min_size=1), st.data())
-def test_any_graph_without_an_end_is_refused_in_bounded_steps(
+def test_any_endless_graph_of_pages_raises_within_bounded_steps(
     graph: dict[str | None, str], data: st.DataObject
 ) -> None:
     paging = Paging()
@@ -162,8 +162,8 @@ def test_any_graph_without_an_end_is_refused_in_bounded_steps(
     st.lists(st.sampled_from(["", *"abcdefghijkl"]), min_size=1, max_size=20).filter(lambda run: "" not in run[:-1]),
     st.integers(0, 20),
 )
-def test_resumed_is_the_same_for_cursors(run: list[str], cut: int) -> None:
-    """Landed pages first, the rest after a break: same end, same fault, at the same page."""
+def test_resumed_paging_applies_the_same_rules_to_cursors(run: list[str], cut: int) -> None:
+    """After an interruption, paging ends or raises the same fault at the same page as without one."""
 
     def read(paging: Paging, cursors: list[str]) -> tuple[str | None, bool, int] | str:
         try:

@@ -1,4 +1,4 @@
-"""Questions and the parameters they become."""
+"""Validation of queries, and the parameters they send."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EASTERN = timezone(timedelta(hours=-5))
         pytest.param(MilestoneQuery(limit=1), "", {"limit": "1"}, id="empty-cursor-is-none"),
         pytest.param(MilestoneQuery(), "a+/=&%", {"limit": "500", "cursor": "a+/=&%"}, id="cursor"),
         pytest.param(
-            MilestoneQuery(min_updated_ts=0), None, {"limit": "500", "min_updated_ts": "0"}, id="zero-is-a-time"
+            MilestoneQuery(min_updated_ts=0), None, {"limit": "500", "min_updated_ts": "0"}, id="zero-seconds"
         ),
         pytest.param(
             MilestoneQuery(minimum_start_date=datetime(2026, 11, 23, 19, 30, tzinfo=EASTERN)),
@@ -75,13 +75,13 @@ def test_params(query: MilestoneQuery, cursor: str | None, params: dict[str, str
         pytest.param({"source_id": "\udcff"}, "surrogates", id="lone-surrogate"),
     ],
 )
-def test_refused(fields: dict[str, Any], why: str) -> None:
+def test_invalid_values_are_refused(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         MilestoneQuery(**fields)
 
 
 @given(st.datetimes(timezones=st.timezones()))
-def test_start_dates_keep_their_moment(moment: datetime) -> None:
+def test_start_dates_are_sent_as_the_same_moment(moment: datetime) -> None:
     try:
         text = MilestoneQuery(minimum_start_date=moment).params()["minimum_start_date"]
     except OverflowError:  # a zone at the edge of the calendar

@@ -1,4 +1,4 @@
-"""What counts as an answer."""
+"""Which bodies are pages or milestones, and which are rejected as what."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.kalshi.response import BrokenContract, NotJson, read_page, read_single
+from pipelines.kalshi.response import NotJson, UnexpectedShape, read_page, read_single
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 
@@ -19,7 +19,7 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
     [('"abc"', "abc"), ('""', None), ("null", None), (None, None)],
     ids=["text", "empty", "null", "absent"],
 )
-def test_the_end_is_an_empty_null_or_absent_cursor(cursor: str | None, expected: str | None) -> None:
+def test_the_last_page_has_an_empty_null_or_absent_cursor(cursor: str | None, expected: str | None) -> None:
     tail = "" if cursor is None else f', "cursor": {cursor}'
     content = read_page(f'{{"milestones": [{{"id": "a"}}, {{"id": "b"}}]{tail}}}'.encode())
     assert content.next_cursor == expected
@@ -46,8 +46,8 @@ def test_the_end_is_an_empty_null_or_absent_cursor(cursor: str | None, expected:
         b'{"milestones": [], "cursor": ["a"]}',
     ],
 )
-def test_json_that_is_no_page(body: bytes) -> None:
-    with pytest.raises(BrokenContract, match="not what was asked for"):
+def test_json_of_another_shape(body: bytes) -> None:
+    with pytest.raises(UnexpectedShape, match="does not have the expected shape"):
         read_page(body)
 
 
@@ -57,7 +57,7 @@ def test_json_that_is_no_page(body: bytes) -> None:
         pytest.param(b"", id="empty"),
         pytest.param(b"<html>", id="html"),
         pytest.param(b'{"milestones": [{"id": 1', id="cut"),
-        pytest.param(b'{"milestones": null, "cu', id="cut-behind-a-wrong-type"),
+        pytest.param(b'{"milestones": null, "cu', id="cut-after-a-wrong-type"),
         pytest.param(b'{"milestones": []}{"milestones": []}', id="two-documents"),
         pytest.param(b'{"milestones": [{"a": NaN}]}', id="nan"),
         pytest.param(b'\xef\xbb\xbf{"milestones": []}', id="byte-order-mark"),
@@ -65,7 +65,7 @@ def test_json_that_is_no_page(body: bytes) -> None:
         pytest.param(b'{"milestones": [], "cursor": "\\ud800"}', id="cursor-lone-surrogate"),
     ],
 )
-def test_no_json(body: bytes) -> None:
+def test_incomplete_or_invalid_json(body: bytes) -> None:
     with pytest.raises(NotJson) as caught:
         read_page(body)
     assert str(caught.value).isprintable()
@@ -73,15 +73,15 @@ def test_no_json(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b'{"milestones": [' + DEEP + b"]}", b'{"x": ' + DEEP + b"}", DEEP])
 def test_deep_nesting(body: bytes) -> None:
-    with pytest.raises(BrokenContract):
+    with pytest.raises(UnexpectedShape):
         read_page(body)
 
 
-def test_a_record_that_cannot_be_read_costs_only_itself() -> None:
+def test_an_unreadable_record_costs_only_itself() -> None:
     content = read_page(b'{"milestones": [{"id": "a"}, {"id": null}, 7, {"id": "\xff"}, {"id": null}]}')
     assert content.ids[0] == "a"
     assert all(one.startswith("?") for one in content.ids[1:])
-    # Told apart by their bytes, and the same bytes are the same record.
+    # Unreadable records are identified by their bytes: the same bytes are the same record.
     assert len(set(content.ids)) == 4
 
 
@@ -94,10 +94,10 @@ def test_a_record_that_cannot_be_read_costs_only_itself() -> None:
         ),
     ).map(lambda document: json.dumps(document).encode())
 )
-def test_any_bytes_are_a_page_or_a_reason(body: bytes) -> None:
+def test_any_bytes_are_a_page_or_raise(body: bytes) -> None:
     try:
         content = read_page(body)
-    except (NotJson, BrokenContract):
+    except (NotJson, UnexpectedShape):
         return
     assert content.body is body
     milestones = json.loads(body)["milestones"]
@@ -116,7 +116,7 @@ def test_a_list_that_is_null_is_an_empty_page(body: bytes, cursor: str | None) -
     assert not read_page(b'{"milestones": []}').is_null
 
 
-def test_what_filters_are_judged_by() -> None:
+def test_the_values_that_filters_are_checked_with() -> None:
     content = read_page(
         b'{"milestones": [{"id": "a", "category": "Sports", "type": "x", "start_date": "s", "last_updated_ts": "u"},'
         b'{"id": "b", "category": null}, {"id": "c", "category": 7, "type": "y"}]}'
@@ -128,7 +128,7 @@ def test_what_filters_are_judged_by() -> None:
 
 def test_single() -> None:
     assert read_single(b'{"milestone": {"id": "a", "title": "x"}}').ids == ("a",)
-    with pytest.raises(BrokenContract):
+    with pytest.raises(UnexpectedShape):
         read_single(b'{"milestones": []}')
     with pytest.raises(NotJson):
         read_single(b'{"milestone": {')

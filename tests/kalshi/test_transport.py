@@ -1,4 +1,4 @@
-"""The session and its sockets, as far as they can be looked at without a server."""
+"""The session and its sockets, without a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipelines.kalshi import transport
 from pipelines.kalshi.status_codes import redirect_target
 
 
-def test_the_session_owes_nothing_to_anybody() -> None:
+def test_the_session_ignores_the_environment_and_never_retries() -> None:
     with transport.build_session() as session:
         assert session.verify is True
         assert session.trust_env is False
@@ -24,7 +24,7 @@ def test_the_session_owes_nothing_to_anybody() -> None:
             assert adapter.max_retries.total == 0
 
 
-def test_the_root_cause_is_what_the_socket_said() -> None:
+def test_the_root_cause_is_the_error_of_the_socket() -> None:
     refused = ConnectionRefusedError(111, "Connection refused")
     new = urllib3.exceptions.NewConnectionError(cast("urllib3.connection.HTTPConnection", None), "failed")
     new.__cause__ = refused
@@ -53,8 +53,8 @@ def test_tls_verdicts(error: Exception, is_verdict: bool) -> None:
     assert transport.is_tls_verdict(error) is is_verdict
 
 
-class PlayedSocket:
-    """A socket as far as http.client reads one; notes the time-out before each read."""
+class FakeSocket:
+    """A socket that http.client can read; records the timeout before each read."""
 
     def __init__(self, timeout: float, received: bytes) -> None:
         self.timeout = timeout
@@ -72,9 +72,9 @@ class PlayedSocket:
 
 
 @pytest.mark.parametrize(("left", "most"), [(60.0, transport.SILENCE_SECONDS), (3.0, 3.0)])
-def test_every_read_gets_what_is_left_but_not_more_than_a_silence(left: float, most: float) -> None:
-    played = PlayedSocket(left, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-    response = transport._WholeAnswer(played)  # type: ignore[arg-type]
+def test_the_timeout_of_every_read_is_the_time_left_up_to_the_silence_limit(left: float, most: float) -> None:
+    played = FakeSocket(left, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    response = transport._DeadlineResponse(played)  # type: ignore[arg-type]
     response.begin()
     assert response.read() == b"{}"
     response.close()

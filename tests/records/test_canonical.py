@@ -21,7 +21,7 @@ def _reordered(value: Any) -> Any:
 
 
 @given(objects)
-def test_the_text_says_what_was_sent_with_its_keys_sorted(value: dict[str, Any]) -> None:
+def test_the_text_has_the_content_with_sorted_keys(value: dict[str, Any]) -> None:
     text = canonical_json(object_decoder.decode(encoded(value)))
     # Rendered again, to be strict: in Python True is 1, and 1.10 is 1.1.
     assert render(parse(text)) == render(in_order(parse(render(value))))
@@ -35,7 +35,7 @@ def test_order_of_keys_and_white_space_do_not_matter(value: dict[str, Any]) -> N
 
 
 @given(objects)
-def test_it_is_idempotent_and_loses_nothing(value: dict[str, Any]) -> None:
+def test_encoding_is_idempotent_and_lossless(value: dict[str, Any]) -> None:
     decoded = object_decoder.decode(encoded(value))
     text = canonical_json(decoded)
     assert object_decoder.decode(text) == decoded
@@ -90,7 +90,7 @@ def test_no_number_changes_its_value(number: str) -> None:
     assert canonical_json(object_decoder.decode(text)) == text
 
 
-def test_of_a_key_that_comes_twice_the_last_counts() -> None:
+def test_the_last_of_a_duplicate_key_counts() -> None:
     twice = b'{"b":1,"a":{"x":1,"x":2},"b":[3]}'
     assert canonical_json(object_decoder.decode(twice)) == b'{"a":{"x":2},"b":[3]}'
 
@@ -102,7 +102,7 @@ def test_text_is_utf_8_and_not_normalised() -> None:
 
 
 @given(objects, st.sampled_from(["2026-01-01T00:00:00Z", None, ABSENT, 7]))
-def test_when_it_was_last_updated_is_not_content(details: dict[str, Any], last_updated_ts: Any) -> None:
+def test_last_updated_ts_is_not_content(details: dict[str, Any], last_updated_ts: Any) -> None:
     same = milestone(details=details)
     assert content_hash(milestone(details=details, last_updated_ts=last_updated_ts)) == content_hash(same)
     assert content_hash(_reordered(same)) == content_hash(same)
@@ -131,14 +131,14 @@ def test_hashes_differ_where_details_do(one: Any, other: Any) -> None:
     assert len(hashes) == (1 if is_same else 2)
 
 
-def test_a_hash_is_lower_case_hexadecimal_and_stays_what_it_was() -> None:
+def test_a_hash_is_lower_case_hexadecimal_and_stable() -> None:
     # Hashes are stored: code that computes others makes every milestone look changed.
     assert content_hash({"id": "a", "n": Decimal("1.10")}) == "4fe46f49ef56fbabee9295d1c351e6bc"
     assert all(len(content_hash({"key": key})) == HASH_LENGTH for key in NASTY_KEYS)
 
 
 @given(objects, st.sampled_from(["2026-11-01T00:00:00Z", ABSENT]))
-def test_the_hash_is_the_same_whether_the_text_is_at_hand_or_not(value: dict[str, Any], update: str) -> None:
+def test_the_hash_is_the_same_with_and_without_the_encoded_text(value: dict[str, Any], update: str) -> None:
     record = {**value, **({} if update == ABSENT else {"last_updated_ts": update})}
     decoded = object_decoder.decode(encoded(record))
     assert content_hash(decoded, canonical_json(decoded)) == content_hash(decoded)
@@ -157,7 +157,7 @@ def test_the_hash_is_the_same_whether_the_text_is_at_hand_or_not(value: dict[str
         pytest.param({"last_updated_ts": 1, "z": [{"last_updated_ts": 12}]}, id="a number that begins another"),
     ],
 )
-def test_only_the_records_own_update_is_cut_out(record: dict[str, Any]) -> None:
+def test_only_the_last_updated_ts_of_the_record_itself_is_removed(record: dict[str, Any]) -> None:
     text = canonical_json(record)
     content = {key: value for key, value in record.items() if key != "last_updated_ts"}
     assert content_hash(record, text) == content_hash(record) == content_hash(content)

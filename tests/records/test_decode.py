@@ -104,7 +104,7 @@ def test_a_good_record() -> None:
 
 
 @pytest.mark.parametrize("field", REQUIRED)
-def test_a_required_field_must_be_there(field: str) -> None:
+def test_a_required_field_must_be_present(field: str) -> None:
     refusal = refusal_among_good(encoded(milestone(**{field: ABSENT})))
     assert (refusal.field, refusal.reason) == (field, f"Object missing required field `{field}`")
     assert refusal.milestone_id == (None if field == "id" else milestone()["id"])
@@ -181,7 +181,7 @@ def test_a_field_is_of_its_documented_type_or_the_record_is_refused(field: str, 
         ),
     ],
 )
-def test_the_reason_says_what_is_wrong_and_where(changes: dict[str, Any], reason: str, field: str) -> None:
+def test_the_reason_names_the_error_and_the_field(changes: dict[str, Any], reason: str, field: str) -> None:
     refusal = refusal_among_good(encoded(milestone(**changes)))
     assert (refusal.reason, refusal.field) == (reason, field)
 
@@ -197,7 +197,7 @@ def test_the_reason_says_what_is_wrong_and_where(changes: dict[str, Any], reason
         pytest.param(b"{}", "Object missing required field `id`", id="empty object"),
     ],
 )
-def test_what_is_no_milestone_at_all_is_refused(data: bytes, reason: str) -> None:
+def test_values_that_are_not_milestones_are_rejected(data: bytes, reason: str) -> None:
     refusal = refusal_among_good(data)
     assert (refusal.reason, refusal.milestone_id, refusal.record) == (reason, None, data.decode())
 
@@ -230,7 +230,7 @@ def test_what_is_no_milestone_at_all_is_refused(data: bytes, reason: str) -> Non
         ),
     ],
 )
-def test_what_cannot_be_decoded_costs_only_its_record(details: bytes, reason: str, record: str) -> None:
+def test_an_undecodable_record_costs_only_itself(details: bytes, reason: str, record: str) -> None:
     refusal = refusal_among_good(with_details(details))
     assert reason in refusal.reason
     assert record in refusal.record
@@ -264,10 +264,10 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("data", NOT_JSON.values(), ids=NOT_JSON)
-def test_a_page_that_is_no_json_is_a_fault_of_the_answer(data: bytes) -> None:
-    with pytest.raises(UndecodablePage, match=r"not a page of milestones: .*malformed"):
+def test_a_page_that_is_not_json_is_undecodable(data: bytes) -> None:
+    with pytest.raises(UndecodablePage, match=r"the body is not a page of milestones: .*malformed"):
         decode_page(page(GOOD, data, GOOD))
-    with pytest.raises(UndecodablePage, match="not the answer for one milestone: "):
+    with pytest.raises(UndecodablePage, match="the body is not a single milestone: "):
         decode_single(b'{"milestone":' + data + b"}")
 
 
@@ -290,7 +290,7 @@ def test_a_page_that_is_no_json_is_a_fault_of_the_answer(data: bytes) -> None:
         pytest.param(b'{"a":' * 100_000, id="depth without end"),
     ],
 )
-def test_what_is_no_page_is_said_to_be_none(body: bytes) -> None:
+def test_json_that_is_not_a_page_is_undecodable(body: bytes) -> None:
     with pytest.raises(UndecodablePage):
         decode_page(body)
     with pytest.raises(UndecodablePage):
@@ -326,7 +326,7 @@ def test_many_brackets_are_not_depth() -> None:
 
 @pytest.mark.parametrize("depth", [1_000, 100_000])
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["arrays", "objects"])
-def test_depth_that_no_reader_follows_breaks_nothing(depth: int, opening: bytes, closing: bytes) -> None:
+def test_extreme_depth_raises_no_recursion_error(depth: int, opening: bytes, closing: bytes) -> None:
     body = page(GOOD, _nested(depth, opening, closing, b"1"), GOOD)
     try:
         before, found, after = decode_page(body)
@@ -345,7 +345,7 @@ def test_a_record_beyond_the_size_bound_is_refused_whole() -> None:
     assert parse(refusal.record)["title"] == title
 
 
-def test_large_things_within_the_bound_are_kept() -> None:
+def test_large_values_within_the_limit_are_kept() -> None:
     tickers = [f"KX-{number}" for number in range(100_000)]
     many = {f"key {number}": number for number in range(10_000)}
     long_key = {"k" * 10_000: {"a": 1, "b": [2, 3]}}
@@ -399,14 +399,14 @@ def test_missing_fields_are_read_and_counted(changes: dict[str, Any], missing: t
     assert parse(record.text) == sent
 
 
-def test_the_zero_time_is_kept_as_never() -> None:
+def test_the_zero_time_is_none() -> None:
     zero = "0001-01-01T00:00:00Z"
     record = accepted(encoded(milestone(last_updated_ts=zero, start_date=zero, end_date=zero)))
     assert record.last_updated_ts is None
     assert parse(record.text)["last_updated_ts"] == zero
 
 
-def test_of_a_key_that_comes_twice_the_last_counts() -> None:
+def test_the_last_of_a_duplicate_key_counts() -> None:
     data = encoded(milestone())[:-1] + b',"id":"second","title":"last"}'
     record = accepted(data)
     assert record.milestone_id == "second"
@@ -420,7 +420,7 @@ def test_nul_and_other_controls_are_text() -> None:
     assert "\\u0000" in record.text
 
 
-def test_a_single_answer_is_decoded_like_a_page() -> None:
+def test_a_single_milestone_is_decoded_like_a_page() -> None:
     data = encoded(milestone(unknown=1))
     assert decode_single(b'{"milestone":' + data + b"}") == decode_page(page(data))[0]
     assert decode_single(b'{"milestone":null}') == Refusal(0, "Expected `object`, got `null`", "null")
@@ -449,7 +449,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(st.lists(mutated(), min_size=1, max_size=4))
-def test_whatever_is_changed_a_record_is_accepted_or_refused_and_none_is_lost(records: list[dict[str, Any]]) -> None:
+def test_any_mutated_record_is_accepted_or_rejected_and_none_is_lost(records: list[dict[str, Any]]) -> None:
     found = decode_page(page(GOOD, *map(encoded, records), GOOD))
     assert [item.position for item in found] == list(range(len(records) + 2))
     assert isinstance(found[0], Record)
@@ -467,7 +467,7 @@ def test_whatever_is_changed_a_record_is_accepted_or_refused_and_none_is_lost(re
 
 
 @given(st.lists(objects, max_size=3), st.data())
-def test_pages_are_decoded_alike_in_one_go_and_record_by_record(
+def test_pages_decode_the_same_in_one_pass_and_record_by_record(
     details: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     records = [encoded(milestone(details=value)) for value in details]

@@ -25,7 +25,7 @@ def test_every_recorded_milestone_is_decoded_and_unchanged(payloads: Path) -> No
     assert seen == 5 + len(SINGLE_RECORDS) + len(recorded_cricket(payloads))
 
 
-def test_the_recorded_single_answer_is_decoded_and_unchanged(payloads: Path) -> None:
+def test_the_recorded_single_milestone_is_decoded_and_unchanged(payloads: Path) -> None:
     body = golden(payloads, "golden_milestone_single_response")
     record = decode_single(body)
     assert isinstance(record, Record)

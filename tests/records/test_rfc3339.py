@@ -23,7 +23,7 @@ def _offset_text(minutes: int) -> str:
 
 
 @given(days, st.text("0123456789", max_size=9), st.none() | offsets, st.booleans())
-def test_every_time_comes_back_to_the_microsecond(
+def test_every_time_round_trips_to_the_microsecond(
     time: datetime, fraction: str, offset: int | None, lower: bool
 ) -> None:
     text = f"{time:%H:%M:%S}{'.' + fraction if fraction else ''}{'Z' if offset is None else _offset_text(offset)}"
@@ -58,7 +58,7 @@ def test_duckdb_reads_the_same_time(connection: duckdb.DuckDBPyConnection, times
 
 
 @given(st.dates())
-def test_every_day_that_exists_is_read_and_no_other(day: date) -> None:
+def test_only_days_that_exist_are_read(day: date) -> None:
     expected = (datetime(day.year, day.month, day.day, tzinfo=UTC) - EPOCH) // MICROSECOND
     assert parse_rfc3339(f"{day.isoformat()}T00:00:00Z") == (None if expected == ZERO_TIME else expected)
     if (day + timedelta(days=1) if day < date.max else day).month != day.month:
@@ -94,7 +94,7 @@ SECOND = 1_000_000
         pytest.param("0001-01-01T01:00:00+01:00", None, id="zero time with an offset"),
     ],
 )
-def test_times_at_the_edges(text: str, expected: int | None) -> None:
+def test_times_at_the_limits(text: str, expected: int | None) -> None:
     assert parse_rfc3339(text) == expected
 
 
@@ -129,9 +129,9 @@ def test_times_at_the_edges(text: str, expected: int | None) -> None:
         pytest.param("2026-11-22 12:00:00Z", id="a blank for the T"),
         pytest.param("2026-11-22T12:00:00 Z", id="a blank before the Z"),
         pytest.param(" 2026-11-22T12:00:00Z", id="a blank in front"),
-        pytest.param("2026-11-22T12:00:00Z ", id="a blank behind"),
-        pytest.param("2026-11-22T12:00:00Z\n", id="a line end behind"),
-        pytest.param("2026-11-22T12:00:00Z\0", id="NUL behind"),
+        pytest.param("2026-11-22T12:00:00Z ", id="trailing blank"),
+        pytest.param("2026-11-22T12:00:00Z\n", id="trailing line end"),
+        pytest.param("2026-11-22T12:00:00Z\0", id="trailing NUL"),
         pytest.param("", id="empty"),
         pytest.param(" ", id="blank"),
         pytest.param("2026-11-22T12:00:00.Z", id="point without a fraction"),
@@ -153,7 +153,7 @@ def test_times_at_the_edges(text: str, expected: int | None) -> None:
         pytest.param("now", id="word"),
     ],
 )
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_text_that_is_not_a_time_is_refused(text: str) -> None:
     with pytest.raises(InvalidTime) as refused:
         parse_rfc3339(text)
     assert refused.value.text == text
@@ -179,7 +179,7 @@ def test_any_text_is_a_time_within_bounds_or_refused(text: str) -> None:
 
 
 @given(st.integers(ZERO_TIME + 1, LATEST))
-def test_a_time_written_is_read_back(time: int) -> None:
+def test_a_formatted_time_is_read_back(time: int) -> None:
     text = rfc3339(time)
     assert text is not None
     assert parse_rfc3339(text) == time

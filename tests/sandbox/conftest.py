@@ -1,4 +1,4 @@
-"""A fixed clock, a small world of every surprise, and where the recorded answers of the live API may be."""
+"""A fixed clock, a small world with every surprise, and the folder of recorded responses of the live API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def world(thousand: tuple[bytes, ...]) -> World:
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.trust_env = False  # a proxy has no business between a test and loopback
+        session.trust_env = False  # no proxy between a test and loopback
         yield session
 
 
@@ -38,5 +38,5 @@ def session() -> Iterator[requests.Session]:
 def payloads() -> Path:
     folder = Path(os.environ.get("RECORDED_PAYLOADS", PROJECT.parent / "shared" / "payloads"))
     if not folder.is_dir():
-        pytest.skip(f"no recorded answers in {folder}: set RECORDED_PAYLOADS")
+        pytest.skip(f"no recorded responses in {folder}: set RECORDED_PAYLOADS")
     return folder

@@ -68,7 +68,7 @@ def ids(rows: list[Row]) -> set[str]:
 
 
 @pytest.mark.parametrize("limit", [7, 250, 500])
-def test_a_crawl_gives_every_row_once_in_order(client: Client, rows: list[Row], limit: int) -> None:
+def test_a_scan_returns_every_row_once_in_order(client: Client, rows: list[Row], limit: int) -> None:
     found = client.crawl(limit)
     assert found == sorted(rows, key=lambda row: (parse_micros(row["start_date"]), row["id"]))
 
@@ -163,7 +163,7 @@ def test_a_fraction_in_min_updated_ts_is_refused_as_recorded(client: Client, pay
 
 
 @pytest.mark.parametrize("path", ["/milestones/9f3f1c1e-0000-4000-8000-000000000000", "/series", "/milestones/a/b"])
-def test_what_is_not_there_is_refused_as_recorded(client: Client, payloads: Path, path: str) -> None:
+def test_unknown_milestones_and_paths_are_refused_as_recorded(client: Client, payloads: Path, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()) == (404, _recorded(payloads, "error_404.json"))
 
@@ -193,7 +193,7 @@ def test_a_trailing_slash_redirects_with_301(client: Client, path: str) -> None:
 # Transport
 
 
-def test_gzip_only_for_who_accepts_it(client: Client) -> None:
+def test_gzip_only_if_the_client_accepts_it(client: Client) -> None:
     plain = client.session.get(f"{client.base_url}/milestones?limit=100", headers={"Accept-Encoding": "identity"})
     packed = client.session.get(f"{client.base_url}/milestones?limit=100", headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in plain.headers
@@ -228,7 +228,7 @@ def test_the_rate_limit_answers_as_documented(world: World, session: requests.Se
     assert app.state.log[4].path.endswith("/milestones/x")
 
 
-def test_pages_fail_and_come_back(world: World, session: requests.Session) -> None:
+def test_pages_fail_and_then_work_again(world: World, session: requests.Session) -> None:
     faults = Faults(fail_after_pages=2, failures=1)
     with running(build_app(world, faults=faults)) as server:
         client = Client(server.base_url, session)
@@ -257,8 +257,8 @@ def test_latency_is_added(world: World, session: requests.Session) -> None:
         assert Client(server.base_url, session).get(limit=1).elapsed.total_seconds() >= 0.05
 
 
-def test_a_crawl_misses_a_row_that_moves_behind_it(world: World, session: requests.Session) -> None:
-    """The live API's own trap, which the catch-up by min_updated_ts is there for."""
+def test_a_scan_misses_a_row_that_moves_behind_it(world: World, session: requests.Session) -> None:
+    """The live API behaves like this; full sweeps therefore need catch-ups by min_updated_ts."""
     with running(build_app(world)) as server:
         client = Client(server.base_url, session)
         page = client.get(limit=500).json()

@@ -16,14 +16,14 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
 
 
 @given(INT64, TEXT)
-def test_a_position_comes_back(seconds: int, milestone_id: str) -> None:
+def test_a_position_round_trips(seconds: int, milestone_id: str) -> None:
     text = encode_cursor((seconds, milestone_id))
     assert "=" not in text
     assert decode_cursor(text) == (seconds, milestone_id)
 
 
 @given(st.text() | st.binary().map(lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()))
-def test_any_other_text_is_refused_and_nothing_worse(text: str) -> None:
+def test_any_other_text_raises_invalid_cursor(text: str) -> None:
     try:
         position = decode_cursor(text)
     except InvalidCursorError:

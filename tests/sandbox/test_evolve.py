@@ -41,7 +41,7 @@ def test_the_record_is_exactly_the_difference(world: World) -> None:
         assert after.get(change.milestone_id) == change.after
 
 
-def test_counts_are_what_was_asked_for(world: World) -> None:
+def test_counts_of_changes_are_as_requested(world: World) -> None:
     evolution = evolve(world, 1, COUNTS)
     assert evolution.counts() == {
         "insert": 9,
@@ -84,13 +84,13 @@ def test_the_same_world_and_seed_evolve_the_same(thousand: tuple[bytes, ...]) ->
     assert evolve(other, 2, COUNTS) != evolve(World(thousand, now=lambda: NOW), 1, COUNTS)
 
 
-def test_one_seed_can_be_used_day_after_day(world: World) -> None:
+def test_one_seed_can_be_used_repeatedly(world: World) -> None:
     first, second = evolve(world, 1, COUNTS), evolve(world, 1, COUNTS)
     assert not first.ids("insert") & second.ids("insert")
     assert len(world) == 1_000 + 2 * (9 - 3)
 
 
-def test_too_small_a_world_is_left_alone(world: World) -> None:
+def test_a_world_that_is_too_small_is_not_changed(world: World) -> None:
     before = world.bodies()
     with pytest.raises(WorldTooSmallError, match="not 10000"):
         evolve(world, 1, Counts(removals=5, status_changes=10_000))
@@ -103,20 +103,20 @@ def _before_and_after(change: Change) -> tuple[dict[str, Any], dict[str, Any]]:
     return msgspec.json.decode(change.before), msgspec.json.decode(change.after)
 
 
-def test_what_changes_starts_soon(world: World) -> None:
+def test_most_changes_affect_milestones_that_start_soon(world: World) -> None:
     changes = evolve(world, 1, Counts(reschedules=5, title_edits=5)).changes
     soon = format_micros(micros_of(NOW + SOON))
     assert all(NOW_TEXT < _before_and_after(change)[0]["start_date"] < soon for change in changes)
 
 
-def test_what_is_to_come_is_not_moved_into_the_past(world: World) -> None:
+def test_upcoming_milestones_are_not_moved_into_the_past(world: World) -> None:
     for seed in range(5):
         for change in evolve(world, seed, Counts(reschedules=20)).changes:
             before, after = _before_and_after(change)
             assert before["start_date"] < NOW_TEXT or after["start_date"] > NOW_TEXT
 
 
-def test_an_added_ticker_is_about_what_the_others_are_about(world: World) -> None:
+def test_an_added_ticker_is_of_the_same_game(world: World) -> None:
     for change in evolve(world, 1, Counts(tickers_added=20)).changes:
         before, after = _before_and_after(change)
         (added,) = set(after["related_event_tickers"]) - set(before["related_event_tickers"])
@@ -125,7 +125,7 @@ def test_an_added_ticker_is_about_what_the_others_are_about(world: World) -> Non
         assert added.endswith(rest)
 
 
-def test_a_status_suits_the_time(world: World) -> None:
+def test_a_changed_status_fits_the_time(world: World) -> None:
     for change in evolve(world, 1, Counts(status_changes=50)).changes:
         before, after = _before_and_after(change)
         assert (after["details"]["status"] in FUTURE_STATUSES) == (before["start_date"] > NOW_TEXT) or (
@@ -133,7 +133,7 @@ def test_a_status_suits_the_time(world: World) -> None:
         )
 
 
-def test_what_has_started_is_played(thousand: tuple[bytes, ...]) -> None:
+def test_started_milestones_get_their_statuses_and_ends(thousand: tuple[bytes, ...]) -> None:
     time = NOW
     world = World(thousand, now=lambda: time)
     upcoming = set(world.ids(NOW))

@@ -44,17 +44,17 @@ def test_another_seed_gives_other_ids() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 150, 1_000])
-def test_as_many_rows_as_asked_for(count: int) -> None:
+def test_the_number_of_rows_is_as_requested(count: int) -> None:
     rows = list(generate(count, 1, NOW))
     assert len({row["id"] for row in rows}) == len(rows) == count
 
 
 def test_a_clock_before_the_corpus_is_refused() -> None:
-    with pytest.raises(ValueError, match="the corpus begins on 2024-05-09"):
+    with pytest.raises(ValueError, match="the generated data begin on 2024-05-09"):
         generate(1, 1, datetime(2024, 1, 1, tzinfo=UTC))
 
 
-def test_every_row_is_a_valid_answer(many: list[Row]) -> None:
+def test_every_row_is_a_valid_milestone(many: list[Row]) -> None:
     for row in many:
         milestone = msgspec.convert(row, Milestone, strict=True)
         assert set(milestone.primary_event_tickers or ()) <= set(milestone.related_event_tickers or ())
@@ -102,7 +102,7 @@ def test_growth_ends_near_640_a_day() -> None:
     assert last_days / 30 * CENSUS_ROWS / len(rows) == pytest.approx(640, rel=0.2)
 
 
-def test_rows_are_as_large_as_recorded(many: list[Row]) -> None:
+def test_rows_have_the_recorded_size(many: list[Row]) -> None:
     sizes: dict[str, list[int]] = collections.defaultdict(list)
     # The recorded sizes are of the oldest rows, which had no source_ids yet.
     for row in (row for row in many if "source_ids" not in row):
@@ -210,14 +210,14 @@ def test_rows_share_a_bulk_rewrite(rows: list[Row]) -> None:
 
 
 def _named(row: Row) -> list[Entity]:
-    """Those whom a title names, in its order, as far as the sandbox knows them."""
+    """The participants in a title, in order, as far as the sandbox knows their names."""
     return [Entity("", word) for word in re.split(r" at | vs |[ ?'’]", row["title"]) if word in KNOWN_NAMES]
 
 
 KNOWN_NAMES = {*CITIES, *COMPANIES, *NAMES, *STATES}
 
 
-def test_tickers_name_whom_the_title_names_and_the_day_of_the_start(many: list[Row]) -> None:
+def test_tickers_have_the_codes_of_the_title_and_the_day_of_the_start(many: list[Row]) -> None:
     looked_at = 0
     for row in many[200:]:
         # Simulated games have the ticker of their series alone; placeholders came after the ticker.
@@ -258,7 +258,7 @@ def test_details_name_the_company_of_the_title(many: list[Row]) -> None:
         assert row["primary_event_tickers"][0].endswith(company.code)
 
 
-def test_nobody_plays_against_a_namesake(many: list[Row]) -> None:
+def test_opponents_have_different_names(many: list[Row]) -> None:
     for row in many[200:]:
         names = [one.code for one in _named(row)]
         assert len(set(names)) == len(names), row["title"]
@@ -270,7 +270,7 @@ def test_a_code_is_ascii_and_keeps_the_letters(name: str) -> None:
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 3))
-def test_something_is_live_and_something_comes_at_any_time_of_day(hour: int) -> None:
+def test_something_is_live_and_upcoming_at_any_time_of_day(hour: int) -> None:
     now = NOW.replace(hour=hour, minute=59)
     rows = list(generate(150, seed=1, now=now))
     starts = [parse_micros(row["start_date"]) for row in rows if "session_id" not in row["details"]]

@@ -31,7 +31,7 @@ def ids(body: Any) -> list[str]:
     return [row["id"] for row in body["milestones"]]
 
 
-def test_none_are_the_description() -> None:
+def test_without_habits_the_api_is_as_described() -> None:
     status, body = ask(Habits(), limit=2)
     assert (status, ids(body)) == (200, ["1", "2"])
     assert ids(ask(Habits(), limit=2, cursor=body["cursor"])[1]) == ["3", "4"]
@@ -63,7 +63,7 @@ def test_null_for_an_empty_list() -> None:
     assert ids(ask(Habits(null_lists=True), limit=1)[1]) == ["1"]
 
 
-def test_another_name_for_the_cursor() -> None:
+def test_the_cursor_under_another_field() -> None:
     _, body = ask(Habits(cursor_field="next_cursor"), limit=3)
     assert body.keys() == {"milestones", "next_cursor"}
     assert body["next_cursor"]

@@ -12,7 +12,7 @@ def test_a_bucket_refills_at_its_rate_and_holds_no_more_than_its_burst() -> None
 
 
 @pytest.mark.parametrize(("per_second", "burst"), [(0, 1), (-1, 1), (1, 0.5)])
-def test_a_bucket_that_never_opens_is_refused(per_second: float, burst: float) -> None:
+def test_a_bucket_that_allows_no_request_is_refused(per_second: float, burst: float) -> None:
     with pytest.raises(ValueError, match="never lets a request through"):
         TokenBucket(per_second, burst, lambda: 0.0)
 
@@ -27,5 +27,5 @@ def test_a_bucket_that_never_opens_is_refused(per_second: float, burst: float) -
         pytest.param(Faults(fail_after_pages=1, pages_served=1, failures=1), [True, False, False], id="once"),
     ],
 )
-def test_faults_strike(faults: Faults, strikes: list[bool]) -> None:
+def test_which_pages_fail(faults: Faults, strikes: list[bool]) -> None:
     assert [faults.strike() for _ in strikes] == strikes

@@ -67,6 +67,6 @@ def test_integers_as_go_reads_them(text: str, value: int) -> None:
         pytest.param({"limit": "1", "cursor": "nonsense"}, "Invalid cursor", id="cursor"),
     ],
 )
-def test_refusals_say_why(parameters: dict[str, str], message: str) -> None:
+def test_error_messages(parameters: dict[str, str], message: str) -> None:
     with pytest.raises(BadParameterError, match=message):
         parse_query(parameters)

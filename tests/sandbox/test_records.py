@@ -26,7 +26,7 @@ def test_milestones_are_found_at_any_depth_in_order() -> None:
     assert list(find_milestones(b'"text"')) == []
 
 
-def test_values_keep_their_bytes_but_not_their_white_space(tmp_path: Path) -> None:
+def test_values_keep_their_bytes_without_white_space(tmp_path: Path) -> None:
     exact = body("a").replace(
         b'"details":{}', b'"details":{"x":1.50,"y":1e2,"z":"\\u0041 b","big":12345678901234567890123}'
     )
@@ -42,7 +42,7 @@ def test_partial_objects_are_not_milestones(tmp_path: Path) -> None:
     assert found.notes == ()
 
 
-def test_of_differing_recordings_the_last_file_s_is_served(tmp_path: Path) -> None:
+def test_of_different_recordings_the_last_file_counts(tmp_path: Path) -> None:
     old, new = body("a", title="old"), body("a", title="new")
     spaced = new.replace(b",", b" , ")
     found = read_records(_write(tmp_path, {"c.json": new, "a.json": old, "b.json": old, "d.json": spaced}))
@@ -50,7 +50,7 @@ def test_of_differing_recordings_the_last_file_s_is_served(tmp_path: Path) -> No
     assert found.notes == ("c.json: milestone a differs from a.json's, which it replaces",)
 
 
-def test_what_cannot_be_served_is_noted(tmp_path: Path) -> None:
+def test_skipped_files_and_rows_are_noted(tmp_path: Path) -> None:
     files = {
         "a.json": b"{",
         "b.json": b"",

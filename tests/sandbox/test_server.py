@@ -16,7 +16,7 @@ def app() -> object:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
-def test_it_answers_while_the_block_lasts(host: str, session: requests.Session) -> None:
+def test_the_server_runs_while_the_block_does(host: str, session: requests.Session) -> None:
     with sandbox.running(sandbox.build(rows=10), host) as server:
         url = f"{server.base_url}/milestones?limit=5"
         assert server.base_url == f"http://{host}:{server.port}/trade-api/v2"
@@ -26,7 +26,7 @@ def test_it_answers_while_the_block_lasts(host: str, session: requests.Session) 
     assert "sandbox" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_it_stops_when_the_block_fails() -> None:
+def test_the_server_stops_if_the_block_raises() -> None:
     with pytest.raises(KeyError), sandbox.running(sandbox.build(rows=1)):
         raise KeyError
     assert "sandbox" not in {thread.name for thread in threading.enumerate()}
@@ -41,7 +41,7 @@ def test_only_loopback(host: str) -> None:
         sandbox.serve(app, 0, host)
 
 
-def test_a_taken_port_is_told_in_one_line() -> None:
+def test_a_port_in_use_gives_a_one_line_error() -> None:
     app = sandbox.build(rows=1)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -52,7 +52,7 @@ def test_a_taken_port_is_told_in_one_line() -> None:
     assert str(caught.value) == f"port {port} on 127.0.0.1 is taken by another program; choose another with --port"
 
 
-def test_a_port_out_of_range_is_told_too() -> None:
+def test_a_port_out_of_range_gives_a_one_line_error() -> None:
     with pytest.raises(sandbox.PortUnavailableError, match="port 70000 is not between 0 and 65535"):
         sandbox.serve(sandbox.build(rows=1), 70_000)
 
@@ -61,7 +61,7 @@ def test_an_ipv6_address_is_bracketed() -> None:
     assert Running("::1", 80).base_url == "http://[::1]:80/trade-api/v2"
 
 
-def test_the_foreground_server_says_where_it_listens() -> None:
+def test_the_foreground_server_announces_its_address() -> None:
     class StopError(Exception):
         pass
 

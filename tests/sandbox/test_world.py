@@ -1,4 +1,4 @@
-"""The world against a model of it: a plain dict, sorted and filtered anew for every question."""
+"""The world against a model: a plain dict that is sorted and filtered for every query."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def body(name: str, *arguments: Any, **more: Any) -> bytes:
 
 
 def crawl(world: World, **query: Any) -> list[Row]:
-    """Every page from the first to the last; each but the last is full."""
+    """All rows, page by page; checks that each page but the last is full."""
     after: Position | None = None
     found: list[Row] = []
     while True:
@@ -68,7 +68,7 @@ OPERATIONS = st.lists(
 
 
 @given(ROWS, OPERATIONS, st.integers(1, 12), STARTS, st.integers(-1, 9), st.sampled_from([0, 1, 1_000]))
-def test_a_world_is_what_was_put_in_and_done_to_it(
+def test_a_world_matches_a_plain_model_under_any_changes(
     made: dict[str, tuple[int, int, str]],
     operations: list[tuple[str, str, int]],
     limit: int,
@@ -140,7 +140,7 @@ def test_a_rescheduled_row_moves_in_the_scan(clocked: World) -> None:
     assert msgspec.json.decode(clocked.get("a"))["start_date"] == "1970-01-01T00:01:00Z"
 
 
-def test_a_change_touches_nothing_else_and_no_digit() -> None:
+def test_a_change_keeps_the_bytes_of_all_other_fields() -> None:
     raw = body("a").replace(b'"details":{}', b'"details":{"x":1.50,"y":{"z":12345678901234567890.10}}')
     world = World([raw], now=lambda: NOW)
     world.edit_title("a", "new")
@@ -152,7 +152,7 @@ def test_a_change_touches_nothing_else_and_no_digit() -> None:
     assert {**before, "title": "new", "details": after["details"], "last_updated_ts": stamp} == after
 
 
-def test_tickers_come_and_go() -> None:
+def test_tickers_are_added_and_removed() -> None:
     world = World([body("a", related_event_tickers=["T"], primary_event_tickers=None)], now=lambda: NOW)
     world.add_ticker("a", "U", primary=True)
     world.add_ticker("a", "V")
@@ -170,7 +170,7 @@ def _tickers(world: World) -> tuple[list[str], list[str]]:
     return found["related_event_tickers"], found["primary_event_tickers"]
 
 
-def test_touch_rewrites_only_the_stamp_and_the_same_for_all(clocked: World) -> None:
+def test_touch_sets_only_last_updated_ts_to_one_instant(clocked: World) -> None:
     changes = clocked.touch(["c", "a"])
     assert [change.milestone_id for change in changes] == ["c", "a"]
     for change in changes:
@@ -181,7 +181,7 @@ def test_touch_rewrites_only_the_stamp_and_the_same_for_all(clocked: World) -> N
     assert len(crawl(clocked, limit=5, updated_after_micros=0)) == 2
 
 
-def test_no_change_to_an_unknown_or_known_id(clocked: World) -> None:
+def test_unknown_ids_and_duplicate_inserts_are_refused(clocked: World) -> None:
     for act in (clocked.get, clocked.remove, lambda name: clocked.edit_title(name, "")):
         with pytest.raises(UnknownMilestoneError):
             act("zz")
@@ -193,22 +193,22 @@ def test_no_change_to_an_unknown_or_known_id(clocked: World) -> None:
     assert clocked.revision == 3
 
 
-def test_a_refused_load_leaves_the_world_as_it_was(clocked: World) -> None:
+def test_a_refused_load_changes_nothing(clocked: World) -> None:
     with pytest.raises(ValueError, match="already"):
         clocked.load([body("d", -1), body("a")])
     assert clocked.ids() == ["a", "b", "c"]
     assert "d" not in clocked
 
 
-def test_filters_see_through_escapes() -> None:
+def test_filters_find_values_behind_escapes() -> None:
     escaped = body("a").replace(b'"related_event_tickers":[]', b'"related_event_tickers":["K\\u0058-1"]')
     world = World([escaped, body("b", title="KX-1"), body("c", source_id="KX-1")], now=lambda: NOW)
     assert [one["id"] for one in crawl(world, limit=9, related_event_ticker="KX-1")] == ["a"]
     assert [one["id"] for one in crawl(world, limit=9, source_id="KX-1")] == ["c"]
 
 
-def test_readers_and_writers_at_once(world: World) -> None:
-    """Every crawl under change sees each row that no one touches exactly once."""
+def test_reads_are_consistent_during_writes(world: World) -> None:
+    """A scan during changes returns every unchanged row exactly once."""
     ids = world.ids()
     moved, still = ids[:200], set(ids[200:])
     faults: list[str] = []

@@ -263,7 +263,7 @@ def test_categories_may_be_answered_in_another_case(shells: Shells, tmp_path: Pa
 
 def test_a_cursor_under_another_name_does_not_pass_for_the_end(shells: Shells, shell: Shell) -> None:
     serve(shells, shell, cursor_field="next_cursor")
-    with pytest.raises(PagingFault, match="without a cursor, yet the API has milestone"):
+    with pytest.raises(PagingFault, match="without a cursor, but the API has milestone"):
         land(shell)
     assert shell.rows("SELECT status FROM sweeps") == [("failed",)]
     serve(shells, shell)
@@ -279,7 +279,7 @@ def test_a_poll_with_a_cursor_under_another_name_is_not_believed(shells: Shells,
     shell.clock.forward(hours=1)
     shell.world.touch(milestone_id(number) for number in range(100))
     serve(shells, shell, cursor_field="next_cursor")
-    with pytest.raises(PagingFault, match="without a cursor, yet the API has milestone"):
+    with pytest.raises(PagingFault, match="without a cursor, but the API has milestone"):
         land(shell)
     assert tables(shell) == before
 

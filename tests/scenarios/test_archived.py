@@ -14,8 +14,8 @@ import pytest
 from pipelines.errors import SweepRefused
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.errors import NotFound, ServerFault
-from pipelines.kalshi.response import Answer
-from pipelines.kalshi.sweeps import Fetched
+from pipelines.kalshi.response import Response
+from pipelines.kalshi.scans import Fetched
 from pipelines.publish.manifest import verify
 from pipelines.storage.landing import Filters, Landing
 from pipelines.sweep.absent_requests import ARCHIVE_SAMPLE, MAX_QUESTIONS, ask_for_absent, spread
@@ -220,7 +220,7 @@ class Failing(KalshiClient):
 
     left = 5
 
-    def get_milestone(self, milestone_id: str) -> Answer:
+    def get_milestone(self, milestone_id: str) -> Response:
         self.left -= 1
         if self.left < 0:
             raise ServerFault(self.base_url, status=503)
@@ -367,11 +367,11 @@ class Asked:
     def list_page(self, query: Any, cursor: str | None = None) -> Any:
         raise AssertionError("no list is requested")
 
-    def get_milestone(self, milestone_id: str) -> Answer:
+    def get_milestone(self, milestone_id: str) -> Response:
         self.asked.append(milestone_id)
         if milestone_id not in self.known:
             raise NotFound
-        return Answer(
+        return Response(
             body=b"", next_cursor=None, ids=(milestone_id,), starts=(), updates=(), fetched_at=NOON, url_path="/"
         )
 

@@ -31,7 +31,7 @@ def test_the_documented_fields_are_known() -> None:
     assert PAGE_LIMIT == 500
 
 
-def test_recorded_answers_fit_the_types(payloads: Path) -> None:
+def test_recorded_responses_match_the_types(payloads: Path) -> None:
     for body in recorded_pages(payloads):
         page, raw_page = page_decoder.decode(body), raw_page_decoder.decode(body)
         assert page.milestones == parse(body)["milestones"]
@@ -56,6 +56,6 @@ def test_numbers_keep_their_digits(text: str, number: str) -> None:
 @pytest.mark.parametrize(
     "text", ["1e309", "-1e309", "1e999999999999999999999", "1e-999999999999999999999", "0e9999999999999999999"]
 )
-def test_numbers_that_nobody_can_hold_are_refused_as_bad_values(text: str) -> None:
+def test_numbers_beyond_a_double_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="number out of range: "):
         exact_number(text)

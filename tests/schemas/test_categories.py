@@ -41,6 +41,6 @@ def test_the_table_of_groups_is_consistent() -> None:
         ("", ""),
     ],
 )
-def test_synonyms_fold_and_everything_else_stays(category: str, group: str) -> None:
+def test_synonyms_are_grouped_and_other_categories_stay(category: str, group: str) -> None:
     assert category_group(category) == group
     assert category_group(category_group(category)) == group

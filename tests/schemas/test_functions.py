@@ -31,7 +31,7 @@ def value(connection: duckdb.DuckDBPyConnection, function: str, argument: Any) -
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda one: one.name)
-def test_it_describes_itself_inside_duckdb(connection: duckdb.DuckDBPyConnection, function: Function) -> None:
+def test_functions_have_comments_in_duckdb(connection: duckdb.DuckDBPyConnection, function: Function) -> None:
     query = "SELECT comment FROM duckdb_functions() WHERE function_name = ? AND NOT internal"
     assert connection.execute(query, [function.name]).fetchall() == [(function.description,)]
 

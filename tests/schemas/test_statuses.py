@@ -34,7 +34,7 @@ def test_the_table_is_consistent() -> None:
 
 
 @pytest.mark.parametrize("spelling", spellings(), ids=lambda one: one.text)
-def test_no_status_is_in_two_lines(spelling: Spelling) -> None:
+def test_no_spelling_is_listed_twice(spelling: Spelling) -> None:
     matching = [other for other in spellings() if re.fullmatch(other.pattern, spelling.text)]
     assert matching == [spelling]
     assert status_group(spelling.text) == spelling.group

@@ -1,4 +1,4 @@
-"""One declaration, three readings: what Arrow writes, DuckDB stores and gives back unchanged."""
+"""Every declared table: what Arrow writes, DuckDB stores and returns unchanged."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_duckdb_has_the_declared_columns(connection: duckdb.DuckDBPyConnection, 
 
 
 @EVERY_TABLE
-def test_rows_written_with_arrow_come_back_from_duckdb(
+def test_rows_written_with_arrow_round_trip_through_duckdb(
     connection: duckdb.DuckDBPyConnection, table: Table, tmp_path: Path
 ) -> None:
     rows = _write_stored(table, tmp_path / "rows.parquet")
@@ -62,7 +62,7 @@ def test_rows_written_with_arrow_come_back_from_duckdb(
 
 
 @EVERY_TABLE
-def test_duckdb_lets_no_null_into_a_required_column(
+def test_duckdb_refuses_null_in_a_required_column(
     connection: duckdb.DuckDBPyConnection, table: Table, tmp_path: Path
 ) -> None:
     _write_stored(table, tmp_path / "rows.parquet")
@@ -99,7 +99,7 @@ def test_arrow_says_which_columns_are_required_and_what_they_mean(table: Table) 
 
 
 @EVERY_TABLE
-def test_everything_has_a_name_of_its_own_and_a_description(table: Table) -> None:
+def test_names_are_unique_and_everything_has_a_description(table: Table) -> None:
     names = [column.name.lower() for column in table.columns]
     assert len(names) == len(set(names)), "DuckDB does not tell names apart by case"
     assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in (table.name, *table.arrow_schema.names))
@@ -124,7 +124,7 @@ def test_names_of_tables_are_unique() -> None:
 
 
 @EVERY_TABLE
-def test_references_point_at_keys_of_published_tables(table: Table) -> None:
+def test_references_are_to_keys_of_published_tables(table: Table) -> None:
     published = {other.name: other for other in PUBLISHED_TABLES}
     for reference in table.references:
         column = {column.name: column for column in table.columns}[reference.column]
@@ -133,7 +133,7 @@ def test_references_point_at_keys_of_published_tables(table: Table) -> None:
         assert target.arrow_schema.field(reference.to).type == column.type
 
 
-def test_flat_tables_are_published_and_their_rows_know_their_milestone() -> None:
+def test_flat_tables_are_published_and_refer_to_milestones() -> None:
     assert PUBLISHED_TABLES[: len(FLAT_TABLES)] == FLAT_TABLES
     assert all("milestone_id" in table.arrow_schema.names for table in FLAT_TABLES)
 
@@ -153,7 +153,9 @@ def test_a_generated_column_is_computed_and_never_stored(connection: duckdb.Duck
 
 
 @pytest.mark.parametrize("text", ["plain", "it's", "''", "a\nb", "--", "; DROP TABLE x", 'a"b', "é 😀", "", "\\'"])
-def test_literals_and_identifiers_are_quoted(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+def test_odd_names_and_descriptions_are_quoted_in_ddl_and_comments(
+    connection: duckdb.DuckDBPyConnection, text: str
+) -> None:
     assert connection.execute(f"SELECT {literal(text)}").fetchall() == [(text,)]
     if text:
         column = Column(text, next(iter(SQL_TYPES)), text, "")
@@ -164,7 +166,7 @@ def test_literals_and_identifiers_are_quoted(connection: duckdb.DuckDBPyConnecti
         assert connection.sql(f"FROM {quote(table.name)}").columns == [text]
 
 
-def test_every_type_goes_through_duckdb_and_back(connection: duckdb.DuckDBPyConnection) -> None:
+def test_every_type_round_trips_through_duckdb(connection: duckdb.DuckDBPyConnection) -> None:
     for arrow_type, sql_type in SQL_TYPES.items():
         assert connection.sql(f"SELECT NULL::{sql_type} AS x").to_arrow_table().schema.field("x").type == arrow_type
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipelines.errors import NothingToDo, SweepRefused, WarehouseUnusable
 from pipelines.kalshi.errors import ServerFault
-from pipelines.kalshi.sweeps import OVERLAP_SECONDS
+from pipelines.kalshi.scans import OVERLAP_SECONDS
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Filters, Landing, Page
 from pipelines.storage.retention import PRUNED_SUFFIX, Retention
