@@ -10,9 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.settings import whole_number
-
-THREADS_VARIABLE = "MILESTONES_THREADS"
+from pipelines.settings import setting
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -29,7 +27,8 @@ def cores(*, cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [math.ceil(quota) for quota in _cpu_quotas(cgroups, membership)]
-    return whole_number(THREADS_VARIABLE, max(1, min([allowed, *quotas])))
+    threads: int | None = setting("threads")
+    return threads or max(1, min([allowed, *quotas]))
 
 
 def memory_limit(*, cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int | None:

@@ -1,133 +1,228 @@
-"""Settings from the environment, read when they are needed and checked at once."""
+"""Settings from the environment: one declaration of each variable, its default, its bounds and its meaning.
+
+README's table of settings is generated from it (`make docs`). Nothing else of the pipeline reads these variables.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
 
 from pipelines.contract import Contract
 from pipelines.errors import WrongSetting
 from pipelines.escaping import printable
 from pipelines.kalshi.base_url import DEFAULT_BASE_URL, OLDER_BASE_URL
 from pipelines.kalshi.network import Network, fault_of_ca_bundle, fault_of_proxy
-from pipelines.storage.home import expanded
+from pipelines.storage.home import DEFAULT_HOME, HOME_VARIABLE, expanded
 from schemas.api import PAGE_LIMIT
 
-BASE_URL_VARIABLE = "KALSHI_BASE_URL"
-
-REQUESTS_PER_SECOND_VARIABLE = "KALSHI_REQUESTS_PER_SECOND"
-DEFAULT_REQUESTS_PER_SECOND = 4.0
-"""What unsigned callers are reported to be safe with; 0 switches pacing off."""
-
-DEADLINE_VARIABLE = "KALSHI_DEADLINE_SECONDS"
-DEFAULT_DEADLINE_SECONDS = 60.0
-"""For one page, all tries included."""
-
-OVERLAP_VARIABLE = "KALSHI_OVERLAP_SECONDS"
-DEFAULT_OVERLAP_SECONDS = 300
-MAX_OVERLAP_SECONDS = 86_400
-"""How far an incremental sweep reaches back before the watermark: clocks differ, and an update may show late."""
-
-PROXY_VARIABLE = "KALSHI_PROXY"
-CA_BUNDLE_VARIABLE = "KALSHI_CA_BUNDLE"
-
-PAGE_LIMIT_VARIABLE = "KALSHI_PAGE_LIMIT"
-"""Most milestones to request in one page; `schemas.api.PAGE_LIMIT` when not set."""
-
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
-"""How details may change: see pipelines.contract."""
+LOG_VARIABLE = "MILESTONES_LOG"
+WEBHOOK_VARIABLE = "MILESTONES_WEBHOOK_URL"
+MAX_OVERLAP_SECONDS = 86_400
 
-_COUNT = re.compile(r"\s*([0-9]{1,9})\s*", re.ASCII)
-
-
-def base_url() -> str:
-    """Where the API is."""
-    return os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+VALUE_CHARACTERS = 40
+"""Of a refused value, shown in the message."""
 
 
-def fallback_base_url() -> str | None:
-    """Where the API may be instead; None where `KALSHI_BASE_URL` says where it is."""
-    return None if os.environ.get(BASE_URL_VARIABLE) else OLDER_BASE_URL
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of every setting; `from_environment` reads and checks all of them."""
+
+    base_url: Annotated[
+        str | None,
+        Meta(
+            title="KALSHI_BASE_URL",
+            description="https to a name or a public address; plain http for loopback only. If it is not set and that "
+            f"host cannot be resolved or redirects, `{OLDER_BASE_URL}` is used, with a warning",
+            extra={"default": f"`{DEFAULT_BASE_URL}`"},
+        ),
+    ] = None
+    requests_per_second: Annotated[
+        float, Meta(title="KALSHI_REQUESTS_PER_SECOND", ge=0, description="0 switches pacing off")
+    ] = 4.0
+    deadline_seconds: Annotated[
+        float, Meta(title="KALSHI_DEADLINE_SECONDS", ge=0.1, description="for one page, including every retry")
+    ] = 60.0
+    overlap_seconds: Annotated[
+        int,
+        Meta(
+            title="KALSHI_OVERLAP_SECONDS",
+            ge=0,
+            le=MAX_OVERLAP_SECONDS,
+            description="how far an incremental sweep reaches back before the watermark: clocks differ, and an update "
+            "may show late",
+        ),
+    ] = 300
+    proxy: Annotated[
+        str | None,
+        Meta(
+            title="KALSHI_PROXY",
+            description="`http://` or `https://` address of a proxy, with `USER:PASSWORD@` before its host if it "
+            "requires them; `HTTPS_PROXY` and similar variables are ignored",
+        ),
+    ] = None
+    ca_bundle: Annotated[
+        str | None,
+        Meta(
+            title="KALSHI_CA_BUNDLE",
+            description="a PEM file of certificate authorities to trust instead of the built-in ones",
+        ),
+    ] = None
+    page_limit: Annotated[
+        int, Meta(title="KALSHI_PAGE_LIMIT", ge=1, le=PAGE_LIMIT, description="milestones to request in one page")
+    ] = PAGE_LIMIT
+    contract: Annotated[
+        str,
+        Meta(
+            title=CONTRACT_VARIABLE,
+            description="how `details` may change: `evolve`, `freeze` (a new field or kind fails the sweep) or "
+            "`discard` (it makes no column), by type as in `evolve,football_game=freeze`",
+        ),
+    ] = "evolve"
+    keep_snapshots: Annotated[
+        int,
+        Meta(
+            title="MILESTONES_KEEP_SNAPSHOTS",
+            ge=1,
+            description="Parquet snapshots to keep; none younger than an hour is removed",
+        ),
+    ] = 3
+    keep_sweeps: Annotated[
+        int,
+        Meta(
+            title="MILESTONES_KEEP_SWEEPS",
+            ge=1,
+            description="landed sweeps to keep; none younger than a week is removed",
+        ),
+    ] = 20
+    keep_runs: Annotated[
+        int,
+        Meta(
+            title="MILESTONES_KEEP_RUNS",
+            ge=1,
+            description="Dagster runs to keep; none younger than two weeks is removed",
+        ),
+    ] = 200
+    threads: Annotated[
+        int | None,
+        Meta(
+            title="MILESTONES_THREADS",
+            ge=1,
+            description="cores to use",
+            extra={"default": "the cores that affinity and cgroups leave"},
+        ),
+    ] = None
+    log: Annotated[str, Meta(title=LOG_VARIABLE, description="`json` writes a line a record, with sweep and page")] = (
+        "text"
+    )
+    webhook_url: Annotated[
+        str | None,
+        Meta(
+            title=WEBHOOK_VARIABLE, description="where alerts go (Slack-compatible), when the sensors are switched on"
+        ),
+    ] = None
+    home: Annotated[
+        str,
+        Meta(
+            title=HOME_VARIABLE,
+            description="everything that is written lies below it, including Dagster's storage; a leading `~` is "
+            "expanded",
+            extra={"default": "`./data`"},
+        ),
+    ] = DEFAULT_HOME
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Every setting, checked. Raises WrongSetting, which names the variable and never quotes a secret."""
+        settings = cls(**{name: setting(name, environment) for name in cls.__struct_fields__})
+        settings.network()
+        settings.details_contract()
+        return settings
+
+    @property
+    def api_base_url(self) -> str:
+        """The address of the API to try first."""
+        return self.base_url or DEFAULT_BASE_URL
+
+    @property
+    def fallback_base_url(self) -> str | None:
+        """The address to try when the first cannot be reached; None if the user set one."""
+        return None if self.base_url else OLDER_BASE_URL
+
+    def network(self) -> Network:
+        """Proxy and certificate authorities. Raises WrongSetting, which never quotes the proxy's address."""
+        if self.proxy and (fault := fault_of_proxy(self.proxy)):
+            raise WrongSetting(
+                f"{VARIABLES['proxy']} cannot be used ({fault}): give http://HOST:PORT or https://HOST:PORT, "
+                "with USER:PASSWORD@ before the host where the proxy wants them"
+            )
+        path = expanded(self.ca_bundle).absolute() if self.ca_bundle else None
+        if path and (fault := fault_of_ca_bundle(path)):
+            raise WrongSetting(
+                f"{VARIABLES['ca_bundle']} cannot be used ({printable(str(path))}: {fault}): give a readable PEM file "
+                "with the certificates of the authorities to trust"
+            )
+        return Network(self.proxy, path)
+
+    def details_contract(self) -> Contract:
+        """How `details` may change. Raises WrongSetting."""
+        return Contract.parse(self.contract)
 
 
-def network() -> Network:
-    """How to get out of this machine's network. Raises WrongSetting, which never quotes the proxy's address."""
+def setting(name: str, environment: Mapping[str, str] = os.environ) -> Any:
+    """One setting, checked; the default where its variable is unset or empty. Raises WrongSetting."""
+    kind, meta = _DECLARED[name]
+    given = environment.get(VARIABLES[name], "")
     # Secrets read from files end in a newline.
-    proxy = os.environ.get(PROXY_VARIABLE, "").strip()
-    if proxy and (fault := fault_of_proxy(proxy)):
-        raise WrongSetting(
-            f"{PROXY_VARIABLE} cannot be used ({fault}): give http://HOST:PORT or https://HOST:PORT, "
-            "with USER:PASSWORD@ before the host where the proxy wants them"
-        )
-    bundle = os.environ.get(CA_BUNDLE_VARIABLE)
-    path = expanded(bundle).absolute() if bundle else None
-    if path and (fault := fault_of_ca_bundle(path)):
-        raise WrongSetting(
-            f"{CA_BUNDLE_VARIABLE} cannot be used ({printable(str(path))}: {fault}): give a readable PEM file with the "
-            "certificates of the authorities to trust"
-        )
-    return Network(proxy or None, path)
-
-
-def requests_per_second() -> float:
-    """The pace, 0 for none. Raises WrongSetting."""
-    return _number(REQUESTS_PER_SECOND_VARIABLE, DEFAULT_REQUESTS_PER_SECOND, at_least=0)
-
-
-def deadline_seconds() -> float:
-    """The deadline of a page. Raises WrongSetting."""
-    return _number(DEADLINE_VARIABLE, DEFAULT_DEADLINE_SECONDS, at_least=0.1)
-
-
-def overlap_seconds() -> int:
-    """The overlap of incremental sweeps, in seconds. Raises WrongSetting."""
-    text = os.environ.get(OVERLAP_VARIABLE)
+    text = given.strip()
     if not text:
-        return DEFAULT_OVERLAP_SECONDS
-    if not re.fullmatch(r"[0-9]{1,5}", text.strip()) or int(text) > MAX_OVERLAP_SECONDS:
-        raise WrongSetting(
-            f"{OVERLAP_VARIABLE} is {text[:40]!r}: give a whole number of seconds from 0 to {MAX_OVERLAP_SECONDS}"
-        )
-    return int(text)
-
-
-def page_limit() -> int:
-    """The page size to request. Raises WrongSetting."""
-    text = os.environ.get(PAGE_LIMIT_VARIABLE)
-    if not text:
-        return PAGE_LIMIT
-    # int() also takes 5_0, and complains of long texts in its own words.
-    limit = int(text) if re.fullmatch(r"\s*0*[0-9]{1,3}\s*", text, re.ASCII) else 0
-    if not 1 <= limit <= PAGE_LIMIT:
-        raise WrongSetting(f"{PAGE_LIMIT_VARIABLE} is {text[:40]!r}: give a whole number from 1 to {PAGE_LIMIT}")
-    return limit
-
-
-def contract() -> Contract:
-    """How details may change; evolve when not set. Raises WrongSetting."""
-    return Contract.parse(os.environ.get(CONTRACT_VARIABLE, ""))
-
-
-def whole_number(variable: str, default: int) -> int:
-    """A count of 1 or more; the default when the variable is not set. Raises WrongSetting."""
-    text = os.environ.get(variable)
-    if not text:
-        return default
-    match = _COUNT.fullmatch(text)
-    count = int(match[1]) if match else 0
-    if count < 1:
-        raise WrongSetting(f"{variable} is {text[:40]!r}: give a whole number, 1 or more")
-    return count
-
-
-def _number(variable: str, default: float, *, at_least: float) -> float:
-    text = os.environ.get(variable)
-    if not text:
-        return default
+        return getattr(DEFAULTS, name)
+    if kind is str:
+        return text
     try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not at_least <= number < float("inf"):
-        raise WrongSetting(f"{variable} is {text[:40]!r}: give a number, {at_least:g} or more")
-    return number
+        # int() also accepts 5_0 and digits of other scripts.
+        number = float(text) if kind is float else int(text if text.isascii() and text.isdecimal() else "")
+        # NaN and infinity pass every bound.
+        return msgspec.convert(number if math.isfinite(number) else None, Annotated[kind, meta])
+    except (ValueError, OverflowError) as error:
+        shown = given[:VALUE_CHARACTERS]
+        raise WrongSetting(f"{VARIABLES[name]} is {shown!r}: give {_bounds(kind, meta)}") from error
+
+
+def settings_table() -> str:
+    """README's table of settings, as Markdown: variable, default, bounds and meaning."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for name, (kind, meta) in _DECLARED.items():
+        limits = "" if meta.ge is None else f"; {_bounds(kind, meta)}"
+        lines.append(f"| `{VARIABLES[name]}` | {_default(name)} | {meta.description}{limits} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(name: str) -> str:
+    _, meta = _DECLARED[name]
+    value = getattr(DEFAULTS, name)
+    if shown := (meta.extra or {}).get("default"):
+        return str(shown)
+    return "none" if value is None else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _declared() -> Iterator[tuple[str, type, Meta]]:
+    for name, hint in get_type_hints(Settings, include_extras=True).items():
+        kind, meta = get_args(hint)
+        # `int | None`: None stands for "not set" and cannot be given.
+        yield name, next((one for one in get_args(kind) if one is not type(None)), kind), meta
+
+
+def _bounds(kind: type, meta: Meta) -> str:
+    number = "a whole number" if kind is int else "a number"
+    return f"{number}, {meta.ge:g} or more" if meta.le is None else f"{number} from {meta.ge:g} to {meta.le:d}"
+
+
+_DECLARED: dict[str, tuple[type, Meta]] = {name: (kind, meta) for name, kind, meta in _declared()}
+VARIABLES: dict[str, str] = {name: meta.title or "" for name, (_, meta) in _DECLARED.items()}
+DEFAULTS = Settings()

@@ -1,54 +1,50 @@
-"""Settings from the environment, checked at once."""
+"""Settings from the environment: defaults, bounds, and messages that name the variable."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from pipelines import settings
 from pipelines.errors import WrongSetting
+from pipelines.settings import DEFAULTS, VARIABLES, Settings, setting
 
 NUMBERS = {
-    "KALSHI_REQUESTS_PER_SECOND": (settings.requests_per_second, 4.0, "0"),
-    "KALSHI_DEADLINE_SECONDS": (settings.deadline_seconds, 60.0, "0.1"),
+    "requests_per_second": (4.0, "0"),
+    "deadline_seconds": (60.0, "0.1"),
+}
+WHOLE_NUMBERS = {
+    "overlap_seconds": (300, "0", "86400", "a whole number from 0 to 86400"),
+    "page_limit": (500, "1", "500", "a whole number from 1 to 500"),
+    "keep_snapshots": (3, "1", "999999999", "a whole number, 1 or more"),
+    "keep_sweeps": (20, "1", "999999999", "a whole number, 1 or more"),
+    "keep_runs": (200, "1", "999999999", "a whole number, 1 or more"),
+    "threads": (None, "1", "999999999", "a whole number, 1 or more"),
 }
 of_each = pytest.mark.parametrize(
-    ("variable", "read", "default", "least"), [(name, *rest) for name, rest in NUMBERS.items()], ids=NUMBERS
+    ("name", "default", "least"), [(name, *rest) for name, rest in NUMBERS.items()], ids=NUMBERS
+)
+of_each_whole = pytest.mark.parametrize(
+    ("name", "default", "least", "most", "bounds"),
+    [(name, *rest) for name, rest in WHOLE_NUMBERS.items()],
+    ids=WHOLE_NUMBERS,
 )
 
 
-@of_each
-def test_defaults(
-    monkeypatch: pytest.MonkeyPatch, variable: str, read: Callable[[], float], default: float, least: str
-) -> None:
-    monkeypatch.delenv(variable, raising=False)
-    assert read() == default
-    monkeypatch.setenv(variable, "")
-    assert read() == default
+def test_each_setting_has_a_variable_of_its_own() -> None:
+    assert len(set(VARIABLES.values())) == len(Settings.__struct_fields__)
+    assert all(variable.startswith(("KALSHI_", "MILESTONES_")) for variable in VARIABLES.values())
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert Settings.from_environment({}) == DEFAULTS
+    assert Settings.from_environment(dict.fromkeys(VARIABLES.values(), "")) == DEFAULTS
 
 
 @of_each
 @pytest.mark.parametrize(("text", "number"), [("7", 7.0), (" 2.5 ", 2.5), ("1e1", 10.0)], ids=["7", "2.5", "1e1"])
-def test_a_number_is_taken(
-    monkeypatch: pytest.MonkeyPatch,
-    variable: str,
-    read: Callable[[], float],
-    default: float,
-    least: str,
-    text: str,
-    number: float,
-) -> None:
-    monkeypatch.setenv(variable, text)
-    assert read() == number
-
-
-@of_each
-def test_the_least_is_taken(
-    monkeypatch: pytest.MonkeyPatch, variable: str, read: Callable[[], float], default: float, least: str
-) -> None:
-    monkeypatch.setenv(variable, least)
-    assert read() == float(least)
+def test_a_number_is_read(name: str, default: float, least: str, text: str, number: float) -> None:
+    assert setting(name, {}) == default
+    assert setting(name, {VARIABLES[name]: text}) == number
+    assert setting(name, {VARIABLES[name]: least}) == float(least)
 
 
 @of_each
@@ -57,68 +53,64 @@ def test_the_least_is_taken(
     ["four", "-1", "nan", "inf", "-inf", "1e999", "4,5", "0x4", "4 s", "4\n\x1b[31m", "9" * 400],
     ids=["word", "negative", "nan", "inf", "-inf", "overflow", "comma", "hex", "unit", "control", "long"],
 )
-def test_what_is_no_such_number(
-    monkeypatch: pytest.MonkeyPatch, variable: str, read: Callable[[], float], default: float, least: str, text: str
-) -> None:
-    monkeypatch.setenv(variable, text)
+def test_an_invalid_number_is_refused(name: str, default: float, least: str, text: str) -> None:
     with pytest.raises(WrongSetting) as caught:
-        read()
-    assert str(caught.value) == f"{variable} is {text[:40]!r}: give a number, {least} or more"
+        Settings.from_environment({VARIABLES[name]: text})
+    assert str(caught.value) == f"{VARIABLES[name]} is {text[:40]!r}: give a number, {least} or more"
     assert str(caught.value).isprintable()
     assert caught.value.exit_status == 2
 
 
-def test_a_deadline_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KALSHI_DEADLINE_SECONDS", "0")
+def test_a_deadline_of_zero_is_refused() -> None:
     with pytest.raises(WrongSetting, match="KALSHI_DEADLINE_SECONDS is '0'"):
-        settings.deadline_seconds()
+        setting("deadline_seconds", {"KALSHI_DEADLINE_SECONDS": "0"})
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("", 300), ("0", 0), (" 900 ", 900), ("86400", 86_400)])
-def test_an_overlap(monkeypatch: pytest.MonkeyPatch, text: str, seconds: int) -> None:
-    monkeypatch.setenv("KALSHI_OVERLAP_SECONDS", text)
-    assert settings.overlap_seconds() == seconds
+@of_each_whole
+def test_a_whole_number_is_read(name: str, default: int | None, least: str, most: str, bounds: str) -> None:
+    assert setting(name, {}) == default
+    for text in (least, most, f" {most}\n", f"00{most}"):
+        assert setting(name, {VARIABLES[name]: text}) == int(text)
 
 
-@pytest.mark.parametrize("text", ["86401", "-1", "1.5", "1e3", "five", "²", "9" * 5_000, "1\x1b"], ids=repr)
-def test_what_is_no_overlap(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv("KALSHI_OVERLAP_SECONDS", text)
-    with pytest.raises(WrongSetting) as caught:
-        settings.overlap_seconds()
-    assert str(caught.value) == (
-        f"KALSHI_OVERLAP_SECONDS is {text[:40]!r}: give a whole number of seconds from 0 to 86400"
-    )
-
-
-@pytest.mark.parametrize(("text", "limit"), [("", 500), ("1", 1), ("500", 500), (" 200 ", 200), ("0100", 100)], ids=str)
-def test_the_page_limit(monkeypatch: pytest.MonkeyPatch, text: str, limit: int) -> None:
-    monkeypatch.delenv("KALSHI_PAGE_LIMIT", raising=False)
-    assert settings.page_limit() == 500
-    monkeypatch.setenv("KALSHI_PAGE_LIMIT", text)
-    assert settings.page_limit() == limit
-
-
+@of_each_whole
 @pytest.mark.parametrize(
     "text",
-    ["0", "501", "1000", "-1", "+5", "1.5", "1e2", "5_0", "many", "\u0665", "9" * 5000, "1000100", "00"],
+    ["-1", "+5", "1.5", "1e2", "5_0", "many", "null", "\u0665", "²", "9" * 5_000, "1\x1b"],
     ids=ascii,
 )
-def test_what_is_no_page_limit(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv("KALSHI_PAGE_LIMIT", text)
+def test_an_invalid_whole_number_is_refused(
+    name: str, default: int | None, least: str, most: str, bounds: str, text: str
+) -> None:
     with pytest.raises(WrongSetting) as caught:
-        settings.page_limit()
-    assert str(caught.value) == f"KALSHI_PAGE_LIMIT is {text[:40]!r}: give a whole number from 1 to 500"
+        setting(name, {VARIABLES[name]: text})
+    assert str(caught.value) == f"{VARIABLES[name]} is {text[:40]!r}: give {bounds}"
     assert caught.value.exit_status == 2
 
 
-def test_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KALSHI_BASE_URL", raising=False)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("overlap_seconds", "86401"), ("page_limit", "0"), ("page_limit", "501"), ("keep_runs", "0"), ("threads", "0")],
+)
+def test_a_number_out_of_bounds_is_refused(name: str, text: str) -> None:
+    with pytest.raises(WrongSetting, match=f"^{VARIABLES[name]} is '{text}': give a whole number"):
+        setting(name, {VARIABLES[name]: text})
+
+
+def test_the_base_url_and_its_fallback() -> None:
     documented = "https://external-api.kalshi.com/trade-api/v2", "https://api.elections.kalshi.com/trade-api/v2"
-    assert (settings.base_url(), settings.fallback_base_url()) == documented
-    monkeypatch.setenv("KALSHI_BASE_URL", "")
-    assert (settings.base_url(), settings.fallback_base_url()) == documented
-    monkeypatch.setenv("KALSHI_BASE_URL", "http://127.0.0.1:8799/trade-api/v2")
-    assert (settings.base_url(), settings.fallback_base_url()) == ("http://127.0.0.1:8799/trade-api/v2", None)
-    # What somebody set is asked for and nothing else, the documented address too.
-    monkeypatch.setenv("KALSHI_BASE_URL", documented[0])
-    assert settings.fallback_base_url() is None
+    default = Settings.from_environment({})
+    assert (default.api_base_url, default.fallback_base_url) == documented
+    # An address that the user set is the only one that is requested, even if it is the documented one.
+    for address in ("http://127.0.0.1:8799/trade-api/v2", documented[0]):
+        chosen = Settings.from_environment({"KALSHI_BASE_URL": address})
+        assert (chosen.api_base_url, chosen.fallback_base_url) == (address, None)
+
+
+def test_a_contract_that_means_nothing_is_refused_at_once() -> None:
+    with pytest.raises(WrongSetting, match="is no contract"):
+        Settings.from_environment({"MILESTONES_CONTRACT": "football_game=maybe"})
+
+
+def test_a_variable_for_which_null_would_be_no_value() -> None:
+    assert setting("proxy", {"KALSHI_PROXY": "null"}) == "null"

@@ -89,20 +89,14 @@ def run_sweep(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     import logging
     import signal
 
-    from pipelines import machine, settings
     from pipelines.cli.progress import LogProgress, progress_on
     from pipelines.kalshi.base_url import check_base_url
     from pipelines.observability.logs import configure, log_format
     from pipelines.reading.query import pages_of_last_full_sweep
+    from pipelines.settings import Settings
 
-    # All that can be known to be wrong is said before Dagster, which takes seconds to load.
-    check_base_url(settings.base_url())
-    settings.requests_per_second()
-    settings.deadline_seconds()
-    settings.overlap_seconds()
-    settings.network()
-    settings.page_limit()
-    machine.cores()
+    # Validate settings before importing Dagster, which takes seconds.
+    check_base_url(Settings.from_environment().api_base_url)
     home.preflight()
     expected_pages = pages_of_last_full_sweep(home)
 

@@ -17,18 +17,17 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from pipelines import settings
 from pipelines.errors import MilestonesError, WrongSetting
 from pipelines.escaping import printable
 from pipelines.kalshi.base_url import check_base_url
 from pipelines.kalshi.errors import BadBaseUrl
 from pipelines.kalshi.network import Network
 from pipelines.kalshi.server_text import quoted
+from pipelines.settings import WEBHOOK_VARIABLE, Settings
 
 if TYPE_CHECKING:
     import requests
 
-WEBHOOK_VARIABLE = "MILESTONES_WEBHOOK_URL"
 TIMEOUT_SECONDS = 10.0
 TRIES = 2
 PAUSE_SECONDS = 1.0
@@ -91,9 +90,8 @@ class Webhook:
     @classmethod
     def from_environment(cls) -> Webhook | None:
         """The webhook of `MILESTONES_WEBHOOK_URL`, None where it is not set. Raises WrongSetting."""
-        # Secrets read from files end in a newline.
-        url = os.environ.get(WEBHOOK_VARIABLE, "").strip()
-        return cls(url, network=settings.network()) if url else None
+        settings = Settings.from_environment()
+        return cls(settings.webhook_url, network=settings.network()) if settings.webhook_url else None
 
     @property
     def host(self) -> str:

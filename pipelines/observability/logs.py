@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
 from pipelines.errors import WrongSetting
 from pipelines.escaping import printable
 from pipelines.observability.alerts import redact
+from pipelines.settings import LOG_VARIABLE, setting
 
-LOG_VARIABLE = "MILESTONES_LOG"
 LOGGER = "pipelines"
 CONTEXT = ("sweep_id", "page", "run_id")
 """What a record may have by `extra=`."""
@@ -26,11 +25,11 @@ LogFormat = Literal["json", "text"]
 
 def log_format() -> LogFormat:
     """How the log is written: `MILESTONES_LOG`, text when not set. Raises WrongSetting."""
-    text = os.environ.get(LOG_VARIABLE, "")
+    text: str = setting("log")
     match text.strip().lower():
         case "json":
             return "json"
-        case "text" | "":
+        case "text":
             return "text"
     raise WrongSetting(f"{LOG_VARIABLE} is {text[:40]!r}: give json or text")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from pipelines import settings
 from pipelines.contract import Contract
 from pipelines.kalshi.client import KalshiClient
 from pipelines.orchestration.run_history import fail_dead_runs
 from pipelines.orchestration.run_retention import RunRetention, prune_runs
+from pipelines.settings import MAX_OVERLAP_SECONDS, Settings
 from pipelines.storage.home import Home, expanded
 from pipelines.storage.leftovers import writing
 from pipelines.storage.retention import Retention
@@ -35,7 +35,7 @@ class HomeResource(dg.ConfigurableResource[Stations]):
     overlap_seconds: int | None = Field(
         default=None,
         ge=0,
-        le=settings.MAX_OVERLAP_SECONDS,
+        le=MAX_OVERLAP_SECONDS,
         description="How far an incremental sweep reaches back before the watermark; $KALSHI_OVERLAP_SECONDS or 300.",
     )
 
@@ -49,9 +49,10 @@ class HomeResource(dg.ConfigurableResource[Stations]):
         home = Home(expanded(self.path).absolute()) if self.path else Home.from_environment()
         home.preflight()
         run_id = context.run.run_id if context.run else None
-        contract = settings.contract() if self.contract is None else Contract.parse(self.contract)
-        overlap_seconds = settings.overlap_seconds() if self.overlap_seconds is None else self.overlap_seconds
-        retention, runs = Retention.from_environment(), RunRetention.from_environment()
+        settings = Settings.from_environment()
+        contract = settings.details_contract() if self.contract is None else Contract.parse(self.contract)
+        overlap_seconds = settings.overlap_seconds if self.overlap_seconds is None else self.overlap_seconds
+        retention = Retention(snapshots=settings.keep_snapshots, sweeps=settings.keep_sweeps)
         with writing(home, purpose=f"run {run_id or 'without id'}"):
             if context.instance is not None:
                 fail_dead_runs(context.instance, own_run_id=run_id, now=utc_now())
@@ -61,7 +62,9 @@ class HomeResource(dg.ConfigurableResource[Stations]):
                 )
             finally:
                 if context.instance is not None:
-                    prune_runs(Path(context.instance.root_directory), runs, now=utc_now())
+                    prune_runs(
+                        Path(context.instance.root_directory), RunRetention(runs=settings.keep_runs), now=utc_now()
+                    )
 
 
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):
@@ -86,12 +89,13 @@ class KalshiResource(dg.ConfigurableResource[KalshiClient]):
 
     def client(self) -> KalshiClient:
         """A client of its own for one sweep; the caller closes it. Raises BadBaseUrl, WrongSetting."""
+        settings = Settings.from_environment()
         pace, deadline = self.requests_per_second, self.deadline_seconds
         return KalshiClient(
-            self.base_url or settings.base_url(),
-            fallback_base_url=None if self.base_url else settings.fallback_base_url(),
+            self.base_url or settings.api_base_url,
+            fallback_base_url=None if self.base_url else settings.fallback_base_url,
             network=settings.network(),
-            requests_per_second=settings.requests_per_second() if pace is None else pace,
-            deadline_seconds=settings.deadline_seconds() if deadline is None else deadline,
-            page_limit=settings.page_limit() if self.page_limit is None else self.page_limit,
+            requests_per_second=settings.requests_per_second if pace is None else pace,
+            deadline_seconds=settings.deadline_seconds if deadline is None else deadline,
+            page_limit=settings.page_limit if self.page_limit is None else self.page_limit,
         )

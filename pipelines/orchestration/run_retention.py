@@ -17,10 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipelines.settings import whole_number
-
-KEEP_RUNS_VARIABLE = "MILESTONES_KEEP_RUNS"
-
 RUNS_PER_PASS = 50
 """Deleted after one run at most: a tenth of a second. A backlog of years is worked off over the next runs."""
 
@@ -75,11 +71,6 @@ class RunRetention:
 
     runs: int = 200
     age: timedelta = timedelta(days=14)
-
-    @classmethod
-    def from_environment(cls) -> RunRetention:
-        """The defaults, with the count that the environment gives. Raises WrongSetting."""
-        return cls(runs=whole_number(KEEP_RUNS_VARIABLE, cls.runs))
 
 
 def prune_runs(storage: Path, retention: RunRetention, *, now: datetime) -> int:

@@ -1,7 +1,7 @@
 """The tables of a snapshot as Parquet files: what changed is written, what did not is linked from the one before.
 
 A small table is one file. A large one has a file for each range of starts (see `partitions`), so that writing costs
-what changed: of a range in which milestones were touched, the other rows are taken over from the file before.
+the ranges in which milestones were touched.
 """
 
 from __future__ import annotations
@@ -9,35 +9,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.publish.manifest import PublishedFile, describe
+from pipelines.publish.parquet_file import ParquetFile
 from pipelines.publish.partitions import FILE_NAME, Ranges
-from pipelines.publish.previous_snapshot import Before
-from pipelines.publish.touched_rows import TOUCHED, WAREHOUSE
+from pipelines.publish.previous_snapshot import WAREHOUSE, PreviousSnapshot
 from pipelines.staging.files import ROWS_PER_BATCH
 from pipelines.storage.durable import copy_file, sync
 from pipelines.warehouse.database import beside
 from pipelines.warehouse.row_ranges import rows_of
 from schemas.sql import quote
-from schemas.tables import MILESTONES
 
-BYTES_PER_GROUP = 8 * 1024 * 1024
-"""Of rows in memory; a reader of one column passes over what is in between, a writer holds one for each open range."""
 RANGES_OF_ONE_PASS = 8
 """Whose milestones are looked up while a table is read, and whose rows wait for their groups, all in memory."""
 _RANGE = "#range"
 _PLACED = "memory.placed"
 """The ranges of milestones while some ranges are written: in the database in memory, which all cursors share."""
-_MOVED = "memory.moved"
-"""The ranges in which milestones stand that were touched since the snapshot before."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +54,15 @@ class SnapshotWriter:
     building: Path
     path: str
     ranges: Ranges
-    before: Before | None
+    before: PreviousSnapshot | None
     rows_of_one_file: int
     pool: Executor
-    _left: dict[int, pa.Array] = field(default_factory=dict, init=False)
-    """The touched milestones that stand, or stood, in a range."""
 
     def write(self, tables: Iterable[Source]) -> list[PublishedFile]:
         """The files of all tables, in their order and by path. NULL in a required column stops it here."""
         files: list[PublishedFile] = []
         whole: list[Source] = []
         stale: dict[Source, set[int]] = {}
-        kept: dict[Source, set[int]] = {}
         order: dict[str | None, int] = {}
         for table in tables:
             order[table.name] = len(order)
@@ -85,13 +76,13 @@ class SnapshotWriter:
                 else:
                     whole.append(table)
             else:
-                kept[table] = self._kept_ranges(known)
-                clean = kept[table] if is_same else kept[table] - self._touched_ranges
+                kept = self._kept_ranges(known)
+                clean = kept if is_same else kept - self._touched_ranges
                 names = {self._name(number) for number in clean}
                 files += [self._link(table, file, name) for name, file in known.items() if name in names]
                 stale[table] = set(range(len(self.ranges))) - clean
         files += self.pool.map(self._write_whole, whole)
-        files += self._write_ranges(stale, kept)
+        files += self._write_ranges(stale)
         return sorted(files, key=lambda file: (order[file.table], file.path))
 
     @cached_property
@@ -112,7 +103,7 @@ class SnapshotWriter:
         if sum(file.rows for file in known.values()) != rows:
             return True
         if table.schema is None:
-            return table.name in self.before.newest.rows
+            return table.name in self.before.touched_typed_tables
         return self.before.touched.milestones > 0
 
     def _kept_ranges(self, known: Mapping[str, PublishedFile]) -> set[int]:
@@ -141,25 +132,18 @@ class SnapshotWriter:
     def _write_whole(self, table: Source) -> PublishedFile:
         with beside(self.connection, WAREHOUSE) as connection:
             reader = connection.sql(f"SELECT * FROM {quote(table.name)}").to_arrow_reader(ROWS_PER_BATCH)  # noqa: S608
-            out = _File(self.building / table.name / FILE_NAME, table.schema or reader.schema)
+            out = ParquetFile(self.building / table.name / FILE_NAME, table.schema or reader.schema)
             for batch in reader:
                 out.write(batch)
         return self._described(table, FILE_NAME, out)
 
-    def _write_ranges(
-        self, stale: Mapping[Source, set[int]], kept: Mapping[Source, set[int]]
-    ) -> Iterator[PublishedFile]:
+    def _write_ranges(self, stale: Mapping[Source, set[int]]) -> Iterator[PublishedFile]:
         """The files of ranges of tables; none for a range without rows. One pass over a table brings a few ranges."""
-        mended = {table: own & kept[table] for table, own in stale.items()}
-        if any(mended.values()):
-            self._note_moved()
         numbers = sorted(set().union(*stale.values()))
         for first in range(0, len(numbers), RANGES_OF_ONE_PASS):
             some = set(numbers[first : first + RANGES_OF_ONE_PASS])
-            of_tables = {table: own & some for table, own in stale.items() if own & some}
-            if anew := set().union(*(own - mended[table] for table, own in of_tables.items())):
-                self.connection.execute(f"CREATE OR REPLACE TABLE {_PLACED} AS {self._places(anew)}")
-            jobs = [(table, own - mended[table], own & mended[table]) for table, own in of_tables.items()]
+            self.connection.execute(f"CREATE OR REPLACE TABLE {_PLACED} AS {self._places(some)}")
+            jobs = [(table, own & some) for table, own in stale.items() if own & some]
             for files in self.pool.map(self._write_some, *zip(*jobs, strict=True)):
                 yield from files
 
@@ -170,58 +154,22 @@ class SnapshotWriter:
             f"FROM milestones WHERE {self.ranges.holds_sql(numbers)}"
         )
 
-    def _note_moved(self) -> None:
-        """Where touched milestones stood before, and where they stand now."""
-        assert self.before is not None  # noqa: S101 - what was touched is known
-        number = self.ranges.number_of_sql(range(len(self.ranges)))
-        left = self.connection.sql(f"SELECT DISTINCT milestone_id, {number} AS number FROM {TOUCHED}").to_arrow_table()  # noqa: S608
-        for value in left["number"].unique():
-            ids = left.filter(pc.equal(left["number"], value))["milestone_id"]
-            self._left[value.as_py()] = ids.combine_chunks()
-        self.connection.execute(
-            f"CREATE OR REPLACE TABLE {_MOVED} AS SELECT milestone_id, {number} AS {quote(_RANGE)} "  # noqa: S608
-            f"FROM ({self.before.newest.rows[MILESTONES.name]})"
-        )
-
-    def _write_some(self, table: Source, anew: set[int], mended: set[int]) -> list[PublishedFile]:
-        """The files of some ranges: all their rows, or the file before and the rows of touched milestones."""
-        files: dict[int, _File] = {}
+    def _write_some(self, table: Source, numbers: set[int]) -> list[PublishedFile]:
+        """The files of some ranges."""
+        files: dict[int, ParquetFile] = {}
         with beside(self.connection, WAREHOUSE) as connection:
             schema = table.schema or _arrow_schema(connection, table.name)
-            for number in mended:
-                files[number] = self._file(table, number, schema)
-                for batch in self._untouched(table, number):
-                    files[number].write(batch)
-            for query in self._queries(connection, table, anew, mended):
-                for number, rows in _by_range(connection.sql(query).to_arrow_reader(ROWS_PER_BATCH)):
-                    files.setdefault(number, self._file(table, number, schema)).write(rows)
-        return [self._described(table, self._name(number), out) for number, out in files.items() if out.rows]
-
-    def _queries(
-        self, connection: duckdb.DuckDBPyConnection, table: Source, anew: set[int], mended: set[int]
-    ) -> Iterator[str]:
-        """For rows with the number of their range: of touched milestones where a file is mended, all of others."""
-        if mended and self.before and (rows := self.before.newest.rows.get(table.name)):
-            yield _with_range(rows, _MOVED, mended)
-        if anew:
             # Where every range is written there is nothing to pass over.
             own = rows_of(connection, quote(table.name), _PLACED) if self.before else f"FROM {quote(table.name)}"
-            yield _with_range(own, _PLACED, anew)
+            reader = connection.sql(_with_range(own, _PLACED, numbers)).to_arrow_reader(ROWS_PER_BATCH)
+            for number, rows in _by_range(reader):
+                files.setdefault(number, self._file(table, number, schema)).write(rows)
+        return [self._described(table, self._name(number), out) for number, out in files.items() if out.rows]
 
-    def _untouched(self, table: Source, number: int) -> Iterator[pa.RecordBatch]:
-        """Rows of a range in the snapshot before, but for those of milestones that were touched since."""
-        assert self.before is not None  # noqa: S101 - what it has is kept
-        if self._name(number) not in self.before.files(table.name):
-            return
-        path = self.before.folder / table.name / self._name(number)
-        with pq.ParquetFile(path, page_checksum_verification=True) as opened:
-            for batch in opened.iter_batches(ROWS_PER_BATCH):
-                yield batch.filter(pc.invert(pc.is_in(batch.column("milestone_id"), value_set=self._left[number])))
+    def _file(self, table: Source, number: int, schema: pa.Schema) -> ParquetFile:
+        return ParquetFile(self.building / table.name / self._name(number), schema)
 
-    def _file(self, table: Source, number: int, schema: pa.Schema) -> _File:
-        return _File(self.building / table.name / self._name(number), schema)
-
-    def _described(self, table: Source, name: str, out: _File) -> PublishedFile:
+    def _described(self, table: Source, name: str, out: ParquetFile) -> PublishedFile:
         out.close()
         return describe(out.path, path=f"{self.path}/{table.name}/{name}", table=table.name, rows=out.rows)
 
@@ -247,42 +195,3 @@ def _by_range(reader: pa.RecordBatchReader) -> Iterator[tuple[int, pa.RecordBatc
         distinct = numbers.unique().to_pylist()
         for number in distinct:
             yield number, rows if len(distinct) == 1 else rows.filter(pc.equal(numbers, number))
-
-
-class _File:
-    """One Parquet file of the declared schema, its rows gathered into groups that are worth reading."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path = path
-        self.rows = 0
-        self._schema = schema
-        self._opened: pq.ParquetWriter | None = None
-        self._waiting: list[pa.RecordBatch] = []
-        self.waiting_bytes = 0
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Take rows."""
-        self.rows += batch.num_rows
-        self._waiting.append(batch.cast(self._schema))
-        self.waiting_bytes += batch.nbytes
-        if self.waiting_bytes >= BYTES_PER_GROUP:
-            self.flush()
-
-    def close(self) -> None:
-        """Write what is left, and sync."""
-        self.flush()
-        self._open().close()
-        sync(self.path)
-
-    def flush(self) -> None:
-        """Write the rows that wait, as a group."""
-        if self._waiting:
-            self._open().write_table(pa.Table.from_batches(self._waiting, self._schema))
-        self._waiting, self.waiting_bytes = [], 0
-
-    def _open(self) -> pq.ParquetWriter:
-        """The writer; until there is something to write there is no file."""
-        if self._opened is None:
-            self.path.parent.mkdir(exist_ok=True)
-            self._opened = pq.ParquetWriter(self.path, self._schema, compression="zstd", write_page_checksum=True)
-        return self._opened

@@ -1,31 +1,58 @@
-"""The snapshot before: which of its files the next one can reuse, and what was touched since."""
+"""The previous snapshot: which of its files the next one can reuse, and what was touched since."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from pipelines.errors import PublishedDiffers
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
 from pipelines.publish.partitions import HIVE_KEY, Ranges
-from pipelines.publish.touched_rows import Newest
 from pipelines.storage.home import Home
-from pipelines.warehouse.change_log import Touched
-from schemas.tables import MILESTONES, SCHEMA_VERSION
+from pipelines.warehouse.change_log import Touched, is_known, touched_since
+from pipelines.warehouse.row_ranges import rows_of
+from schemas.sql import quote
+from schemas.tables import DETAILS_FIELDS, MILESTONES, QUARANTINE, SCHEMA_VERSION, SWEEPS
+
+WAREHOUSE = "warehouse"
+"""The name under which the warehouse is attached, to read."""
+
+OF_NO_MILESTONE = (DETAILS_FIELDS, QUARANTINE, SWEEPS)
+"""Small tables whose rows belong to no milestone: every publish writes them."""
+
+_TOUCHED = "memory.touched"
 
 
 @dataclass(frozen=True)
-class Before:
-    """The snapshot before: its folder, its manifest, and the rows of what was touched since."""
+class PreviousSnapshot:
+    """The previous snapshot: its folder, its manifest, what was touched since, and in which typed tables."""
 
     folder: Path
     manifest: Manifest
-    newest: Newest
+    touched: Touched
+    touched_typed_tables: frozenset[str]
 
-    @property
-    def touched(self) -> Touched:
-        """What was touched since."""
-        return self.newest.touched
+    @classmethod
+    def find(cls, home: Home, connection: duckdb.DuckDBPyConnection) -> PreviousSnapshot | None:
+        """The newest snapshot; None if the next one cannot build on it.
+
+        `connection` has the closed warehouse attached as WAREHOUSE.
+        """
+        manifest = latest_manifest(home)
+        if (
+            manifest is None
+            or manifest.sweep_id is None
+            or not is_known(connection, manifest.sweep_id, catalog=WAREHOUSE)
+        ):
+            return None
+        touched = touched_since(connection, manifest.sweep_id, catalog=WAREHOUSE, into=_TOUCHED)
+        typed = connection.execute(
+            f"SELECT DISTINCT table_name FROM {WAREHOUSE}.{DETAILS_FIELDS.name} WHERE type IN "  # noqa: S608
+            f"(SELECT type FROM ({rows_of(connection, f'{WAREHOUSE}.{quote(MILESTONES.name)}', _TOUCHED)}))"
+        ).fetchall()
+        return cls(home.latest_snapshot.resolve(), manifest, touched, frozenset(row[0] for row in typed))
 
     @property
     def ranges(self) -> Ranges:

@@ -21,14 +21,12 @@ from pipelines.publish.duckdb_file import make_next
 from pipelines.publish.manifest import Manifest, PublishedFile
 from pipelines.publish.parquet import SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
-from pipelines.publish.previous_snapshot import Before, latest_manifest
+from pipelines.publish.previous_snapshot import OF_NO_MILESTONE, WAREHOUSE, PreviousSnapshot
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
-from pipelines.publish.touched_rows import OF_NO_MILESTONE, WAREHOUSE, find_newest
 from pipelines.storage.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
 from pipelines.storage.home import Home
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.blocks import read_through
-from pipelines.warehouse.change_log import is_known
 from pipelines.warehouse.database import beside, damage_named, make_readable, open_reading, write_anew
 from pipelines.warehouse.load import newest_loaded_sweep_id
 from pipelines.warehouse.typed_tables import typed_tables
@@ -117,7 +115,7 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
         ThreadPoolExecutor(1) as aside,
     ):
         sweep_id = newest_loaded_sweep_id(connection)
-        before = _find_before(home, connection)
+        before = PreviousSnapshot.find(home, connection)
         make_next(connection, home, building.duckdb_file)
         read = aside.submit(read_through, building.duckdb_file)
         summary = pool.submit(_summarize, building, connection)
@@ -134,14 +132,6 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
     return Snapshot(_swap_in(building, manifest), manifest)
 
 
-def _find_before(home: Home, connection: duckdb.DuckDBPyConnection) -> Before | None:
-    """The snapshot before, and what was touched since; None where the next one cannot build on it."""
-    latest = latest_manifest(home)
-    if latest is None or latest.sweep_id is None or not is_known(connection, latest.sweep_id, catalog=WAREHOUSE):
-        return None
-    return Before(home.latest_snapshot.resolve(), latest, find_newest(connection, latest.sweep_id))
-
-
 def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection) -> PublishedFile:
     with beside(connection) as asking:
         return write_summary(asking, building.name, building.folder, now=building.now)
@@ -150,7 +140,7 @@ def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection) -> Pu
 def _write_tables(
     building: _Building,
     connection: duckdb.DuckDBPyConnection,
-    before: Before | None,
+    before: PreviousSnapshot | None,
     pool: Executor,
     *,
     per_range: int,

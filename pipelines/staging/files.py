@@ -1,13 +1,17 @@
-"""Where one sweep's records and tables lie on their way into the warehouse: Parquet files below `warehouse/staging/`.
+"""The staged records and tables of one sweep: Parquet files below `warehouse/staging/`, one part of a table a batch.
 
-Work is done in batches, so that memory is bounded by a batch and not by the crawl. What a helping process made (see
-`pipelines.staging.worker`) stands beside this process's own file of the same name.
+Work is done in batches, so that memory is bounded by a batch and not by the crawl. Parts are numbered: whichever
+process writes one, its name is the same, and writing it again replaces it.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from schemas.table import Table
 
@@ -16,6 +20,12 @@ ROWS_PER_BATCH = 10_000
 COMPRESSION = "lz4"
 """Of files that live for minutes on the same disk: cheap to write counts for more than small."""
 
+REFUSED_BY_DECODING = "refused_by_decoding"
+"""Records that could not be decoded, as quarantine rows."""
+
+REFUSED_BY_RULES = "refused_by_rules"
+"""Records whose rows break a rule, as quarantine rows."""
+
 
 class Staging:
     """The staged files of one sweep."""
@@ -23,55 +33,35 @@ class Staging:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def file(self, table: Table) -> Path:
-        """This process's staged file of a table."""
-        return self.folder / f"{table.name}.parquet"
-
     def files(self, table: Table) -> list[str]:
-        """All staged files of a table."""
-        return self._with_parts(self.file(table))
+        """Every part of a table, in order of their numbers."""
+        return self.parts(table.name)
+
+    def parts(self, name: str) -> list[str]:
+        """Every part of that name, in order of their numbers."""
+        return sorted(map(str, self.folder.glob(f"{name}-[0-9]*.parquet")))
+
+    @property
+    def refused_files(self) -> list[str]:
+        """Every part with quarantine rows."""
+        return self.parts(REFUSED_BY_DECODING) + self.parts(REFUSED_BY_RULES)
 
     @property
     def touched(self) -> Path:
         """Milestones of which only last_updated_ts moved."""
         return self.folder / "touched.parquet"
 
-    @property
-    def refused_by_decoding(self) -> Path:
-        """Records that could not be decoded, as quarantine rows."""
-        return self.folder / "refused_by_decoding.parquet"
-
-    @property
-    def refused_by_rules(self) -> Path:
-        """Records whose rows break a rule, as quarantine rows."""
-        return self.folder / "refused_by_rules.parquet"
-
-    @property
-    def refused_files(self) -> list[str]:
-        """All files of quarantine rows."""
-        return [
-            file
-            for first in (self.refused_by_decoding, self.refused_by_rules)
-            if first.exists()
-            for file in self._with_parts(first)
-        ]
+    def write(self, name: str, number: int, rows: pa.Table) -> None:
+        """Write one part."""
+        pq.write_table(rows, self.folder / f"{name}-{number:06d}.parquet", compression=COMPRESSION)
 
     def clear(self) -> None:
         """Remove everything that was staged before."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
 
-    def adopt(self, other: Staging, *, part: bool = False) -> None:
-        """Move what a helping process made in here: as the files themselves, or as one more part of each."""
-        for file in other.folder.iterdir():
-            number = len(self._with_parts(self.folder / file.name))
-            name = f"{file.stem}-part{number:03d}{file.suffix}" if part else file.name
-            file.rename(self.folder / name)
-
-    def discard_parts(self) -> None:
-        """Remove the parts that an earlier attempt adopted."""
-        for file in self.folder.glob("*-part*.parquet"):
-            file.unlink()
-
-    def _with_parts(self, first: Path) -> list[str]:
-        return [str(first), *sorted(map(str, self.folder.glob(f"{first.stem}-part*.parquet")))]
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove every part of these names."""
+        for name in names:
+            for part in self.parts(name):
+                Path(part).unlink()

@@ -1,38 +1,40 @@
-"""Landed pages to staged records: decoded strictly, in this process or, while pages still come, in a helping one.
+"""Landed pages to staged records: decoded strictly, in this process or, while pages still come, in a worker.
 
 What cannot be decoded becomes rows for the quarantine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
-import msgspec
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from pipelines.records.decode import Record, Refusal, decode_page, decode_single
-from pipelines.staging.files import COMPRESSION, ROWS_PER_BATCH, Staging
-from pipelines.staging.worker import Helper, HelperFailed, help_with
+from pipelines.staging.files import REFUSED_BY_DECODING, Staging
+from pipelines.staging.workers import worker_pool
 from pipelines.storage.landing import Landing, Page, Sweep
-from schemas.table import Table
 from schemas.tables import QUARANTINE, RECORDS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-PAGES_WORTH_A_HELPER = 8
-"""Starting a process costs as much as decoding about twenty; a sweep that has brought these mostly brings more."""
+PAGES_PER_PART = 20
+"""Ten thousand records at the usual page size."""
 
-NO_MORE_PAGES = b"\n"
+PAGES_WORTH_A_WORKER = 8
+"""Starting a process costs as much as decoding about twenty; a sweep that has brought these mostly brings more."""
 
 
 @dataclass
 class Decoded:
-    """What decoding a sweep gave: counts, and what in the answers departs from the API's description.
+    """What decoding gave: counts, and what in the answers departs from the API's description.
 
     `missing_fields` counts records without a value for a field that is documented as required, `unknown_fields` records
     with a field that is not documented, each by the field's name.
@@ -45,85 +47,41 @@ class Decoded:
     unknown_fields: dict[str, int] = field(default_factory=dict)
     newest_update: datetime | None = None
 
+    def __add__(self, other: Decoded) -> Decoded:
+        updates = (time for time in (self.newest_update, other.newest_update) if time is not None)
+        return Decoded(
+            received=self.received + other.received,
+            decoded=self.decoded + other.decoded,
+            quarantined=self.quarantined + other.quarantined,
+            missing_fields=dict(Counter(self.missing_fields) + Counter(other.missing_fields)),
+            unknown_fields=dict(Counter(self.unknown_fields) + Counter(other.unknown_fields)),
+            newest_update=max(updates, default=None),
+        )
+
 
 def stage_records(staging: Staging, sweep_id: str, pages: Iterable[Page]) -> Decoded:
-    """Decode landed pages into staged records and rows for the quarantine."""
-    staging.folder.mkdir(parents=True, exist_ok=True)
-    with _RecordFiles(staging, sweep_id) as files:
-        for page in pages:
-            files.take(page)
-        return files.finish()
+    """Decode landed pages into staged records and rows for the quarantine; what was staged before is removed."""
+    staging.clear()
+    decoded = _stage_part(staging, 0, sweep_id, ())
+    for number, some in enumerate(_batched(pages, PAGES_PER_PART), start=1):
+        decoded += _stage_part(staging, number, sweep_id, some)
+    return decoded
 
 
 class DecodingAhead:
-    """Decodes the pages of a sweep in a helping process while the rest are fetched.
+    """A progress listener that decodes the pages of a sweep in a worker process while the rest are fetched.
 
-    A helper is started once there are pages enough to be worth it. Whatever becomes of it, the pages are on disk:
-    where `finish` gives None, they are decoded again.
+    The worker is started once there are pages enough to be worth it. Whatever becomes of it, the pages are on disk:
+    if `finish` returns None, they must be decoded again.
     """
 
     def __init__(self, staging: Staging, landing: Landing) -> None:
         self._staging = staging
         self._landing = landing
-        self._helper: Helper | None = None
-        self._fed = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._helper is not None:
-            self._helper.stop()
-
-    def resumed(self, sweep: Sweep) -> None:
-        """Pages that were landed before are decoded with the next one."""
-
-    def page(self, sweep: Sweep, page: Page) -> None:
-        """A page is on disk."""
-        number = page.number
-        if self._helper is None and number >= PAGES_WORTH_A_HELPER:
-            self._staging.clear()
-            self._helper = Helper(
-                "pipelines.staging.stage_records", self._staging.folder, str(self._landing.folder), sweep.sweep_id
-            )
-        if self._helper is not None:
-            try:
-                # Those that came before it was started, too.
-                for one in range(self._fed + 1, number + 1):
-                    self._helper.stdin.write(b"%d\n" % one)
-                self._helper.stdin.flush()
-            except BrokenPipeError:
-                return
-            self._fed = number
-
-    def finish(self) -> Decoded | None:
-        """Wait for the helper, and take over what it staged; None where there is none that can be used."""
-        if self._helper is None:
-            return None
-        try:
-            self._helper.stdin.write(NO_MORE_PAGES)
-            decoded = msgspec.json.decode(self._helper.result(), type=Decoded)
-        except (BrokenPipeError, HelperFailed):
-            # A page that cannot be decoded fails again, and says why, where nobody helps.
-            return None
-        self._staging.adopt(Staging(self._helper.folder))
-        return decoded
-
-
-class _RecordFiles:
-    """The staged records and quarantine rows of a sweep, written a batch at a time."""
-
-    def __init__(self, staging: Staging, sweep_id: str) -> None:
-        self._sweep_id = sweep_id
-        self._result = Decoded()
-        self._newest: int | None = None
         self._stack = ExitStack()
-        self._records = self._open(staging.file(RECORDS), RECORDS)
-        self._refused = self._open(staging.refused_by_decoding, QUARANTINE)
-
-    def _open(self, file: Path, table: Table) -> _Batches:
-        writer = pq.ParquetWriter(file, table.arrow_schema, compression=COMPRESSION)
-        return _Batches(self._stack.enter_context(writer), table)
+        self._pool: ProcessPoolExecutor | None = None
+        self._parts: list[Future[Decoded]] = []
+        self._landed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -131,24 +89,81 @@ class _RecordFiles:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def resumed(self, sweep: Sweep) -> None:
+        """Pages that were landed before are decoded with the next one."""
+
+    def page(self, sweep: Sweep, page: Page) -> None:
+        """Have the worker decode the pages up to this one, a part at a time."""
+        self._landed = page.number
+        if self._pool is None and self._landed >= PAGES_WORTH_A_WORKER:
+            self._staging.clear()
+            self._pool = self._stack.enter_context(worker_pool(1))
+        while (len(self._parts) + 1) * PAGES_PER_PART <= self._landed:
+            self._submit(sweep)
+
+    def finish(self) -> Decoded | None:
+        """Wait for the worker; None if there was none, or if it failed."""
+        if self._pool is None:
+            return None
+        try:
+            self._submit(self._landing.sweep)
+            return sum((part.result() for part in self._parts), Decoded())
+        except Exception:  # noqa: BLE001 - decoded again in this process, the same fault is raised with its reason
+            return None
+
+    def _submit(self, sweep: Sweep) -> None:
+        assert self._pool is not None  # noqa: S101 - callers check
+        first = len(self._parts) * PAGES_PER_PART + 1
+        last = min(first + PAGES_PER_PART - 1, self._landed)
+        raw, part = self._landing.folder.parent, len(self._parts)
+        self._parts.append(self._pool.submit(_stage_landed, self._staging, part, raw, sweep.sweep_id, first, last))
+
+
+def _stage_landed(staging: Staging, number: int, raw: Path, sweep_id: str, first: int, last: int) -> Decoded:
+    """Decode some landed pages of a sweep into one part."""
+    landing = Landing.open(raw, sweep_id)
+    return _stage_part(staging, number, sweep_id, [landing.page(page) for page in range(first, last + 1)])
+
+
+def _stage_part(staging: Staging, number: int, sweep_id: str, pages: Sequence[Page]) -> Decoded:
+    part = _Part(sweep_id)
+    for page in pages:
+        part.take(page)
+    staging.write(RECORDS.name, number, RECORDS.from_columns(part.records))
+    staging.write(REFUSED_BY_DECODING, number, QUARANTINE.from_columns(part.refused))
+    return part.decoded
+
+
+class _Part:
+    """The records and quarantine rows of some pages."""
+
+    def __init__(self, sweep_id: str) -> None:
+        self.decoded = Decoded()
+        self.records = _columns(RECORDS.arrow_schema)
+        self.refused = _columns(QUARANTINE.arrow_schema)
+        self._sweep_id = sweep_id
+
     def take(self, page: Page) -> None:
         """Decode a page."""
         items = decode_page(page.body) if page.is_list else [decode_single(page.body)]
-        self._result.received += len(items)
+        self.decoded.received += len(items)
         records = [item for item in items if isinstance(item, Record)]
         self._take_records(page, records)
         if len(records) < len(items):
             self._take_refusals(page, [item for item in items if isinstance(item, Refusal)])
 
     def _take_records(self, page: Page, records: list[Record]) -> None:
-        result = self._result
-        result.decoded += len(records)
+        decoded = self.decoded
+        decoded.decoded += len(records)
         for record in records:
-            _count(result.missing_fields, record.missing_fields)
-            _count(result.unknown_fields, record.unknown_fields)
+            _count(decoded.missing_fields, record.missing_fields)
+            _count(decoded.unknown_fields, record.unknown_fields)
         updates = [record.last_updated_ts for record in records]
-        self._newest = max((time for time in (*updates, self._newest) if time is not None), default=None)
-        self._records.extend(
+        if (newest := max((time for time in updates if time is not None), default=None)) is not None:
+            time = EPOCH + timedelta(microseconds=newest)
+            decoded.newest_update = max(time, decoded.newest_update or time)
+        _extend(
+            self.records,
             page=[page.number] * len(records),
             position=[record.position for record in records],
             milestone_id=[record.milestone_id for record in records],
@@ -159,8 +174,9 @@ class _RecordFiles:
         )
 
     def _take_refusals(self, page: Page, refusals: list[Refusal]) -> None:
-        self._result.quarantined += len(refusals)
-        self._refused.extend(
+        self.decoded.quarantined += len(refusals)
+        _extend(
+            self.refused,
             sweep_id=[self._sweep_id] * len(refusals),
             page=[page.number] * len(refusals),
             position=[refusal.position for refusal in refusals],
@@ -171,13 +187,14 @@ class _RecordFiles:
             seen_at=[page.fetched_at] * len(refusals),
         )
 
-    def finish(self) -> Decoded:
-        """Write what is left; what all of it gave."""
-        self._records.flush()
-        self._refused.flush()
-        if self._newest is not None:
-            self._result.newest_update = EPOCH + timedelta(microseconds=self._newest)
-        return self._result
+
+def _columns(schema: pa.Schema) -> dict[str, list[Any]]:
+    return {name: [] for name in schema.names}
+
+
+def _extend(columns: dict[str, list[Any]], **values: list[Any]) -> None:
+    for name, column in columns.items():
+        column += values[name]
 
 
 def _count(counts: dict[str, int], names: Iterable[str]) -> None:
@@ -185,40 +202,7 @@ def _count(counts: dict[str, int], names: Iterable[str]) -> None:
         counts[name] = counts.get(name, 0) + 1
 
 
-class _Batches:
-    """Columns of one table on their way into a Parquet file, a row group for each batch."""
-
-    def __init__(self, writer: pq.ParquetWriter, table: Table) -> None:
-        self._writer = writer
-        self._table = table
-        self._columns: dict[str, list[Any]] = {name: [] for name in table.arrow_schema.names}
-
-    def extend(self, **columns: list[Any]) -> None:
-        for name, values in self._columns.items():
-            values += columns[name]
-        while len(next(iter(self._columns.values()))) >= ROWS_PER_BATCH:
-            self._write(ROWS_PER_BATCH)
-
-    def flush(self) -> None:
-        self._write(ROWS_PER_BATCH)
-
-    def _write(self, count: int) -> None:
-        self._writer.write_table(
-            self._table.from_columns({name: values[:count] for name, values in self._columns.items()})
-        )
-        self._columns = {name: values[count:] for name, values in self._columns.items()}
-
-
-def _decode_for_feeder(stdin: IO[bytes], folder: Path, arguments: list[str]) -> bytes:
-    raw, sweep_id = arguments
-    landing = Landing.open(Path(raw).parent, sweep_id)
-
-    def pages() -> Iterator[Page]:
-        while (line := stdin.readline()) not in (b"", NO_MORE_PAGES):
-            yield landing.page(int(line))
-
-    return msgspec.json.encode(stage_records(Staging(folder), sweep_id, pages()))
-
-
-if __name__ == "__main__":
-    help_with(_decode_for_feeder)
+def _batched(pages: Iterable[Page], size: int) -> Iterator[list[Page]]:
+    iterator = iter(pages)
+    while some := list(islice(iterator, size)):
+        yield some

@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import queue
-import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any, Self
+from functools import cache
+from itertools import chain, repeat
+from typing import Any, Literal
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.flatten.evidence import evidence
 from pipelines.flatten.tables import flatten, flatten_changes
 from pipelines.flatten.validate import Breach, breaches, prove_validation_works
 from pipelines.machine import workers_for
-from pipelines.staging.files import COMPRESSION, ROWS_PER_BATCH, Staging
-from pipelines.staging.worker import Helper, HelperFailed, help_with
+from pipelines.staging.files import REFUSED_BY_RULES, ROWS_PER_BATCH, Staging
+from pipelines.staging.workers import spread
 from schemas.tables import (
     EVIDENCE,
     FLAT_TABLES,
@@ -37,13 +33,13 @@ from schemas.tables import (
     QUARANTINE,
 )
 
-MAX_HELPERS = 3
+MAX_WORKERS = 3
 
-BATCHES_WORTH_A_HELPER = 4
+BATCHES_WORTH_A_WORKER = 4
 """Starting a process costs about as much as flattening two batches."""
 
-ROWS_PER_PIECE = ROWS_PER_BATCH // 4
-"""Of the last batches: what is done once for each, whatever its size, would cost too much if all were so small."""
+Kind = Literal["sweep", "latest", "older"]
+"""Versions of a sweep; or out of the log, the latest of each milestone or those that others followed."""
 
 
 @dataclass
@@ -62,63 +58,63 @@ class Flattened:
         )
 
 
-def helpers_for(rows: int, *, cores: int, memory: int | None = None) -> int:
+def workers_to_flatten(rows: int, *, cores: int, memory: int | None = None) -> int:
     """How many worker processes to start to flatten so many versions; `memory` in bytes, None where it has no limit."""
-    if rows < BATCHES_WORTH_A_HELPER * ROWS_PER_BATCH:
+    if rows < BATCHES_WORTH_A_WORKER * ROWS_PER_BATCH:
         return 0
-    return workers_for(cores, memory, at_most=MAX_HELPERS)
+    return workers_for(cores, memory, at_most=MAX_WORKERS)
 
 
-def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatch], *, helpers: int = 0) -> Flattened:
+def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatch], *, workers: int = 0) -> Flattened:
     """Derive and validate what is new, batch by batch; a record with a row that breaks a rule is refused whole.
 
     `latest` gives batches of `schemas.tables.LATEST`, followed by the columns page, position, seen_at and fate.
-    `helpers` is the number of helping processes to share them with.
+    `workers` is the number of worker processes to share them with.
     """
-    staging.discard_parts()
-    with _StagedFiles(staging) as files:
-        return _spread("sweep", files, latest, sweep_id=sweep_id, helpers=helpers)
+    _stage_empty(staging)
+    parts = ((staging, "sweep", number, batch, sweep_id) for number, batch in enumerate(latest, start=1))
+    with _without_collecting():
+        return sum(spread(stage_part, parts, workers=workers), Flattened())
 
 
 def stage_log(
-    staging: Staging, latest: Iterable[pa.RecordBatch], older: Iterable[pa.RecordBatch], *, helpers: int = 0
+    staging: Staging, latest: Iterable[pa.RecordBatch], older: Iterable[pa.RecordBatch], *, workers: int = 0
 ) -> None:
     """Derive every table from the version log: all of them from the latest versions, history from the older ones too.
 
-    Nothing is refused: what is in the log was accepted once. `helpers` is the number of helping processes.
+    Nothing is refused: what is in the log was accepted once. `workers` is the number of worker processes.
     """
-    staging.discard_parts()
-    with _StagedFiles(staging) as files:
-        _spread("latest", files, latest, helpers=helpers)
-        _spread("older", files, older, helpers=helpers)
+    _stage_empty(staging)
+    kinds: Iterator[tuple[Kind, pa.RecordBatch]] = chain(zip(repeat("latest"), latest), zip(repeat("older"), older))
+    parts = ((staging, kind, number, batch) for number, (kind, batch) in enumerate(kinds, start=1))
+    with _without_collecting():
+        for _ in spread(stage_part, parts, workers=workers):
+            pass
 
 
-def _spread(
-    kind: str, files: _StagedFiles, batches: Iterable[pa.RecordBatch], *, helpers: int, sweep_id: str = ""
-) -> Flattened:
-    """Flatten batches here and in helping processes, whoever is free."""
-    total = Flattened()
-    with ExitStack() as stack:
-        stack.enter_context(_without_collecting())
-        feeders = [stack.enter_context(Feeder(files.staging, kind, sweep_id)) for _ in range(helpers)]
-        for batch in _last_in_pieces(batches, helpers + 1) if helpers else batches:
-            if not any(feeder.offer(batch) for feeder in feeders):
-                total += _FLATTEN[kind](files, sweep_id, pa.table(batch))
-        for feeder in feeders:
-            total += feeder.finish()
-    return total
+def stage_part(staging: Staging, kind: Kind, number: int, batch: pa.RecordBatch, sweep_id: str = "") -> Flattened:
+    """Flatten one batch into the parts of that number."""
+    _prove_once()
+    found = _FLATTEN[kind](sweep_id, pa.table(batch))
+    for name, rows in found.tables.items():
+        staging.write(name, number, rows)
+    return found.flattened
 
 
-def _last_in_pieces(batches: Iterable[pa.RecordBatch], last: int) -> Iterator[pa.RecordBatch]:
-    """The same rows, the last so many batches cut up: who is done first waits for the others no longer than for one."""
-    waiting: deque[pa.RecordBatch] = deque()
-    for batch in batches:
-        waiting.append(batch)
-        if len(waiting) > last:
-            yield waiting.popleft()
-    for batch in waiting:
-        for first in range(0, batch.num_rows, ROWS_PER_PIECE):
-            yield batch.slice(first, ROWS_PER_PIECE)
+@cache
+def _prove_once() -> None:
+    """In every process that validates."""
+    prove_validation_works()
+
+
+def _stage_empty(staging: Staging) -> None:
+    """Remove what was staged before, and write a part of each table without rows: there may be no batch at all."""
+    staging.folder.mkdir(parents=True, exist_ok=True)
+    schemas = {table.name: table.arrow_schema for table in (LATEST, *FLAT_TABLES, MILESTONE_CHANGES, EVIDENCE)}
+    schemas[REFUSED_BY_RULES] = QUARANTINE.arrow_schema
+    staging.remove(schemas)
+    for name, schema in schemas.items():
+        staging.write(name, 0, schema.empty_table())
 
 
 @contextlib.contextmanager
@@ -131,124 +127,59 @@ def _without_collecting() -> Iterator[None]:
         gc.enable()
 
 
-def _of_sweep(files: _StagedFiles, sweep_id: str, arrived: pa.Table) -> Flattened:
+@dataclass(frozen=True)
+class _Part:
+    """The rows of one batch, by the name of their part, and what flattening it gave."""
+
+    tables: dict[str, pa.Table]
+    flattened: Flattened = field(default_factory=Flattened)
+
+
+def _of_sweep(sweep_id: str, arrived: pa.Table) -> _Part:
     """New versions that a sweep brings, validated."""
     versions = arrived.select(LATEST.arrow_schema.names).cast(LATEST.arrow_schema)
     tables = flatten(versions)
     found = _first_breaches(tables)
     refused_by_fate: Counter[str] = Counter()
+    quarantined: dict[str, pa.Table] = {}
     if found:
         bad = _of_milestones(arrived, list(found)).to_pylist()
         refused_by_fate.update(row["fate"] for row in bad)
-        files.refuse(_quarantine_rows(sweep_id, bad, found))
+        quarantined[REFUSED_BY_RULES] = _quarantine_rows(sweep_id, bad, found)
         tables = {name: _without(rows, list(found)) for name, rows in tables.items()}
         versions = _without(versions, list(found))
-    files.write(tables | derived_beside(versions, tables))
-    return Flattened(
-        rows={name: rows.num_rows for name, rows in tables.items()},
-        refused=dict(refused_by_fate),
-        breaches=dict(Counter(f"{breach.table}.{breach.rule}" for breach in found.values())),
+    return _Part(
+        tables | derived_beside(versions, tables) | quarantined,
+        Flattened(
+            rows={name: rows.num_rows for name, rows in tables.items()},
+            refused=dict(refused_by_fate),
+            breaches=dict(Counter(f"{breach.table}.{breach.rule}" for breach in found.values())),
+        ),
     )
 
 
-def _of_latest(files: _StagedFiles, _: str, batch: pa.Table) -> Flattened:
+def _of_latest(_: str, batch: pa.Table) -> _Part:
     """Latest versions out of the log."""
     versions = batch.cast(LATEST.arrow_schema)
     tables = flatten(versions)
-    files.write(tables | derived_beside(versions, tables))
-    return Flattened()
+    return _Part(tables | derived_beside(versions, tables))
 
 
-def _of_older(files: _StagedFiles, _: str, batch: pa.Table) -> Flattened:
+def _of_older(_: str, batch: pa.Table) -> _Part:
     """Versions of the log that others followed: their changes, and what their details are evidence of."""
     versions = batch.cast(LATEST.arrow_schema)
-    # Several versions of one milestone may stand in a batch: each is told apart by a name of its own.
+    # A batch may hold several versions of one milestone: each gets a name of its own.
     own_names = pc.binary_join_element_wise(versions["milestone_id"], versions["version"].cast(pa.string()), "#")
     renamed = versions.set_column(0, LATEST.arrow_schema.field(0), own_names)
-    files.write(
+    return _Part(
         {
             EVIDENCE.name: derived_beside(renamed, flatten(renamed))[EVIDENCE.name],
             MILESTONE_CHANGES.name: flatten_changes(versions),
         }
     )
-    return Flattened()
 
 
-_FLATTEN: dict[str, Callable[[_StagedFiles, str, pa.Table], Flattened]] = {
-    "sweep": _of_sweep,
-    "latest": _of_latest,
-    "older": _of_older,
-}
-
-
-class Feeder:
-    """Hands batches to one helping process from a thread of its own, so that nobody waits for a busy one."""
-
-    def __init__(self, staging: Staging, kind: str, sweep_id: str) -> None:
-        self._staging = staging
-        self._helper = Helper("pipelines.staging.stage_tables", staging.folder, kind, sweep_id)
-        self._batches: queue.Queue[pa.RecordBatch | None] = queue.Queue()
-        self._has_taken = threading.Event()
-        self._has_taken.set()
-        self._has_batches = False
-        self._fault: BaseException | None = None
-        self._thread = threading.Thread(target=self._feed)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Its death ends a write that waits for it, and the thread with it.
-        self._helper.stop()
-        self._close()
-
-    def offer(self, batch: pa.RecordBatch) -> bool:
-        """Hand over a batch, unless the one before has not been taken yet: two would be left when all else is done."""
-        if not self._has_taken.is_set():
-            return False
-        self._has_taken.clear()
-        self._batches.put(batch)
-        self._has_batches = True
-        return True
-
-    def finish(self) -> Flattened:
-        """Wait for its work and take it over. Raises HelperFailed."""
-        self._close()
-        if not self._has_batches:
-            return Flattened()
-        if self._fault is not None:
-            raise HelperFailed(f"a helping process was not told everything: {self._fault!r}") from self._fault
-        found = msgspec.json.decode(self._helper.result(), type=Flattened)
-        self._staging.adopt(Staging(self._helper.folder), part=True)
-        return found
-
-    def _close(self) -> None:
-        if self._thread.is_alive():
-            self._batches.put(None)
-            self._thread.join()
-
-    def _feed(self) -> None:
-        """Write what is handed over, and go on taking it where the helper has died: nobody may wait for room here.
-
-        Its death is noticed when its result is asked for; any other fault would end its input early, and its result
-        would be short.
-        """
-        try:
-            with contextlib.ExitStack() as stack:
-                writer = None
-                while (batch := self._batches.get()) is not None:
-                    if writer is None:
-                        writer = stack.enter_context(pa.ipc.new_stream(self._helper.stdin, batch.schema))
-                    writer.write_batch(batch)
-                    self._has_taken.set()
-                return
-        except BrokenPipeError:
-            pass
-        except BaseException as fault:  # noqa: BLE001 - raised in the thread that asks for the result
-            self._fault = fault
-        while self._batches.get() is not None:
-            continue
+_FLATTEN: dict[Kind, Callable[[str, pa.Table], _Part]] = {"sweep": _of_sweep, "latest": _of_latest, "older": _of_older}
 
 
 def derived_beside(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
@@ -260,35 +191,6 @@ def derived_beside(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str,
         MILESTONE_CHANGES.name: flatten_changes(versions),
         EVIDENCE.name: evidence(tables[MILESTONE_DETAILS.name], facts),
     }
-
-
-class _StagedFiles:
-    """The staged files of everything that is derived from versions, written a batch at a time."""
-
-    def __init__(self, staging: Staging) -> None:
-        self.staging = staging
-        self._stack = ExitStack()
-        self._writers: dict[str, pq.ParquetWriter] = {}
-
-    def __enter__(self) -> Self:
-        self.staging.folder.mkdir(parents=True, exist_ok=True)
-        for table in (LATEST, *FLAT_TABLES, MILESTONE_CHANGES, EVIDENCE):
-            self._open(table.name, self.staging.file(table), table.arrow_schema)
-        self._open(QUARANTINE.name, self.staging.refused_by_rules, QUARANTINE.arrow_schema)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def _open(self, name: str, file: Path, schema: pa.Schema) -> None:
-        self._writers[name] = self._stack.enter_context(pq.ParquetWriter(file, schema, compression=COMPRESSION))
-
-    def write(self, tables: dict[str, pa.Table]) -> None:
-        for name, rows in tables.items():
-            self._writers[name].write_table(rows)
-
-    def refuse(self, rows: pa.Table) -> None:
-        self._writers[QUARANTINE.name].write_table(rows)
 
 
 def _first_breaches(tables: dict[str, pa.Table]) -> dict[str, Breach]:
@@ -317,17 +219,3 @@ def _quarantine_rows(sweep_id: str, refused: list[dict[str, Any]], found: dict[s
         for name, values in columns.items():
             values.append(whole[name])
     return QUARANTINE.from_columns(columns)
-
-
-def _flatten_for_feeder(stdin: IO[bytes], folder: Path, arguments: list[str]) -> bytes:
-    kind, sweep_id = arguments
-    prove_validation_works()
-    total = Flattened()
-    with _StagedFiles(Staging(folder)) as files, pa.ipc.open_stream(stdin) as batches:
-        for batch in batches:
-            total += _FLATTEN[kind](files, sweep_id, pa.table(batch))
-    return msgspec.json.encode(total)
-
-
-if __name__ == "__main__":
-    help_with(_flatten_for_feeder)

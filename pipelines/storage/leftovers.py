@@ -21,7 +21,6 @@ from pipelines.storage.temporary import (
     REBUILD_STAGING,
     RESTORE_STAGING,
     SPILL,
-    WORKER_PREFIX,
     remove_unpublished,
 )
 
@@ -87,7 +86,6 @@ def _leftovers(home: Home) -> Iterator[Path]:
     yield from home.warehouse.glob(temporary)
     yield from (home.warehouse / SPILL).glob("*")
     yield from (_staging(home) / name for name in stale_staging(home))
-    yield from _staging(home).glob(f"*/{WORKER_PREFIX}*")
     yield from _staging(home).glob(temporary)
     yield from home.raw.glob(temporary)
     sweeps = sorted((entry for entry in home.raw.glob("*") if is_sweep_id(entry.name)), reverse=True)

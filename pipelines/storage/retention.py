@@ -25,16 +25,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.errors import SweepDamaged
-from pipelines.settings import whole_number
 from pipelines.storage.disk_usage import bytes_of, files_below
 from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably
 from pipelines.storage.home import Home
 from pipelines.storage.landing import MAX_AGE_TO_RESUME, SWEEP_FILE, Landing, Sweep
 from pipelines.storage.leftovers import removal_faults_named, stale_staging
 from pipelines.storage.temporary import REBUILD_STAGING
-
-KEEP_SNAPSHOTS_VARIABLE = "MILESTONES_KEEP_SNAPSHOTS"
-KEEP_SWEEPS_VARIABLE = "MILESTONES_KEEP_SWEEPS"
 
 PRUNED_SUFFIX = f".pruned{TEMPORARY_SUFFIX}"
 """Told from what publishing is building (`.tmp` alone), and swept by publishing all the same."""
@@ -53,14 +49,6 @@ class Retention:
     snapshot_age: timedelta = timedelta(hours=1)
     sweeps: int = 20
     sweep_age: timedelta = timedelta(days=7)
-
-    @classmethod
-    def from_environment(cls) -> Retention:
-        """The defaults, with the counts that the environment gives. Raises WrongSetting."""
-        return cls(
-            snapshots=whole_number(KEEP_SNAPSHOTS_VARIABLE, cls.snapshots),
-            sweeps=whole_number(KEEP_SWEEPS_VARIABLE, cls.sweeps),
-        )
 
 
 @dataclass(frozen=True)

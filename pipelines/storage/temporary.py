@@ -10,8 +10,6 @@ from pipelines.storage.home import Home
 SPILL = "spill"
 """DuckDB's temporary folder, beside the warehouse."""
 
-WORKER_PREFIX = "worker-"
-"""Of a worker process's folder, inside the staging folder of its sweep."""
 
 REBUILD_STAGING, MIGRATION_STAGING, RESTORE_STAGING = "rebuild", "migration", "restore"
 """Staging folders that belong to no sweep."""

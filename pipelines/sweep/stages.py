@@ -22,10 +22,10 @@ from pipelines.flatten.validate import prove_validation_works
 from pipelines.kalshi.client import KalshiClient
 from pipelines.machine import cores, memory_limit
 from pipelines.publish.snapshot import Snapshot, publish
-from pipelines.settings import CONTRACT_VARIABLE, DEFAULT_OVERLAP_SECONDS
+from pipelines.settings import CONTRACT_VARIABLE, DEFAULTS
 from pipelines.staging.files import Staging
 from pipelines.staging.stage_records import Decoded, DecodingAhead, stage_records
-from pipelines.staging.stage_tables import Flattened, helpers_for, stage_tables
+from pipelines.staging.stage_tables import Flattened, stage_tables, workers_to_flatten
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing, Sweep
 from pipelines.storage.retention import Retention, prune
@@ -35,7 +35,6 @@ from pipelines.warehouse import load as warehouse
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.load import Fates, LedgerRow, Outcome
 from pipelines.warehouse.typed_tables import Drift
-from schemas.tables import LATEST
 
 MAX_REFUSED_SHARE = 0.01
 """Of a sweep's records. A few bad ones are the API's daily life; more means that it, or we, changed."""
@@ -60,6 +59,7 @@ class Summary(msgspec.Struct):
     refused_before: int = 0
     reasons: list[str] = msgspec.field(default_factory=list)
     pages_ahead: int | None = None
+    are_tables_staged: bool = False
 
     @property
     def quarantined(self) -> int:
@@ -100,12 +100,12 @@ class Stations:
         now: Callable[[], datetime],
         contract: Contract = EVOLVE,
         retention: Retention | None = None,
-        overlap_seconds: int = DEFAULT_OVERLAP_SECONDS,
+        overlap_seconds: int = DEFAULTS.overlap_seconds,
     ) -> None:
         self.home = home
         self._now = now
         self._contract = contract
-        self._retention = retention or Retention()
+        self.retention = retention or Retention()
         self._overlap_seconds = overlap_seconds
 
     def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
@@ -127,8 +127,6 @@ class Stations:
             decoded = self._decoded_ahead(landing) or stage_records(
                 self._staging(landing), landing.sweep.sweep_id, landing.pages()
             )
-            # Made of what was decoded before, if there are any: nobody may load those.
-            self._staging(landing).file(LATEST).unlink(missing_ok=True)
             self._keep(landing, Summary(decoded, is_retry=landing.sweep.mode == "retry"))
         return landing.sweep, decoded
 
@@ -147,7 +145,7 @@ class Stations:
                     staging,
                     landing.sweep.sweep_id,
                     latest,
-                    helpers=helpers_for(
+                    workers=workers_to_flatten(
                         summary.fates.new + summary.fates.changed, cores=cores(), memory=memory_limit()
                     ),
                 )
@@ -156,6 +154,7 @@ class Stations:
                 summary.reasons = warehouse.reasons_of_refusals(connection, staging)
             summary.drift = [str(one) for one in drift]
             self._hold_contract(drift)
+            summary.are_tables_staged = True
             self._keep(landing, summary)
         if summary.refusal:
             self._fail(landing, summary.refusal)
@@ -166,6 +165,8 @@ class Stations:
         landing = self._newest()
         with self._accounted(landing):
             summary = self._summary(landing)
+            if not summary.are_tables_staged:
+                raise NothingToDo(f"sweep {landing.sweep.sweep_id} has no staged tables: materialize them first")
             with open_warehouse(self.home.warehouse_file) as connection:
                 ledger = self._ledger_row(landing.sweep, summary, warehouse.newest_watermark(connection))
                 outcome = self._outcome(landing, warehouse.known_types(connection))
@@ -187,9 +188,9 @@ class Stations:
             # On a full disk a half-made copy would be in the way of every later run, which need the room.
             with _logged("remove what the failed publish left behind"):
                 remove_unpublished(self.home)
-                prune(self.home, self._retention, now=self._now())
+                prune(self.home, self.retention, now=self._now())
             raise
-        prune(self.home, self._retention, now=self._now())
+        prune(self.home, self.retention, now=self._now())
         return snapshot
 
     def rebuild(self) -> dict[str, int]:

@@ -26,7 +26,7 @@ def find_moves(
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE archive_returned AS SELECT milestone_id FROM archived_milestones "
         "SEMI JOIN read_parquet($records) AS records USING (milestone_id) WHERE NOT $is_retry",
-        {"records": str(staging.file(RECORDS)), "is_retry": is_retry},
+        {"records": staging.files(RECORDS), "is_retry": is_retry},
     )
     rows = connection.execute(
         "SELECT milestone_id FROM archive_added UNION SELECT milestone_id FROM archive_returned"

@@ -18,7 +18,7 @@ from pipelines.errors import NothingToDo
 from pipelines.machine import cores, memory_limit
 from pipelines.reading.connection import CATALOG
 from pipelines.staging.files import ROWS_PER_BATCH, Staging
-from pipelines.staging.stage_tables import helpers_for, stage_log
+from pipelines.staging.stage_tables import stage_log, workers_to_flatten
 from pipelines.warehouse import archived as archive
 from pipelines.warehouse import change_log as touched
 from pipelines.warehouse import typed_tables as catalogue
@@ -131,7 +131,7 @@ def settle_fates(connection: duckdb.DuckDBPyConnection, staging: Staging, *, is_
 
 def _of_records(staging: Staging) -> dict[str, Any]:
     """The staged records, and how far after its own fetch an update may lie to be believed."""
-    return {"records": str(staging.file(RECORDS)), "tolerance": CLOCK_TOLERANCE_SECONDS}
+    return {"records": staging.files(RECORDS), "tolerance": CLOCK_TOLERANCE_SECONDS}
 
 
 def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str) -> Iterator[pa.RecordBatch]:
@@ -143,7 +143,7 @@ def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, swe
         _find_versions(connection, staging, first, last)
         yield from connection.sql(
             sql("latest_of_sweep"),
-            params={"records": str(staging.file(RECORDS)), "sweep_id": sweep_id, "first": first, "last": last},
+            params={"records": staging.files(RECORDS), "sweep_id": sweep_id, "first": first, "last": last},
         ).to_arrow_reader(ROWS_PER_BATCH)
 
 
@@ -154,7 +154,7 @@ def _find_versions(connection: duckdb.DuckDBPyConnection, staging: Staging, firs
         "(SELECT * FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records SEMI JOIN "
         "(SELECT page, position FROM fates WHERE fate = 'changed' AND page BETWEEN $first AND $last) AS changed "
         "USING (page, position)",
-        {"records": str(staging.file(RECORDS)), "first": first, "last": last},
+        {"records": staging.files(RECORDS), "first": first, "last": last},
     )
     versions = rows_of(connection, "milestone_versions", "changed")
     connection.execute(f"CREATE OR REPLACE TEMP VIEW versions_of_changed AS {versions}")
@@ -193,7 +193,7 @@ def load(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: Ledger
     """Put a staged sweep in, all of it or nothing; False when it is in already. Raises NothingToDo."""
     if is_loaded(connection, ledger.sweep_id):
         return False
-    if not staging.file(LATEST).exists():
+    if not staging.files(LATEST):
         raise NothingToDo(f"sweep {ledger.sweep_id} has no staged tables: materialize them first")
     latest = staging.files(LATEST)
     connection.execute(sql("goings"))
@@ -244,7 +244,7 @@ def stage_whole_log(
     ).fetchall()[0]
     parts = versions // versions_of_one_part + 1
     latest, older = (_versions(connection, parts, is_latest=is_latest) for is_latest in (True, False))
-    stage_log(staging, latest, older, helpers=helpers_for(milestones, cores=cores(), memory=memory_limit()))
+    stage_log(staging, latest, older, workers=workers_to_flatten(milestones, cores=cores(), memory=memory_limit()))
 
 
 def _versions(connection: duckdb.DuckDBPyConnection, parts: int, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
@@ -400,7 +400,7 @@ def _run(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) ->
 
 
 def _append(connection: duckdb.DuckDBPyConnection, staging: Staging, table: Table) -> None:
-    """Add the staged rows of a table; helping processes have mixed their order already, and none is promised."""
+    """Add the staged rows of a table, in any order: worker processes mixed it already."""
     with _unordered(connection):
         connection.execute(
             f"INSERT INTO {quote(table.name)} BY NAME SELECT * FROM read_parquet($rows)",  # noqa: S608

@@ -16,7 +16,6 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipelines import settings
 from pipelines.errors import MilestonesError, WrongSetting
 from pipelines.kalshi.transport import build_session
 from pipelines.observability.alerts import (
@@ -28,6 +27,7 @@ from pipelines.observability.alerts import (
     redact,
     run_failed_text,
 )
+from pipelines.settings import Settings
 from tests.kalshi.proxy import Proxy
 
 CANARY = "canary-5f2c9e-secret"
@@ -403,7 +403,9 @@ def test_a_webhook_goes_out_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example.invalid{PATH}")
         monkeypatch.setenv("KALSHI_PROXY", f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
         assert Webhook.from_environment() is not None
-        found = Webhook(f"https://hooks.example.invalid{PATH}", network=settings.network(), sleep=lambda _: None)
+        found = Webhook(
+            f"https://hooks.example.invalid{PATH}", network=Settings.from_environment().network(), sleep=lambda _: None
+        )
         with pytest.raises(AlertNotDelivered) as caught:
             found.post("x")
     assert [head.split(" ")[:2] for head in proxy.heads] == [["CONNECT", "hooks.example.invalid:443"]] * 2

@@ -14,7 +14,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pipelines.errors import WrongSetting
 from pipelines.orchestration.run_history import open_history
 from pipelines.orchestration.run_retention import ORPHAN_SECONDS, RUNS_PER_PASS, RunRetention, prune_runs
 from pipelines.storage.home import Home
@@ -205,13 +204,3 @@ def test_damage_and_locks_are_logged_and_nothing_more(
     with caplog.at_level(logging.WARNING, "pipelines"):
         assert prune_runs(home.dagster, keep, now=LATER) == 0
     assert "not a database" in caplog.text
-
-
-def test_the_count_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MILESTONES_KEEP_RUNS", raising=False)
-    assert RunRetention.from_environment() == RunRetention(runs=200, age=AGE)
-    monkeypatch.setenv("MILESTONES_KEEP_RUNS", "50")
-    assert RunRetention.from_environment() == RunRetention(runs=50, age=AGE)
-    monkeypatch.setenv("MILESTONES_KEEP_RUNS", "0")
-    with pytest.raises(WrongSetting, match="MILESTONES_KEEP_RUNS is '0': give a whole number, 1 or more"):
-        RunRetention.from_environment()

@@ -231,5 +231,5 @@ def test_staged_records_of_an_earlier_run_are_not_used(shells: Shells, tmp_path:
     shell = shells(tmp_path / "home", [milestone(1)])
     landing = shell.land(mode="full")
     shell.stage()
-    damage(shell.home.staging(landing.sweep.sweep_id) / "records.parquet")
+    damage(shell.home.staging(landing.sweep.sweep_id) / "records-000001.parquet")
     assert shell.sweep(mode="full").new == 1

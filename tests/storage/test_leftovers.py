@@ -23,7 +23,6 @@ LEFT = [
     "warehouse/staging/rebuild/milestones.parquet",
     "warehouse/staging/migration/milestones.parquet",
     "warehouse/staging/000001-20261123T120000Z/records.parquet",
-    "warehouse/staging/000002-20261123T120000Z/worker-abc/records.parquet",
     "warehouse/staging/000009-20261123T120000Z.pruned.tmp/records.parquet",
     "raw/000001-20261123T120000Z/page-000001.parquet.tmp",
     "raw/000002-20261123T120000Z/sweep.json.tmp",

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from pipelines.errors import HomeUnusable, WrongSetting
+from pipelines.errors import HomeUnusable
 from pipelines.storage.disk_usage import sizes
 from pipelines.storage.durable import point_durably
 from pipelines.storage.home import Home
@@ -279,26 +279,3 @@ def test_sizes(home: Home) -> None:
         "published_parquet": 10_000,
         "dagster": 100_000,
     }
-
-
-def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("MILESTONES_KEEP_SNAPSHOTS", "MILESTONES_KEEP_SWEEPS"):
-        monkeypatch.setenv(variable, "")
-    assert Retention.from_environment() == Retention(3, timedelta(hours=1), 20, timedelta(days=7))
-    monkeypatch.setenv("MILESTONES_KEEP_SNAPSHOTS", "1")
-    monkeypatch.setenv("MILESTONES_KEEP_SWEEPS", " 500\n")
-    assert Retention.from_environment() == Retention(snapshots=1, sweeps=500)
-
-
-@pytest.mark.parametrize("variable", ["MILESTONES_KEEP_SNAPSHOTS", "MILESTONES_KEEP_SWEEPS"])
-@pytest.mark.parametrize(
-    "text",
-    ["0", "-1", "1.5", "all", "nan", "1e3", "٣", "9" * 400, "3\n\x1b[31m"],
-    ids=["none", "negative", "fraction", "word", "nan", "exponent", "digit that is not ASCII", "long", "control"],
-)
-def test_nonsense_settings(monkeypatch: pytest.MonkeyPatch, variable: str, text: str) -> None:
-    monkeypatch.setenv(variable, text)
-    with pytest.raises(WrongSetting) as caught:
-        Retention.from_environment()
-    assert str(caught.value) == f"{variable} is {text[:40]!r}: give a whole number, 1 or more"
-    assert str(caught.value).isprintable()

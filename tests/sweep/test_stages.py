@@ -576,8 +576,8 @@ def test_a_sweep_that_failed_leaves_no_staging(shell: Shell) -> None:
     landing = shell.land()
     shell.stations.stage_records()
     staging = shell.home.staging(landing.sweep.sweep_id)
-    (staging / "records.parquet").write_bytes(b"damaged")
-    with pytest.raises(Exception, match=r"records\.parquet"):
+    (staging / "records-000001.parquet").write_bytes(b"damaged")
+    with pytest.raises(Exception, match=r"records-000001\.parquet"):
         shell.stations.stage_tables()
     assert not staging.exists()
     assert shell.rows("SELECT status, records FROM sweeps") == [("failed", 3)]

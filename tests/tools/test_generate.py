@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.publish.views import view_texts
 from pipelines.storage.home import Home
-from tools.generate import COOKBOOK, DICTIONARY, answered, data_dictionary, demo_home
+from tools.generate import COOKBOOK, DICTIONARY, README, answered, data_dictionary, demo_home, with_settings
 
 COOKBOOK_TEXT = COOKBOOK.read_text(encoding="utf-8")
 QUESTIONS = 13
@@ -42,6 +42,14 @@ def test_every_view_is_in_the_cookbook(name: str) -> None:
 
 def test_the_data_dictionary_is_what_the_declarations_say(home: Home) -> None:
     assert DICTIONARY.read_text(encoding="utf-8") == data_dictionary(home)
+
+
+def test_the_settings_in_the_readme_are_what_the_code_declares() -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert with_settings(readme) == readme
+    assert with_settings(readme.replace("| `500` |", "| `400` |")) == readme
+    with pytest.raises(ValueError, match="must have one table"):
+        with_settings(readme.replace("<!-- end of settings -->", ""))
 
 
 ANSWERED = "Text.\n\n```sql\nselect 1 as a\n```\n\n| a |\n| --- |\n| 1 |\n\nMore.\n"

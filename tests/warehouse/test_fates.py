@@ -73,7 +73,7 @@ def settle(
         random.Random(shuffled_by).shuffle(rows)  # noqa: S311 - a test
     staging = Staging(folder)
     table = RECORDS.from_columns({name: [row[name] for row in rows] for name in RECORDS.arrow_schema.names})
-    pq.write_table(table, staging.file(RECORDS))
+    staging.write(RECORDS.name, 0, table)
     settle_fates(connection, staging, is_retry=is_retry)
     stage_touched(connection, staging)
     return [fate for (fate,) in connection.execute("SELECT fate FROM fates ORDER BY page").fetchall()]

@@ -114,8 +114,8 @@ def test_groups_of_rows_are_merged_by_every_load_but_the_first(file: Path, stagi
 @pytest.mark.parametrize("table", [table.name for table in FLAT_TABLES])
 def test_a_load_that_dies_at_a_table_leaves_nothing(file: Path, staging: Staging, table: str) -> None:
     before = contents(file)
-    (staging.folder / f"{table}.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(duckdb.Error, match=rf"{table}\.parquet"), open_warehouse(file) as connection:
+    (staging.folder / f"{table}-000001.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(duckdb.Error, match=rf"{table}-000001\.parquet"), open_warehouse(file) as connection:
         load(connection, staging, ledger_of(staging), Outcome())
     assert contents(file) == before
 
