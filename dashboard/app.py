@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from board import memory, parts
+from board import garbage_collection, widgets
 from board.pages import changes, coverage, health, milestone, now
-from board.pages.places import chosen_milestone, events_page
+from board.pages.navigation import chosen_milestone, events_page
 from board.published import Unavailable
 
 BOARD = Path(__file__).parent / "board"
@@ -37,9 +37,9 @@ def main() -> None:
         else:
             page.run()
     except Unavailable as fault:
-        parts.unavailable(fault)
+        widgets.unavailable_state(fault)
     # After the first page, which loads what Streamlit loads late.
-    memory.keep_what_is_loaded()
+    garbage_collection.freeze_loaded_objects()
 
 
 main()

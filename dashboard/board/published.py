@@ -18,7 +18,7 @@ HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
 CATALOG = "milestones"
 
-SWAPS_MAX = 20
+MAX_REOPENS = 20
 """Of the file while it is being opened, which takes a thousandth of the time from one publish to the next."""
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -106,7 +106,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     two, it reads the head of one and the rest of the other: then it is done again.
     """
     literal = str(file).replace("'", "''")
-    for _ in range(SWAPS_MAX):
+    for _ in range(MAX_REOPENS):
         before, fault = identity_of(file), None
         try:
             connection.execute(f"ATTACH '{literal}' AS {CATALOG} (READ_ONLY)")

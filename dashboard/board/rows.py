@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import duckdb
 
 NO_CATEGORY = "No category"
-WITHOUT_VALUE = {"category_group": NO_CATEGORY, "title": "No title"}
+NULL_TEXTS = {"category_group": NO_CATEGORY, "title": "No title"}
 """What stands on the pages for NULL in these columns: Kalshi may leave the fields out."""
 
 Row = TypeVar("Row")
@@ -21,11 +21,11 @@ def fetch(
 ) -> tuple[Row, ...]:
     """Run a query whose columns are the dataclass's fields, in any order; `$name` stands for a parameter.
 
-    NULL in a column of WITHOUT_VALUE becomes its text.
+    NULL in a column of NULL_TEXTS becomes its text.
     """
     cursor = connection.execute(query, dict(parameters or {}))
     names = [column[0] for column in cursor.description or ()]
-    missing = [WITHOUT_VALUE.get(name) for name in names]
+    missing = [NULL_TEXTS.get(name) for name in names]
     return tuple(
         row(
             **{

@@ -9,5 +9,5 @@ REFRESH_SECONDS = 5.0
 
 
 def refresh_seconds() -> float:
-    """How often an open page looks for a new publish: one look at a file's date."""
+    """How often an open page checks for a new publish; a check reads one file date."""
     return float(os.environ.get(REFRESH_VARIABLE) or REFRESH_SECONDS)

@@ -56,13 +56,13 @@ LEGEND_COLUMN_PX = 105
 EARLIER, LATER = "#14a39a", "#dc5a62"
 
 
-def colour_of(group: str) -> str:
+def group_colour(group: str) -> str:
     """A group's colour, here and on every other day."""
     spare = SPARE_COLOURS[zlib.crc32(group.encode()) % len(SPARE_COLOURS)]
     return GROUP_COLOURS.get(group, spare)
 
 
-def in_order(groups: Iterable[str]) -> list[str]:
+def sorted_groups(groups: Iterable[str]) -> list[str]:
     """Each group once, in the order of GROUP_COLOURS, new ones behind."""
     known = list(GROUP_COLOURS)
     return sorted(set(groups), key=lambda group: (known.index(group) if group in known else len(known), group))
@@ -70,17 +70,17 @@ def in_order(groups: Iterable[str]) -> list[str]:
 
 def group_scale(groups: Iterable[str]) -> alt.Scale:
     """The colour scale of the groups at hand."""
-    names = in_order(groups)
-    return alt.Scale(domain=names, range=[colour_of(name) for name in names])
+    names = sorted_groups(groups)
+    return alt.Scale(domain=names, range=[group_colour(name) for name in names])
 
 
-def scale_of(colours: dict[str, str]) -> alt.Scale:
+def colour_scale(colours: dict[str, str]) -> alt.Scale:
     """A colour scale of fixed names."""
     return alt.Scale(domain=list(colours), range=list(colours.values()))
 
 
 @dataclass(frozen=True)
-class Look:
+class ViewSettings:
     """How the viewer sees the page: dark or light, times in UTC or in the viewer's zone."""
 
     is_dark: bool
@@ -88,27 +88,27 @@ class Look:
     in_utc: bool
 
     @property
-    def ink(self) -> str:
+    def text_colour(self) -> str:
         """Of text in charts."""
         return "#dfe5ee" if self.is_dark else "#1c2430"
 
     @property
-    def muted(self) -> str:
+    def muted_colour(self) -> str:
         """Of what stands back."""
         return "#8a96a8" if self.is_dark else "#6b7686"
 
     @property
-    def line(self) -> str:
+    def grid_colour(self) -> str:
         """Of rules and grids."""
         return "#243044" if self.is_dark else "#e8ebf0"
 
     @property
-    def ground(self) -> str:
+    def background(self) -> str:
         """Of the page."""
         return "#0e1420" if self.is_dark else "#ffffff"
 
     @property
-    def heat(self) -> list[str]:
+    def heat_colours(self) -> list[str]:
         """From little to much."""
         if self.is_dark:
             return ["#14283a", "#125160", "#178581", "#2dd4bf", "#b5f5e8"]
@@ -128,17 +128,17 @@ class Look:
         """The short name of the zone of axes and columns."""
         return self.shown_zone.city
 
-    def dress(self, chart: Any, height: int) -> alt.LayerChart:
+    def apply_theme(self, chart: Any, height: int) -> alt.LayerChart:
         """The common dress of every chart: no frame, quiet axes."""
-        dressed: alt.LayerChart = (
+        themed: alt.LayerChart = (
             chart.properties(height=height, background="transparent")
             .configure_view(stroke=None)
             .configure_axis(
-                labelColor=self.muted,
-                titleColor=self.muted,
-                gridColor=self.line,
-                domainColor=self.line,
-                tickColor=self.line,
+                labelColor=self.muted_colour,
+                titleColor=self.muted_colour,
+                gridColor=self.grid_colour,
+                domainColor=self.grid_colour,
+                tickColor=self.grid_colour,
                 labelFontSize=11,
                 titleFontSize=11,
                 titleFontWeight="normal",
@@ -149,7 +149,7 @@ class Look:
                 orient="top",
                 direction="horizontal",
                 title=None,
-                labelColor=self.muted,
+                labelColor=self.muted_colour,
                 labelFontSize=11,
                 symbolType="square",
                 symbolSize=70,
@@ -158,4 +158,4 @@ class Look:
                 columnPadding=10,
             )
         )
-        return dressed
+        return themed

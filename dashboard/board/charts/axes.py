@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from board.theme import Look
+from board.theme import ViewSettings
 
 PICKED = "picked"
 """The name of the selection of a chart whose marks can be clicked."""
@@ -16,10 +16,10 @@ TICK_PX = 90
 """Room for a label; a narrow window gets fewer."""
 
 
-def time_axis(look: Look, **options: Any) -> alt.Axis:
+def time_axis(view: ViewSettings, **options: Any) -> alt.Axis:
     """Clock times, dates at midnight, months and years where the axis is that long, seconds where it is that short."""
-    kind = "utc" if look.in_utc else "time"
-    prefix = "utc" if look.in_utc else ""
+    kind = "utc" if view.in_utc else "time"
+    prefix = "utc" if view.in_utc else ""
     day = f"{prefix}hours(datum.value) + {prefix}minutes(datum.value) + {prefix}seconds(datum.value) === 0"
     minute = f"{prefix}seconds(datum.value) === 0"
     year = f"{prefix}month(datum.value) === 0 && {prefix}date(datum.value) === 1"
@@ -38,7 +38,7 @@ def time_axis(look: Look, **options: Any) -> alt.Axis:
     )
 
 
-def picking() -> alt.Parameter:
+def click_selection() -> alt.Parameter:
     """The selection of the milestone whose mark is clicked, by the field `id` of the data."""
     return alt.selection_point(name=PICKED, fields=["id"], on="click", toggle=False)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from board.queries.now import Happening
-from board.theme import Look
+from board.queries.now import CurrentMilestone
+from board.theme import ViewSettings
 from board.times import epoch_ms, in_both, relative, span
 
 TITLED_MAX = 26
@@ -89,17 +89,17 @@ class Layout:
     is_labelled: bool = False
 
 
-def layout(happenings: Sequence[Happening], window: Window, look: Look) -> Layout:
+def layout(current_milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> Layout:
     """Where everything goes."""
-    if len(happenings) <= TITLED_MAX:
-        return _titled(happenings, window, look)
-    return _packed(happenings[:BARS_MAX], window, look)
+    if len(current_milestones) <= TITLED_MAX:
+        return _titled(current_milestones, window, view)
+    return _packed(current_milestones[:BARS_MAX], window, view)
 
 
-def _titled(happenings: Sequence[Happening], window: Window, look: Look) -> Layout:
+def _titled(current_milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> Layout:
     bars = []
-    for row, happening in enumerate(happenings):
-        bar = _bar(happening, window, look, top=row * ROW_PX + 2, height=ROW_PX - 4)
+    for row, milestone in enumerate(current_milestones):
+        bar = _bar(milestone, window, view, top=row * ROW_PX + 2, height=ROW_PX - 4)
         part = (bar["from"] - epoch_ms(window.begin)) / (epoch_ms(window.end) - epoch_ms(window.begin))
         bars.append(_with_edge(bar, window) | {"is_left": part < LEFT_PART})
     return Layout(bars, [], max(len(bars), 1) * ROW_PX, is_titled=True)
@@ -111,11 +111,11 @@ def _with_edge(bar: dict[str, Any], window: Window) -> dict[str, Any]:
     return bar | {"strength": bar["strength"] * PALE, "edge": bar["from"] + edge}
 
 
-def sections(happenings: Sequence[Happening]) -> list[tuple[str, list[Happening]]]:
+def sections(current_milestones: Sequence[CurrentMilestone]) -> list[tuple[str, list[CurrentMilestone]]]:
     """Milestones by type within their category group, the largest group and type first; rare types together."""
-    groups: dict[str, dict[str, list[Happening]]] = {}
-    for happening in happenings:
-        groups.setdefault(happening.category_group, {}).setdefault(happening.type, []).append(happening)
+    groups: dict[str, dict[str, list[CurrentMilestone]]] = {}
+    for milestone in current_milestones:
+        groups.setdefault(milestone.category_group, {}).setdefault(milestone.type, []).append(milestone)
     found = []
     for group, types in sorted(groups.items(), key=lambda item: (-sum(map(len, item[1].values())), item[0])):
         rare = [kind for kind, members in types.items() if len(members) < SECTION_MIN]
@@ -124,43 +124,47 @@ def sections(happenings: Sequence[Happening]) -> list[tuple[str, list[Happening]
             (f"{group}, {kind.replace('_', ' ')}", types[kind])
             for kind in sorted(apart, key=lambda kind: (-len(types[kind]), kind))
         ]
-        if others := [member for member in happenings if member.category_group == group and member.type not in apart]:
+        if others := [
+            member for member in current_milestones if member.category_group == group and member.type not in apart
+        ]:
             found.append((f"{group}, {'other types' if apart else 'all types'}", others))
     return found
 
 
-def _packed(happenings: Sequence[Happening], window: Window, look: Look) -> Layout:
+def _packed(current_milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> Layout:
     bars, headings, top = [], [], 0
-    is_labelled = len(happenings) <= LABELLED_MAX
+    is_labelled = len(current_milestones) <= LABELLED_MAX
     lane_px = LABELLED_LANE_PX if is_labelled else LANE_PX
-    for name, members in sections(happenings):
+    for name, members in sections(current_milestones):
         headings.append({"y": top + HEADING_PX / 2, "text": f"{name} · {len(members)}"})
         top += HEADING_PX
         given = lanes([(max(member.starts_at, window.begin), member.ends_at) for member in members])
         for lane, member in zip(given, members, strict=True):
-            bar = _bar(member, window, look, top=top + lane * lane_px, height=lane_px - 2)
+            bar = _bar(member, window, view, top=top + lane * lane_px, height=lane_px - 2)
             bars.append(_with_edge(bar, window) if is_labelled else bar)
         top += (max(given) + 1) * lane_px + GAP_PX
     return Layout(bars, headings, top, is_titled=False, is_labelled=is_labelled)
 
 
-def _bar(happening: Happening, window: Window, look: Look, *, top: float, height: float) -> dict[str, Any]:
-    begin = max(happening.starts_at, window.begin)
-    length = span(happening.ends_at - happening.starts_at)
+def _bar(
+    milestone: CurrentMilestone, window: Window, view: ViewSettings, *, top: float, height: float
+) -> dict[str, Any]:
+    begin = max(milestone.starts_at, window.begin)
+    length = span(milestone.ends_at - milestone.starts_at)
     return {
-        "id": happening.milestone_id,
+        "id": milestone.milestone_id,
         "from": epoch_ms(begin),
-        "to": window.within(max(happening.ends_at, begin + SHORTEST_DRAWN)),
+        "to": window.within(max(milestone.ends_at, begin + SHORTEST_DRAWN)),
         "y": top,
         "y2": top + height,
         "middle": top + height / 2,
-        "group": happening.category_group,
-        "type": happening.type,
-        "league": happening.league or "–",
-        "title": happening.title,
-        "start": f"{in_both(happening.starts_at, look.zone)}{' (tentative)' if happening.start_is_tentative else ''}",
-        "ends": f"{in_both(happening.ends_at, look.zone)}{' (a guess)' if happening.end_is_guessed else ''}",
-        "lasts": f"{'about ' if happening.end_is_guessed else ''}{length}",
-        "state": "live" if happening.is_live else relative(happening.starts_at, window.now),
-        "strength": 0.5 if happening.end_is_guessed else 1,
+        "group": milestone.category_group,
+        "type": milestone.type,
+        "league": milestone.league or "–",
+        "title": milestone.title,
+        "start": f"{in_both(milestone.starts_at, view.zone)}{' (tentative)' if milestone.start_is_tentative else ''}",
+        "ends": f"{in_both(milestone.ends_at, view.zone)}{' (a guess)' if milestone.end_is_guessed else ''}",
+        "lasts": f"{'about ' if milestone.end_is_guessed else ''}{length}",
+        "state": "live" if milestone.is_live else relative(milestone.starts_at, window.now),
+        "strength": 0.5 if milestone.end_is_guessed else 1,
     }

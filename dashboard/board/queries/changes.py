@@ -18,7 +18,7 @@ Bucket = Literal["minute", "hour", "day", "week"]
 
 @dataclass(frozen=True)
 class Period:
-    """What to look at: changes seen from `since` on, and before all else nothing left out."""
+    """Which changes: seen from `since` on, and before all else nothing left out."""
 
     since: datetime
     groups: tuple[str, ...] = ()

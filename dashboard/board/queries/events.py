@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from board.queries.beliefs import Belief, beliefs_where
+from board.queries.start_versions import StartVersion, start_versions_where
 from board.rows import fetch, fetch_one
 
 ONE_GAME_SPREAD = timedelta(days=1)
@@ -150,9 +150,9 @@ def event_milestones(connection: duckdb.DuckDBPyConnection, ticker: str) -> tupl
     return fetch(connection, EventMilestone, EVENT_MILESTONES, {"ticker": ticker})
 
 
-def beliefs(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[Belief, ...]:
+def start_versions(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[StartVersion, ...]:
     """Every start that was ever listed for the event's milestones."""
-    return beliefs_where(
+    return start_versions_where(
         connection,
         "milestone_id IN (SELECT milestone_id FROM milestone_events WHERE event_ticker = $ticker)",
         {"ticker": ticker},

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import duckdb
 
-from board.queries.beliefs import Belief, beliefs_where
+from board.queries.start_versions import StartVersion, start_versions_where
 from board.rows import fetch, fetch_one
 
 
@@ -62,6 +62,6 @@ def tickers(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[T
     return fetch(connection, Ticker, TICKERS, {"milestone_id": milestone_id})
 
 
-def beliefs(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[Belief, ...]:
+def start_versions(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[StartVersion, ...]:
     """Every start that was ever listed for it, oldest version first."""
-    return beliefs_where(connection, "milestone_id = $milestone_id", {"milestone_id": milestone_id})
+    return start_versions_where(connection, "milestone_id = $milestone_id", {"milestone_id": milestone_id})

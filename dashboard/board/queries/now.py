@@ -9,11 +9,11 @@ from datetime import datetime
 import duckdb
 
 from board.rows import fetch
-from board.words import plain
+from board.search_text import fold
 
 
 @dataclass(frozen=True)
-class Happening:
+class CurrentMilestone:
     """A milestone that is live or about to start; an end that Kalshi does not give is guessed and marked."""
 
     milestone_id: str
@@ -33,7 +33,7 @@ class Happening:
     is_live: bool
 
 
-HAPPENINGS = """
+CURRENT_MILESTONES = """
     WITH tickers AS (
         SELECT milestone_id, string_agg(event_ticker, ' ' ORDER BY event_ticker) AS tickers
         FROM milestone_events GROUP BY milestone_id
@@ -57,9 +57,9 @@ HAPPENINGS = """
 """
 
 
-def happenings(connection: duckdb.DuckDBPyConnection, hours: int) -> tuple[Happening, ...]:
+def current_milestones(connection: duckdb.DuckDBPyConnection, hours: int) -> tuple[CurrentMilestone, ...]:
     """Live milestones and those that start within `hours`, by start."""
-    return fetch(connection, Happening, HAPPENINGS, {"hours": hours})
+    return fetch(connection, CurrentMilestone, CURRENT_MILESTONES, {"hours": hours})
 
 
 @dataclass(frozen=True)
@@ -71,19 +71,19 @@ class Filters:
     leagues: frozenset[str] = frozenset()
     search: str = ""
 
-    def admits(self, happening: Happening) -> bool:
+    def matches(self, milestone: CurrentMilestone) -> bool:
         """Whether it is among what is wanted; every word of the search is in title, tickers or league.
 
         Accents do not count: most keyboards lack them.
         """
-        text = plain(" ".join((happening.title, happening.tickers, happening.league or "")))
+        text = fold(" ".join((milestone.title, milestone.tickers, milestone.league or "")))
         return (
-            (not self.groups or happening.category_group in self.groups)
-            and (not self.types or happening.type in self.types)
-            and (not self.leagues or happening.league in self.leagues)
-            and all(word in text for word in plain(self.search).split())
+            (not self.groups or milestone.category_group in self.groups)
+            and (not self.types or milestone.type in self.types)
+            and (not self.leagues or milestone.league in self.leagues)
+            and all(word in text for word in fold(self.search).split())
         )
 
-    def of(self, happenings: Iterable[Happening]) -> tuple[Happening, ...]:
+    def apply(self, current_milestones: Iterable[CurrentMilestone]) -> tuple[CurrentMilestone, ...]:
         """Those that are wanted, in their order."""
-        return tuple(happening for happening in happenings if self.admits(happening))
+        return tuple(milestone for milestone in current_milestones if self.matches(milestone))

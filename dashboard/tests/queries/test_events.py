@@ -74,7 +74,7 @@ def test_a_simulated_game_has_no_start_but_is_shown(connection: duckdb.DuckDBPyC
 def test_what_is_no_event(connection: duckdb.DuckDBPyConnection, ticker: str) -> None:
     assert events.event_start(connection, ticker) is None
     assert events.event_milestones(connection, ticker) == ()
-    assert events.beliefs(connection, ticker) == ()
+    assert events.start_versions(connection, ticker) == ()
 
 
 def test_roles(connection: duckdb.DuckDBPyConnection) -> None:
@@ -83,8 +83,8 @@ def test_roles(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_what_was_believed_and_when(connection: duckdb.DuckDBPyConnection) -> None:
-    first, second = events.beliefs(connection, "KXEVENT-3")
-    assert [belief.start_date for belief in (first, second)] == [
+    first, second = events.start_versions(connection, "KXEVENT-3")
+    assert [version.start_date for version in (first, second)] == [
         NOW + timedelta(hours=3),
         NOW + timedelta(hours=3.75),
     ]

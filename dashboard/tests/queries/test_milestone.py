@@ -32,9 +32,9 @@ def test_its_events(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_what_was_believed_of_its_start(connection: duckdb.DuckDBPyConnection) -> None:
-    first, second = milestone.beliefs(connection, number(SOON))
+    first, second = milestone.start_versions(connection, number(SOON))
     assert (first.start_date, second.start_date) == (NOW + timedelta(hours=3), NOW + timedelta(hours=3.75))
-    assert milestone.beliefs(connection, "nobody") == ()
+    assert milestone.start_versions(connection, "nobody") == ()
 
 
 def test_its_changes(connection: duckdb.DuckDBPyConnection) -> None:

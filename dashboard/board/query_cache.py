@@ -23,12 +23,12 @@ Answer = TypeVar("Answer")
 Query = Callable[Concatenate[duckdb.DuckDBPyConnection, P], Answer]
 
 
-def ask(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+def run_cached(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
     """The query's answer from the published file as it is now. Raises Unavailable."""
     return _ask(query, 0, args, kwargs)
 
 
-def ask_now(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+def run_cached_for_a_minute(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
     """As `ask`, for a query whose answer moves with the clock. Raises Unavailable."""
     return _ask(query, int(time.time()) // SECONDS_OF_NOW, args, kwargs)
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from board import parts
+from board import widgets
 
 MILESTONE = "milestone"
 """The parameter of an address that names a milestone: /?milestone=ID is a link to it, on every page."""
@@ -21,7 +21,7 @@ def events_page() -> st.Page:
 
 def open_event(ticker: str) -> NoReturn:
     """Go to an event."""
-    parts.forget_clicks()
+    widgets.reset_selections()
     zone = st.query_params.get("zone")
     st.switch_page(events_page(), query_params={"event": ticker} | ({"zone": zone} if zone else {}))
 
@@ -31,7 +31,7 @@ def open_milestone(milestone_id: str) -> NoReturn:
 
     In place, so that the address is a link and the filters of the page are kept for the way back.
     """
-    parts.forget_clicks()
+    widgets.reset_selections()
     st.query_params[MILESTONE] = milestone_id
     st.rerun()
 

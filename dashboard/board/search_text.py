@@ -5,6 +5,6 @@ from __future__ import annotations
 import unicodedata
 
 
-def plain(text: str) -> str:
+def fold(text: str) -> str:
     """Without case and accents: Świątek is swiatek."""
     return "".join(mark for mark in unicodedata.normalize("NFD", text.casefold()) if not unicodedata.combining(mark))

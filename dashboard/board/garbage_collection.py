@@ -8,10 +8,10 @@ from functools import cache
 
 
 @cache
-def keep_what_is_loaded() -> None:
+def freeze_loaded_objects() -> None:
     """Take what is loaded by now out of the garbage collector's sight, once a process.
 
-    Streamlit collects all generations after every run, a look for a new publish included. With pandas and Altair
+    Streamlit collects all generations after every run, including every check for a new publish. With pandas and Altair
     loaded that takes 100 ms each time, and a few open pages kept a core busy.
     """
     gc.freeze()

@@ -13,12 +13,12 @@ from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
-from board import answers
+from board import query_cache
 from board.charts.axes import PICKED
 from board.published import Identity, Unavailable, identity_of, published_file
 from board.queries import health, types
 from board.settings import refresh_seconds
-from board.theme import Look, in_order
+from board.theme import ViewSettings, sorted_groups
 from board.times import Zone, in_both, relative
 
 FRESH = timedelta(minutes=15)
@@ -27,8 +27,8 @@ STALE = timedelta(hours=26)
 """A daily sweep has been missed."""
 FILTER_PX = 172
 """Two beside each other in a window of 390 px."""
-SWITCH_PX = 240
-FIGURE_PX = 165
+CHOICE_PX = 240
+METRIC_PX = 165
 ROW_PX = 31
 HEADER_PX = 33
 TITLE_PX = 225
@@ -41,17 +41,17 @@ NEAR_FORMAT = "ddd D MMM HH:mm"
 Option = TypeVar("Option")
 
 
-def look() -> Look:
+def current_view() -> ViewSettings:
     """How this viewer sees the page."""
     zone = Zone.named(st.context.timezone)
-    return Look(
+    return ViewSettings(
         is_dark=st.context.theme.type == "dark",
         zone=zone,
         in_utc=zone.is_utc or st.session_state.get("zone") == "UTC",
     )
 
 
-def head(title: str, lead: str) -> Look:
+def page_header(title: str, lead: str) -> ViewSettings:
     """Title and lead of a page, how fresh the data is, and the switch between UTC and the viewer's zone."""
     zone = Zone.named(st.context.timezone)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", gap="small"):
@@ -72,7 +72,7 @@ def head(title: str, lead: str) -> Look:
                     persist_state="page",
                     help="The zone of columns of times and of the charts' time axes.",
                 )
-    return look()
+    return current_view()
 
 
 def _identity() -> Identity | None:
@@ -88,7 +88,7 @@ def _freshness_line(shown: Identity | None) -> None:
     if _identity() != shown:
         st.rerun()
     try:
-        fresh = answers.ask(health.freshness)
+        fresh = query_cache.run_cached(health.freshness)
     except Unavailable:
         st.badge("nothing published", icon=":material/cloud_off:", color="gray")
         return
@@ -104,11 +104,11 @@ def _freshness_line(shown: Identity | None) -> None:
         f"swept {relative(fresh.last_sweep_at, now)}" if age >= timedelta(minutes=1) else "swept just now",
         icon=f":material/{icon}:",
         color=colour,  # type: ignore[arg-type]  # a literal in three branches
-        help=f"Last sweep {in_both(fresh.last_sweep_at, look().zone)}; {fresh.milestones:,} milestones.",
+        help=f"Last sweep {in_both(fresh.last_sweep_at, current_view().zone)}; {fresh.milestones:,} milestones.",
     )
 
 
-def nothing(what: str, advice: str, *, icon: str = "inbox", command: str | None = None) -> None:
+def empty_state(what: str, advice: str, *, icon: str = "inbox", command: str | None = None) -> None:
     """An empty state: what is missing, and what to do."""
     with st.container(border=True, horizontal_alignment="center", gap="small"):
         st.markdown(f":material/{icon}:", text_alignment="center")
@@ -118,18 +118,18 @@ def nothing(what: str, advice: str, *, icon: str = "inbox", command: str | None 
             st.code(command, language="sh", width=320)
 
 
-def all_well(what: str) -> None:
+def all_clear(what: str) -> None:
     """Nothing to show where nothing is what one hopes for. Fixed words only: this is Markdown."""
     st.caption(f":material/check_circle: {what}")
 
 
-def unavailable(fault: Unavailable) -> None:
+def unavailable_state(fault: Unavailable) -> None:
     """The empty state of every page while the published file cannot be asked."""
-    nothing(fault.what, fault.advice, icon="cloud_off", command=fault.command)
+    empty_state(fault.what, fault.advice, icon="cloud_off", command=fault.command)
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """A number at the head of a page."""
 
     label: str
@@ -139,26 +139,26 @@ class Figure:
     """Text from the data below the number."""
 
 
-def figures(found: Sequence[Figure]) -> None:
+def metrics(found: Sequence[Metric]) -> None:
     """Numbers in a row that wraps."""
     with st.container(horizontal=True, gap="small"):
         for figure in found:
             if figure.note is None:
-                st.metric(figure.label, figure.value, help=figure.help, width=FIGURE_PX)
+                st.metric(figure.label, figure.value, help=figure.help, width=METRIC_PX)
                 continue
-            with st.container(gap=None, width=2 * FIGURE_PX, key=f"noted-{figure.label}"):
+            with st.container(gap=None, width=2 * METRIC_PX, key=f"noted-{figure.label}"):
                 st.metric(figure.label, figure.value, help=figure.help)
                 st.text(figure.note)
 
 
-def times(label: str, values: Sequence[datetime | None], look: Look) -> dict[str, list[datetime | None]]:
+def time_column(label: str, values: Sequence[datetime | None], view: ViewSettings) -> dict[str, list[datetime | None]]:
     """A column of times, named after the zone that the viewer has chosen."""
-    return {f"{label} {look.zone_name}": list(values)}
+    return {f"{label} {view.zone_name}": list(values)}
 
 
 def table(
     columns: Mapping[str, Sequence[Any]],
-    look: Look,
+    view: ViewSettings,
     *,
     key: str,
     rows_max: int = 14,
@@ -169,9 +169,9 @@ def table(
     """A table as tall as it needs to be; the number of the row that was clicked, if it is selectable and one was."""
     rows = len(next(iter(columns.values())))
     configured = {
-        name: _time_column(name, look.shown_zone, time_format)
+        name: _time_column(name, view.shown_zone, time_format)
         for name in columns
-        if name.endswith(f" {look.zone_name}")
+        if name.endswith(f" {view.zone_name}")
     }
     # A cell, not a row: a click anywhere in the row counts, and no column of boxes takes room from a phone.
     options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-cell"} if is_selectable else {}
@@ -181,7 +181,7 @@ def table(
         hide_index=True,
         row_height=ROW_PX,
         height=HEADER_PX + ROW_PX * min(max(rows, 1), rows_max) + 2,
-        key=_fresh(key) if is_selectable else key,
+        key=_selection_key(key) if is_selectable else key,
         placeholder="",
         **options,
     )
@@ -190,12 +190,12 @@ def table(
     return chosen[0] if chosen and chosen[0] < rows else None
 
 
-def forget_clicks() -> None:
+def reset_selections() -> None:
     """Draw tables and charts without the clicks of before: one that led away must not do so again on the way back."""
     st.session_state["clicks"] = st.session_state.get("clicks", 0) + 1
 
 
-def _fresh(key: str) -> str:
+def _selection_key(key: str) -> str:
     return f"{key}-{st.session_state.get('clicks', 0)}"
 
 
@@ -211,8 +211,10 @@ def chart(drawn: Any, key: str) -> None:
 
 
 def clickable_chart(drawn: Any, key: str) -> str | None:
-    """As `chart`, for one dressed with `picking`; the id of the milestone whose mark was clicked."""
-    state: Any = st.altair_chart(drawn, width="stretch", key=_fresh(key), on_select="rerun", selection_mode=PICKED)
+    """As `chart`, for one themed with `click_selection`; the id of the milestone whose mark was clicked."""
+    state: Any = st.altair_chart(
+        drawn, width="stretch", key=_selection_key(key), on_select="rerun", selection_mode=PICKED
+    )
     picked = state["selection"][PICKED]
     return picked[0]["id"] if picked else None
 
@@ -222,7 +224,7 @@ def filters() -> AbstractContextManager[Any]:
     return st.container(horizontal=True, gap="small", vertical_alignment="center")
 
 
-def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -> frozenset[str]:
+def multi_choice(label: str, options: Sequence[str], key: str, *, placeholder: str) -> frozenset[str]:
     """A choice of several that is kept in the address; what the data no longer offers is let go."""
     kept = st.session_state.get(key)
     if isinstance(kept, list):
@@ -241,7 +243,7 @@ def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -
     )
 
 
-def switch(label: str, options: Mapping[str, Option], key: str, *, default: str) -> Option:
+def single_choice(label: str, options: Mapping[str, Option], key: str, *, default: str) -> Option:
     """One of a few, what it stands for; kept in the address."""
     chosen = st.segmented_control(
         label,
@@ -250,14 +252,14 @@ def switch(label: str, options: Mapping[str, Option], key: str, *, default: str)
         required=True,
         key=key,
         label_visibility="collapsed",
-        width=SWITCH_PX,
+        width=CHOICE_PX,
         bind="query-params",
         persist_state="page",
     )
     return options[chosen or default]
 
 
-def search(label: str, key: str, *, placeholder: str, width: int | Literal["stretch"] = "stretch") -> str:
+def search_box(label: str, key: str, *, placeholder: str, width: int | Literal["stretch"] = "stretch") -> str:
     """A line to type into, without the blanks around; kept in the address."""
     typed = st.text_input(
         label,
@@ -274,9 +276,9 @@ def search(label: str, key: str, *, placeholder: str, width: int | Literal["stre
 
 def category_and_type() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Two filters over everything there is: category groups, and the types within the chosen ones."""
-    known = answers.ask(types.known_types)
-    groups = choices(
-        "Category", in_order(kind.category_group for kind in known), "category", placeholder="All categories"
+    known = query_cache.run_cached(types.known_types)
+    groups = multi_choice(
+        "Category", sorted_groups(kind.category_group for kind in known), "category", placeholder="All categories"
     )
     names = sorted({kind.type for kind in known if not groups or kind.category_group in groups})
-    return tuple(sorted(groups)), tuple(sorted(choices("Type", names, "type", placeholder="All types")))
+    return tuple(sorted(groups)), tuple(sorted(multi_choice("Type", names, "type", placeholder="All types")))

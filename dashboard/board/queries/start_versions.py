@@ -11,7 +11,7 @@ from board.rows import Parameters, fetch
 
 
 @dataclass(frozen=True)
-class Belief:
+class StartVersion:
     """What one version of a milestone said of its start, and from when to when that was held."""
 
     milestone_id: str
@@ -22,7 +22,9 @@ class Belief:
     valid_to: datetime | None
 
 
-def beliefs_where(connection: duckdb.DuckDBPyConnection, condition: str, parameters: Parameters) -> tuple[Belief, ...]:
+def start_versions_where(
+    connection: duckdb.DuckDBPyConnection, condition: str, parameters: Parameters
+) -> tuple[StartVersion, ...]:
     """The versions of the milestones that meet a condition, which is SQL of ours; by milestone and version."""
     query = f"""
         SELECT milestone_id, milestones.title, version,
@@ -33,4 +35,4 @@ def beliefs_where(connection: duckdb.DuckDBPyConnection, condition: str, paramet
         WHERE {condition}
         ORDER BY milestone_id, version
     """  # noqa: S608 - of constants
-    return fetch(connection, Belief, query, parameters)
+    return fetch(connection, StartVersion, query, parameters)
