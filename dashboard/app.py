@@ -1,4 +1,4 @@
-"""The dashboard: `streamlit run app.py`, with MILESTONES_HOME naming the folder of what is published."""
+"""The dashboard: `streamlit run app.py`, with MILESTONES_HOME set to the home folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOARD = Path(__file__).parent / "board"
 
 
 def main() -> None:
-    """One run of the page that is open."""
+    """Run the open page."""
     mark = str(BOARD / "mark.svg")
     st.set_page_config(page_title="Kalshi milestones", page_icon=mark, layout="wide")
     st.logo(mark, size="medium")
@@ -38,7 +38,7 @@ def main() -> None:
             page.run()
     except Unavailable as fault:
         widgets.unavailable_state(fault)
-    # After the first page, which loads what Streamlit loads late.
+    # After the first page: Streamlit imports some modules late.
     garbage_collection.freeze_loaded_objects()
 
 

@@ -1,4 +1,4 @@
-"""What every run of a page would pay for again: looking through objects that stay for ever."""
+"""Excludes loaded modules from garbage collection, which Streamlit runs after every page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from functools import cache
 
 @cache
 def freeze_loaded_objects() -> None:
-    """Take what is loaded by now out of the garbage collector's sight, once a process.
+    """Exclude all objects that exist now from garbage collection, once per process.
 
     Streamlit collects all generations after every run, including every check for a new publish. With pandas and Altair
-    loaded that takes 100 ms each time, and a few open pages kept a core busy.
+    loaded that takes 100 ms each time, and a few open pages kept one core busy.
     """
     gc.freeze()
-    # DuckDB reports what is not given back at the end.
+    # DuckDB reports objects that are not freed at exit.
     atexit.register(gc.unfreeze)

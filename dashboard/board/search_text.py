@@ -1,4 +1,4 @@
-"""Texts as a search compares them."""
+"""Normalizes text for searching."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import unicodedata
 
 
 def fold(text: str) -> str:
-    """Without case and accents: Świątek is swiatek."""
+    """Text without case and accents: Świątek becomes swiatek."""
     return "".join(mark for mark in unicodedata.normalize("NFD", text.casefold()) if not unicodedata.combining(mark))

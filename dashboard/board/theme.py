@@ -1,4 +1,4 @@
-"""Colours: one a category group wherever it is drawn, and inks for a light and a dark page."""
+"""Colours: one per category group in every chart, and colours of text and lines for a light and a dark page."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ GROUP_COLOURS = {
     "Crypto": "#e2793f",
     "World": "#8793a3",
 }
-"""Mid tones, which read on white and on near black; the frequent groups lie furthest apart."""
+"""Mid tones, legible on white and on near black; the most frequent groups differ most."""
 
 SPARE_COLOURS = ("#5c6bc0", "#00897b", "#c0862f", "#a85cb8", "#607d8b")
-"""For a group that comes new, always the same one."""
+"""For a group that is not listed; always the same colour for the same name."""
 
 KIND_COLOURS = {
     "start": "#dc5a62",
@@ -52,36 +52,36 @@ MODE_COLOURS = {
     "failed": "#dc5a62",
 }
 LEGEND_COLUMN_PX = 105
-"""Legends wrap in a narrow window."""
+"""Width of a legend column, so that legends wrap in a narrow window."""
 EARLIER, LATER = "#14a39a", "#dc5a62"
 
 
 def group_colour(group: str) -> str:
-    """A group's colour, here and on every other day."""
+    """The colour of a group; a group that is not listed gets one by its name."""
     spare = SPARE_COLOURS[zlib.crc32(group.encode()) % len(SPARE_COLOURS)]
     return GROUP_COLOURS.get(group, spare)
 
 
 def sorted_groups(groups: Iterable[str]) -> list[str]:
-    """Each group once, in the order of GROUP_COLOURS, new ones behind."""
+    """Each group once, in the order of GROUP_COLOURS; groups that are not listed come last."""
     known = list(GROUP_COLOURS)
     return sorted(set(groups), key=lambda group: (known.index(group) if group in known else len(known), group))
 
 
 def group_scale(groups: Iterable[str]) -> alt.Scale:
-    """The colour scale of the groups at hand."""
+    """A colour scale for these groups."""
     names = sorted_groups(groups)
     return alt.Scale(domain=names, range=[group_colour(name) for name in names])
 
 
 def colour_scale(colours: dict[str, str]) -> alt.Scale:
-    """A colour scale of fixed names."""
+    """A colour scale for fixed names."""
     return alt.Scale(domain=list(colours), range=list(colours.values()))
 
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How the viewer sees the page: dark or light, times in UTC or in the viewer's zone."""
+    """Settings of the viewer: dark or light, times in UTC or in the viewer's zone."""
 
     is_dark: bool
     zone: Zone
@@ -89,47 +89,47 @@ class ViewSettings:
 
     @property
     def text_colour(self) -> str:
-        """Of text in charts."""
+        """Text in charts."""
         return "#dfe5ee" if self.is_dark else "#1c2430"
 
     @property
     def muted_colour(self) -> str:
-        """Of what stands back."""
+        """Secondary text in charts."""
         return "#8a96a8" if self.is_dark else "#6b7686"
 
     @property
     def grid_colour(self) -> str:
-        """Of rules and grids."""
+        """Rules and grids."""
         return "#243044" if self.is_dark else "#e8ebf0"
 
     @property
     def background(self) -> str:
-        """Of the page."""
+        """The page."""
         return "#0e1420" if self.is_dark else "#ffffff"
 
     @property
     def heat_colours(self) -> list[str]:
-        """From little to much."""
+        """A sequential scale, from few to many."""
         if self.is_dark:
             return ["#14283a", "#125160", "#178581", "#2dd4bf", "#b5f5e8"]
         return ["#e3f4f1", "#a9ddd4", "#5bbcae", "#178a7e", "#0b514c"]
 
     def time_scale(self, **options: Any) -> alt.Scale:
-        """Of a time axis; Vega's plain time scale is in the browser's zone."""
+        """The scale of a time axis; Vega's plain time scale is in the browser's zone."""
         return alt.Scale(type="utc" if self.in_utc else "time", **options)
 
     @property
     def shown_zone(self) -> Zone:
-        """The zone of time axes and of columns of times."""
+        """The zone of time axes and time columns."""
         return UTC_ZONE if self.in_utc or self.zone.is_utc else self.zone
 
     @property
     def zone_name(self) -> str:
-        """The short name of the zone of axes and columns."""
+        """The short name of that zone."""
         return self.shown_zone.city
 
     def apply_theme(self, chart: Any, height: int) -> alt.LayerChart:
-        """The common dress of every chart: no frame, quiet axes."""
+        """Apply the theme of all charts: no frame, muted axes."""
         themed: alt.LayerChart = (
             chart.properties(height=height, background="transparent")
             .configure_view(stroke=None)

@@ -1,4 +1,4 @@
-"""Changes in words."""
+"""Labels and values in the table of changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def change(kind: str, field: str, old: str | None = None, new: str | None = None
     ],
     ids=["gone", "back", "start", "status", "other"],
 )
-def test_what_changed(found: Change, word: str) -> None:
+def test_labels_of_changes(found: Change, word: str) -> None:
     assert change_label(found) == word
 
 
@@ -48,5 +48,7 @@ def test_what_changed(found: Change, word: str) -> None:
     ],
     ids=["start", "gone", "nothing", "no time", "no zone", "title"],
 )
-def test_times_are_written_for_people(kind: str, value: str | None, view: ViewSettings, words: str | None) -> None:
+def test_times_are_formatted_in_the_chosen_zone(
+    kind: str, value: str | None, view: ViewSettings, words: str | None
+) -> None:
     assert format_value(change(kind, "field"), value, view) == words

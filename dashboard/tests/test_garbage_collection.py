@@ -1,4 +1,4 @@
-"""What is loaded is looked through no more."""
+"""Loaded objects are excluded from garbage collection, once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gc
 from board.garbage_collection import freeze_loaded_objects
 
 
-def test_what_is_loaded_is_left_to_stay_once() -> None:
+def test_loaded_objects_are_frozen_once() -> None:
     before = gc.get_freeze_count()
     freeze_loaded_objects()
     kept = gc.get_freeze_count()

@@ -1,4 +1,4 @@
-"""Texts as a search compares them."""
+"""Search ignores case and accents."""
 
 from __future__ import annotations
 

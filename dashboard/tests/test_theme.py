@@ -1,4 +1,4 @@
-"""Colours stay what they are."""
+"""Colours of groups are stable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_new_group_has_the_same_colour_every_day() -> None:
     assert group_colour("Brand new") == group_colour("Brand new")
 
 
-def test_groups_stand_in_one_order() -> None:
+def test_groups_have_a_fixed_order() -> None:
     assert sorted_groups(["Zebra", "Esports", "Sports", "Alpha", "Esports"]) == ["Sports", "Esports", "Alpha", "Zebra"]
     scale = group_scale(["Esports", "Sports"]).to_dict()
     assert scale == {"domain": ["Sports", "Esports"], "range": [GROUP_COLOURS["Sports"], GROUP_COLOURS["Esports"]]}

@@ -1,4 +1,4 @@
-"""The calendar of coverage: a year as weeks by weekdays, a day as dark as it is full."""
+"""The calendar of coverage: a year as weeks by weekdays; a darker day has more milestones."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MEASURES = {
     "with_main_event_ticker": "Share with main ticker",
     "with_events": "Share with events",
 }
-"""What the calendar can show: a count, and shares of it."""
+"""Measures of the calendar: a count, and shares of it."""
 
 
 def cells(days: Sequence[Day], year: int, measure: str) -> list[dict[str, Any]]:
-    """Every day of the year with its place; `value` is None where there is nothing."""
+    """Every day of the year with its cell; `value` is None for a day without milestones."""
     known = {day.day: day for day in days}
     first = date(year, 1, 1)
     begin = first - timedelta(days=first.weekday())
@@ -64,7 +64,7 @@ def months(year: int) -> list[dict[str, Any]]:
 
 
 def calendar(days: Sequence[Day], year: int, measure: str, today: date, view: ViewSettings) -> alt.LayerChart:
-    """The heat map; today has a frame."""
+    """The heat map, with a frame around today."""
     values = cells(days, year, measure)
     weeks = max(cell["week"] for cell in values)
     is_share = measure != "milestones"

@@ -1,4 +1,4 @@
-"""Changes over time by kind, and the starts that moved furthest."""
+"""Changes over time by kind, and the largest shifts of starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEIGHT_PX = 220
 ROW_PX = 24
 TITLE_MARGIN_PX = 8
 UNITS = (("days", timedelta(days=1)), ("hours", timedelta(hours=1)), ("minutes", timedelta(minutes=1)))
-"""Of the axis of shifts: the largest of which the furthest move is at least UNITS_MIN."""
+"""Units of the axis of shifts: the largest unit that fits the largest shift at least UNITS_MIN times."""
 UNITS_MIN = 2
 AXIS_PX = 44
 BUCKETS: tuple[tuple[timedelta, Bucket], ...] = (
@@ -25,7 +25,7 @@ BUCKETS: tuple[tuple[timedelta, Bucket], ...] = (
     (timedelta(days=3), "hour"),
     (timedelta(days=120), "day"),
 )
-"""The longest period that is shown in each size of bucket; beyond all of them, weeks."""
+"""The longest period for each size of bucket; longer periods use weeks."""
 LENGTHS = {
     "minute": timedelta(minutes=1),
     "hour": timedelta(hours=1),
@@ -35,12 +35,12 @@ LENGTHS = {
 
 
 def bucket_for(period: timedelta) -> Bucket:
-    """Fine enough to show something, coarse enough to be read."""
+    """The size of bucket for a period."""
     return next((bucket for longest, bucket in BUCKETS if period <= longest), "week")
 
 
 def over_time(counts: Sequence[Count], bucket: Bucket, view: ViewSettings) -> alt.LayerChart:
-    """Stacked bars, a colour a kind."""
+    """Stacked bars, one colour per kind."""
     values = [
         {
             "from": epoch_ms(count.seen_at),
@@ -73,13 +73,13 @@ def over_time(counts: Sequence[Count], bucket: Bucket, view: ViewSettings) -> al
 
 
 def unit_for(lengths: Sequence[timedelta]) -> tuple[str, timedelta]:
-    """The unit of an axis on which the longest of these lies furthest out."""
+    """The unit of the axis for these shifts."""
     furthest = max((abs(length) for length in lengths), default=timedelta(0))
     return next((unit for unit in UNITS if furthest >= UNITS_MIN * unit[1]), UNITS[-1])
 
 
 def largest(shifts: Sequence[Shift], view: ViewSettings) -> alt.LayerChart:
-    """A bar a move, to the left earlier and to the right later; the title stands on the empty side."""
+    """One bar per shift, to the left if earlier and to the right if later; the title is on the empty side."""
     unit, length = unit_for([shift.shift for shift in shifts])
     values = [
         {
@@ -134,6 +134,6 @@ def largest(shifts: Sequence[Shift], view: ViewSettings) -> alt.LayerChart:
 
 
 def _both_ways(lengths: Sequence[float]) -> alt.Scale:
-    # Titles need the side that their bar leaves empty, so both sides are there whatever the moves.
+    # Titles use the side without the bar, so the axis always has both sides.
     furthest = max((abs(value) for value in lengths), default=1)
     return alt.Scale(domain=[-furthest, furthest], nice=False)

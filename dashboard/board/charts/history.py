@@ -1,4 +1,4 @@
-"""The history of an event's starts: what each milestone's listed start was, over the time it was listed."""
+"""The history of an event's starts: the listed start of each milestone over time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ HEIGHT_PX = 230
 LEGEND_PX = 260
 ID_SHOWN = 8
 LINES_MAX = 8
-"""More milestones than this make a thicket: those with the most versions are drawn."""
+"""More lines are not legible: the milestones with the most versions are drawn."""
 
 
 def steps(start_versions: Sequence[StartVersion], now: datetime) -> list[tuple[StartVersion, datetime, datetime]]:
-    """The corners of the step lines: a start holds from when it was first seen until the next version, or now."""
+    """The corners of the step lines: a start is valid from when it was first seen until the next version, or now."""
     return [
         (version, moment, version.start_date)
         for version in start_versions
@@ -31,7 +31,7 @@ def steps(start_versions: Sequence[StartVersion], now: datetime) -> list[tuple[S
 
 
 def line_names(start_versions: Sequence[StartVersion]) -> dict[str, str]:
-    """What the legend calls each milestone: its title, with the start of its id where two share a title."""
+    """The name of each milestone in the legend: its title, with the start of its id if two have the same title."""
     titles = {version.milestone_id: version.title for version in start_versions}
     shared = Counter(titles.values())
     return {
@@ -41,7 +41,7 @@ def line_names(start_versions: Sequence[StartVersion]) -> dict[str, str]:
 
 
 def start_history(start_versions: Sequence[StartVersion], view: ViewSettings, now: datetime) -> alt.LayerChart:
-    """Left to right when it was believed, upwards which start was believed."""
+    """A step line per milestone: x is when a start was listed, y is that start."""
     versions = Counter(version.milestone_id for version in start_versions)
     kept = {milestone_id for milestone_id, _ in versions.most_common(LINES_MAX)}
     names = line_names([version for version in start_versions if version.milestone_id in kept])

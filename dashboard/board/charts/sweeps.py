@@ -1,4 +1,4 @@
-"""The sweeps: how long each took, and what each brought."""
+"""The duration and the outcome of each sweep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEIGHT_PX = 190
 
 
 def durations(sweeps: Sequence[Sweep], view: ViewSettings) -> alt.LayerChart:
-    """A bar a sweep, oldest first: seconds, coloured by mode; a failed one is red."""
+    """One bar per sweep, oldest first: seconds, coloured by mode; a failed sweep is red."""
     values = [
         {
             "sweep": sweep.sweep_id,
@@ -50,7 +50,7 @@ def durations(sweeps: Sequence[Sweep], view: ViewSettings) -> alt.LayerChart:
 
 
 def outcomes(sweeps: Sequence[Sweep], view: ViewSettings) -> alt.LayerChart:
-    """A bar a sweep: what was new, changed, refused and gone; what was unchanged says nothing."""
+    """Bars per sweep: new, changed, refused and vanished milestones. Unchanged ones are left out."""
     values = [
         {
             "sweep": sweep.sweep_id,
@@ -66,7 +66,7 @@ def outcomes(sweeps: Sequence[Sweep], view: ViewSettings) -> alt.LayerChart:
         .mark_bar(cornerRadius=1)
         .encode(
             x=_sweep_axis(values),
-            # A first sweep brings everything and later ones next to nothing.
+            # A first sweep brings all milestones, later ones very few.
             y=alt.Y(
                 "milestones:Q",
                 stack=None,

@@ -1,4 +1,4 @@
-"""The time line of Now: how many start in each hour, and every milestone as a bar from its start to its end."""
+"""The time line of the page Now: starts per hour, and every milestone as a bar from its start to its end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from board.theme import ViewSettings, group_scale, sorted_groups
 from board.times import epoch_ms, in_both
 
 AXIS_PX = 46
-"""Of the height of the chart: its axis, and the padding that Streamlit gives it."""
+"""Height of the axis and of Streamlit's padding."""
 STARTS_PX = 200
-"""In a narrow window the legend takes half of it."""
+"""Height of the chart; in a narrow window the legend takes half of it."""
 TITLE_SHARE = 0.4
-"""Of the line: what a title may take, which is there on either side."""
+"""The largest width of a title, as a share of the line."""
 LABEL_MIN_PX = 70
-"""A bar that is narrower has no title on it."""
+"""A narrower bar has no title."""
 LABEL_PADDING_PX = 9
 
 TOOLTIP = [
@@ -40,12 +40,12 @@ TOOLTIP = [
 ]
 
 
-def timeline(current_milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> alt.LayerChart:
-    """Every milestone as a bar that can be clicked, a rule for now."""
-    placed = layout(current_milestones, window, view)
+def timeline(milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> alt.LayerChart:
+    """Every milestone as a clickable bar, and a line for now."""
+    placed = layout(milestones, window, view)
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[placed.height, 0], nice=False))
     x = _time("from", view, axis=time_axis(view, orient="top", grid=True))
-    colour = alt.Color("group:N", scale=group_scale(h.category_group for h in current_milestones), legend=None)
+    colour = alt.Color("group:N", scale=group_scale(h.category_group for h in milestones), legend=None)
     bars = alt.Chart(alt.InlineData(values=placed.bars)).encode(x=x, y=y, y2="y2:Q", color=colour, tooltip=TOOLTIP)
     strength = alt.Opacity("strength:Q", scale=None)
     layers: list[alt.Chart] = [
@@ -60,7 +60,7 @@ def timeline(current_milestones: Sequence[CurrentMilestone], window: Window, vie
     else:
         if placed.is_labelled:
             layers.append(_labels(placed, window, view))
-        # On a halo of the page's colour, since the lines of the axis run behind.
+        # With a halo in the page's colour, because grid lines run behind.
         layers += [_headings(placed, stroke=view.background, strokeWidth=5), _headings(placed, color=view.muted_colour)]
     layers.insert(1, _now_rule(window, view))
     layers.append(_edges(window, view))
@@ -77,7 +77,7 @@ def _headings(placed: Layout, **ink: Any) -> alt.Chart:
 
 
 def _labels(placed: Layout, window: Window, view: ViewSettings) -> alt.Chart:
-    """The title within its bar, cut to the bar's width."""
+    """The title in its bar, cut to the bar's width."""
     wide = f"width * (datum.to - datum.from) / {epoch_ms(window.end) - epoch_ms(window.begin)}"
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=placed.bars))
@@ -128,16 +128,14 @@ def _time(field: str, view: ViewSettings, **options: Any) -> alt.X:
     return alt.X(f"{field}:T", scale=view.time_scale(nice=False), **options)
 
 
-def starts_by_hour(
-    current_milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings
-) -> alt.LayerChart:
-    """How many start in each hour, by category group."""
+def starts_by_hour(milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> alt.LayerChart:
+    """Starts per hour, by category group."""
     hours = Counter(
         (milestone.starts_at.replace(minute=0, second=0, microsecond=0), milestone.category_group)
-        for milestone in current_milestones
+        for milestone in milestones
         if milestone.starts_at >= window.begin.replace(minute=0, second=0, microsecond=0)
     )
-    groups = sorted_groups(milestone.category_group for milestone in current_milestones)
+    groups = sorted_groups(milestone.category_group for milestone in milestones)
     values = [
         {
             "from": window.within(hour),
@@ -191,9 +189,9 @@ def _now_rule(window: Window, view: ViewSettings) -> alt.Chart:
 
 
 def _edges(window: Window, view: ViewSettings) -> alt.Chart:
-    """Nothing to be seen: it makes the axis reach from edge to edge.
+    """Invisible marks that stretch the axis from edge to edge.
 
-    A domain given to the scale would be given by every layer, and Vega warns when it unites them.
+    A domain on the scale would be set by every layer, and Vega warns when it merges them.
     """
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=[{"from": epoch_ms(window.begin)}, {"from": epoch_ms(window.end)}]))

@@ -1,4 +1,4 @@
-"""Changes: what was moved, edited, added and taken away, over time; the largest shifts of starts."""
+"""Changes over time: what moved, was edited, added or removed; the largest shifts of starts."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SHIFTS_COUNTED = 100_000
 
 
 def page() -> None:
-    """The whole page."""
-    view = widgets.page_header("Changes", "What Kalshi moved and edited since we first saw it")
+    """Show the page."""
+    view = widgets.page_header("Changes", "What Kalshi moved and edited after it was first seen")
     first = run_cached(changes.first_change)
     if first is None:
         widgets.empty_state(
             "Nothing has changed yet.",
-            "Changes are what a sweep finds different from the one before: run another one later.",
+            "A change is a difference between two sweeps: run another sweep later.",
             icon="history",
             command="milestones ingest",
         )
@@ -40,15 +40,15 @@ def page() -> None:
     counted = run_cached(changes.counts, period, bucket)
     if not counted:
         widgets.empty_state(
-            "No change matches these filters.", "Take a filter away, or choose more back.", icon="filter_alt_off"
+            "No change matches these filters.", "Remove a filter, or choose a longer period.", icon="filter_alt_off"
         )
         return
     moves = run_cached(changes.shifts, period, SHIFTS_COUNTED)
     _metrics(counted, moves)
-    st.subheader(f"Changes a {bucket}", anchor=False)
+    st.subheader(f"Changes per {bucket}", anchor=False)
     widgets.chart(over_time(counted, bucket, view), key="over-time")
     if moves:
-        st.subheader("Largest shifts of starts", anchor=False)
+        st.subheader("Largest shifts", anchor=False)
         if clicked := widgets.clickable_chart(largest(moves[:SHIFTS_MAX], view), key="shifts"):
             open_milestone(clicked)
     _latest(period, view)
@@ -59,7 +59,7 @@ def _filters(first: datetime) -> Period:
         length = widgets.single_choice("Period", PERIODS, "period", default="7 d")
         kinds = widgets.multi_choice("Change of", KINDS, "kind", placeholder="All changes")
         groups, types = widgets.category_and_type()
-    # To the minute, so that a rerun asks the same question and finds its answer kept.
+    # Rounded to the minute, so that a rerun finds the cached result.
     since = first if length is None else (datetime.now(UTC) - length).replace(second=0, microsecond=0)
     return Period(since, groups, types, tuple(sorted(kinds)))
 
@@ -76,7 +76,7 @@ def _metrics(counted: Sequence[Count], moves: Sequence[Shift]) -> None:
             widgets.Metric(
                 "Gone or back",
                 f"{sum(count.changes for count in counted if count.kind == 'gone or back'):,}",
-                "Milestones that vanished from complete sweeps, or came back.",
+                "Milestones that vanished from complete sweeps, or returned.",
             ),
         ]
     )
@@ -89,4 +89,4 @@ def _latest(period: Period, view: ViewSettings) -> None:
     if chosen is not None:
         open_milestone(found[chosen].milestone_id)
     if len(found) == LATEST_MAX:
-        st.caption(f"The newest {LATEST_MAX}; narrow the filters, or ask the table milestone_changes for all.")
+        st.caption(f"The newest {LATEST_MAX}; narrow the filters, or query the table milestone_changes for all.")

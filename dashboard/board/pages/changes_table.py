@@ -1,4 +1,4 @@
-"""A table of changes in words: what was moved, edited, gone or back, times in the chosen zone."""
+"""A table of changes for people: what moved, was edited, vanished or returned, with times in the chosen zone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from board.times import in_zone, signed_span
 
 KINDS_OF_TIMES = ("start", "end", "gone or back")
 FIELDS = {"start_date": "start", "end_date": "end", "details.status": "status"}
-"""Fields that have a word on the pages; others go by their name."""
+"""Labels of fields; other fields are shown by name."""
 
 
 def changes_table(found: Sequence[Change], view: ViewSettings, *, key: str, is_of_one: bool = False) -> int | None:
-    """The changes in their order; the number of the one that was clicked. Of one milestone, its title is left out."""
+    """Show changes in order; returns the number of the clicked one. `is_of_one` leaves out the milestone's title."""
     others = {
         "Type": [change.type for change in found],
         "Category": [change.category_group for change in found],
@@ -45,14 +45,14 @@ def changes_table(found: Sequence[Change], view: ViewSettings, *, key: str, is_o
 
 
 def change_label(change: Change) -> str:
-    """What the change is: `gone` or `back` for a milestone that vanished or came back, else its field."""
+    """The label of a change: `gone` or `back` for a milestone that vanished or returned, else its field."""
     if change.kind == "gone or back":
         return "gone" if change.new else "back"
     return FIELDS.get(change.field, change.field)
 
 
 def format_value(change: Change, value: str | None, view: ViewSettings) -> str | None:
-    """A time in the chosen zone; anything else, and what is no time, as it was sent."""
+    """A time in the chosen zone; any other value as Kalshi sent it."""
     moment = _moment(value) if change.kind in KINDS_OF_TIMES else None
     return in_zone(moment, view.shown_zone) if moment else value
 
@@ -67,5 +67,5 @@ def _moment(value: str | None) -> datetime | None:
         moment = datetime.fromisoformat(value) if value else None
     except ValueError:
         return None
-    # A date alone has no zone: it is text like any other.
+    # A date without a zone is plain text.
     return moment if moment and moment.tzinfo else None

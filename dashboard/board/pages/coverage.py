@@ -17,13 +17,13 @@ YEAR_PX, MEASURE_PX = 110, 220
 
 
 def page() -> None:
-    """The whole page."""
-    view = widgets.page_header("Coverage", "How much there is by day, and how complete it is")
+    """Show the page."""
+    view = widgets.page_header("Coverage", "Milestones by day, and how complete they are")
     years = run_cached(coverage.years)
     if not years:
         widgets.empty_state(
-            "There is no milestone with a date yet.",
-            "Fetch them all once.",
+            "No milestone has a date yet.",
+            "Fetch all milestones once.",
             icon="calendar_month",
             command="milestones ingest --full",
         )
@@ -34,8 +34,8 @@ def page() -> None:
     days = run_cached(coverage.days, scope)
     if not days:
         widgets.empty_state(
-            "No milestone of that year matches these filters.",
-            "Take a filter away, or choose another year.",
+            "No milestone of this year matches these filters.",
+            "Remove a filter, or choose another year.",
             icon="filter_alt_off",
         )
         return
@@ -77,7 +77,7 @@ def _metrics(found: tuple[OfType, ...], days: int) -> None:
     widgets.metrics(
         [
             widgets.Metric("Milestones", f"{total:,}"),
-            widgets.Metric("Days with any", f"{days:,}"),
+            widgets.Metric("Days with milestones", f"{days:,}"),
             widgets.Metric("With end", f"{sum(kind.with_end for kind in found) / total:.0%}"),
             widgets.Metric("With source", f"{sum(kind.with_source for kind in found) / total:.0%}"),
             widgets.Metric("With main ticker", f"{sum(kind.with_main_event_ticker for kind in found) / total:.0%}"),

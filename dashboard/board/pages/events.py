@@ -1,4 +1,4 @@
-"""Events: type a ticker or a title, see the event's milestones, its best start and the history of its starts."""
+"""Events: search by ticker or title; shows an event's milestones, its best start and the history of its starts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ WIDTHS = {"Event": st.column_config.Column(width=250), "Milestone": widgets.TITL
 
 BASES = {
     "main": "it is the main event of the milestone",
-    "primary": "it is a primary event of the milestone; none has it as the main one",
-    "related": "it is only related to the milestone; none has it as main or primary",
+    "primary": "it is a primary event of the milestone, and the main event of none",
+    "related": "it is a related event of the milestone, and the main or primary event of none",
 }
 
 
 def page() -> None:
-    """The whole page."""
-    view = widgets.page_header("Events", "When does an event start, and how sure is that?")
+    """Show the page."""
+    view = widgets.page_header("Events", "When does an event start, and how certain is that?")
     ticker = widgets.search_box("Event", "event", placeholder="Event ticker or title, or a part of one")
     if not ticker:
         _start_here(view)
@@ -47,13 +47,13 @@ def _start_here(view: ViewSettings) -> None:
     if not moved and not coming:
         widgets.empty_state(
             "Type an event ticker or a title, or a part of one.",
-            "A ticker is what Kalshi calls event_ticker, as KXNBAGAME-26NOV25LALBOS.",
+            "A ticker is what Kalshi calls event_ticker, for example KXNBAGAME-26NOV25LALBOS.",
             icon="search",
         )
         return
     st.caption("Type an event ticker or a title, or a part of one; or click a row to open it.")
     if moved:
-        st.subheader("Starts that moved last", anchor=False)
+        st.subheader("Latest shifts of starts", anchor=False)
         chosen = widgets.table(
             {
                 "Milestone": [event.title for event in moved],
@@ -84,8 +84,8 @@ def _nothing_for(ticker: str, view: ViewSettings) -> None:
         _offer(found, view, key=f"suggestions-{ticker}")
     else:
         widgets.empty_state(
-            "No ticker of an event and no title of a milestone contains this.",
-            "Titles and tickers are spelled as Kalshi spells them. If the event is new, fetch what was updated since.",
+            "No event ticker and no milestone title contains this.",
+            "Titles and tickers are spelled as Kalshi spells them. If the event is new, fetch the latest updates.",
             icon="search_off",
             command="milestones ingest",
         )
@@ -113,7 +113,7 @@ def _best_start(ticker: str, view: ViewSettings) -> None:
     now = datetime.now(UTC)
     if best is None:
         widgets.empty_state(
-            "There is no start to rely on: every milestone of this event is simulated or has vanished.",
+            "There is no reliable start: every milestone of this event is simulated or has vanished.",
             "They are listed below.",
             icon="visibility_off",
         )
@@ -128,31 +128,31 @@ def _best_start(ticker: str, view: ViewSettings) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.badge(relative(best.starts_at, now), icon=":material/schedule:", color="blue")
             st.badge(
-                f"by its {best.basis} milestone",
+                f"from a {best.basis} milestone",
                 icon=":material/anchor:",
                 color="gray",
-                help=f"Taken because {BASES.get(best.basis, 'it is the best there is')}.",
+                help=f"Chosen because {BASES.get(best.basis, 'there is no better one')}.",
             )
             if best.is_ambiguous:
                 st.badge(
                     "ambiguous",
                     icon=":material/call_split:",
                     color="orange",
-                    help="Several milestones of this rank name different starts; the earliest is taken.",
+                    help="Several milestones of this rank have different starts; this is the earliest.",
                 )
             if best.has_placeholder_dates:
                 st.badge(
                     "placeholder",
                     icon=":material/event_busy:",
                     color="orange",
-                    help="The only start there is is a placeholder, no date at all.",
+                    help="The only listed start is a placeholder, not a real date.",
                 )
             elif best.start_is_tentative:
                 st.badge(
                     "tentative",
                     icon=":material/event_repeat:",
                     color="orange",
-                    help="This start is not settled: the milestone's status says that it may still move.",
+                    help="The start is not final: the status of the milestone says that it may still move.",
                 )
             if best.spread:
                 st.badge(

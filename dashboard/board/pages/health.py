@@ -21,8 +21,8 @@ DRIFT_SHOWN = 100
 
 
 def page() -> None:
-    """The whole page."""
-    view = widgets.page_header("Health", "Is the data fresh, whole and as expected?")
+    """Show the page."""
+    view = widgets.page_header("Health", "Is the data fresh, complete and as expected?")
     _freshness(view)
     _sweeps(view)
     _quality(view)
@@ -51,7 +51,7 @@ def _freshness(view: ViewSettings) -> None:
             ),
             widgets.Metric("Milestones", f"{fresh.milestones:,}"),
             widgets.Metric(
-                "In quarantine", f"{fresh.quarantined:,}", "Refused records, kept whole with their reasons."
+                "In quarantine", f"{fresh.quarantined:,}", "Refused records, kept complete with their reasons."
             ),
         ]
     )
@@ -67,10 +67,10 @@ def _sweeps(view: ViewSettings) -> None:
         return
     left, right = st.columns(2, gap="medium")
     with left:
-        st.caption("How long each took")
+        st.caption("Duration of each sweep")
         widgets.chart(durations(found, view), key="durations")
     with right:
-        st.caption("What each brought")
+        st.caption("Milestones by outcome")
         widgets.chart(outcomes(found, view), key="outcomes")
     _sweep_table(found, view)
 
@@ -94,8 +94,8 @@ def _sweep_table(found: Sequence[Sweep], view: ViewSettings) -> None:
             "Sweep": [sweep.sweep_id for sweep in found],
             "Mode": [sweep.mode for sweep in found],
             "Status": [sweep.status for sweep in found],
-            **widgets.time_column("Begun", [sweep.started_at for sweep in found], view),
-            "Took": [span(sweep.duration) for sweep in found],
+            **widgets.time_column("Started", [sweep.started_at for sweep in found], view),
+            "Duration": [span(sweep.duration) for sweep in found],
             **{name.replace("_", " ").capitalize(): [getattr(sweep, name) for sweep in found] for name in numbers},
             "MB": [sweep.bytes / 1e6 for sweep in found],
             "Error": [sweep.error for sweep in found],
@@ -114,7 +114,9 @@ def _quality(view: ViewSettings) -> None:
     found = run_cached_for_a_minute(health.quality)
     broken = sum(rule.milestones > 0 for rule in found)
     st.subheader("Data quality", anchor=False)
-    st.caption(f"{broken} of {len(found)} rules are broken by some milestone. Kalshi sends it so; it is kept as sent.")
+    st.caption(
+        f"Some milestones break {broken} of {len(found)} rules. Kalshi sends them like this; they are stored as sent."
+    )
     widgets.table(
         {
             "Rule": [rule.rule for rule in found],
@@ -139,7 +141,7 @@ def _quarantine(view: ViewSettings) -> None:
     reasons = run_cached(health.refusals)
     st.subheader("Quarantine", anchor=False)
     if not reasons:
-        widgets.all_clear("Nothing was refused.")
+        widgets.all_clear("No record was refused.")
         return
     widgets.table(
         {
@@ -167,14 +169,14 @@ def _quarantine(view: ViewSettings) -> None:
             key="refused",
             config={"Record": st.column_config.Column(width=500)},
         )
-    st.caption("After an update of the code, milestones quarantine retry puts them through again.")
+    st.caption("After an upgrade, run milestones quarantine retry to process them again.")
 
 
 def _drift(view: ViewSettings) -> None:
     found = run_cached(health.drift, DRIFT_SHOWN)
-    st.subheader("Drift of details", anchor=False)
+    st.subheader("New fields in details", anchor=False)
     if not found:
-        widgets.all_clear("No type has a field that it did not have from its first sweep on.")
+        widgets.all_clear("No type has a field that is newer than its first sweep.")
         return
     widgets.table(
         {

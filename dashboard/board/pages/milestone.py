@@ -1,4 +1,4 @@
-"""One milestone: when it starts, how that moved, its events, changes and details. Its address is a link to it."""
+"""One milestone: its start and how it moved, its events, changes and details. Its address is a link to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHANGES_MAX = 200
 
 
 def show(milestone_id: str, *, instead_of: str) -> None:
-    """The whole page, in place of the one with this title."""
+    """Show a milestone instead of the page with this title."""
     view = widgets.page_header("Milestone", "When does it start, and what has changed?")
     if st.button(f"Back to {instead_of}", icon=":material/arrow_back:"):
         close_milestone()
@@ -29,7 +29,7 @@ def show(milestone_id: str, *, instead_of: str) -> None:
     if found is None:
         widgets.empty_state(
             "No milestone has this id.",
-            "ViewSettings for it on the page Events, by its title or a ticker. If it is new, fetch what was updated since.",
+            "Search for its title or ticker on the page Events. If it is new, fetch the latest updates.",
             icon="search_off",
             command="milestones ingest",
         )
@@ -47,7 +47,7 @@ def _facts(found: Milestone, view: ViewSettings) -> None:
     with st.container(border=True, gap="xsmall", key="facts"):
         with st.container(key="facts-title"):
             st.text(found.title)
-        st.subheader(in_both(found.start_date, view.zone) if found.start_date else "No start is known", anchor=False)
+        st.subheader(in_both(found.start_date, view.zone) if found.start_date else "Start unknown", anchor=False)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             for label, icon, colour, meaning in _badges(found, datetime.now(UTC)):
                 st.badge(label, icon=f":material/{icon}:", color=colour, help=meaning)  # type: ignore[arg-type]
@@ -56,17 +56,17 @@ def _facts(found: Milestone, view: ViewSettings) -> None:
 
 
 def _badges(found: Milestone, now: datetime) -> Iterator[tuple[str, str, str, str | None]]:
-    """Label, icon, colour and meaning; labels are fixed words, since they are Markdown."""
+    """Label, icon, colour and meaning; labels are constant text, because they are Markdown."""
     if found.start_date and not found.has_placeholder_dates:
         yield relative(found.start_date, now), "schedule", "blue", None
     if found.has_placeholder_dates:
-        yield "placeholder", "event_busy", "orange", "The start or the end is a placeholder, no date at all."
+        yield "placeholder", "event_busy", "orange", "The start or the end is a placeholder, not a real date."
     elif found.start_is_tentative:
-        yield "tentative", "event_repeat", "orange", "This start is not settled: it may still move."
+        yield "tentative", "event_repeat", "orange", "The start is not final: it may still move."
     if found.is_simulated:
         yield "simulated", "smart_toy", "gray", "A simulated game: other pages leave it out."
     if found.vanished_at:
-        yield f"gone {relative(found.vanished_at, now)}", "visibility_off", "red", "Kalshi no longer lists it."
+        yield f"vanished {relative(found.vanished_at, now)}", "visibility_off", "red", "Kalshi no longer lists it."
 
 
 def _lines(found: Milestone, view: ViewSettings) -> Iterator[tuple[str, str | None]]:
@@ -81,7 +81,7 @@ def _lines(found: Milestone, view: ViewSettings) -> Iterator[tuple[str, str | No
 def _events(milestone_id: str, view: ViewSettings) -> None:
     found = run_cached(milestone.tickers, milestone_id)
     if not found:
-        st.caption("It names no event.")
+        st.caption("This milestone has no event.")
         return
     st.subheader("Its events" if len(found) > 1 else "Its event", anchor=False)
     chosen = widgets.table(
@@ -101,4 +101,4 @@ def _changes(milestone_id: str, view: ViewSettings) -> None:
     if found:
         changes_table(found, view, key="changes", is_of_one=True)
     else:
-        st.caption("Nothing has changed since we first saw it.")
+        st.caption("No changes since it was first seen.")

@@ -1,4 +1,4 @@
-"""Where one goes from a click: the page of an event, and one milestone in place of the page that is open."""
+"""Navigation by clicks: to the page of an event, and to a milestone shown instead of the open page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 from board import widgets
 
 MILESTONE = "milestone"
-"""The parameter of an address that names a milestone: /?milestone=ID is a link to it, on every page."""
+"""The query parameter that names a milestone: /?milestone=ID is a link to it, on every page."""
 
 
 def events_page() -> st.Page:
@@ -20,16 +20,16 @@ def events_page() -> st.Page:
 
 
 def open_event(ticker: str) -> NoReturn:
-    """Go to an event."""
+    """Open the page of an event."""
     widgets.reset_selections()
     zone = st.query_params.get("zone")
     st.switch_page(events_page(), query_params={"event": ticker} | ({"zone": zone} if zone else {}))
 
 
 def open_milestone(milestone_id: str) -> NoReturn:
-    """Show a milestone in place of the page.
+    """Show a milestone instead of the page.
 
-    In place, so that the address is a link and the filters of the page are kept for the way back.
+    The page stays the same, so that the address is a link and the filters are kept for the return.
     """
     widgets.reset_selections()
     st.query_params[MILESTONE] = milestone_id
@@ -37,7 +37,7 @@ def open_milestone(milestone_id: str) -> NoReturn:
 
 
 def chosen_milestone() -> str | None:
-    """The id in the address; None where it names none."""
+    """The id in the address, or None."""
     return st.query_params.get(MILESTONE, "").strip() or None
 
 

@@ -21,8 +21,8 @@ HOURS_MAX = max(HOURS.values())
 
 
 def page() -> None:
-    """The whole page."""
-    view = widgets.page_header("Now", "Live and next, simulated games left out")
+    """Show the page."""
+    view = widgets.page_header("Now", "Live and upcoming milestones, without simulated games")
     now = datetime.now(UTC)
     everything = run_cached_for_a_minute(current_milestones, HOURS_MAX)
     wanted, hours = _filters(everything)
@@ -33,14 +33,14 @@ def page() -> None:
     if not everything:
         widgets.empty_state(
             f"Nothing is live, and nothing starts within {HOURS_MAX} hours.",
-            "If there should be something, fetch what was updated since the last sweep.",
+            "If you expect some, fetch the latest updates.",
             icon="event_busy",
             command="milestones ingest",
         )
         return
     if not found:
         widgets.empty_state(
-            "Nothing matches these filters.", "Take a filter away, or choose more ahead.", icon="filter_alt_off"
+            "Nothing matches these filters.", "Remove a filter, or choose more hours.", icon="filter_alt_off"
         )
         return
     window = Window(now, hours)
@@ -48,7 +48,7 @@ def page() -> None:
     if clicked := widgets.clickable_chart(timeline(found, window, view), key="timeline"):
         open_milestone(clicked)
     st.caption(
-        f"Times on the line are {view.zone_name}. The red line is now; a paler bar has a guessed end, the usual "
+        f"Times are in {view.zone_name}. The red line is now. A paler bar has a guessed end: the usual "
         "duration of its type. Click a bar or a row to open the milestone."
     )
     _table(found, now, view)
@@ -76,7 +76,7 @@ def _metrics(found: Sequence[CurrentMilestone], now: datetime) -> None:
     in_day = sum(milestone.starts_at <= now + timedelta(hours=24) for milestone in ahead)
     widgets.metrics(
         [
-            widgets.Metric("Live now", f"{len(live):,}", f"{guessed:,} of them by a guessed end."),
+            widgets.Metric("Live now", f"{len(live):,}", f"{guessed:,} of them have a guessed end."),
             widgets.Metric("Next hour", f"{in_hour:,}"),
             widgets.Metric("Next 24 hours", f"{in_day:,}"),
             widgets.Metric("Next 48 hours", f"{len(ahead):,}"),

@@ -1,4 +1,4 @@
-"""The history of starts of one or several milestones: a chart, and a table of the moves."""
+"""The history of starts of one or several milestones: a chart, and a table of the shifts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from board.times import in_both, signed_span
 
 
 def history_of_starts(start_versions: Sequence[StartVersion], view: ViewSettings) -> None:
-    """Nothing where no start was ever listed; one sentence where none has moved."""
+    """Show nothing if no start was ever listed, and one sentence if none has moved."""
     found = [version for version in start_versions if version.start_date is not None]
     if not found:
         return
@@ -28,12 +28,12 @@ def history_of_starts(start_versions: Sequence[StartVersion], view: ViewSettings
     ]
     if not moved:
         first = min(version.valid_from for version in found)
-        st.caption(f"No start has moved since we first saw it, {in_both(first, view.zone)}.")
+        st.caption(f"No start has moved since {in_both(first, view.zone)}, when it was first seen.")
         return
     widgets.chart(start_history(found, view, datetime.now(UTC)), key="history")
     milestones = len({version.milestone_id for version in found})
     if milestones > LINES_MAX:
-        st.caption(f"Drawn are {LINES_MAX} of {milestones} milestones, those with the most versions.")
+        st.caption(f"The chart shows {LINES_MAX} of {milestones} milestones: those with the most versions.")
     widgets.table(
         {
             **({"Milestone": [after.title for _, after in moved]} if milestones > 1 else {}),

@@ -14,7 +14,7 @@ from board.search_text import fold
 
 @dataclass(frozen=True)
 class CurrentMilestone:
-    """A milestone that is live or about to start; an end that Kalshi does not give is guessed and marked."""
+    """A milestone that is live or starts soon; a missing end is guessed and marked."""
 
     milestone_id: str
     category_group: str
@@ -25,7 +25,7 @@ class CurrentMilestone:
     status_group: str | None
     main_event_ticker: str | None
     tickers: str
-    """Of all its events, with blanks between them."""
+    """The tickers of all its events, separated by spaces."""
     starts_at: datetime
     start_is_tentative: bool
     ends_at: datetime
@@ -64,7 +64,7 @@ def current_milestones(connection: duckdb.DuckDBPyConnection, hours: int) -> tup
 
 @dataclass(frozen=True)
 class Filters:
-    """What a viewer wants to see; an empty choice is everything."""
+    """The filters that the viewer chose; an empty filter matches all."""
 
     groups: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
@@ -72,9 +72,9 @@ class Filters:
     search: str = ""
 
     def matches(self, milestone: CurrentMilestone) -> bool:
-        """Whether it is among what is wanted; every word of the search is in title, tickers or league.
+        """Whether the milestone passes; every word of the search must be in its title, tickers or league.
 
-        Accents do not count: most keyboards lack them.
+        Accents are ignored: most keyboards lack them.
         """
         text = fold(" ".join((milestone.title, milestone.tickers, milestone.league or "")))
         return (
@@ -84,6 +84,6 @@ class Filters:
             and all(word in text for word in fold(self.search).split())
         )
 
-    def apply(self, current_milestones: Iterable[CurrentMilestone]) -> tuple[CurrentMilestone, ...]:
-        """Those that are wanted, in their order."""
-        return tuple(milestone for milestone in current_milestones if self.matches(milestone))
+    def apply(self, milestones: Iterable[CurrentMilestone]) -> tuple[CurrentMilestone, ...]:
+        """The milestones that pass, in the same order."""
+        return tuple(milestone for milestone in milestones if self.matches(milestone))

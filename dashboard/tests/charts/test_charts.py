@@ -1,4 +1,4 @@
-"""The other charts: what they lay out, and that Vega-Lite's schema takes each."""
+"""The other charts: their layout, and that each is valid in Vega-Lite's schema."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def start_version(
     return StartVersion(f"m{milestone}", "Game", version, start, NOW + timedelta(days=version), until)
 
 
-def test_stacked_bars_stand_on_each_other() -> None:
+def test_stacked_bars_do_not_overlap() -> None:
     values = [
         {"at": 1, "kind": "b", "size": 3},
         {"at": 1, "kind": "a", "size": 2},
@@ -49,7 +49,7 @@ def test_stacked_bars_stand_on_each_other() -> None:
 
 
 @pytest.mark.parametrize(("year", "days"), [(2026, 365), (2024, 366)], ids=["common year", "leap year"])
-def test_every_day_of_a_year_has_a_cell_of_its_own(year: int, days: int) -> None:
+def test_every_day_of_a_year_has_its_own_cell(year: int, days: int) -> None:
     found = cells([], year, "milestones")
     assert len({(cell["week"], cell["weekday"]) for cell in found}) == days
     assert {cell["value"] for cell in found} == {None}
@@ -60,12 +60,12 @@ def test_every_day_of_a_year_has_a_cell_of_its_own(year: int, days: int) -> None
     [("milestones", 10), ("with_end", 0.5), ("with_main_event_ticker", 0)],
     ids=str,
 )
-def test_what_a_cell_shows(measure: str, value: float) -> None:
+def test_values_of_cells(measure: str, value: float) -> None:
     (cell,) = (cell for cell in cells([DAY], 2026, measure) if cell["value"] is not None)
     assert (cell["date"], cell["value"]) == ("Sun 1 Mar 2026", value)
 
 
-def test_months_stand_above_their_first_week() -> None:
+def test_months_are_above_their_first_week() -> None:
     assert [month["week"] for month in months(2026)][:3] == [0, 4, 8]
 
 
@@ -95,11 +95,11 @@ def test_buckets(period: timedelta, bucket: str) -> None:
     ],
     ids=str,
 )
-def test_shifts_are_in_the_unit_of_the_furthest(furthest: timedelta, unit: str) -> None:
+def test_the_largest_shift_decides_the_unit(furthest: timedelta, unit: str) -> None:
     assert unit_for([timedelta(seconds=1), furthest])[0] == unit
 
 
-def test_the_legend_of_starts_tells_milestones_with_one_title_apart() -> None:
+def test_the_legend_distinguishes_milestones_with_the_same_title() -> None:
     same = [start_version(1, 1, NOW), start_version(2, 1, NOW)]
     other = replace(start_version(3, 1, NOW), title="Other")
     assert line_names([*same, other]) == {"m1": "Game (m1)", "m2": "Game (m2)", "m3": "Other"}
@@ -111,7 +111,7 @@ def test_one_line_needs_no_legend(milestones: int, has_legend: bool) -> None:
     assert (drawn["layer"][0]["encoding"]["color"]["legend"] is not None) is has_legend
 
 
-def test_a_start_holds_until_the_next_version_or_now() -> None:
+def test_a_start_is_valid_until_the_next_version_or_now() -> None:
     later = NOW + timedelta(days=2)
     found = steps(
         [start_version(1, 1, NOW, until=later), start_version(1, 2, None), start_version(2, 3, later)],
@@ -125,7 +125,7 @@ def test_a_start_holds_until_the_next_version_or_now() -> None:
     ]
 
 
-def test_a_thicket_is_thinned_to_those_that_moved() -> None:
+def test_of_many_lines_those_with_most_versions_are_drawn() -> None:
     many = [start_version(number, 1, NOW) for number in range(LINES_MAX * 2)]
     moved = [start_version(99, version, NOW + timedelta(days=version)) for version in (1, 2)]
     drawn = start_history([*many, *moved], VIEWS[0], NOW + timedelta(days=9)).to_dict()

@@ -1,4 +1,4 @@
-"""Where bars go on the time line."""
+"""Positions of bars on the time line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def milestone(
         ([(0, 2), (0, 4), (2.5, 3), (5, 6)], [0, 1, 0, 0]),
         ([(0, 2), (2, 4)], [0, 1]),
     ],
-    ids=["none", "one after another", "at once", "beside a long one", "the lowest that is free", "no room between"],
+    ids=["none", "one after another", "at once", "beside a long one", "the lowest that is free", "no gap"],
 )
 def test_lanes(spans: Sequence[tuple[float, float]], expected: list[int]) -> None:
     assert lanes([(at(start), at(end)) for start, end in spans]) == expected
@@ -74,19 +74,19 @@ def test_no_two_bars_of_a_lane_overlap() -> None:
         last[lane] = end
 
 
-def test_few_get_a_line_each_with_their_titles() -> None:
+def test_few_milestones_get_a_titled_line_each() -> None:
     placed = layout([milestone(hour) for hour in range(TITLED_MAX)], WINDOW, VIEW)
     assert placed.is_titled
     assert placed.headings == []
     assert len({bar["y"] for bar in placed.bars}) == TITLED_MAX
 
 
-def test_titles_stand_where_there_is_room() -> None:
+def test_titles_are_on_the_side_with_space() -> None:
     placed = layout([milestone(1), milestone(40)], WINDOW, VIEW)
     assert [bar["is_left"] for bar in placed.bars] == [True, False]
 
 
-def test_many_are_packed_below_headings() -> None:
+def test_many_milestones_are_packed_below_headings() -> None:
     placed = layout([milestone(hour / 9) for hour in range(TITLED_MAX + 40)], WINDOW, VIEW)
     assert not placed.is_titled
     assert placed.is_labelled
@@ -94,7 +94,7 @@ def test_many_are_packed_below_headings() -> None:
     assert max(bar["y2"] for bar in placed.bars) < placed.height
 
 
-def test_very_many_are_packed_into_thin_lanes_without_titles() -> None:
+def test_very_many_milestones_get_thin_lanes_without_titles() -> None:
     placed = layout([milestone(hour / 90) for hour in range(LABELLED_MAX + 1)], WINDOW, VIEW)
     assert not placed.is_labelled
     assert max(bar["y2"] - bar["y"] for bar in placed.bars) == LANE_PX - 2
@@ -106,12 +106,12 @@ def test_bars_stay_within_the_line() -> None:
         assert epoch_ms(NOW - LEAD) <= bar["from"] < bar["to"] <= epoch_ms(at(48))
 
 
-def test_the_shortest_can_still_be_seen() -> None:
+def test_the_shortest_bar_is_still_visible() -> None:
     (bar,) = layout([milestone(1, 1 / 3600)], WINDOW, VIEW).bars
     assert bar["to"] - bar["from"] == timedelta(minutes=12) / timedelta(milliseconds=1)
 
 
-def test_sections_put_rare_types_together() -> None:
+def test_rare_types_share_a_section() -> None:
     found = sections(
         [
             *[milestone(hour, kind="often") for hour in range(SECTION_MIN)],

@@ -1,4 +1,4 @@
-"""What is live and next, on the known world."""
+"""Live and upcoming milestones in the known data."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def test_live_and_next_by_start(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @pytest.mark.parametrize(("ahead", "last"), [(3, HOSTILE), (6, "Fresh"), (72, "Far")], ids=["3 h", "6 h", "72 h"])
-def test_no_further_than_asked(connection: duckdb.DuckDBPyConnection, ahead: int, last: str) -> None:
+def test_the_number_of_hours_limits_the_result(connection: duckdb.DuckDBPyConnection, ahead: int, last: str) -> None:
     assert titles(current_milestones(connection, ahead))[-1] == last
 
 
-def test_an_absent_end_is_guessed_from_the_type(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_missing_end_is_guessed_from_the_type(connection: duckdb.DuckDBPyConnection) -> None:
     ends = {h.title: (h.ends_at - h.starts_at, h.end_is_guessed) for h in current_milestones(connection, 48)}
     assert ends["Live game"] == (timedelta(hours=2), True)
     assert ends["Fresh"] == (timedelta(hours=2), True)
-    # No esports match has an end to learn from.
+    # No esports match has an end, so there is no usual duration.
     assert ends["Later"] == (timedelta(hours=3), True)
 
 
-def test_what_is_known_of_status_and_league(connection: duckdb.DuckDBPyConnection) -> None:
+def test_status_and_league(connection: duckdb.DuckDBPyConnection) -> None:
     found = {
         h.title: (h.league, h.status, h.status_group, h.start_is_tentative) for h in current_milestones(connection, 48)
     }
