@@ -36,8 +36,9 @@ from pipelines.storage.durable import TEMPORARY_SUFFIX
 from pipelines.storage.home import Home
 from pipelines.storage.landing import SWEEP_FILE
 from pipelines.storage.temporary import SPILL
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.stages import Stages
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
@@ -246,13 +247,13 @@ class Bench:
     def _sweep(self, home: Home, mode: Mode = "full") -> None:
         """A sweep to the end, undisturbed; in this process, since only its outcome counts."""
         home.preflight()
-        stations = Stations(home, now=now)
+        stages = Stages(home, now=now)
         with KalshiClient(self._base_url, requests_per_second=0) as api:
-            stations.land(api, SweepRequest(mode=mode), Silent())
-        stations.stage_records()
-        stations.stage_tables()
-        stations.load()
-        stations.publish()
+            stages.land(api, SweepRequest(mode=mode), NullProgress())
+        stages.stage_records()
+        stages.stage_tables()
+        stages.load()
+        stages.publish()
 
     def _copy(self, name: str) -> Home:
         return Home(Path(shutil.copytree(self._old_home.root, self._folder / name, symlinks=True)))

@@ -28,8 +28,9 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, verify
 from pipelines.publish.snapshot import publish
 from pipelines.storage.home import Home
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.stages import Stages
 from sandbox.app import build_app
 from sandbox.generate import generate_bodies
 from sandbox.server import running
@@ -87,18 +88,18 @@ class Flips:
         self._random = random.Random(seed)  # noqa: S311 - places, not secrets
         self.home = Home(folder / "home")
         self.home.preflight()
-        stations = Stations(self.home, now=now)
+        stages = Stages(self.home, now=now)
         with KalshiClient(base_url, requests_per_second=0) as api:
-            stations.land(api, SweepRequest(mode="full"), Silent())
-            stations.stage_records()
-            stations.stage_tables()
-            stations.load()
+            stages.land(api, SweepRequest(mode="full"), NullProgress())
+            stages.stage_records()
+            stages.stage_tables()
+            stages.load()
             publish(self.home, now=now(), per_range=PER_RANGE)
             self.old = state_of(self.home)
             change(world, CHANGES)
-            stations.land(api, SweepRequest(), Silent())
-            stations.stage_records()
-            stations.stage_tables()
+            stages.land(api, SweepRequest(), NullProgress())
+            stages.stage_records()
+            stages.stage_tables()
         with self._copied() as home:
             load_and_publish(home)
             self.new = state_of(home)
@@ -163,7 +164,7 @@ class Flips:
 
 def load_and_publish(home: Home) -> None:
     """What a run does with a staged sweep."""
-    Stations(home, now=now).load()
+    Stages(home, now=now).load()
     publish(home, now=now(), per_range=PER_RANGE)
 
 

@@ -19,8 +19,8 @@ from pipelines.cli.run_job import run_ingest
 from pipelines.orchestration.resources import utc_now
 from pipelines.storage.disk_usage import sizes
 from pipelines.storage.home import Home
-from pipelines.sweep.fetch import Silent
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.stages import Stages
 from sandbox.app import build_app
 from sandbox.generate import generate_bodies
 from sandbox.server import running
@@ -93,17 +93,17 @@ def haul(folder: Path, *, polls: int, rows: int) -> Haul:
     with running(build_app(world)) as server:
         os.environ |= {"KALSHI_BASE_URL": server.base_url, "KALSHI_REQUESTS_PER_SECOND": "0"}
         home = _home(folder / "polled")
-        run_ingest(home, {}, Silent())
+        run_ingest(home, {}, NullProgress())
         for number in range(1, polls + 1):
             change(world, CHANGES)
             begun = time.perf_counter()
-            run_ingest(home, {}, Silent())
+            run_ingest(home, {}, NullProgress())
             found.polls.append(Poll(number, time.perf_counter() - begun, sizes(home), descriptors()))
         begun = time.perf_counter()
-        Stations(home, now=utc_now).rebuild()
+        Stages(home, now=utc_now).rebuild()
         found.rebuild_seconds = time.perf_counter() - begun
         fresh = _home(folder / "at-once")
-        run_ingest(fresh, {}, Silent())
+        run_ingest(fresh, {}, NullProgress())
         found.at_once = sizes(fresh)
     return found
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pipelines.kalshi.client import KalshiClient
 from pipelines.storage.home import Home
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.stages import Stages
 from pipelines.warehouse.database import open_warehouse
 from sandbox.app import build_app
 from sandbox.generate import generate_bodies
@@ -34,19 +35,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder, running(build_app(world)) as server:
         home = Home(Path(folder))
         home.preflight()
-        stations = Stations(home, now=now)
+        stages = Stages(home, now=now)
         for version in range(VERSIONS):
             if version:
                 for milestone_id in world.ids():
                     world.edit_title(milestone_id, f"Title {version}")
             with KalshiClient(server.base_url, requests_per_second=0) as api:
-                stations.land(api, SweepRequest(mode="full"), Silent())
-            stations.stage_records()
-            stations.stage_tables()
-            stations.load()
+                stages.land(api, SweepRequest(mode="full"), NullProgress())
+            stages.stage_records()
+            stages.stage_tables()
+            stages.load()
         before = fingerprint(home)
         begun = time.perf_counter()
-        rows = stations.rebuild()
+        rows = stages.rebuild()
         seconds = time.perf_counter() - begun
         is_equal = fingerprint(home) == before
     versions, milestones = rows["milestone_versions"], rows["milestones"]

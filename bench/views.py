@@ -20,8 +20,9 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.views import describe_views
 from pipelines.reading.query import reading
 from pipelines.storage.home import Home
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.stages import Stages
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
@@ -64,16 +65,16 @@ def make(home: Home) -> None:
 
     world = World(generate_bodies(ROWS, 1, now()), now=now)
     home.preflight()
-    stations = Stations(home, now=now)
+    stages = Stages(home, now=now)
     with running(build_app(world)) as server:
         for changes in (Counts(), CHANGES):
             evolve(world, 1, changes)
             with KalshiClient(server.base_url, requests_per_second=0) as api:
-                stations.land(api, SweepRequest(mode="full"), Silent())
-            stations.stage_records()
-            stations.stage_tables()
-            stations.load()
-    stations.publish()
+                stages.land(api, SweepRequest(mode="full"), NullProgress())
+            stages.stage_records()
+            stages.stage_tables()
+            stages.load()
+    stages.publish()
 
 
 def queries(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -44,8 +44,8 @@ RESULTS = PROJECT_ROOT / "bench" / "RESULTS.md"
 MILESTONES = str(Path(sys.executable).with_name("milestones"))
 PUBLISH = (
     "from datetime import UTC, datetime; from pipelines.storage.home import Home; "
-    "from pipelines.sweep.stages import Stations; "
-    "Stations(Home.from_environment(), now=lambda: datetime.now(UTC)).publish()"
+    "from pipelines.sweep.stages import Stages; "
+    "Stages(Home.from_environment(), now=lambda: datetime.now(UTC)).publish()"
 )
 
 FLOOR = "the floor script"

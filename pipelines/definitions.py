@@ -12,7 +12,7 @@ from pipelines.orchestration.jobs import ALL_JOBS
 from pipelines.orchestration.resources import HomeResource, KalshiResource
 from pipelines.orchestration.schedules import ALL_SCHEDULES
 from pipelines.orchestration.sensors import ALL_SENSORS
-from pipelines.sweep.fetch import Silent
+from pipelines.sweep.progress_listener import NullProgress
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
@@ -23,7 +23,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
         jobs=ALL_JOBS,
         schedules=ALL_SCHEDULES,
         sensors=ALL_SENSORS,
-        resources={"stations": HomeResource(), "kalshi": KalshiResource(), "progress": Silent()} | overrides,
+        resources={"stages": HomeResource(), "kalshi": KalshiResource(), "progress": NullProgress()} | overrides,
         # One process: on one machine starting a process for each step costs seven times the run.
         executor=dg.in_process_executor,
     )

@@ -68,7 +68,7 @@ class WarehouseLost(MilestonesError):
 
 
 class NothingToDo(MilestonesError):
-    """A station was asked to work and there is nothing to work on."""
+    """A stage was asked to work and there is nothing to work on."""
 
 
 class SweepRefused(MilestonesError):
@@ -99,5 +99,5 @@ class WrongUse(MilestonesError):
     exit_status = 2
 
 
-class ContractBroken(MilestonesError):
+class ContractViolated(MilestonesError):
     """Details with fields or kinds that a frozen contract does not allow."""

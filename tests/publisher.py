@@ -56,7 +56,7 @@ class Publisher:
             landing = self.shell.land(mode="full" if number % (POLLS_A_DAY + 1) == 0 else "auto")
             clock.forward(seconds=landing.sweep.pages * SECONDS_A_PAGE)
             self.shell.stage()
-            self.shell.stations.load()
+            self.shell.stages.load()
         return self._published()
 
     def _surprise(self, number: int) -> None:
@@ -81,12 +81,12 @@ class Publisher:
         seconds = []
         for _ in range(times):
             begun = time.perf_counter()
-            self.shell.stations.publish()
+            self.shell.stages.publish()
             seconds.append(time.perf_counter() - begun)
         return {"seconds": seconds}
 
     def _published(self) -> dict[str, Any]:
-        return {"rows": self.shell.stations.publish().rows}
+        return {"rows": self.shell.stages.publish().rows}
 
 
 def main() -> None:

@@ -24,9 +24,10 @@ from pipelines.cli.main import run
 from pipelines.kalshi.client import KalshiClient
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import Stations
-from pipelines.warehouse.load import LedgerRow
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.stages import Stages
+from pipelines.warehouse.ledger import LedgerRow
 from sandbox.app import build_app
 from sandbox.world import World
 from tests.conftest import logging_kept
@@ -103,30 +104,30 @@ class Switchboard:
 
 @dataclass
 class Shell:
-    """The stations over one home, with a world to ask over HTTP, all on one played clock."""
+    """The stages over one home, with a world to ask over HTTP, all on one played clock."""
 
     home: Home
     world: World
     base_url: str
     clock: Clock
-    stations: Stations
+    stages: Stages
 
     def land(self, **request: Any) -> Landing:
         with self.client() as api:
-            return self.stations.land(api, SweepRequest(**request), Silent())
+            return self.stages.land(api, SweepRequest(**request), NullProgress())
 
     def client(self, **options: Any) -> KalshiClient:
         return KalshiClient(self.base_url, requests_per_second=0, deadline_seconds=5, now=self.clock, **options)
 
     def stage(self) -> None:
-        self.stations.stage_records()
-        self.stations.stage_tables()
+        self.stages.stage_records()
+        self.stages.stage_tables()
 
     def sweep(self, **request: Any) -> LedgerRow:
         """One sweep to the end: landed, staged, loaded."""
         self.land(**request)
         self.stage()
-        return self.stations.load()
+        return self.stages.load()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return rows_of(self.home.warehouse_file, query)
@@ -148,7 +149,7 @@ class Shells:
         world = World(as_bytes(rows), now=clock)
         self.serve(build_app(world))
         home = Home(folder)
-        return Shell(home, world, self._base_url, clock, Stations(home, now=clock))
+        return Shell(home, world, self._base_url, clock, Stages(home, now=clock))
 
     def serve(self, app: ASGIApp) -> None:
         """Let this app answer instead."""

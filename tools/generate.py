@@ -22,8 +22,9 @@ from pipelines.reading.formats import Style, markdown_lines
 from pipelines.reading.query import reading
 from pipelines.settings import settings_table
 from pipelines.storage.home import Home
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.stages import Stages
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
@@ -62,7 +63,7 @@ def make_demo(home: Home) -> None:
     """Fetch the demo's milestones in several sweeps while they change, and publish them."""
     clock = _Clock(NOW - SWEEPS[0][0])
     world = World(generate_bodies(DEMO_ROWS, 1, clock.time), now=clock)
-    stations = Stations(home, now=clock)
+    stages = Stages(home, now=clock)
     with sandbox.running(build_app(world)) as api:
         for number, (before, request) in enumerate(SWEEPS):
             if number:
@@ -70,11 +71,11 @@ def make_demo(home: Home) -> None:
                 evolve(world, number, CHANGES)
             clock.time = NOW - before
             with KalshiClient(api.base_url, requests_per_second=0, deadline_seconds=60, now=clock) as client:
-                stations.land(client, request, Silent())
-            stations.stage_records()
-            stations.stage_tables()
-            stations.load()
-    stations.publish()
+                stages.land(client, request, NullProgress())
+            stages.stage_records()
+            stages.stage_tables()
+            stages.load()
+    stages.publish()
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from pipelines.errors import WrongUse
 from pipelines.kalshi.client import KalshiClient
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
 from pipelines.storage.leftovers import writing
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.stages import Stages
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve, play
 from sandbox.factory import RowFactory
@@ -148,15 +149,15 @@ def _add_today(world: World, now: datetime) -> None:
 
 def _sweep(home: Home, base_url: str, clock: _Clock) -> None:
     """A full sweep at the clock's time, into the warehouse; the last sweep publishes."""
-    stations = Stations(home, now=clock)
+    stages = Stages(home, now=clock)
     with (
         writing(home, purpose="milestones demo"),
         KalshiClient(base_url, requests_per_second=0, deadline_seconds=60, now=clock) as client,
     ):
-        stations.land(client, SweepRequest(mode="full"), Silent())
-        stations.stage_records()
-        stations.stage_tables()
-        stations.load()
+        stages.land(client, SweepRequest(mode="full"), NullProgress())
+        stages.stage_records()
+        stages.stage_tables()
+        stages.load()
 
 
 def _run(console: Console, command: Callable[[list[str]], int], *words: str) -> int:

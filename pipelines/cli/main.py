@@ -47,18 +47,18 @@ def rebuild() -> int:
     """Derive every table again from the version log, and publish."""
     from pipelines.orchestration.resources import utc_now
     from pipelines.storage.leftovers import writing
-    from pipelines.sweep.stages import Stations
-    from pipelines.warehouse.database import check_not_lost
+    from pipelines.sweep.stages import Stages
+    from pipelines.warehouse.database import Warehouse
 
     home = Home.from_environment()
-    check_not_lost(home)
+    Warehouse(home).check_not_lost()
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
     home.preflight()
-    stations = Stations(home, now=utc_now)
+    stages = Stages(home, now=utc_now)
     with writing(home, purpose="milestones rebuild"):
-        rows = stations.rebuild()
-        snapshot = stations.publish()
+        rows = stages.rebuild()
+        snapshot = stages.publish()
     for name, count in rows.items():
         Console().print(f"{count:>9,}  {name}", highlight=False, markup=False)
     Console().print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
@@ -71,13 +71,13 @@ def restore() -> int:
     from pipelines.orchestration.resources import utc_now
     from pipelines.publish.restore import restore as restore_warehouse
     from pipelines.storage.leftovers import writing
-    from pipelines.sweep.stages import Stations
+    from pipelines.sweep.stages import Stages
 
     home = Home.from_environment()
     home.preflight()
     with writing(home, purpose="milestones restore"):
         restored = restore_warehouse(home, now=utc_now())
-        snapshot = Stations(home, now=utc_now).publish()
+        snapshot = Stages(home, now=utc_now).publish()
     console = Console()
     console.print(f"{home.warehouse_file} was made again from {restored.source}", highlight=False, soft_wrap=True)
     if restored.moved_to is not None:
@@ -96,12 +96,12 @@ def quarantine_retry(*, json: Annotated[bool, FLAG] = False) -> int:
         Print the outcome as JSON.
     """
     from pipelines.storage.leftovers import writing
-    from pipelines.warehouse.database import check_not_lost, open_warehouse
-    from pipelines.warehouse.load import quarantined
+    from pipelines.warehouse.database import Warehouse, open_warehouse
+    from pipelines.warehouse.ledger import quarantined
 
     home = Home.from_environment()
     home.preflight()
-    check_not_lost(home)
+    Warehouse(home).check_not_lost()
     with writing(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
         is_empty = not quarantined(connection)
     if is_empty:

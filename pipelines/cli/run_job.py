@@ -17,7 +17,7 @@ from pipelines.orchestration.resources import HomeResource
 from pipelines.orchestration.run_history import PROCESS_TAG, causes, history_fault, open_history
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
-from pipelines.sweep.fetch import Progress
+from pipelines.sweep.progress_listener import ProgressListener
 
 
 class RunFailed(MilestonesError):
@@ -32,9 +32,9 @@ class Published:
     warning: str | None = None
 
 
-def run_ingest(home: Home, config: dict[str, Any], progress: Progress) -> Published:
+def run_ingest(home: Home, config: dict[str, Any], progress: ProgressListener) -> Published:
     """One run of the job. Raises MilestonesError or KalshiError, whatever they were raised from."""
-    job = build_defs(progress=progress, stations=HomeResource(path=str(home.root))).resolve_job_def(INGEST_JOB)
+    job = build_defs(progress=progress, stages=HomeResource(path=str(home.root))).resolve_job_def(INGEST_JOB)
     run_config = {
         "ops": {"pages": {"config": config}},
         # What happened is told by us; every event is in Dagster's log.

@@ -131,7 +131,7 @@ def _interrupted(home: Home) -> str:
     from pipelines.storage.landing import Landing
 
     newest = Landing.newest(home.raw)
-    if newest is None or not (newest.sweep.is_interrupted or newest.sweep.is_left_unloaded):
+    if newest is None or not (newest.sweep.is_interrupted or newest.sweep.is_fetched_not_loaded):
         return "interrupted; what was published stays as it was"
     where = f"page {newest.landed_pages} of sweep {newest.sweep.sweep_id}"
     return f"interrupted after {where}: the next milestones ingest goes on from there"

@@ -1,4 +1,4 @@
-"""The five stations as assets: thin shims that turn a station's result into what Dagster shows.
+"""The five stages as assets: thin shims that turn a stage's result into what Dagster shows.
 
 No postponed annotations here and in checks.py: Dagster reads them as they stand.
 """
@@ -15,8 +15,10 @@ from pipelines.errors import WrongUse
 from pipelines.orchestration.metadata import lineage, run_metadata, static_metadata, table_schema
 from pipelines.orchestration.resources import KalshiResource
 from pipelines.staging.stage_records import Decoded
-from pipelines.sweep.fetch import Progress, SweepRequest
-from pipelines.sweep.stages import MAX_REFUSED_SHARE, Stations, Summary
+from pipelines.sweep.progress_listener import ProgressListener
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.staged_sweep import MAX_REFUSED_SHARE, StagedSweep
+from pipelines.sweep.stages import Stages
 from pipelines.wording import counted
 from schemas.api import EXPECTED_FIELDS
 from schemas.tables import (
@@ -79,7 +81,7 @@ class SweepConfig(dg.Config):
     )
 
     def request(self) -> SweepRequest:
-        """The request that the stations understand. Raises WrongUse."""
+        """The request that the stages understand. Raises WrongUse."""
         if self.ids and (self.category or self.type or self.since):
             raise WrongUse("ids stand alone: leave category, type and since out")
         return SweepRequest(
@@ -113,13 +115,13 @@ def _time(text: str) -> datetime:
 )
 def pages(
     config: SweepConfig,
-    stations: dg.ResourceParam[Stations],
+    stages: dg.ResourceParam[Stages],
     kalshi: KalshiResource,
-    progress: dg.ResourceParam[Progress],
+    progress: dg.ResourceParam[ProgressListener],
 ) -> dg.MaterializeResult[None]:
     """Fetch a sweep."""
     with kalshi.client() as api:
-        landing = stations.land(api, config.request(), progress)
+        landing = stages.land(api, config.request(), progress)
     sweep = landing.sweep
     return dg.MaterializeResult(
         metadata=run_metadata(rows=sweep.pages, where=landing.folder)
@@ -156,11 +158,11 @@ def pages(
         )
     ],
 )
-def records(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResult[None]]:
+def records(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[None]]:
     """Decode the landed pages."""
-    sweep, decoded = stations.stage_records()
+    sweep, decoded = stages.stage_records()
     yield dg.MaterializeResult(
-        metadata=run_metadata(rows=decoded.decoded, where=stations.home.staging(sweep.sweep_id))
+        metadata=run_metadata(rows=decoded.decoded, where=stages.home.staging(sweep.sweep_id))
         | {
             "sweep_id": sweep.sweep_id,
             "received": decoded.received,
@@ -225,9 +227,9 @@ def _fields_check(decoded: Decoded) -> dg.AssetCheckResult:
         ),
     ],
 )
-def tables(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResult[None]]:
+def tables(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[None]]:
     """Flatten and validate what is new."""
-    sweep, summary = stations.stage_tables()
+    sweep, summary = stages.stage_tables()
     for table in FLAT_TABLES:
         checks = [_rules_check(table.name, summary)]
         if table is FLAT_TABLES[0]:
@@ -237,7 +239,7 @@ def tables(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResul
         yield dg.MaterializeResult(
             asset_key=FLAT_KEYS[table.name],
             metadata=run_metadata(
-                rows=summary.flattened.rows.get(table.name, 0), where=stations.home.staging(sweep.sweep_id)
+                rows=summary.flattened.rows.get(table.name, 0), where=stages.home.staging(sweep.sweep_id)
             )
             | {
                 "sweep_id": sweep.sweep_id,
@@ -247,7 +249,7 @@ def tables(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResul
         )
 
 
-def _rules_check(table: str, summary: Summary) -> dg.AssetCheckResult:
+def _rules_check(table: str, summary: StagedSweep) -> dg.AssetCheckResult:
     """A record with a row that breaks a rule is refused whole: a warning, since the rest goes on."""
     broken = {rule: count for rule, count in summary.flattened.breaches.items() if rule.startswith(f"{table}.")}
     return dg.AssetCheckResult(
@@ -261,7 +263,7 @@ def _rules_check(table: str, summary: Summary) -> dg.AssetCheckResult:
     )
 
 
-def _drift_check(summary: Summary) -> dg.AssetCheckResult:
+def _drift_check(summary: StagedSweep) -> dg.AssetCheckResult:
     """Drift is taken in, unless a contract says otherwise; somebody should look at it all the same."""
     return dg.AssetCheckResult(
         check_name=DRIFT_CHECK,
@@ -273,7 +275,7 @@ def _drift_check(summary: Summary) -> dg.AssetCheckResult:
     )
 
 
-def _share_check(summary: Summary) -> dg.AssetCheckResult:
+def _share_check(summary: StagedSweep) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=SHARE_CHECK,
         asset_key=FLAT_KEYS[FLAT_TABLES[0].name],
@@ -299,14 +301,14 @@ def _share_check(summary: Summary) -> dg.AssetCheckResult:
     metadata={"dagster/column_schema": table_schema(MILESTONE_VERSIONS)},
     description="The private DuckDB file: version log, derived tables and ledger, committed in one transaction.",
 )
-def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None]:
+def warehouse(stages: dg.ResourceParam[Stages]) -> dg.MaterializeResult[None]:
     """Load the sweep."""
-    ledger = stations.load()
+    ledger = stages.load()
     from_records = {
         name: [(RECORDS_KEY, name)] for name in ("milestone_id", "content_hash", "last_updated_ts", "record")
     }
     return dg.MaterializeResult(
-        metadata=run_metadata(rows=stations.rows()[MILESTONE_VERSIONS.name], where=stations.home.warehouse_file)
+        metadata=run_metadata(rows=stages.rows()[MILESTONE_VERSIONS.name], where=stages.home.warehouse_file)
         | {
             "sweep_id": ledger.sweep_id,
             "new": ledger.new,
@@ -343,9 +345,9 @@ def warehouse(stations: dg.ResourceParam[Stations]) -> dg.MaterializeResult[None
         for table in PUBLISHED_TABLES
     ],
 )
-def published(stations: dg.ResourceParam[Stations]) -> Iterator[dg.MaterializeResult[None]]:
+def published(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[None]]:
     """Publish the warehouse."""
-    snapshot = stations.publish()
+    snapshot = stages.publish()
     for table in PUBLISHED_TABLES:
         made_from = FLAT_KEYS.get(table.name) or (WAREHOUSE_KEY if table is MILESTONE_VERSIONS else None)
         upstream = {c.name: [(made_from, c.name)] for c in table.columns} if made_from else {}

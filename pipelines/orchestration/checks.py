@@ -7,10 +7,9 @@ import dagster as dg
 
 from pipelines.orchestration.assets import WAREHOUSE_KEY
 from pipelines.publish.manifest import published_sweep
-from pipelines.sweep.stages import Stations
-from pipelines.warehouse.audits import Audit, audits, narrow, rules_kept, run, typed_tables_agree
-from pipelines.warehouse.database import open_warehouse
-from pipelines.warehouse.monitors import WATCHES, look
+from pipelines.sweep.stages import Stages
+from pipelines.warehouse.audits import Audit, audits, rules_kept, run, typed_tables_agree
+from pipelines.warehouse.monitors import MONITORS, evaluate
 from schemas.tables import DETAILS_FIELDS
 
 
@@ -38,11 +37,10 @@ def _check_name(table: str) -> str:
         for table, of_table in AUDITS_BY_TABLE.items()
     ],
 )
-def warehouse_audit(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCheckResult]:
+def warehouse_audit(stages: dg.ResourceParam[Stages]) -> Iterator[dg.AssetCheckResult]:
     """Ask every question of the audit."""
-    with open_warehouse(stations.home.warehouse_file) as connection:
-        published = published_sweep(stations.home)
-        narrow(connection, published)
+    with stages.warehouse.reading() as connection:
+        published = published_sweep(stages.home)
         for table, of_table in AUDITS_BY_TABLE.items():
             findings = [run(connection, audit) for audit in of_table]
             if table == DETAILS_FIELDS.name:
@@ -61,19 +59,21 @@ def warehouse_audit(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCh
 
 @dg.multi_asset_check(
     name="warehouse_watch",
-    specs=[dg.AssetCheckSpec(watch.name, asset=WAREHOUSE_KEY, description=watch.description) for watch in WATCHES],
+    specs=[
+        dg.AssetCheckSpec(monitor.name, asset=WAREHOUSE_KEY, description=monitor.description) for monitor in MONITORS
+    ],
 )
-def warehouse_watch(stations: dg.ResourceParam[Stations]) -> Iterator[dg.AssetCheckResult]:
+def warehouse_watch(stages: dg.ResourceParam[Stages]) -> Iterator[dg.AssetCheckResult]:
     """Look at what is worth a look; nothing here stops publishing."""
-    with open_warehouse(stations.home.warehouse_file) as connection:
-        for watch in WATCHES:
-            sight = look(connection, watch)
+    with stages.warehouse.reading() as connection:
+        for monitor in MONITORS:
+            result = evaluate(connection, monitor)
             yield dg.AssetCheckResult(
-                check_name=watch.name,
+                check_name=monitor.name,
                 asset_key=WAREHOUSE_KEY,
-                passed=sight.passed,
+                passed=result.passed,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=sight.figures,
+                description=result.figures,
             )
 
 

@@ -16,7 +16,7 @@ from pipelines.settings import MAX_OVERLAP_SECONDS, Settings
 from pipelines.storage.home import Home, expanded
 from pipelines.storage.leftovers import writing
 from pipelines.storage.retention import Retention
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.stages import Stages
 from schemas.api import PAGE_LIMIT
 
 
@@ -25,8 +25,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class HomeResource(dg.ConfigurableResource[Stations]):
-    """The home folder. Assets get the stations over it; the writer's lock is held for as long as the run."""
+class HomeResource(dg.ConfigurableResource[Stages]):
+    """The home folder. Assets get the stages over it; the writer's lock is held for as long as the run."""
 
     path: str | None = Field(default=None, description="The home folder; $MILESTONES_HOME or ./data when not set.")
     contract: str | None = Field(
@@ -40,7 +40,7 @@ class HomeResource(dg.ConfigurableResource[Stations]):
     )
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stations]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stages]:
         """Check that the home can be written and hold its lock. Raises HomeUnusable, WarehouseBusy, WrongSetting.
 
         Every run passes here, whoever launched it: dead runs are marked as failed before it works, old ones are
@@ -57,9 +57,7 @@ class HomeResource(dg.ConfigurableResource[Stations]):
             if context.instance is not None:
                 fail_dead_runs(context.instance, own_run_id=run_id, now=utc_now())
             try:
-                yield Stations(
-                    home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds
-                )
+                yield Stages(home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds)
             finally:
                 if context.instance is not None:
                     prune_runs(

@@ -10,8 +10,9 @@ from pipelines.publish.views import create_views
 from pipelines.reading.connection import CATALOG
 from pipelines.storage.durable import copy_file, sync
 from pipelines.storage.home import Home
-from pipelines.warehouse.database import attach, beside, discard
-from pipelines.warehouse.load import LEAVE_GROUPS, transaction
+from pipelines.warehouse.compaction import discard
+from pipelines.warehouse.connection import SKIP_ROW_GROUP_MERGE, attach, beside
+from pipelines.warehouse.statements import transaction
 from schemas.sql import quote
 from schemas.tables import PRIVATE_TABLES
 
@@ -22,7 +23,7 @@ def make_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path) -> 
     copy_file(home.warehouse_file, file)
     attach(connection, file, CATALOG)
     with beside(connection) as own:
-        own.execute(LEAVE_GROUPS)
+        own.execute(SKIP_ROW_GROUP_MERGE)
         # One transaction: each syncs the write-ahead log.
         with transaction(own):
             for table in PRIVATE_TABLES:

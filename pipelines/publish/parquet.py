@@ -23,7 +23,7 @@ from pipelines.publish.partitions import FILE_NAME, Ranges
 from pipelines.publish.previous_snapshot import WAREHOUSE, PreviousSnapshot
 from pipelines.staging.files import ROWS_PER_BATCH
 from pipelines.storage.durable import copy_file, sync
-from pipelines.warehouse.database import beside
+from pipelines.warehouse.connection import beside
 from pipelines.warehouse.row_ranges import rows_of
 from schemas.sql import quote
 

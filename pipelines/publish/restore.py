@@ -22,8 +22,10 @@ from pipelines.storage.durable import TEMPORARY_SUFFIX, write_durably
 from pipelines.storage.home import Home
 from pipelines.storage.temporary import RESTORE_STAGING
 from pipelines.warehouse.blocks import read_through
-from pipelines.warehouse.database import create, open_reading, open_warehouse
-from pipelines.warehouse.load import rebuild, transaction
+from pipelines.warehouse.connection import open_reading
+from pipelines.warehouse.database import create, open_warehouse
+from pipelines.warehouse.rebuild import rebuild
+from pipelines.warehouse.statements import transaction
 from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, KEPT_TABLES
 

@@ -27,8 +27,10 @@ from pipelines.storage.durable import TEMPORARY_SUFFIX, point_durably, replace_d
 from pipelines.storage.home import Home
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.blocks import read_through
-from pipelines.warehouse.database import beside, damage_named, make_readable, open_reading, write_anew
-from pipelines.warehouse.load import newest_loaded_sweep_id
+from pipelines.warehouse.compaction import rewrite
+from pipelines.warehouse.connection import beside, damage_named, open_reading
+from pipelines.warehouse.database import Warehouse
+from pipelines.warehouse.ledger import newest_loaded_sweep_id
 from pipelines.warehouse.typed_tables import typed_tables
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 
@@ -92,7 +94,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     """
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
-    make_readable(home.warehouse_file)
+    Warehouse(home).prepare()
     home.snapshots.mkdir(parents=True, exist_ok=True)
     try:
         with damage_named(home.warehouse_file):
@@ -100,7 +102,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     except _DamagedBlocks:
         _LOG.warning("%s has damaged blocks: it is written anew from what DuckDB can read", home.warehouse_file)
     # Reads all that the warehouse holds, and fails where the damage is in any of it; unused blocks are left behind.
-    write_anew(home.warehouse_file)
+    rewrite(home.warehouse_file)
     return _publish(home, now=now, per_range=per_range, is_checked=False)
 
 

@@ -47,9 +47,9 @@ class Staging:
         return self.parts(REFUSED_BY_DECODING) + self.parts(REFUSED_BY_RULES)
 
     @property
-    def touched(self) -> Path:
+    def updated_only(self) -> Path:
         """Milestones of which only last_updated_ts moved."""
-        return self.folder / "touched.parquet"
+        return self.folder / "updated_only.parquet"
 
     def write(self, name: str, number: int, rows: pa.Table) -> None:
         """Write one part."""

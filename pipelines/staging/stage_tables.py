@@ -44,7 +44,7 @@ Kind = Literal["sweep", "latest", "older"]
 
 @dataclass
 class Flattened:
-    """What flattening a sweep gave: rows by table, records that broke a rule by fate, breaches by `table.rule`."""
+    """What flattening a sweep gave: rows by table, records that broke a rule by outcome, breaches by `table.rule`."""
 
     rows: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def workers_to_flatten(rows: int, *, cores: int, memory: int | None = None) -> i
 def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatch], *, workers: int = 0) -> Flattened:
     """Derive and validate what is new, batch by batch; a record with a row that breaks a rule is refused whole.
 
-    `latest` gives batches of `schemas.tables.LATEST`, followed by the columns page, position, seen_at and fate.
+    `latest` gives batches of `schemas.tables.LATEST`, followed by the columns page, position, seen_at and outcome.
     `workers` is the number of worker processes to share them with.
     """
     _stage_empty(staging)
@@ -140,11 +140,11 @@ def _of_sweep(sweep_id: str, arrived: pa.Table) -> _Part:
     versions = arrived.select(LATEST.arrow_schema.names).cast(LATEST.arrow_schema)
     tables = flatten(versions)
     found = _first_breaches(tables)
-    refused_by_fate: Counter[str] = Counter()
+    refused_by_outcome: Counter[str] = Counter()
     quarantined: dict[str, pa.Table] = {}
     if found:
         bad = _of_milestones(arrived, list(found)).to_pylist()
-        refused_by_fate.update(row["fate"] for row in bad)
+        refused_by_outcome.update(row["outcome"] for row in bad)
         quarantined[REFUSED_BY_RULES] = _quarantine_rows(sweep_id, bad, found)
         tables = {name: _without(rows, list(found)) for name, rows in tables.items()}
         versions = _without(versions, list(found))
@@ -152,7 +152,7 @@ def _of_sweep(sweep_id: str, arrived: pa.Table) -> _Part:
         tables | derived_beside(versions, tables) | quarantined,
         Flattened(
             rows={name: rows.num_rows for name, rows in tables.items()},
-            refused=dict(refused_by_fate),
+            refused=dict(refused_by_outcome),
             breaches=dict(Counter(f"{breach.table}.{breach.rule}" for breach in found.values())),
         ),
     )

@@ -91,7 +91,7 @@ class Sweep(msgspec.Struct, kw_only=True):
         return self.state in ("landing", "failed") and self.landed_at is None and self.is_resumable
 
     @property
-    def is_left_unloaded(self) -> bool:
+    def is_fetched_not_loaded(self) -> bool:
         """Read everything that it asked for, and was never loaded: its run died in between. A poll costs less anew."""
         return self.state == "landed" and self.mode in ("full", "partial")
 

@@ -66,7 +66,7 @@ def removal_faults_named() -> Iterator[None]:
 
 
 def stale_staging(home: Home) -> list[str]:
-    """Names of staging folders that no station will read: all but that of the newest sweep while it is not loaded."""
+    """Names of staging folders that no stage will read: all but that of the newest sweep while it is not loaded."""
     staging = _staging(home)
     newest = Landing.newest(home.raw) if staging.exists() else None
     kept = newest.sweep.sweep_id if newest is not None and newest.sweep.state != "loaded" else None

@@ -1,6 +1,6 @@
-"""Runs the fetch of a sweep: what is asked for, landed page by page; an interrupted sweep is taken up where it ended.
+"""Fetches a sweep: requests pages, lands each one, and resumes an interrupted sweep after its last landed page.
 
-Landed pages are the checkpoint. What a sweep brings twice, across an interruption or a catch-up, is settled when its
+Landed pages are the checkpoint. A record that arrives twice, after an interruption or in a catch-up, is settled when
 records are compared with what is stored.
 """
 
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -22,14 +20,14 @@ from pipelines.kalshi.errors import BadRequest, KalshiError, NotFound, PagingFau
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.response import read_page
 from pipelines.kalshi.shards import LandedPage
-from pipelines.kalshi.sweeps import OVERLAP_SECONDS, Fetched, by_id, full_sweep, scan, seconds_before
+from pipelines.kalshi.sweeps import Fetched, by_id, full_sweep, scan
 from pipelines.records.decode import is_json
-from pipelines.storage.home import Home
-from pipelines.storage.landing import MAX_AGE_TO_RESUME, Filters, Landing, Mode, Page, Sweep, Traffic
+from pipelines.storage.landing import Landing, Page, Traffic
 from pipelines.sweep.absent_requests import ask_for_absent
-from pipelines.warehouse import load as warehouse
+from pipelines.sweep.progress_listener import ProgressListener
 from pipelines.warehouse.absences import Absences, find_absences
-from pipelines.warehouse.database import check_not_lost, open_warehouse
+from pipelines.warehouse.database import Warehouse
+from pipelines.warehouse.ledger import quarantined
 from pipelines.wording import counted
 from schemas.api import PAGE_LIMIT
 
@@ -41,119 +39,19 @@ QUARANTINE_PATH = "/quarantine?"
 _LOG = logging.getLogger(__name__)
 
 
-class Progress(Protocol):
-    """Is told how a sweep gets on."""
-
-    def resumed(self, sweep: Sweep) -> None:
-        """An interrupted sweep is taken up after the pages that it landed."""
-
-    def page(self, sweep: Sweep, page: Page) -> None:
-        """A page of a sweep is on disk."""
-
-
-class Silent:
-    """A progress that tells nobody."""
-
-    def resumed(self, sweep: Sweep) -> None:
-        """Say nothing."""
-
-    def page(self, sweep: Sweep, page: Page) -> None:
-        """Say nothing."""
-
-
-class Together:
-    """Several that are told the same."""
-
-    def __init__(self, *told: Progress) -> None:
-        self._told = told
-
-    def resumed(self, sweep: Sweep) -> None:
-        """Tell all."""
-        for one in self._told:
-            one.resumed(sweep)
-
-    def page(self, sweep: Sweep, page: Page) -> None:
-        """Tell all."""
-        for one in self._told:
-            one.page(sweep, page)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepRequest:
-    """What to fetch. `auto` is incremental where a full sweep has been loaded, else full; `retry` fetches nothing and
-    puts what is in quarantine through again.
-
-    `category`, `type` and `since` (starts at or after it) limit a sweep, `ids` asks for single milestones: such
-    sweeps update what they see, conclude no absence and move no watermark. `allow_shrink` believes a full sweep that
-    brings far fewer milestones than there were; `start_anew` makes a new warehouse where the one before was lost.
-    """
-
-    mode: Literal["auto", "full", "incremental", "retry"] = "auto"
-    ids: tuple[str, ...] = ()
-    category: str | None = None
-    type: str | None = None
-    since: datetime | None = None
-    allow_shrink: bool = False
-    start_anew: bool = False
-
-    @property
-    def filters(self) -> Filters:
-        """As the API's parameters."""
-        return Filters(category=self.category, type=self.type, minimum_start_date=self.since)
-
-    def mode_after(self, watermark: datetime | None) -> Mode:
-        """The sweep that it comes to."""
-        if self.mode == "retry":
-            return "retry"
-        if self.ids:
-            return "by_id"
-        if self.filters != Filters():
-            return "partial"
-        return "full" if self.mode == "full" or watermark is None else "incremental"
-
-
-def begin(home: Home, request: SweepRequest, *, now: datetime, overlap_seconds: int = OVERLAP_SECONDS) -> Landing:
-    """The sweep to run: the newest one, where it was never loaded and is what was asked for, or else a new one.
-
-    An incremental one reaches back `overlap_seconds` before the watermark. Raises WarehouseLost.
-    """
-    if not request.start_anew:
-        check_not_lost(home)
-    with open_warehouse(home.warehouse_file) as connection:
-        watermark = warehouse.newest_watermark(connection)
-        newest_loaded = warehouse.newest_sweep_id(connection)
-    mode, filters = request.mode_after(watermark), request.filters
-    if mode == "incremental" and watermark is not None:
-        filters.min_updated_ts = seconds_before(watermark, overlap_seconds)
-    newest = Landing.newest(home.raw)
-    if newest is not None and _goes_on(newest.sweep, request, mode, filters, now):
-        if newest.sweep.is_interrupted:
-            newest.reopen()
-            return newest
-        if newest.sweep.sweep_id > (newest_loaded or ""):
-            return newest
-    return Landing.begin(home.raw, mode=mode, filters=filters, ids=list(request.ids), now=now, after=newest_loaded)
-
-
-def _goes_on(sweep: Sweep, request: SweepRequest, mode: Mode, filters: Filters, now: datetime) -> bool:
-    """Whether a sweep not loaded is what a request asks for; `auto` also takes up a full sweep that was begun."""
-    if (
-        not (sweep.is_interrupted or sweep.is_left_unloaded)
-        or mode in ("by_id", "retry")
-        or now - sweep.started_at > MAX_AGE_TO_RESUME
-    ):
-        return False
-    is_full_wanted = request.mode == "auto" and mode == "incremental" and sweep.mode == "full"
-    return is_full_wanted or (sweep.mode, sweep.filters) == (mode, filters)
-
-
 class Fetch:
     """One run of a sweep's fetch, into its landing."""
 
     def __init__(
-        self, home: Home, landing: Landing, api: KalshiClient, progress: Progress, *, now: Callable[[], datetime]
+        self,
+        warehouse: Warehouse,
+        landing: Landing,
+        api: KalshiClient,
+        progress: ProgressListener,
+        *,
+        now: Callable[[], datetime],
     ) -> None:
-        self._home = home
+        self._warehouse = warehouse
         self._landing = landing
         self._sweep = landing.sweep
         self._api = api
@@ -164,7 +62,7 @@ class Fetch:
     def run(self, *, allow_shrink: bool) -> None:
         """Land everything that the sweep asks for. Raises KalshiError, SweepRefused, NothingToDo."""
         sweep = self._sweep
-        if sweep.is_left_unloaded and self._is_whole():
+        if sweep.is_fetched_not_loaded and self._is_whole():
             self._progress.resumed(sweep)
             return
         try:
@@ -224,7 +122,7 @@ class Fetch:
         seen: list[pa.Array] = []
         fetched = self._fetched(seen)
         seen += self._land(fetched)
-        with open_warehouse(self._home.warehouse_file) as connection:
+        with self._warehouse.reading() as connection:
             absences = find_absences(connection, seen, self._landing.absent_file)
         self._landing.keep(self._landing.absent_file)
         received = sum(map(len, seen))
@@ -234,8 +132,8 @@ class Fetch:
 
     def _land_quarantined(self) -> None:
         """What is in quarantine, as pages that are read like any other."""
-        with open_warehouse(self._home.warehouse_file) as connection:
-            refused = warehouse.quarantined(connection)
+        with self._warehouse.reading() as connection:
+            refused = quarantined(connection)
         if not refused:
             raise NothingToDo("the quarantine is empty: there is nothing to try again")
         sweep = self._sweep

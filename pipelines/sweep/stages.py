@@ -1,7 +1,7 @@
-"""The five stations of a sweep, without Dagster: land pages, stage records, stage tables, load, publish.
+"""The five stages of a sweep, without Dagster: land pages, stage records, stage tables, load, publish.
 
-Every station can be done again: it finds its input on disk, and what it leaves behind replaces what was there.
-The writer's lock must be held by the caller.
+Every stage can be repeated: it finds its input on disk, and its output replaces what was there. The caller holds the
+writer's lock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 
 from pipelines.contract import EVOLVE, Contract
-from pipelines.errors import ContractBroken, MilestonesError, NothingToDo
+from pipelines.errors import ContractViolated, MilestonesError, NothingToDo
 from pipelines.flatten.validate import prove_validation_works
 from pipelines.kalshi.client import KalshiClient
 from pipelines.machine import cores, memory_limit
@@ -25,70 +25,26 @@ from pipelines.publish.snapshot import Snapshot, publish
 from pipelines.settings import CONTRACT_VARIABLE, DEFAULTS
 from pipelines.staging.files import Staging
 from pipelines.staging.stage_records import Decoded, DecodingAhead, stage_records
-from pipelines.staging.stage_tables import Flattened, stage_tables, workers_to_flatten
+from pipelines.staging.stage_tables import stage_tables, workers_to_flatten
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing, Sweep
 from pipelines.storage.retention import Retention, prune
 from pipelines.storage.temporary import REBUILD_STAGING, remove_unpublished
-from pipelines.sweep.fetch import Fetch, Progress, SweepRequest, Together, begin
-from pipelines.warehouse import load as warehouse
-from pipelines.warehouse.database import open_warehouse
-from pipelines.warehouse.load import Fates, LedgerRow, Outcome
-from pipelines.warehouse.typed_tables import Drift
-
-MAX_REFUSED_SHARE = 0.01
-"""Of a sweep's records. A few bad ones are the API's daily life; more means that it, or we, changed."""
-
-SUMMARY_FILE = "summary.json"
+from pipelines.sweep.fetch import Fetch
+from pipelines.sweep.progress_listener import ProgressGroup, ProgressListener
+from pipelines.sweep.request import SweepRequest, begin
+from pipelines.sweep.staged_sweep import StagedSweep
+from pipelines.warehouse import compare, ledger, rebuild
+from pipelines.warehouse.database import Warehouse
+from pipelines.warehouse.ledger import LedgerRow
+from pipelines.warehouse.load import Conclusions, load_sweep
+from pipelines.warehouse.typed_tables import Drift, known_types
 
 _LOG = logging.getLogger(__name__)
 
 
-class Summary(msgspec.Struct):
-    """What the stations before the load found, kept beside the staged tables.
-
-    `reasons` are the most frequent ones of refusals, in words.
-    `pages_ahead`: how many pages were decoded while they were fetched, until the station of records has taken note.
-    """
-
-    decoded: Decoded
-    fates: Fates = msgspec.field(default_factory=Fates)
-    flattened: Flattened = msgspec.field(default_factory=Flattened)
-    drift: list[str] = msgspec.field(default_factory=list)
-    is_retry: bool = False
-    refused_before: int = 0
-    reasons: list[str] = msgspec.field(default_factory=list)
-    pages_ahead: int | None = None
-    are_tables_staged: bool = False
-
-    @property
-    def quarantined(self) -> int:
-        """Records refused by decoding or by a rule."""
-        return self.decoded.quarantined + sum(self.flattened.refused.values())
-
-    @property
-    def refused_share(self) -> float:
-        """Of the records received, those that are refused and were in no sweep loaded before; 0 where there were none.
-
-        A bad record comes back with every poll until Kalshi mends it: once a sweep could bear it, it stops no other.
-        """
-        return (self.quarantined - self.refused_before) / self.decoded.received if self.decoded.received else 0.0
-
-    @property
-    def refusal(self) -> str | None:
-        """Why the sweep must not be loaded, if it must not."""
-        if self.is_retry or self.refused_share <= MAX_REFUSED_SHARE:
-            return None
-        return (
-            f"{self.quarantined - self.refused_before} of {self.decoded.received} records were refused "
-            f"({self.refused_share:.1%}, at most {MAX_REFUSED_SHARE:.0%} may be): "
-            f"the API's answers have changed. Most often: {'; '.join(self.reasons)}. "
-            "List the records with milestones quarantine"
-        )
-
-
-class Stations:
-    """The stations over one home. `now` gives aware UTC times, `contract` says how details may change.
+class Stages:
+    """The stages over one home. `now` gives aware UTC times, `contract` says how details may change.
 
     Incremental sweeps reach back `overlap_seconds` before the watermark.
     """
@@ -103,89 +59,86 @@ class Stations:
         overlap_seconds: int = DEFAULTS.overlap_seconds,
     ) -> None:
         self.home = home
+        self.warehouse = Warehouse(home)
+        self.retention = retention or Retention()
         self._now = now
         self._contract = contract
-        self.retention = retention or Retention()
         self._overlap_seconds = overlap_seconds
 
-    def land(self, api: KalshiClient, request: SweepRequest, progress: Progress) -> Landing:
-        """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is taken up."""
-        landing = begin(self.home, request, now=self._now(), overlap_seconds=self._overlap_seconds)
-        # Staged files carry no checksums: the run that makes them reads them. What another one left is made again.
+    def land(self, api: KalshiClient, request: SweepRequest, progress: ProgressListener) -> Landing:
+        """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is resumed."""
+        landing = begin(self.home, self.warehouse, request, now=self._now(), overlap_seconds=self._overlap_seconds)
+        # Staged files carry no checksums: only the run that wrote them reads them.
         shutil.rmtree(self._staging(landing).folder, ignore_errors=True)
-        with self._accounted(landing), DecodingAhead(self._staging(landing), landing) as ahead:
-            told = Together(progress, ahead)
-            Fetch(self.home, landing, api, told, now=self._now).run(allow_shrink=request.allow_shrink)
+        with self._failure_recorded(landing), DecodingAhead(self._staging(landing), landing) as ahead:
+            listeners = ProgressGroup(progress, ahead)
+            Fetch(self.warehouse, landing, api, listeners, now=self._now).run(allow_shrink=request.allow_shrink)
             if decoded := ahead.finish():
-                self._keep(landing, Summary(decoded, pages_ahead=landing.sweep.pages))
+                self._save(landing, StagedSweep(decoded, pages_ahead=landing.sweep.pages))
         return landing
 
     def stage_records(self) -> tuple[Sweep, Decoded]:
-        """Decode the newest sweep's pages, unless that was done while they were fetched."""
+        """Decode the newest sweep's pages, unless they were decoded while they were fetched."""
         landing = self._newest()
-        with self._accounted(landing):
+        with self._failure_recorded(landing):
             decoded = self._decoded_ahead(landing) or stage_records(
                 self._staging(landing), landing.sweep.sweep_id, landing.pages()
             )
-            self._keep(landing, Summary(decoded, is_retry=landing.sweep.mode == "retry"))
+            self._save(landing, StagedSweep(decoded, is_retry=landing.sweep.mode == "retry"))
         return landing.sweep, decoded
 
-    def stage_tables(self) -> tuple[Sweep, Summary]:
-        """Find what is new in the newest sweep, flatten and validate it. See `Summary.refusal`."""
+    def stage_tables(self) -> tuple[Sweep, StagedSweep]:
+        """Find what is new in the newest sweep, flatten and validate it. See `StagedSweep.refusal`."""
         landing = self._newest()
         staging = self._staging(landing)
-        with self._accounted(landing):
+        with self._failure_recorded(landing):
             prove_validation_works()
-            summary = self._summary(landing)
-            with open_warehouse(self.home.warehouse_file) as connection:
-                summary.fates = warehouse.settle_fates(connection, staging, is_retry=summary.is_retry)
-                warehouse.stage_touched(connection, staging)
-                latest = warehouse.latest_of_sweep(connection, staging, landing.sweep.sweep_id)
-                summary.flattened = stage_tables(
-                    staging,
-                    landing.sweep.sweep_id,
-                    latest,
-                    workers=workers_to_flatten(
-                        summary.fates.new + summary.fates.changed, cores=cores(), memory=memory_limit()
-                    ),
+            staged = self._staged(landing)
+            with self.warehouse.reading() as connection:
+                staged.counts = compare.classify_records(connection, staging, is_retry=staged.is_retry)
+                compare.stage_updated_only(connection, staging)
+                workers = workers_to_flatten(
+                    staged.counts.new + staged.counts.changed, cores=cores(), memory=memory_limit()
                 )
-                drift = warehouse.drift_of(connection, staging)
-                summary.refused_before = warehouse.refused_before(connection, staging)
-                summary.reasons = warehouse.reasons_of_refusals(connection, staging)
-            summary.drift = [str(one) for one in drift]
-            self._hold_contract(drift)
-            summary.are_tables_staged = True
-            self._keep(landing, summary)
-        if summary.refusal:
-            self._fail(landing, summary.refusal)
-        return landing.sweep, summary
+                latest = compare.latest_of_sweep(connection, staging, landing.sweep.sweep_id)
+                staged.flattened = stage_tables(staging, landing.sweep.sweep_id, latest, workers=workers)
+                drift = compare.drift_of(connection, staging)
+                staged.refused_before = ledger.count_known_refusals(connection, staging)
+                staged.reasons = ledger.reasons_of_refusals(connection, staging)
+            staged.drift = [str(one) for one in drift]
+            self._check_contract(drift)
+            staged.are_tables_staged = True
+            self._save(landing, staged)
+        if staged.refusal:
+            self._fail(landing, staged.refusal)
+        return landing.sweep, staged
 
     def load(self) -> LedgerRow:
-        """Put the newest sweep into the warehouse; one that refused too much has failed and is not found here."""
+        """Load the newest sweep into the warehouse; one that refused too much has failed and is not found here."""
         landing = self._newest()
-        with self._accounted(landing):
-            summary = self._summary(landing)
-            if not summary.are_tables_staged:
+        with self._failure_recorded(landing):
+            staged = self._staged(landing)
+            if not staged.are_tables_staged:
                 raise NothingToDo(f"sweep {landing.sweep.sweep_id} has no staged tables: materialize them first")
-            with open_warehouse(self.home.warehouse_file) as connection:
-                ledger = self._ledger_row(landing.sweep, summary, warehouse.newest_watermark(connection))
-                outcome = self._outcome(landing, warehouse.known_types(connection))
-                warehouse.load(connection, self._staging(landing), ledger, outcome)
+            with self.warehouse.writing() as connection:
+                row = self._ledger_row(landing.sweep, staged, ledger.newest_watermark(connection))
+                conclusions = self._conclusions(landing, known_types(connection))
+                load_sweep(connection, self._staging(landing), row, conclusions)
             landing.sweep.state = "loaded"
             landing.save()
-        return ledger
+        return row
 
     def rows(self) -> dict[str, int]:
-        """Rows by published table, as they stand in the warehouse."""
-        with open_warehouse(self.home.warehouse_file) as connection:
-            return warehouse.row_counts(connection)
+        """Rows of every published table, in the warehouse."""
+        with self.warehouse.reading() as connection:
+            return ledger.row_counts(connection)
 
     def publish(self) -> Snapshot:
-        """Publish the warehouse as it stands, then remove what retention does not keep."""
+        """Publish the warehouse, then remove what retention does not keep."""
         try:
             snapshot = publish(self.home, now=self._now())
         except BaseException:
-            # On a full disk a half-made copy would be in the way of every later run, which need the room.
+            # On a full disk a half-made copy would take the room that every later run needs.
             with _logged("remove what the failed publish left behind"):
                 remove_unpublished(self.home)
                 prune(self.home, self.retention, now=self._now())
@@ -197,25 +150,25 @@ class Stations:
         """Derive every table again from the version log; rows by table."""
         staging = Staging(self.home.staging(REBUILD_STAGING))
         try:
-            with open_warehouse(self.home.warehouse_file) as connection:
-                warehouse.rebuild(connection, staging)
-                return warehouse.row_counts(connection)
+            with self.warehouse.writing() as connection:
+                rebuild.rebuild(connection, staging)
+                return ledger.row_counts(connection)
         finally:
             shutil.rmtree(staging.folder, ignore_errors=True)
 
-    def _hold_contract(self, drift: list[Drift]) -> None:
+    def _check_contract(self, drift: list[Drift]) -> None:
         frozen = self._contract.types_in("freeze", (one.type for one in drift))
         broken = [str(one) for one in drift if one.type in frozen]
         if broken:
             more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-            raise ContractBroken(
+            raise ContractViolated(
                 f"the contract of details is frozen, and {'; '.join(broken[:3])}{more}: "
                 f"allow it in {CONTRACT_VARIABLE}, then run again"
             )
 
-    def _outcome(self, landing: Landing, types: list[str]) -> Outcome:
+    def _conclusions(self, landing: Landing, types: list[str]) -> Conclusions:
         sweep = landing.sweep
-        return Outcome(
+        return Conclusions(
             gone=tuple(sweep.gone),
             landed_at=sweep.landed_at,
             absent=str(absent) if (absent := landing.absent()) else None,
@@ -233,42 +186,36 @@ class Stations:
     def _staging(self, landing: Landing) -> Staging:
         return Staging(self.home.staging(landing.sweep.sweep_id))
 
-    def _keep(self, landing: Landing, summary: Summary) -> None:
-        (self._staging(landing).folder / SUMMARY_FILE).write_bytes(msgspec.json.encode(summary))
+    def _save(self, landing: Landing, staged: StagedSweep) -> None:
+        staged.save(self._staging(landing).folder)
+
+    def _staged(self, landing: Landing) -> StagedSweep:
+        return StagedSweep.read(self._staging(landing).folder, landing.sweep.sweep_id)
 
     def _decoded_ahead(self, landing: Landing) -> Decoded | None:
-        """What was decoded while the pages were fetched, all of them. Asked for a second time, it is done anew."""
+        """What was decoded while the pages were fetched, if that is all of them; only the first call can use it."""
         with suppress(NothingToDo):
-            summary = self._summary(landing)
-            return summary.decoded if summary.pages_ahead == landing.sweep.pages else None
+            staged = self._staged(landing)
+            return staged.decoded if staged.pages_ahead == landing.sweep.pages else None
         return None
 
-    def _summary(self, landing: Landing) -> Summary:
-        try:
-            text = (self._staging(landing).folder / SUMMARY_FILE).read_bytes()
-            return msgspec.json.decode(text, type=Summary)
-        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise NothingToDo(
-                f"sweep {landing.sweep.sweep_id} has no staged records: materialize records first"
-            ) from error
-
-    def _ledger_row(self, sweep: Sweep, summary: Summary, watermark: datetime | None) -> LedgerRow:
-        fates, refused = summary.fates, summary.flattened.refused
+    def _ledger_row(self, sweep: Sweep, staged: StagedSweep, watermark: datetime | None) -> LedgerRow:
+        counts, refused = staged.counts, staged.flattened.refused
         return LedgerRow(
-            **self._account(sweep),
+            **self._common_columns(sweep),
             status="loaded",
-            records=summary.decoded.received,
-            new=fates.new - refused.get("new", 0),
-            changed=fates.changed - refused.get("changed", 0),
-            unchanged=fates.unchanged,
-            superseded=fates.superseded,
-            quarantined=summary.quarantined,
+            records=staged.decoded.received,
+            new=counts.new - refused.get("new", 0),
+            changed=counts.changed - refused.get("changed", 0),
+            unchanged=counts.unchanged,
+            superseded=counts.superseded,
+            quarantined=staged.quarantined,
             vanished=len(sweep.gone),
-            watermark=_watermark(sweep, summary.decoded.newest_update, watermark),
+            watermark=_watermark(sweep, staged.decoded.newest_update, watermark),
             is_complete=True,
         )
 
-    def _account(self, sweep: Sweep) -> dict[str, Any]:
+    def _common_columns(self, sweep: Sweep) -> dict[str, Any]:
         """The columns of the ledger that every sweep has, however it ended."""
         return {
             "sweep_id": sweep.sweep_id,
@@ -281,12 +228,12 @@ class Stations:
         }
 
     @contextmanager
-    def _accounted(self, landing: Landing) -> Iterator[None]:
-        """A sweep that fails says so in its ledger row; an interrupted one stays as it is, to be taken up again."""
+    def _failure_recorded(self, landing: Landing) -> Iterator[None]:
+        """Record in the ledger that a sweep failed; an interrupted one stays as it is, to be resumed."""
         try:
             yield
         except NothingToDo:
-            # Asked for too early: no fault of the sweep.
+            # The stage was called too early: no fault of the sweep.
             raise
         except Exception as error:
             with _logged(f"note that sweep {landing.sweep.sweep_id} failed"):
@@ -296,41 +243,41 @@ class Stations:
     def _fail(self, landing: Landing, reason: str) -> None:
         sweep = landing.sweep
         if sweep.state == "loaded":
-            # What is in the warehouse stays in it, whatever fails afterwards.
+            # What is in the warehouse stays there, whatever fails afterwards.
             return
         staging = self._staging(landing)
         try:
             sweep.error, sweep.state = reason, "failed"
             landing.save()
             received = quarantined = 0
-            # A summary that cannot be read may be why it fails.
+            # That it cannot be read may be why the sweep failed.
             with suppress(NothingToDo):
-                summary = self._summary(landing)
-                received, quarantined = summary.decoded.received, summary.quarantined
+                staged = self._staged(landing)
+                received, quarantined = staged.decoded.received, staged.quarantined
             row = LedgerRow(
-                **self._account(sweep), status="failed", records=received, quarantined=quarantined, error=reason
+                **self._common_columns(sweep), status="failed", records=received, quarantined=quarantined, error=reason
             )
-            with open_warehouse(self.home.warehouse_file) as connection:
-                warehouse.record_failure(connection, staging, row)
+            with self.warehouse.writing() as connection:
+                ledger.record_failure(connection, staging, row)
         finally:
-            # No station reads it again; of sweeps that fail every five minutes it would fill the disk.
+            # No stage reads it again; of sweeps that fail every five minutes it would fill the disk.
             shutil.rmtree(staging.folder, ignore_errors=True)
 
 
 @contextmanager
 def _logged(what: str) -> Iterator[None]:
-    """For what is done because of a fault: a second one, as on a full disk, must not hide the first."""
+    """Log a second fault, as on a full disk, so that it does not hide the first."""
     try:
         yield
     except (MilestonesError, OSError, duckdb.Error) as error:
         _LOG.warning("could not %s: %s", what, " ".join(str(error).split()))
 
 
-def _watermark(sweep: Sweep, newest_update: datetime | None, before: datetime | None) -> datetime | None:
+def _watermark(sweep: Sweep, newest_update: datetime | None, previous: datetime | None) -> datetime | None:
     """Up to where all updates have been read: never beyond the sweep's start, whatever the API's clock says."""
     if sweep.mode not in ("full", "incremental"):
         return None
     if newest_update is None:
-        return before
+        return previous
     reached = min(newest_update, sweep.started_at)
-    return max(reached, before) if before else reached
+    return max(reached, previous) if previous else reached

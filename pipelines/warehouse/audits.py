@@ -12,11 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.flatten.validate import breaches
-from pipelines.reading.connection import CATALOG
 from pipelines.staging.files import ROWS_PER_BATCH
-from pipelines.warehouse.change_log import is_known, rows_since
-from pipelines.warehouse.load import modes_since
-from pipelines.warehouse.row_ranges import rows_of
 from pipelines.warehouse.typed_tables import typed_tables
 from pipelines.wording import counted
 from schemas.sql import literal, quote
@@ -30,8 +26,6 @@ from schemas.tables import (
     QUARANTINE,
     SWEEPS,
 )
-
-_TOUCHED = "touched"
 
 ROWS_PER_CALL = 40_000
 """Of pandera, a call of which takes as long as a thousand rows whatever it is given."""
@@ -93,27 +87,8 @@ def audits() -> Iterator[Audit]:
     )
 
 
-def narrow(connection: duckdb.DuckDBPyConnection, published: str | None) -> bool:
-    """Have every later question asked of what was touched since the sweep that is published, where that will do.
-
-    What is published was asked about before. A sweep that failed is asked about again with the next one, or that one
-    would publish it. A full sweep has everything asked of everything: what went wrong elsewhere stays hidden for a day.
-
-    Each table is looked through once: from then on its name means a temporary table of the touched milestones' rows.
-    """
-    modes = modes_since(connection, published or "")
-    if not modes or "full" in modes or published is None or not is_known(connection, published):
-        return False
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS {rows_since(published)}")
-    of_milestones = [table.name for table in PUBLISHED_TABLES if _is_of_milestones(table)]
-    for name in (*of_milestones, *typed_tables(connection).values()):
-        rows = rows_of(connection, f"{CATALOG}.{quote(name)}", _TOUCHED)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {rows}")
-    return True
-
-
 def run(connection: duckdb.DuckDBPyConnection, audit: Audit) -> Finding:
-    """Ask the question, of everything or (see `narrow`) of what was touched."""
+    """Run the query."""
     query = f"SELECT count(*), CAST(any_value(offence) AS VARCHAR) FROM ({audit.query}) AS offences (offence)"  # noqa: S608
     offences, example = connection.execute(query).fetchall()[0]
     return Finding(audit, offences, example)
@@ -178,11 +153,6 @@ def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             waiting = []
     if waiting:
         yield pa.Table.from_batches(waiting)
-
-
-def _is_of_milestones(table: Table) -> bool:
-    """Whether all its rows belong to a milestone that is in the tables."""
-    return "milestone_id" in table.stored_columns and table is not QUARANTINE
 
 
 def _key(table: Table) -> Audit:

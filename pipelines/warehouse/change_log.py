@@ -42,9 +42,9 @@ def note_before(
     """
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE touched AS "
-        "SELECT milestone_id FROM read_parquet($latest) UNION SELECT milestone_id FROM read_parquet($touched) "
+        "SELECT milestone_id FROM read_parquet($latest) UNION SELECT milestone_id FROM read_parquet($updated_only) "
         "UNION SELECT unnest($others::VARCHAR[])",
-        {"latest": staging.files(LATEST), "touched": str(staging.touched), "others": list(others)},
+        {"latest": staging.files(LATEST), "updated_only": str(staging.updated_only), "others": list(others)},
     )
     if _count(connection, "touched") > WORTH_KNOWING_SHARE * _count(connection, "milestones"):
         forget(connection)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.staging.files import Staging
-from pipelines.warehouse.load import apply_log, stage_whole_log, transaction
+from pipelines.warehouse.rebuild import apply_log, stage_whole_log
+from pipelines.warehouse.statements import transaction
 from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, KEPT_TABLES, PRIVATE_TABLES, PUBLISHED_TABLES
 

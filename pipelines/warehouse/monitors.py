@@ -1,6 +1,6 @@
-"""What is worth a look without being wrong: old data, unusual volume, placeholders, categories nobody has grouped.
+"""Monitors: old data, unusual volume, many placeholders, unknown categories. They warn and never stop a publish.
 
-Every watch is one query that gives what it counted and whether that is as usual.
+Each is one query that returns whether the figures are as usual, and the figures.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ UNKNOWN_STATUS_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Watch:
-    """A question: `query` gives one row, whether it is as usual and the figures behind that, as one line."""
+class Monitor:
+    """`query` returns one row: whether the figures are as usual, and the figures as one line of text."""
 
     name: str
     description: str
@@ -25,16 +25,16 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What a watch saw."""
+class MonitorResult:
+    """The outcome of a monitor."""
 
-    watch: Watch
+    monitor: Monitor
     passed: bool
     figures: str
 
 
-WATCHES = (
-    Watch(
+MONITORS = (
+    Monitor(
         "data_is_fresh",
         f"The newest update seen is at most {FRESH_WITHIN_HOURS} hours old: of the data itself, whenever runs ran. "
         "Simulated and vanished milestones, and updates that lie in the future, do not count.",
@@ -48,7 +48,7 @@ WATCHES = (
                    || ', ' || count(*) FILTER (is_future) || ' updated in the future'
             FROM updates""",  # noqa: S608 - constants of ours
     ),
-    Watch(
+    Monitor(
         "volume_is_usual",
         f"The last full sweep brought within {USUAL_VOLUME_SHARE:.0%} of the median of the five before it.",
         f"""WITH full_sweeps AS (
@@ -61,7 +61,7 @@ WATCHES = (
                    || ', usually ' || coalesce(CAST(usual.records AS VARCHAR), 'unknown')
             FROM usual LEFT JOIN newest ON true""",  # noqa: S608 - constants of ours
     ),
-    Watch(
+    Monitor(
         "placeholders_are_few",
         f"At most {PLACEHOLDER_SHARE:.0%} of the milestones have placeholder dates.",
         f"""SELECT count(*) FILTER (has_placeholder_dates) <= {PLACEHOLDER_SHARE} * count(*),
@@ -69,7 +69,7 @@ WATCHES = (
                    || count(*) FILTER (category <> category_group) || ' a category with a synonym'
             FROM milestones""",  # noqa: S608 - constants of ours
     ),
-    Watch(
+    Monitor(
         "categories_are_grouped",
         "No two category groups differ only by case or by '&' for 'and': a new synonym for category_groups.csv.",
         """WITH spelled AS (
@@ -78,7 +78,7 @@ WATCHES = (
                            FROM spelled GROUP BY plain HAVING count(*) > 1)
             SELECT count(*) = 0, coalesce(string_agg(groups, ', ' ORDER BY groups), 'none') FROM doubled""",
     ),
-    Watch(
+    Monitor(
         "statuses_are_grouped",
         f"At most {UNKNOWN_STATUS_SHARE:.0%} of the statuses of milestones that started within a day or will start "
         "are missing from status_groups.csv.",
@@ -97,7 +97,7 @@ WATCHES = (
 )
 
 
-def look(connection: duckdb.DuckDBPyConnection, watch: Watch) -> Sight:
-    """Ask the question."""
-    passed, figures = connection.execute(watch.query).fetchall()[0]
-    return Sight(watch, bool(passed), figures)
+def evaluate(connection: duckdb.DuckDBPyConnection, monitor: Monitor) -> MonitorResult:
+    """Run the query."""
+    passed, figures = connection.execute(monitor.query).fetchall()[0]
+    return MonitorResult(monitor, bool(passed), figures)

@@ -46,6 +46,11 @@ def typed_tables(connection: duckdb.DuckDBPyConnection, catalog: str | None = No
     return dict(connection.execute(query).fetchall())
 
 
+def known_types(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The types whose details are known."""
+    return [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
     """Staged Parquet files of the milestones whose rows changed, and of their leaves."""
@@ -85,7 +90,7 @@ def refresh(
     `rows_of_one_pivot` is pivoted in parts. Runs inside the load's transaction,
     after the flat tables and the evidence.
     """
-    known = [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
+    known = known_types(connection)
     before = typed_tables(connection)
     names = table_names(known, reserved=RESERVED_NAMES)
     renamed = {type_ for type_ in before if names.get(type_) != before[type_]}

@@ -92,7 +92,7 @@ def published(shells: Shells, tmp_path_factory: pytest.TempPathFactory) -> Shell
     rows = [*(milestone(number) for number in range(1, 99)), milestone(99, title=HOSTILE), milestone(100, title=7)]
     shell = shells(tmp_path_factory.mktemp("published"), rows)
     shell.sweep()
-    shell.stations.publish()
+    shell.stages.publish()
     return shell
 
 

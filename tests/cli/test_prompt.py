@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     with serving_shells() as shells:
         shell = shells(tmp_path_factory.mktemp("asked"), [milestone(1)])
         shell.sweep()
-        shell.stations.publish()
+        shell.stages.publish()
     return shell.home
 
 

@@ -21,7 +21,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         rows += [milestone(10 + number, category=f"Category {number}", type="other") for number in range(10)]
         shell = shells(tmp_path_factory.mktemp("filters"), rows)
         shell.sweep()
-        shell.stations.publish()
+        shell.stages.publish()
     return shell.home
 
 
@@ -55,7 +55,7 @@ def test_where_nothing_is_known(tmp_path: Path) -> None:
     with serving_shells() as shells:
         shell = shells(tmp_path, [milestone(1)])
         shell.sweep(category="no such")
-        shell.stations.publish()
+        shell.stages.publish()
     (line,) = unknown_filters(shell.home, type="x")
     assert line == (
         f"there is no type x {WHERE}, of which there are none yet: run milestones ingest first, without a filter"

@@ -21,7 +21,8 @@ from pipelines.publish.manifest import Manifest, verify
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
 from pipelines.storage.lock import writer_lock
-from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
 from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import (
@@ -71,7 +72,7 @@ class Ran:
     def __init__(self, shell: Shell) -> None:
         self.home = shell.home
         self.root_before = {path.name for path in PROJECT_ROOT.iterdir()}
-        self.run_id = run_ingest(shell.home, {"mode": "FULL"}, Silent()).run_id
+        self.run_id = run_ingest(shell.home, {"mode": "FULL"}, NullProgress()).run_id
         self.root_after = {path.name for path in PROJECT_ROOT.iterdir()}
         with dg.DagsterInstance.get() as instance:
             run = instance.get_run_by_id(self.run_id)
@@ -144,7 +145,7 @@ def test_the_warehouse_counts_all_its_versions_not_only_the_sweeps(
     shell.sweep(mode="full")
     shell.world.load(as_bytes(ROWS[2:3]))
     point_at(monkeypatch, shell.home, shell.base_url)
-    run_ingest(shell.home, {"mode": "FULL"}, Silent())
+    run_ingest(shell.home, {"mode": "FULL"}, NullProgress())
     with dg.DagsterInstance.get() as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey("warehouse"))
     assert event is not None
@@ -208,7 +209,7 @@ def shell(shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sh
     """A home with one milestone loaded and published, the environment set to run the job over it."""
     shell = shells(tmp_path / "home", [milestone(1)])
     shell.sweep()
-    shell.stations.publish()
+    shell.stages.publish()
     point_at(monkeypatch, shell.home, shell.base_url)
     return shell
 
@@ -218,7 +219,7 @@ def test_a_failed_audit_stops_the_publishing(shell: Shell) -> None:
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
     with pytest.raises(RunFailed) as caught:
-        run_ingest(shell.home, {"mode": "FULL"}, Silent())
+        run_ingest(shell.home, {"mode": "FULL"}, NullProgress())
     assert "1 blocking asset check failed with ERROR severity" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert tree(shell.home.published) == published
@@ -229,7 +230,7 @@ def test_the_failed_audit_is_named_in_the_line(shell: Shell) -> None:
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
     with pytest.raises(RunFailed, match="milestone_sources"):
-        run_ingest(shell.home, {"mode": "FULL"}, Silent())
+        run_ingest(shell.home, {"mode": "FULL"}, NullProgress())
 
 
 def test_more_refused_than_may_be_fails_with_the_reason(shells: Shells, shell: Shell) -> None:
@@ -237,7 +238,7 @@ def test_more_refused_than_may_be_fails_with_the_reason(shells: Shells, shell: S
     before = contents(shell.home.warehouse_file, tables=["milestones", "milestone_versions", "milestone_details"])
     shells(shell.home.root, [milestone(1), milestone(2, title=7)])
     with pytest.raises(RunFailed) as caught:
-        run_ingest(shell.home, {"mode": "FULL"}, Silent())
+        run_ingest(shell.home, {"mode": "FULL"}, NullProgress())
     assert str(caught.value).startswith("1 of 2 records were refused (50.0%, at most 1% may be): the API's answers")
     assert "\n" not in str(caught.value)
     assert tree(shell.home.published) == published
@@ -254,14 +255,14 @@ def test_an_api_that_is_not_there(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     published = tree(shell.home.published)
     monkeypatch.setenv("KALSHI_BASE_URL", DEAD_URL)
     with pytest.raises(DeadlineExceeded, match=r"127\.0\.0\.1:9/trade-api/v2/milestones within 0\.5 s"):
-        run_ingest(shell.home, {}, Silent())
+        run_ingest(shell.home, {}, NullProgress())
     assert tree(shell.home.published) == published
 
 
 def test_another_run_holds_the_home(shell: Shell) -> None:
     raw = tree(shell.home.raw)
     with writer_lock(shell.home, purpose="the other run"), pytest.raises(WarehouseBusy, match=r"\(the other run\)"):
-        run_ingest(shell.home, {}, Silent())
+        run_ingest(shell.home, {}, NullProgress())
     assert tree(shell.home.raw) == raw
 
 
@@ -273,7 +274,7 @@ def test_a_fault_is_not_blamed_on_the_run_before(shell: Shell, monkeypatch: pyte
     landing.save()
     shell.home.warehouse_file.write_bytes(b"no DuckDB file")
     with pytest.raises(WarehouseUnusable, match="cannot open"):
-        run_ingest(shell.home, {}, Silent())
+        run_ingest(shell.home, {}, NullProgress())
 
 
 @pytest.fixture
@@ -299,7 +300,7 @@ def test_an_unforeseen_fault_is_not_blamed_on_the_run_before(shell: Shell, secon
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("DROP TABLE sweeps")
     with pytest.raises(RunFailed) as caught:
-        run_ingest(shell.home, {}, Silent())
+        run_ingest(shell.home, {}, NullProgress())
     assert "an old story" not in str(caught.value)
 
 
@@ -309,7 +310,7 @@ def test_the_home_that_is_given_is_the_one_that_is_used(
     given = Home(tmp_path / "given")
     monkeypatch.setenv("KALSHI_BASE_URL", "ftp://nowhere")
     with pytest.raises(BadBaseUrl):
-        run_ingest(given, {}, Silent())
+        run_ingest(given, {}, NullProgress())
     assert given.raw.is_dir()
 
 

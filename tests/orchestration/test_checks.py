@@ -11,12 +11,12 @@ import pytest
 
 from pipelines.orchestration.assets import WAREHOUSE_KEY
 from pipelines.orchestration.checks import AUDITS_BY_TABLE, warehouse_audit
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.stages import Stages
 from pipelines.warehouse.audits import audits
 from pipelines.warehouse.database import open_warehouse
 from tests.support import Shell, milestone, serving_shells
 
-run_checks = cast("Callable[[Stations], Iterator[dg.AssetCheckResult]]", warehouse_audit)
+run_checks = cast("Callable[[Stages], Iterator[dg.AssetCheckResult]]", warehouse_audit)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 def results(shell: Shell) -> dict[str | None, dg.AssetCheckResult]:
-    return {result.check_name: result for result in run_checks(shell.stations)}
+    return {result.check_name: result for result in run_checks(shell.stages)}
 
 
 def test_every_audit_is_in_one_check() -> None:
@@ -68,7 +68,7 @@ def test_what_failed_once_fails_with_every_sweep_until_it_is_mended(tmp_path: Pa
     with serving_shells() as shells:
         shell = shells(tmp_path, map(milestone, range(1, 101)))
         shell.sweep()
-        shell.stations.publish()
+        shell.stages.publish()
         for number in (1, 2):
             shell.clock.forward(hours=1)
             shell.world.edit_title(milestone(number)["id"], "changed")

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.definitions import build_defs, defs
 from pipelines.orchestration.jobs import INGEST_JOB
-from pipelines.sweep.fetch import Silent
+from pipelines.sweep.progress_listener import NullProgress
 from schemas.tables import SCHEMA_VERSION
 
 ASSETS = """
@@ -136,11 +136,11 @@ def test_the_job_runs_in_one_process() -> None:
 
 
 def test_a_resource_can_be_swapped() -> None:
-    mine = Silent()
+    mine = NullProgress()
     resources = build_defs(progress=mine).resources or {}
     assert resources["progress"] is mine
     assert (build_defs().resources or {})["progress"] is not mine
-    assert {"stations", "kalshi", "progress"} <= resources.keys()
+    assert {"stages", "kalshi", "progress"} <= resources.keys()
 
 
 def test_what_dagster_loads_is_what_we_build() -> None:

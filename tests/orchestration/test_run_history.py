@@ -32,7 +32,7 @@ from pipelines.orchestration.run_history import (
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
 from pipelines.storage.lock import holder
-from pipelines.sweep.fetch import Silent
+from pipelines.sweep.progress_listener import NullProgress
 from tests.support import Shells, milestone, serving_shells
 
 FILES = ["history/runs.db", "history/runs/index.db", "schedules/schedules.db"]
@@ -179,7 +179,7 @@ def test_the_next_run_marks_a_killed_one(shells: Shells, home: Home, monkeypatch
     monkeypatch.setenv("KALSHI_BASE_URL", shell.base_url)
     with open_history(home) as instance:
         killed = started(instance, dg.DagsterRunStatus.STARTED, gone_pid())
-        run_id = run_ingest(home, {}, Silent()).run_id
+        run_id = run_ingest(home, {}, NullProgress()).run_id
         assert status_of(instance, killed) == dg.DagsterRunStatus.FAILURE
         own = instance.get_run_by_id(run_id)
         assert own is not None
@@ -197,7 +197,7 @@ def test_damage_is_one_line_before_anything_is_asked_of_the_api(home: Home, file
         pass
     (home.dagster / file).write_bytes(b"this is no database" * 500)
     with pytest.raises(HistoryUnusable) as caught:
-        run_ingest(home, {}, Silent())
+        run_ingest(home, {}, NullProgress())
     assert str(caught.value) == (
         f"Dagster's storage in {home.dagster} is damaged or of another version (file is not a database): move it away "
         f"(mv {home.dagster} {home.dagster}.damaged), then run again; it holds the history of runs and no data"
@@ -217,7 +217,7 @@ def test_another_version_is_one_line(home: Home) -> None:
         connection.execute("ALTER TABLE runs RENAME COLUMN run_body TO body")
         connection.commit()
     with pytest.raises(HistoryUnusable, match=r"of another version \(.*run_body\): move it away"):
-        run_ingest(home, {}, Silent())
+        run_ingest(home, {}, NullProgress())
     assert Landing.newest(home.raw) is None
 
 
@@ -253,10 +253,10 @@ def test_a_run_whose_events_cannot_be_recorded_fails_in_one_line_and_is_resumed(
     with open_history(home):
         refuse(home, "pages")
     with pytest.raises(HistoryUnusable, match=r"\(database disk image is malformed\): move it away"):
-        run_ingest(home, {}, Silent())
+        run_ingest(home, {}, NullProgress())
     assert not home.latest_snapshot.is_symlink()
     shutil.move(home.dagster, f"{home.dagster}.damaged")
-    assert run_ingest(home, {}, Silent()).warning is None
+    assert run_ingest(home, {}, NullProgress()).warning is None
     assert home.latest_snapshot.is_symlink()
 
 
@@ -267,7 +267,7 @@ def test_what_is_published_is_not_reported_as_failed(
     monkeypatch.setenv("KALSHI_BASE_URL", shell.base_url)
     with open_history(home):
         refuse(home, "published")
-    warning = run_ingest(home, {}, Silent()).warning
+    warning = run_ingest(home, {}, NullProgress()).warning
     assert warning is not None
     assert warning.startswith("the sweep is published, but not in Dagster's history: Dagster's storage in ")
     assert "\n" not in warning

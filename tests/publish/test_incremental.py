@@ -283,7 +283,7 @@ def test_a_reader_keeps_what_it_opened_through_many_publishes(shell: Shell) -> N
 
 def test_after_a_rebuild_everything_is_published_anew(shell: Shell) -> None:
     before = inodes(publish(shell.home))
-    shell.stations.rebuild()
+    shell.stages.rebuild()
     after = inodes(publish(shell.home))
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())

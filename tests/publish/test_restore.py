@@ -12,7 +12,7 @@ import pytest
 from pipelines.contract import Contract
 from pipelines.errors import NothingToDo, PublishedDiffers, WarehouseLost, WarehouseUnusable, WrongUse
 from pipelines.publish.restore import restore
-from pipelines.sweep.stages import Stations
+from pipelines.sweep.stages import Stages
 from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from schemas.tables import ABSENCES, TOUCHED
 from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells
@@ -33,7 +33,7 @@ def shells() -> Iterator[Shells]:
 def shell(shells: Shells, tmp_path: Path) -> Shell:
     """Three sweeps with a reschedule, a vanished milestone and a refused record; published."""
     made = shells(tmp_path / "home", [*ROWS, milestone(999, title=7)])
-    made.stations = Stations(made.home, now=made.clock, contract=Contract.parse("football_game=discard"))
+    made.stages = Stages(made.home, now=made.clock, contract=Contract.parse("football_game=discard"))
     made.sweep()
     made.world.reschedule(milestone_id(3), NOON + timedelta(days=40))
     made.world.set_details(milestone_id(4), {"venue": "indoors", "home_team_id": None})
@@ -42,7 +42,7 @@ def shell(shells: Shells, tmp_path: Path) -> Shell:
     made.sweep(mode="full")
     made.clock.forward(hours=1)
     made.sweep(mode="full")
-    made.stations.publish()
+    made.stages.publish()
     return made
 
 
@@ -106,7 +106,7 @@ def test_sweeps_and_publishing_go_on_afterwards(shell: Shell) -> None:
     shell.clock.forward(hours=1)
     ledger = shell.sweep()
     assert (ledger.mode, ledger.changed) == ("incremental", 1)
-    shell.stations.publish()
+    shell.stages.publish()
     assert contents(shell.home.published_duckdb)["milestones"] == contents(shell.home.warehouse_file)["milestones"]
 
 
@@ -144,10 +144,10 @@ def test_one_may_start_anew(shell: Shell) -> None:
     lose(shell.home.warehouse_file)
     shell.land(start_anew=True)
     shell.stage()
-    assert shell.stations.load().new == len(ROWS) - 1
+    assert shell.stages.load().new == len(ROWS) - 1
 
 
 def test_damage_names_the_way_out(shell: Shell) -> None:
     overwrite(shell.home.warehouse_file)
     with pytest.raises(WarehouseUnusable, match="milestones restore"):
-        shell.stations.publish()
+        shell.stages.publish()

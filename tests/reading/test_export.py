@@ -36,7 +36,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
         rows = [milestone(1, title=HOSTILE), *(milestone(number) for number in range(2, ROWS + 1))]
         shell = shells(tmp_path_factory.mktemp("published"), rows)
         shell.sweep()
-        shell.stations.publish()
+        shell.stages.publish()
     return shell
 
 

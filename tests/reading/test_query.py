@@ -38,7 +38,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
         shell.clock.forward(hours=1)
         shell.world.edit_title(rows[0]["id"], "changed")
         shell.sweep()
-        shell.stations.publish()
+        shell.stages.publish()
     return shell
 
 
@@ -150,7 +150,7 @@ def test_the_status_names_new_fields_of_known_types(tmp_path: Path) -> None:
         shell.sweep(mode="full")
         shell.world.load(as_bytes(grown))
         shell.sweep(mode="full")
-    shell.stations.publish()
+    shell.stages.publish()
     found = status(shell.home).drift
     assert [(field["type"], field["path"], field["kinds"]) for field in found] == [("football_game", "y", "string")]
 
@@ -178,7 +178,7 @@ def test_the_status_says_how_late_rows_arrive(tmp_path: Path) -> None:
     with serving_shells() as shells:
         shell = shells(tmp_path / "home", [milestone(0, last_updated_ts=updated(NOON - timedelta(seconds=5000)))])
         shell.sweep(mode="full")
-        shell.stations.publish()
+        shell.stages.publish()
         nothing = {"rows": 0, "seconds_p99": None, "seconds_max": None, "overlap_used_seconds": None}
         assert status(shell.home).lateness == nothing
         shell.world.load(as_bytes([milestone(1, last_updated_ts=updated(NOON - timedelta(seconds=10)))]))
@@ -196,8 +196,8 @@ def test_the_status_says_how_late_rows_arrive(tmp_path: Path) -> None:
             "WHERE milestone_id IN (?, ?)",
             [milestone(4)["id"], milestone(5)["id"]],
         )
-    shell.stations.rebuild()
-    shell.stations.publish()
+    shell.stages.rebuild()
+    shell.stages.publish()
     found = status(shell.home).lateness
     assert found["rows"] == 2
     assert found["seconds_p99"] == found["seconds_max"] == pytest.approx(200, abs=1)

@@ -1,4 +1,4 @@
-"""Sweeps through the stations where the API departs from its description: the right tables, or one clear error and the
+"""Sweeps through the stages where the API departs from its description: the right tables, or one clear error and the
 old data untouched."""
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from starlette.applications import Starlette
 from pipelines.errors import SweepRefused
 from pipelines.kalshi.errors import BadRequest, FilterIgnored, InvalidCursor, PagingFault, ServerFault
 from pipelines.storage.landing import Landing, Sweep
-from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
 from sandbox.app import build_app
 from sandbox.habits import Habits
 from sandbox.obstacles import Faults
@@ -61,12 +62,12 @@ def serve(shells: Shells, shell: Shell, *, faults: Faults | None = None, **habit
 
 def land(shell: Shell, *, connections: int = 1, page_limit: int = LIMIT, **request: Any) -> Sweep:
     with shell.client(connections=connections, page_limit=page_limit, sleep=lambda _: None) as api:
-        return shell.stations.land(api, SweepRequest(**request), Silent()).sweep
+        return shell.stages.land(api, SweepRequest(**request), NullProgress()).sweep
 
 
 def load(shell: Shell) -> Any:
     shell.stage()
-    return shell.stations.load()
+    return shell.stages.load()
 
 
 def stored(shell: Shell) -> int:
@@ -179,13 +180,13 @@ def test_null_lists_are_counted_over_an_interruption(shells: Shells, tmp_path: P
     shell = shells(tmp_path / "home", rows(5))
     serve(shells, shell, null_lists=True)
     with pytest.raises(RuntimeError), shell.client(connections=1) as api:
-        shell.stations.land(api, SweepRequest(), _FailsAfter(2))
+        shell.stages.land(api, SweepRequest(), _FailsAfter(2))
     newest = Landing.newest(shell.home.raw)
     assert newest is not None
     assert newest.sweep.null_lists == 1  # the catch-up's
 
 
-class _FailsAfter(Silent):
+class _FailsAfter(NullProgress):
     def __init__(self, pages: int) -> None:
         self._pages = pages
 

@@ -19,7 +19,8 @@ from pipelines.kalshi.sweeps import Fetched
 from pipelines.publish.manifest import verify
 from pipelines.storage.landing import Filters, Landing
 from pipelines.sweep.absent_requests import ARCHIVE_SAMPLE, MAX_QUESTIONS, ask_for_absent, spread
-from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
 from pipelines.warehouse.absences import MIN_ARCHIVED, Absences, Archive, find_absences
 from pipelines.warehouse.audits import audits, run
 from pipelines.warehouse.database import open_warehouse
@@ -52,7 +53,7 @@ def shell(shells: Shells, tmp_path: Path) -> Shell:
     """A world of `ALL` milestones, loaded and published."""
     shell = shells(tmp_path / "home", [dated(number) for number in range(ALL)])
     shell.sweep(mode="full")
-    shell.stations.publish()
+    shell.stages.publish()
     shell.clock.forward(hours=1)
     return shell
 
@@ -91,7 +92,7 @@ def settled(shell: Shell) -> None:
     """Every audit passes, and what is published is what the warehouse holds."""
     with open_warehouse(shell.home.warehouse_file) as connection:
         assert [str(found) for audit in audits() if not (found := run(connection, audit)).passed] == []
-    shell.stations.publish()
+    shell.stages.publish()
     assert verify(shell.home).differences == []
     table = ["archived_milestones"]
     assert contents(shell.home.published_duckdb, tables=table) == contents(shell.home.warehouse_file, tables=table)
@@ -136,7 +137,7 @@ def test_refused_then_allowed_then_a_plain_full_sweep_passes(shells: Shells, she
     assert len(world.requested) == ARCHIVE_SAMPLE
     # History stays: nothing was closed, and the views keep it.
     assert shell.rows("SELECT count(*), count(*) FILTER (is_current) FROM milestone_versions") == [(ALL, ALL)]
-    shell.stations.publish()
+    shell.stages.publish()
     assert rows_of(shell.home.published_duckdb, "SELECT sum(milestones) FROM coverage_daily") == [(ALL,)]
 
 
@@ -155,8 +156,8 @@ def test_what_the_api_does_not_know_by_id_either_is_archived_not_vanished(shell:
 def test_one_that_the_api_shows_again_leaves_the_table(shell: Shell, request_: dict[str, Any]) -> None:
     remove(shell, range(OLD))
     shell.sweep(mode="full", allow_shrink=True)
-    shell.stations.publish()
-    shell.stations.publish()
+    shell.stages.publish()
+    shell.stages.publish()
     updated = f"{shell.clock() + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}" if request_.get("mode") == "auto" else None
     again = dated(3, last_updated_ts=updated) if updated else dated(3)
     shell.world.load(as_bytes([again]))
@@ -182,7 +183,7 @@ def test_rebuild_keeps_the_table(shell: Shell) -> None:
     remove(shell, range(OLD))
     shell.sweep(mode="full", allow_shrink=True)
     before = contents(shell.home.warehouse_file, tables=["archived_milestones", "milestones", "milestone_versions"])
-    shell.stations.rebuild()
+    shell.stages.rebuild()
     after = contents(shell.home.warehouse_file, tables=["archived_milestones", "milestones", "milestone_versions"])
     assert after == before
     settled(shell)
@@ -234,7 +235,7 @@ def test_a_sweep_that_dies_while_it_asks_is_resumed(shells: Shells, shell: Shell
         Failing(shell.base_url, requests_per_second=0, now=shell.clock) as api,
         pytest.raises(ServerFault),
     ):
-        shell.stations.land(api, request, Silent())
+        shell.stages.land(api, request, NullProgress())
     shell.clock.forward(minutes=1)
     ledger = shell.sweep(mode="full", allow_shrink=True)
     assert shell.rows("SELECT status FROM sweeps") == [("loaded",), ("loaded",)]

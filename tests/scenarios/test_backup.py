@@ -35,10 +35,10 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         made.clock.time = datetime.now(UTC)
         made.home.preflight()
         made.sweep(mode="full")
-        made.stations.publish()
+        made.stages.publish()
         made.world.edit_title(milestone_id(3), "Moved to Tuesday")
         made.sweep(mode="full")
-        made.stations.publish()
+        made.stages.publish()
         yield made
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pipelines.contract import Contract
-from pipelines.errors import ContractBroken, NothingToDo, SweepRefused
-from pipelines.sweep.stages import Stations
+from pipelines.errors import ContractViolated, NothingToDo, SweepRefused
+from pipelines.sweep.stages import Stages
 from pipelines.warehouse.database import open_warehouse
 from sandbox.app import build_app
 from sandbox.evolve import Counts, Evolution, evolve
@@ -122,7 +122,7 @@ def test_every_table_can_be_derived_again(changing: tuple[Shell, list[Evolution]
     shell, _ = changing
     before = fingerprint(shell)
     assert before["milestone_changes"][0] > 0
-    shell.stations.rebuild()
+    shell.stages.rebuild()
     assert fingerprint(shell) == before
     assert not shell.home.staging("rebuild").exists()
 
@@ -130,7 +130,7 @@ def test_every_table_can_be_derived_again(changing: tuple[Shell, list[Evolution]
 def test_a_rebuilt_warehouse_without_its_holes_is_the_same(changing: tuple[Shell, list[Evolution]]) -> None:
     shell, _ = changing
     before, file = fingerprint(shell), shell.home.warehouse_file
-    shell.stations.rebuild()
+    shell.stages.rebuild()
     size = file.stat().st_size
     with open_warehouse(file, max_free_bytes=0):
         pass
@@ -148,7 +148,7 @@ def test_rebuild_mends_a_damaged_table(changing: tuple[Shell, list[Evolution]]) 
         shell, "DELETE FROM milestone_details WHERE kind = 'string'", "UPDATE milestones SET title = 'wrong'"
     )
     assert fingerprint(shell) != before
-    shell.stations.rebuild()
+    shell.stages.rebuild()
     assert fingerprint(shell) == before
 
 
@@ -160,7 +160,7 @@ def test_what_was_believed_at_a_time(shell: Shell) -> None:
     shell.world.edit_title(milestone_id(1), "Renamed")
     shell.world.insert(milestone(3))
     shell.sweep(mode="full")
-    shell.stations.publish()
+    shell.stages.publish()
     query = "SELECT milestone_id, title FROM milestones_as_of(TIMESTAMPTZ '{}') ORDER BY 1"
     before, after = published(shell, query.format(first)), published(shell, query.format(shell.clock()))
     assert before == [(milestone_id(1), "Game 1"), (milestone_id(2), "Game 2")]
@@ -196,7 +196,7 @@ def test_what_was_believed_leaves_out_what_is_simulated_and_no_more(shell: Shell
         for number in range(len(SIMULATED_AS)):
             shell.world.edit_title(milestone_id(number), "Renamed")
         shell.sweep(mode="full")
-    shell.stations.publish()
+    shell.stages.publish()
     assert published(shell, f"SELECT title FROM milestones_as_of(TIMESTAMPTZ '{then}') ORDER BY 1") == real
     assert len(real) == 4
 
@@ -221,7 +221,7 @@ def test_what_was_believed_is_what_milestones_said_then(shell: Shell, asked: str
         for (simulated_id,) in simulated:
             shell.world.edit_title(simulated_id, f"{seed}")
         shell.sweep(mode="full")
-    shell.stations.publish()
+    shell.stages.publish()
     believed = f"milestones_as_of(TIMESTAMPTZ '{then}'{asked})"
     assert published(shell, f"SELECT {AS_BELIEVED} FROM {believed} ORDER BY milestone_id") == said
     # Neither way of finding it is idle.
@@ -234,7 +234,7 @@ def test_reschedules_say_how_far_and_how_long_before(shell: Shell) -> None:
     start = shell.rows(f"SELECT start_date FROM milestones WHERE milestone_id = '{milestone_id(1)}'")[0][0]
     shell.world.reschedule(milestone_id(1), start.replace(hour=23, minute=30))
     shell.sweep(mode="full")
-    shell.stations.publish()
+    shell.stages.publish()
     columns = "milestone_id, new_start - old_start = shift, notice > INTERVAL 6 DAY, shift_minutes, notice_minutes"
     ((moved, is_difference, is_early, shift_minutes, notice_minutes),) = published(
         shell, f"SELECT {columns} FROM reschedules"
@@ -311,7 +311,7 @@ class TestVanishing:
         )
         assert changes == [(1, 0, "vanished_at", True, False), (2, 1, "vanished_at", False, True)]
         before = fingerprint(shell)
-        shell.stations.rebuild()
+        shell.stages.rebuild()
         assert fingerprint(shell) == before
 
     @pytest.mark.parametrize("left", [0, 27], ids=["empty world", "a tenth gone"])
@@ -416,7 +416,7 @@ class TestContract:
     def _grow(self, shell: Shell, contract: str) -> None:
         shell.world.load(as_bytes([milestone(1, type="game", details={"x": 1})]))
         shell.sweep(mode="full")
-        shell.stations = Stations(shell.home, now=shell.clock, contract=Contract.parse(contract))
+        shell.stages = Stages(shell.home, now=shell.clock, contract=Contract.parse(contract))
         shell.world.load(as_bytes([milestone(2, type="game", details={"x": 2, "y": "new"})]))
 
     def test_evolve_adds_a_column(self, shell: Shell) -> None:
@@ -427,7 +427,7 @@ class TestContract:
     @pytest.mark.parametrize("contract", ["freeze", "evolve,game=freeze"])
     def test_freeze_fails_naming_it(self, shell: Shell, contract: str) -> None:
         self._grow(shell, contract)
-        with pytest.raises(ContractBroken, match="game: y is string"):
+        with pytest.raises(ContractViolated, match="game: y is string"):
             shell.sweep(mode="full")
         assert shell.rows("SELECT count(*) FROM milestones") == [(1,)]
         assert shell.rows("SELECT status FROM sweeps ORDER BY sweep_id") == [("loaded",), ("failed",)]
@@ -444,7 +444,7 @@ class TestContract:
         field = shell.rows("SELECT column_name, is_discarded FROM details_fields WHERE path = 'y'")
         assert field == [(None, True)]
         before = fingerprint(shell)
-        shell.stations.rebuild()
+        shell.stages.rebuild()
         assert fingerprint(shell) == before
 
 

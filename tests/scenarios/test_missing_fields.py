@@ -14,7 +14,7 @@ from pipelines.reading.formats import as_json
 from pipelines.reading.query import ask_home, status
 from pipelines.warehouse.audits import audits, run, typed_tables_agree
 from pipelines.warehouse.database import open_warehouse
-from pipelines.warehouse.monitors import WATCHES, look
+from pipelines.warehouse.monitors import MONITORS, evaluate
 from schemas.api import EXPECTED_FIELDS
 from schemas.tables import DERIVED_TABLES
 from tests.support import Shell, Shells, contents, json_of, loaded_milestones, milestone, milestone_id, serving_shells
@@ -40,13 +40,13 @@ def loaded(shells: Shells, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     rows = [bare(1, ...), bare(2, None), milestone(3, details={}), milestone(4)]
     shell = shells(tmp_path_factory.mktemp("missing"), rows)
     shell.land()
-    _, decoded = shell.stations.stage_records()
+    _, decoded = shell.stages.stage_records()
     assert decoded.missing_fields == dict.fromkeys(EXPECTED_FIELDS, 2)
-    _, summary = shell.stations.stage_tables()
+    _, summary = shell.stages.stage_tables()
     assert summary.refusal is None
-    ledger = shell.stations.load()
+    ledger = shell.stages.load()
     assert (ledger.records, ledger.new, ledger.quarantined) == (4, 4, 0)
-    shell.stations.publish()
+    shell.stages.publish()
     return shell
 
 
@@ -80,7 +80,7 @@ def test_the_audit_holds_and_the_watches_answer(loaded: Shell) -> None:
     with open_warehouse(loaded.home.warehouse_file) as connection:
         findings = [*(run(connection, audit) for audit in audits()), typed_tables_agree(connection)]
         assert [str(finding) for finding in findings if not finding.passed] == []
-        assert [look(connection, watch).figures for watch in WATCHES]
+        assert [evaluate(connection, watch).figures for watch in MONITORS]
 
 
 def test_rebuilding_changes_nothing(shells: Shells, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_rebuilding_changes_nothing(shells: Shells, tmp_path: Path) -> None:
     shell.sweep()
     names = [table.name for table in DERIVED_TABLES]
     before = contents(shell.home.warehouse_file, tables=names)
-    shell.stations.rebuild()
+    shell.stages.rebuild()
     assert contents(shell.home.warehouse_file, tables=names) == before
 
 
@@ -111,7 +111,7 @@ def test_what_was_believed_is_told_of_milestones_without_fields(shells: Shells, 
     shell = shells(tmp_path, [milestone(1), milestone(2)])
     shell.clock.forward(hours=1)
     shell.sweep(mode="full")
-    shell.stations.publish()
+    shell.stages.publish()
     # One part of the answer is read out of the log, the other out of the table.
     for time, expected in ((at, (None, None, None)), (shell.clock(), ("Sports", "Game 1", "scheduled"))):
         query = f"SELECT category, title, status, details FROM milestones_as_of('{time.isoformat()}')"
@@ -153,8 +153,8 @@ def test_a_field_missing_from_every_record_refuses_no_sweep(
 def test_a_field_of_another_type_is_refused_as_ever(shells: Shells, tmp_path: Path) -> None:
     shell = shells(tmp_path, [milestone(1, title=7), milestone(2, details=[]), milestone(3, notification_message=True)])
     shell.land()
-    shell.stations.stage_records()
-    _, summary = shell.stations.stage_tables()
+    shell.stages.stage_records()
+    _, summary = shell.stages.stage_tables()
     assert summary.quarantined == 3
     assert summary.refusal is not None
 
@@ -173,8 +173,8 @@ def test_null_details_are_drift_where_a_type_had_some(shells: Shells, tmp_path: 
     shells(tmp_path, [milestone(1)]).sweep(mode="full")
     shell = shells(tmp_path, [milestone(1), milestone(2, details=None)])
     shell.land(mode="full")
-    shell.stations.stage_records()
-    _, summary = shell.stations.stage_tables()
+    shell.stages.stage_records()
+    _, summary = shell.stages.stage_tables()
     assert summary.drift == ["football_game: details is null"]
 
 

@@ -90,7 +90,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     with serving_shells() as shells:
         shell = shells(tmp_path_factory.mktemp("readme"), [milestone(number) for number in range(1, 4)])
         shell.sweep()
-        shell.stations.publish()
+        shell.stages.publish()
     return shell
 
 

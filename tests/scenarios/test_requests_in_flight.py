@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pipelines.sweep.fetch import Silent, SweepRequest
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
@@ -52,9 +53,9 @@ def shells() -> Iterator[Shells]:
 def crawl(shell: Shell, connections: int) -> None:
     """A full sweep to the end."""
     with shell.client(connections=connections) as api:
-        shell.stations.land(api, SweepRequest(mode="full"), Silent())
+        shell.stages.land(api, SweepRequest(mode="full"), NullProgress())
     shell.stage()
-    shell.stations.load()
+    shell.stages.load()
 
 
 def tables_of(shell: Shell, without: frozenset[str] = WHEN_SEEN) -> dict[str, str]:

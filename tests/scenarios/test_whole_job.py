@@ -17,9 +17,10 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.manifest import verify
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import Stations
-from pipelines.warehouse.load import LedgerRow
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.stages import Stages
+from pipelines.warehouse.ledger import LedgerRow
 from tests.support import NOON, ZERO_TIME, Clock, json_of
 
 GENERATED = 2_000
@@ -59,13 +60,13 @@ class Whole:
 def run_whole(folder: Path, **world: Any) -> Whole:
     app = sandbox.build(now=lambda: NOON, **world)
     home, clock = Home(folder), Clock()
-    stations = Stations(home, now=clock)
+    stages = Stages(home, now=clock)
     with sandbox.running(app) as server, KalshiClient(server.base_url, requests_per_second=0, now=clock) as api:
-        stations.land(api, SweepRequest(), Silent())
-    stations.stage_records()
-    stations.stage_tables()
-    ledger = stations.load()
-    stations.publish()
+        stages.land(api, SweepRequest(), NullProgress())
+    stages.stage_records()
+    stages.stage_tables()
+    ledger = stages.load()
+    stages.publish()
     return Whole([json_of(body.decode()) for body in app.state.world.bodies()], ledger, home)
 
 

@@ -37,7 +37,7 @@ def rows_in(files: list[str]) -> list[str]:
     return sorted(repr(row) for file in files for row in pq.ParquetFile(file).read().to_pylist())
 
 
-def latest(*rows: dict[str, Any], fate: str = "new") -> Iterator[pa.RecordBatch]:
+def latest(*rows: dict[str, Any], outcome: str = "new") -> Iterator[pa.RecordBatch]:
     """Staged records as the warehouse hands them over, one batch each."""
     for position, row in enumerate(rows):
         columns: dict[str, list[Any]] = {
@@ -55,7 +55,7 @@ def latest(*rows: dict[str, Any], fate: str = "new") -> Iterator[pa.RecordBatch]
         }
         arrays = [pa.array(columns[field.name], field.type) for field in LATEST.arrow_schema]
         extra = {"page": pa.array([1], pa.int32()), "position": pa.array([position], pa.int32())}
-        extra |= {"seen_at": pa.array([NOON], pa.timestamp("us", tz="UTC")), "fate": pa.array([fate])}
+        extra |= {"seen_at": pa.array([NOON], pa.timestamp("us", tz="UTC")), "outcome": pa.array([outcome])}
         yield pa.RecordBatch.from_arrays([*arrays, *extra.values()], names=[*LATEST.arrow_schema.names, *extra])
 
 
@@ -72,7 +72,7 @@ def test_a_record_with_a_row_that_breaks_a_rule_is_refused_whole(
 ) -> None:
     staging.folder.mkdir(parents=True)
     good, bad = milestone(1), milestone(2, **fields)
-    flattened = stage_tables(staging, SWEEP, [*latest(good, bad, fate="changed")])
+    flattened = stage_tables(staging, SWEEP, [*latest(good, bad, outcome="changed")])
     assert flattened.breaches == {rule: 1}
     assert flattened.refused == {"changed": 1}
     assert flattened.rows["milestones"] == 1

@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.errors import SweepDamaged
 from pipelines.storage.landing import SWEEP_FILE, Filters, Landing, Page
-from pipelines.warehouse.load import LedgerRow
+from pipelines.warehouse.ledger import LedgerRow
 from sandbox.generate import generate_bodies
 from schemas.api import PAGE_LIMIT
 from schemas.tables import PAGES
@@ -192,7 +192,7 @@ def test_a_landed_sweep_with_damage_is_fetched_again(
     shell.world.load(BODIES)
     landing = shell.land(mode="full")
     # The run that was killed had staged its records.
-    shell.stations.stage_records()
+    shell.stages.stage_records()
     damage(landing.folder / file)
     with caplog.at_level(logging.WARNING):
         ledger = shell.sweep(mode="full")
@@ -208,7 +208,7 @@ def test_a_page_damaged_before_it_is_decoded_fails_the_run_in_one_line_and_the_n
     shell.world.load(BODIES)
     damage(shell.land(mode="full").folder / "page-000002.parquet")
     with pytest.raises(SweepDamaged, match=r"page-000002\.parquet is damaged .*: run milestones ingest"):
-        shell.stations.stage_records()
+        shell.stages.stage_records()
     assert shell.rows("SELECT status FROM sweeps") == [("failed",)]
     ledger: LedgerRow = shell.sweep(mode="full")
     assert ledger.new == len(BODIES)
@@ -222,7 +222,7 @@ def test_absences_damaged_before_the_load_fail_it(shells: Shells, tmp_path: Path
     shell.stage()
     damage(landing.absent_file)
     with pytest.raises(SweepDamaged, match=r"absent\.parquet is damaged"):
-        shell.stations.load()
+        shell.stages.load()
     assert shell.value("SELECT count(*) FROM milestones") == 0
     assert shell.sweep(mode="full").new == 3
 

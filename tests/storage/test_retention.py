@@ -222,7 +222,7 @@ def test_staging_of_all_but_the_newest_sweep_goes(home: Home) -> None:
     put(home.staging("migration") / "records.parquet", b"of a killed migration")
     newest = staged.pop("landed")
     pruned = prune(home, Retention(), now=NOON)
-    # No station reads that of a sweep which a newer one followed: killed retries and polls never run again.
+    # No stage reads that of a sweep which a newer one followed: killed retries and polls never run again.
     assert pruned.staging == [*sorted(staged.values()), name_of(77), "migration", "rebuild"]
     assert names_in(home.staging("")) == [newest]
     assert pruned.bytes == 3 * len(b"staged") + sum(
@@ -240,12 +240,12 @@ def test_the_pipeline_goes_on_after_everything_old_is_gone(tmp_path: Path) -> No
         shell = shells(tmp_path / "home", [milestone(1), milestone(2)])
         for _ in range(2):
             shell.sweep()
-            shell.stations.publish()
+            shell.stages.publish()
             shell.clock.forward(days=30)
         pruned = prune(shell.home, Retention(snapshots=1, sweeps=1), now=shell.clock())
         assert [len(pruned.snapshots), len(pruned.sweeps), len(pruned.staging)] == [1, 1, 0]
         assert shell.sweep().sweep_id.startswith("000003-")
-        assert shell.stations.publish().folder.name.startswith("000003-")
+        assert shell.stages.publish().folder.name.startswith("000003-")
         assert shell.value("SELECT count(*) FROM milestones") == 2
 
 

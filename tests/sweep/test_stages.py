@@ -1,4 +1,4 @@
-"""Sweeps end to end without Dagster, against a sandbox over HTTP: fates, versions, watermark, account, refusals."""
+"""Sweeps end to end without Dagster, against a sandbox over HTTP: outcomes, versions, watermark, account, refusals."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from pipelines.kalshi.sweeps import OVERLAP_SECONDS
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Filters, Landing, Page
 from pipelines.storage.retention import PRUNED_SUFFIX, Retention
-from pipelines.sweep.fetch import Silent, SweepRequest
-from pipelines.sweep.stages import MAX_REFUSED_SHARE, Stations
+from pipelines.sweep.progress_listener import NullProgress
+from pipelines.sweep.request import SweepRequest
+from pipelines.sweep.staged_sweep import MAX_REFUSED_SHARE
+from pipelines.sweep.stages import Stages
 from sandbox.app import build_app
 from sandbox.obstacles import Faults
 from schemas.sql import quote
@@ -80,7 +82,7 @@ def updated_at(shell: Shell, number: int) -> datetime:
     return datetime.fromisoformat(json.loads(shell.world.get(milestone_id(number)))["last_updated_ts"])
 
 
-def fates(ledger: Any) -> tuple[int, ...]:
+def outcomes(ledger: Any) -> tuple[int, ...]:
     return (ledger.records, ledger.new, ledger.changed, ledger.unchanged, ledger.superseded, ledger.quarantined)
 
 
@@ -90,7 +92,7 @@ def fates(ledger: Any) -> tuple[int, ...]:
 def test_the_first_sweep_brings_everything(shell: Shell) -> None:
     ledger = shell.sweep()
     assert (ledger.mode, ledger.status, ledger.is_complete, ledger.filters) == ("full", "loaded", True, "{}")
-    assert fates(ledger) == (3, 3, 0, 0, 0, 0)
+    assert outcomes(ledger) == (3, 3, 0, 0, 0, 0)
     # One page of the list, one catch-up.
     assert (ledger.pages, ledger.requests, ledger.retries) == (2, 2, 0)
     assert ledger.watermark == UPDATED
@@ -118,7 +120,7 @@ def test_a_sweep_that_brings_nothing_changes_nothing_but_the_ledger(shell: Shell
     shell.sweep()
     before = contents(shell.home.warehouse_file)
     ledger = shell.sweep(mode="full")
-    assert fates(ledger) == (3, 0, 0, 3, 0, 0)
+    assert outcomes(ledger) == (3, 0, 0, 3, 0, 0)
     assert changed_tables(before, shell.home) == {"sweeps"}
 
 
@@ -127,7 +129,7 @@ def test_a_change_makes_a_version_and_closes_the_one_before(shell: Shell) -> Non
     shell.clock.forward(hours=1)
     shell.world.edit_title(milestone_id(2), "Game 2, moved indoors")
     second = shell.sweep(mode="full")
-    assert fates(second) == (4, 0, 1, 2, 1, 0)  # the catch-up brings it again
+    assert outcomes(second) == (4, 0, 1, 2, 1, 0)  # the catch-up brings it again
     old, new = versions(shell, 2)
     assert (old[0], new[0]) == (1, 2)
     assert old[2] == new[1], "the new version begins when the old one ends"
@@ -202,14 +204,14 @@ def test_an_older_record_never_overwrites_a_newer_one(shells: Shells, tmp_path: 
     # The same server falls back to a state of before: a lagging replica.
     stale = shells(tmp_path, [milestone(1, title="as it was", last_updated_ts="2026-11-20T08:30:00.249999Z")])
     ledger = stale.sweep(mode="full")
-    assert fates(ledger) == (1, 0, 0, 0, 1, 0)
+    assert outcomes(ledger) == (1, 0, 0, 0, 1, 0)
     assert changed_tables(before, shell.home) == {"sweeps"}
 
 
 def test_an_older_touch_does_not_take_the_update_back(shells: Shells, tmp_path: Path) -> None:
     shells(tmp_path, [milestone(1)]).sweep()
     ledger = shells(tmp_path, [milestone(1, last_updated_ts="2026-11-01T00:00:00Z")]).sweep(mode="full")
-    assert fates(ledger) == (1, 0, 0, 1, 0, 0)
+    assert outcomes(ledger) == (1, 0, 0, 1, 0, 0)
     assert rows_of(Home(tmp_path).warehouse_file, "SELECT last_updated_ts FROM milestones") == [(UPDATED,)]
     assert ledger.watermark == UPDATED
 
@@ -238,8 +240,8 @@ def test_of_duplicates_in_one_sweep_the_newest_counts(shells: Shells, tmp_path: 
     landing.land(old_page)
     landing.save()
     shell.stage()
-    ledger = shell.stations.load()
-    assert fates(ledger) == (4, 2, 0, 0, 2, 0)
+    ledger = shell.stages.load()
+    assert outcomes(ledger) == (4, 2, 0, 0, 2, 0)
     assert shell.rows("SELECT title FROM milestones ORDER BY milestone_id") == [("newer",), ("Game 2",)]
     assert [row[0] for row in versions(shell, 1)] == [1]
 
@@ -281,7 +283,7 @@ def test_an_incremental_sweep_asks_from_before_the_watermark(shell: Shell) -> No
 def test_the_overlap_is_a_setting(shell: Shell, overlap: int) -> None:
     first = shell.sweep()
     assert first.watermark is not None
-    shell.stations = Stations(shell.home, now=shell.clock, overlap_seconds=overlap)
+    shell.stages = Stages(shell.home, now=shell.clock, overlap_seconds=overlap)
     assert shell.land().sweep.filters == Filters(min_updated_ts=int(first.watermark.timestamp()) - overlap)
 
 
@@ -347,7 +349,7 @@ def test_the_watermark_never_goes_back(shells: Shells, tmp_path: Path) -> None:
 
 
 def test_what_changes_during_a_sweep_comes_with_the_next(shell: Shell) -> None:
-    class Meddler(Silent):
+    class Meddler(NullProgress):
         """Changes a milestone once the sweep has read its last page."""
 
         def page(self, sweep: Any, page: Page) -> None:
@@ -355,9 +357,9 @@ def test_what_changes_during_a_sweep_comes_with_the_next(shell: Shell) -> None:
                 shell.world.edit_title(milestone_id(1), "changed late")
 
     with shell.client() as api:
-        shell.stations.land(api, SweepRequest(), Meddler())
+        shell.stages.land(api, SweepRequest(), Meddler())
     shell.stage()
-    shell.stations.load()
+    shell.stages.load()
     assert loaded_milestones(shell.home)[milestone_id(1)]["title"] == "Game 1"
     assert shell.sweep().changed == 1
     assert loaded_milestones(shell.home)[milestone_id(1)]["title"] == "changed late"
@@ -383,7 +385,7 @@ def test_an_empty_answer_that_is_believed_deletes_nothing(shells: Shells, tmp_pa
     shells(tmp_path, [milestone(1)]).sweep()
     before = contents(Home(tmp_path).warehouse_file)
     ledger = shells(tmp_path, []).sweep(mode="full", allow_shrink=True)
-    assert (fates(ledger), ledger.vanished) == ((0, 0, 0, 0, 0, 0), 0)
+    assert (outcomes(ledger), ledger.vanished) == ((0, 0, 0, 0, 0, 0), 0)
     assert changed_tables(before, Home(tmp_path)) == {"sweeps", "internal_absences"}
 
 
@@ -405,7 +407,7 @@ def test_a_few_bad_records_are_quarantined_and_the_rest_goes_on(
     # Exactly one in a hundred: the most that is let through.
     shell = shells(tmp_path, [*(milestone(number) for number in range(1, 100)), milestone(100, **fields)])
     ledger = shell.sweep()
-    assert fates(ledger) == (100, 99, 0, 0, 0, 1)
+    assert outcomes(ledger) == (100, 99, 0, 0, 0, 1)
     assert milestone_id(100) not in loaded_milestones(shell.home)
     for table in (table.name for table in FLAT_TABLES):
         assert shell.value(f"SELECT count(*) FROM {table} WHERE milestone_id = '{milestone_id(100)}'") == 0, table
@@ -419,7 +421,7 @@ def test_a_record_that_broke_a_rule_leaves_the_old_version_standing(shells: Shel
     shells(tmp_path, rows).sweep()
     rows[0] = milestone(1, related_event_tickers=[""], last_updated_ts="2026-11-22T00:00:00Z")
     ledger = shells(tmp_path, rows).sweep(mode="full")
-    assert fates(ledger) == (100, 0, 0, 99, 0, 1)
+    assert outcomes(ledger) == (100, 0, 0, 99, 0, 1)
     assert rows_of(Home(tmp_path).warehouse_file, "SELECT count(*) FROM milestone_versions") == [(100,)]
 
 
@@ -432,14 +434,14 @@ def refused_rows(count: int) -> list[dict[str, Any]]:
 def test_a_sweep_that_refused_too_much_is_not_loaded(shells: Shells, tmp_path: Path) -> None:
     first = shells(tmp_path, [milestone(1)])
     first.sweep()
-    first.stations.publish()
+    first.stages.publish()
     data = contents(first.home.warehouse_file)
     published = tree(first.home.published)
     # 2 of 199 are just above one in a hundred.
     shell = shells(tmp_path, refused_rows(197))
     landing = shell.land(mode="full")
-    shell.stations.stage_records()
-    _, summary = shell.stations.stage_tables()
+    shell.stages.stage_records()
+    _, summary = shell.stages.stage_tables()
     assert summary.refused_share == pytest.approx(2 / 199)
     assert summary.refused_share > MAX_REFUSED_SHARE
     assert summary.refusal == (
@@ -448,7 +450,7 @@ def test_a_sweep_that_refused_too_much_is_not_loaded(shells: Shells, tmp_path: P
         "List the records with milestones quarantine"
     )
     with pytest.raises(NothingToDo, match="no landed sweep to work on"):
-        shell.stations.load()
+        shell.stages.load()
     assert changed_tables(data, shell.home) == {"sweeps", "quarantine"}
     assert tree(shell.home.published) == published
     assert Landing.open(shell.home.raw, landing.sweep.sweep_id).sweep.state == "failed"
@@ -474,7 +476,7 @@ def test_the_sweep_after_a_refused_one_goes_on_from_the_last_good_one(shells: Sh
 
 
 def test_two_of_two_hundred_are_let_through(shells: Shells, tmp_path: Path) -> None:
-    assert fates(shells(tmp_path, refused_rows(198)).sweep()) == (200, 198, 0, 0, 0, 2)
+    assert outcomes(shells(tmp_path, refused_rows(198)).sweep()) == (200, 198, 0, 0, 0, 2)
 
 
 def test_one_bad_record_stops_the_polling_only_until_a_full_sweep_could_bear_it(shells: Shells, tmp_path: Path) -> None:
@@ -500,21 +502,21 @@ def test_a_fetch_that_fails_is_in_the_ledger_and_spoils_nothing(shells: Shells, 
     before = contents(shell.home.warehouse_file)
     shells.serve(build_app(shell.world, faults=Faults(fail_after_pages=0, status=503)))
     with pytest.raises(ServerFault) as caught, shell.client(sleep=lambda _: None) as api:
-        shell.stations.land(api, SweepRequest(), Silent())
+        shell.stages.land(api, SweepRequest(), NullProgress())
     assert changed_tables(before, shell.home) == {"sweeps"}
     (row,) = shell.rows("SELECT status, pages, requests, retries, error FROM sweeps WHERE status = 'failed'")
     assert row == ("failed", 0, caught.value.attempts, caught.value.attempts - 1, str(caught.value))
     with pytest.raises(NothingToDo, match="no landed sweep to work on"):
-        shell.stations.stage_records()
+        shell.stages.stage_records()
 
 
 def test_an_interrupted_fetch_stays_as_it_is(shell: Shell) -> None:
-    class Interrupts(Silent):
+    class Interrupts(NullProgress):
         def page(self, sweep: Any, page: Page) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), shell.client() as api:
-        shell.stations.land(api, SweepRequest(), Interrupts())
+        shell.stages.land(api, SweepRequest(), Interrupts())
     newest = Landing.newest(shell.home.raw)
     assert newest is not None
     assert (newest.sweep.state, len(list(newest.pages()))) == ("landing", 1)
@@ -522,23 +524,23 @@ def test_an_interrupted_fetch_stays_as_it_is(shell: Shell) -> None:
     assert shell.sweep().sweep_id == newest.sweep.sweep_id, "it is taken up again"
 
 
-STATIONS: dict[str, Callable[[Stations], object]] = {
-    "records": lambda stations: stations.stage_records(),
-    "tables": lambda stations: stations.stage_tables(),
-    "load": lambda stations: stations.load(),
+STAGES: dict[str, Callable[[Stages], object]] = {
+    "records": lambda stages: stages.stage_records(),
+    "tables": lambda stages: stages.stage_tables(),
+    "load": lambda stages: stages.load(),
 }
 
 
-@pytest.mark.parametrize("station", STATIONS.values(), ids=STATIONS)
-def test_a_station_without_anything_landed(tmp_path: Path, station: Callable[[Stations], object]) -> None:
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+def test_a_station_without_anything_landed(tmp_path: Path, stage: Callable[[Stages], object]) -> None:
     with pytest.raises(NothingToDo, match=r"no landed sweep to work on: .* run milestones ingest"):
-        station(Stations(Home(tmp_path), now=Clock()))
+        stage(Stages(Home(tmp_path), now=Clock()))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_publishing_without_a_warehouse(tmp_path: Path) -> None:
     with pytest.raises(NothingToDo, match=r"there is no warehouse at .* to publish"):
-        Stations(Home(tmp_path), now=Clock()).publish()
+        Stages(Home(tmp_path), now=Clock()).publish()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -548,9 +550,9 @@ def test_publishing_without_a_warehouse(tmp_path: Path) -> None:
 def test_loading_twice_is_loading_once(shell: Shell) -> None:
     shell.land()
     shell.stage()
-    shell.stations.load()
+    shell.stages.load()
     before = contents(shell.home.warehouse_file)
-    shell.stations.load()
+    shell.stages.load()
     assert contents(shell.home.warehouse_file) == before
 
 
@@ -560,38 +562,38 @@ def test_any_station_can_be_done_again(shell: Shell, again: str) -> None:
     shell.world.edit_title(milestone_id(1), "new")
     shell.clock.forward(hours=1)
     shell.land()
-    for name, station in STATIONS.items():
-        station(shell.stations)
+    for name, stage in STAGES.items():
+        stage(shell.stages)
         if name == again:
-            station(shell.stations)
+            stage(shell.stages)
     once = contents(shell.home.warehouse_file, without=frozenset({"finished_at"}))
     assert shell.rows("SELECT count(*) FROM milestone_versions") == [(4,)]
     # All of it once more, from the landed pages on.
-    for station in STATIONS.values():
-        station(shell.stations)
+    for stage in STAGES.values():
+        stage(shell.stages)
     assert contents(shell.home.warehouse_file, without=frozenset({"finished_at"})) == once
 
 
 def test_a_sweep_that_failed_leaves_no_staging(shell: Shell) -> None:
     landing = shell.land()
-    shell.stations.stage_records()
+    shell.stages.stage_records()
     staging = shell.home.staging(landing.sweep.sweep_id)
     (staging / "records-000001.parquet").write_bytes(b"damaged")
     with pytest.raises(Exception, match=r"records-000001\.parquet"):
-        shell.stations.stage_tables()
+        shell.stages.stage_tables()
     assert not staging.exists()
     assert shell.rows("SELECT status, records FROM sweeps") == [("failed", 3)]
 
 
 def test_a_damaged_summary_is_none(shell: Shell) -> None:
     landing = shell.land()
-    shell.stations.stage_records()
-    (shell.home.staging(landing.sweep.sweep_id) / "summary.json").write_bytes(b'{"decoded": {')
+    shell.stages.stage_records()
+    (shell.home.staging(landing.sweep.sweep_id) / "staged_sweep.json").write_bytes(b'{"decoded": {')
     with pytest.raises(NothingToDo, match="materialize records first"):
-        shell.stations.stage_tables()
-    shell.stations.stage_records()
-    shell.stations.stage_tables()
-    assert shell.stations.load().new == 3
+        shell.stages.stage_tables()
+    shell.stages.stage_records()
+    shell.stages.stage_tables()
+    assert shell.stages.load().new == 3
 
 
 def test_what_fails_while_pruning_does_not_hide_what_failed_before(
@@ -600,7 +602,7 @@ def test_what_fails_while_pruning_does_not_hide_what_failed_before(
     for _ in range(3):
         shell.sweep(mode="full")
         shell.clock.forward(days=1)
-    keeping_one = Stations(shell.home, now=shell.clock, retention=Retention(sweeps=1, sweep_age=timedelta(0)))
+    keeping_one = Stages(shell.home, now=shell.clock, retention=Retention(sweeps=1, sweep_age=timedelta(0)))
     # What pruning renames an old sweep to is taken.
     (oldest, *_) = sorted(shell.home.raw.iterdir())
     oldest.with_name(f"{oldest.name}{PRUNED_SUFFIX}").write_bytes(b"in the way")
@@ -623,26 +625,26 @@ def test_a_failure_that_cannot_be_noted_is_raised_all_the_same(shell: Shell, cap
 
 def test_a_publish_without_room_leaves_what_was_there_and_nothing_else(shell: Shell) -> None:
     shell.sweep()
-    shell.stations.publish()
+    shell.stages.publish()
     before = tree(shell.home.published)
     shell.world.edit_title(milestone_id(2), "Game 2, moved indoors")
     ledger = shell.sweep()
     with files_of_at_most(100_000), pytest.raises(OSError, match="File too large"):
-        shell.stations.publish()
+        shell.stages.publish()
     assert tree(shell.home.published) == before
     assert not shell.home.staging(ledger.sweep_id).exists(), "the next sweep needs the room"
-    shell.stations.publish()
+    shell.stages.publish()
     assert tree(shell.home.published) != before
 
 
 def test_tables_of_records_that_were_made_again_are_not_loaded(shell: Shell) -> None:
     shell.land()
     shell.stage()
-    shell.stations.stage_records()
+    shell.stages.stage_records()
     with pytest.raises(NothingToDo, match="no staged tables"):
-        shell.stations.load()
+        shell.stages.load()
     shell.stage()
-    assert shell.stations.load().new == 3
+    assert shell.stages.load().new == 3
 
 
 def test_a_lost_staging_folder_is_made_again_from_the_pages(shell: Shell) -> None:
@@ -650,22 +652,22 @@ def test_a_lost_staging_folder_is_made_again_from_the_pages(shell: Shell) -> Non
     shell.stage()
     shutil.rmtree(shell.home.staging(landing.sweep.sweep_id))
     shell.stage()
-    assert shell.stations.load().new == 3
+    assert shell.stages.load().new == 3
 
 
 def test_a_station_done_too_early_leaves_the_landed_sweep_as_it_was(shell: Shell) -> None:
     shell.land()
     with pytest.raises(NothingToDo, match="materialize records first"):
-        shell.stations.stage_tables()
+        shell.stages.stage_tables()
     shell.stage()
-    assert shell.stations.load().new == 3
+    assert shell.stages.load().new == 3
 
 
 def test_a_fault_after_the_load_does_not_unload_it(shell: Shell) -> None:
     ledger = shell.sweep()
     shutil.rmtree(shell.home.staging(ledger.sweep_id))
     with pytest.raises(NothingToDo):
-        shell.stations.load()
+        shell.stages.load()
     assert shell.rows("SELECT status, watermark FROM sweeps") == [("loaded", UPDATED)]
 
 
@@ -681,10 +683,10 @@ def sweep_of_pages(folder: Path, pages: list[list[dict[str, Any]]]) -> dict[str,
         landing.land(Page(number, "/milestones?limit=500", None, None, clock(), len(rows), page_body(rows)))
     landing.sweep.state = "landed"
     landing.save()
-    stations = Stations(home, now=clock)
-    stations.stage_records()
-    stations.stage_tables()
-    stations.load()
+    stages = Stages(home, now=clock)
+    stages.stage_records()
+    stages.stage_tables()
+    stages.load()
     return contents(home.warehouse_file, without=OUR_CLOCK | {"page", "position", "pages"})
 
 
@@ -792,11 +794,11 @@ def test_a_time_from_the_future_gives_way_to_a_newer_true_one_and_rebuilding_kee
     with_ahead = shells(tmp_path, [milestone(3, last_updated_ts="2040-01-01T00:00:00Z")])
     with_ahead.sweep(ids=(milestone_id(3),))
     before = contents(touched.home.warehouse_file)
-    touched.stations.rebuild()
+    touched.stages.rebuild()
     assert contents(touched.home.warehouse_file, tables=["milestones"])["milestones"] == before["milestones"]
     assert touched.value("SELECT count(*) FROM milestones WHERE has_future_update") == 1
 
 
 def test_worlds_take_what_the_api_would_send() -> None:
-    """The bad rows above reach the stations: the sandbox serves them as they are."""
+    """The bad rows above reach the stages: the sandbox serves them as they are."""
     assert as_bytes(refused_rows(0)) == as_bytes([milestone(9_001, title=7), milestone(9_002, type="")])

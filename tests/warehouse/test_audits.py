@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.warehouse.audits import NEWEST_ROWS, Audit, audits, narrow, rules_kept, run, typed_tables_agree
+from pipelines.warehouse.audits import NEWEST_ROWS, Audit, audits, rules_kept, run, typed_tables_agree
 from pipelines.warehouse.database import open_warehouse
 from pipelines.wording import counted
 from schemas.sql import quote
@@ -198,40 +198,3 @@ def test_typed_tables_are_seen_to_disagree(warehouse: duckdb.DuckDBPyConnection,
     warehouse.execute(statement.format(id=broken_id))
     finding = typed_tables_agree(warehouse)
     assert (finding.offences, finding.example) == (1, f"{broken_id} of details_football_game")
-
-
-@pytest.mark.parametrize(
-    ("published", "expected"),
-    [(0, True), (-1, False), (None, False)],
-    ids=["the sweep before", "the newest one", "nothing known"],
-)
-def test_what_is_asked_of_what_was_touched_alone(
-    warehouse: duckdb.DuckDBPyConnection, published: int | None, expected: bool
-) -> None:
-    sweeps = [row[0] for row in warehouse.execute("SELECT sweep_id FROM sweeps ORDER BY sweep_id").fetchall()]
-    assert narrow(warehouse, None if published is None else sweeps[published]) is expected
-    if expected:
-        touched = warehouse.execute("SELECT milestone_id FROM touched").fetchall()
-        assert touched == [(milestone(1)["id"],)]
-
-
-def test_a_full_sweep_has_everything_asked_of_everything(warehouse: duckdb.DuckDBPyConnection) -> None:
-    (first_id,) = warehouse.execute("SELECT min(sweep_id) FROM sweeps").fetchall()[0]
-    warehouse.execute("UPDATE sweeps SET mode = 'full'")
-    assert narrow(warehouse, first_id) is False
-
-
-def test_a_narrow_audit_sees_what_was_touched_and_nothing_else(warehouse: duckdb.DuckDBPyConnection) -> None:
-    (first_id,) = warehouse.execute("SELECT min(sweep_id) FROM sweeps").fetchall()[0]
-    touched, untouched = milestone(1)["id"], milestone(7)["id"]
-    for broken in (touched, untouched):
-        warehouse.execute("DELETE FROM milestone_details WHERE milestone_id = ?", [broken])
-        warehouse.execute("DELETE FROM details_football_game WHERE milestone_id = ?", [broken])
-    covers = ALL_AUDITS["milestone_details_covers_milestones"]
-    assert (run(warehouse, covers).offences, typed_tables_agree(warehouse).offences) == (2, 2)
-    assert narrow(warehouse, first_id)
-    finding = run(warehouse, covers)
-    assert (finding.offences, finding.example) == (1, touched)
-    assert typed_tables_agree(warehouse).example == f"{touched} of details_football_game"
-    failed = [audit.name for audit in ALL_AUDITS.values() if not run(warehouse, audit).passed]
-    assert failed == [covers.name]

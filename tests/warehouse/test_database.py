@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from pipelines.errors import WarehouseUnusable
-from pipelines.warehouse.database import MAX_THREADS, STORAGE_VERSION, open_warehouse
+from pipelines.warehouse.connection import MAX_THREADS, STORAGE_VERSION
+from pipelines.warehouse.database import open_warehouse
 from sandbox.generate import generate_bodies
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 from tests.support import NOON, rows_of, tables_in
@@ -231,7 +232,7 @@ def test_what_cannot_be_written_anew_stays_as_it_is(file: Path, caplog: pytest.L
     assert [rows_of(file, query) for query in DEFINITIONS] == definitions
 
 
-def test_what_a_killed_attempt_to_write_anew_left_is_made_anew(file: Path) -> None:
+def test_what_a_killed_attempt_to_rewrite_left_is_made_anew(file: Path) -> None:
     size, definitions = mostly_free(file)
     for left in (".tmp", ".tmp.wal"):
         file.with_name(file.name + left).write_bytes(b"half of something")

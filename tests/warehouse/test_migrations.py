@@ -21,8 +21,8 @@ from pipelines.staging.files import Staging
 from pipelines.storage.home import Home
 from pipelines.warehouse.audits import audits, run
 from pipelines.warehouse.database import open_warehouse
-from pipelines.warehouse.load import rebuild
 from pipelines.warehouse.migrations import MIGRATIONS, migrate
+from pipelines.warehouse.rebuild import rebuild
 from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, SCHEMA_VERSION
 from tests.support import NOON, rows_of, tables_in

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from pipelines.warehouse.monitors import WATCHES, Watch, look
+from pipelines.warehouse.monitors import MONITORS, Monitor, evaluate
 from schemas.tables import MILESTONES, SWEEPS
 
 MILESTONE = "milestone_id, category, category_group, type, title, notification_message, details, content_hash"
@@ -39,21 +39,21 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield opened
 
 
-@pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
-def test_a_watch_passes_and_fails(watch: Watch, connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize("watch", MONITORS, ids=lambda watch: watch.name)
+def test_a_watch_passes_and_fails(watch: Monitor, connection: duckdb.DuckDBPyConnection) -> None:
     for statement in USUAL:
         connection.execute(statement)
-    usual = look(connection, watch)
+    usual = evaluate(connection, watch)
     assert (usual.passed, bool(usual.figures)) == (True, True)
     connection.execute(UNUSUAL[watch.name])
-    unusual = look(connection, watch)
+    unusual = evaluate(connection, watch)
     assert not unusual.passed
     assert unusual.figures != usual.figures
 
 
-@pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
-def test_an_empty_warehouse_breaks_no_watch(watch: Watch, connection: duckdb.DuckDBPyConnection) -> None:
-    assert look(connection, watch).passed == (watch.name != "data_is_fresh")
+@pytest.mark.parametrize("watch", MONITORS, ids=lambda watch: watch.name)
+def test_an_empty_warehouse_breaks_no_watch(watch: Monitor, connection: duckdb.DuckDBPyConnection) -> None:
+    assert evaluate(connection, watch).passed == (watch.name != "data_is_fresh")
 
 
 UNKNOWN = "status = 'Innings Break', status_group = 'unknown' WHERE milestone_id::INT < 50"
@@ -72,16 +72,16 @@ UNKNOWN = "status = 'Innings Break', status_group = 'unknown' WHERE milestone_id
 def test_statuses_that_call_for_no_look(connection: duckdb.DuckDBPyConnection, change: str) -> None:
     for statement in (*USUAL, f"UPDATE milestones SET {change}"):
         connection.execute(statement)
-    (watch,) = [one for one in WATCHES if one.name == "statuses_are_grouped"]
-    assert look(connection, watch).passed
+    (watch,) = [one for one in MONITORS if one.name == "statuses_are_grouped"]
+    assert evaluate(connection, watch).passed
 
 
 def test_unknown_statuses_are_named_the_most_frequent_first(connection: duckdb.DuckDBPyConnection) -> None:
     for statement in (*USUAL, f"UPDATE milestones SET {UNKNOWN}"):
         connection.execute(statement)
     connection.execute("UPDATE milestones SET status = 'P' WHERE milestone_id::INT < 3")
-    (watch,) = [one for one in WATCHES if one.name == "statuses_are_grouped"]
-    assert look(connection, watch).figures == "50 of 200 have an unknown status: Innings Break, P"
+    (watch,) = [one for one in MONITORS if one.name == "statuses_are_grouped"]
+    assert evaluate(connection, watch).figures == "50 of 200 have an unknown status: Innings Break, P"
 
 
 STALE = "UPDATE milestones SET last_updated_ts = now() - INTERVAL 25 HOUR"
@@ -97,10 +97,10 @@ NOT_FRESH = {
 def test_only_updates_of_real_milestones_that_can_be_true_are_fresh(
     change: str, connection: duckdb.DuckDBPyConnection
 ) -> None:
-    (watch,) = (one for one in WATCHES if one.name == "data_is_fresh")
+    (watch,) = (one for one in MONITORS if one.name == "data_is_fresh")
     for statement in USUAL:
         connection.execute(statement)
     connection.execute(f"{STALE} WHERE milestone_id <> '7'")
-    assert look(connection, watch).passed
+    assert evaluate(connection, watch).passed
     connection.execute(f"UPDATE milestones SET {change} WHERE milestone_id = '7'")
-    assert not look(connection, watch).passed
+    assert not evaluate(connection, watch).passed

@@ -23,8 +23,9 @@ from pipelines.staging.files import Staging
 from pipelines.staging.stage_records import stage_records
 from pipelines.staging.stage_tables import stage_tables
 from pipelines.storage.landing import Page
-from pipelines.warehouse import load as warehouse
-from pipelines.warehouse.load import LedgerRow, Outcome
+from pipelines.warehouse import compare, rebuild
+from pipelines.warehouse.ledger import LedgerRow
+from pipelines.warehouse.load import Conclusions, load_sweep
 from pipelines.warehouse.typed_tables import refresh, typed_tables
 from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, PRIVATE_TABLES, PUBLISHED_TABLES
@@ -40,7 +41,7 @@ Rows = list[tuple[Any, ...]]
 
 
 class Warehouse:
-    """A warehouse in memory that takes sweeps as the stations do, without pages on disk or a server."""
+    """A warehouse in memory that takes sweeps as the stages do, without pages on disk or a server."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self.connection = connection
@@ -59,9 +60,9 @@ class Warehouse:
         sweep_id = staging.folder.name
         body = page(*records)
         decoded = stage_records(staging, sweep_id, [Page(1, "/milestones?", None, None, at, len(records), body)])
-        fates = warehouse.settle_fates(self.connection, staging)
-        warehouse.stage_touched(self.connection, staging)
-        latest = warehouse.latest_of_sweep(self.connection, staging, sweep_id)
+        counts = compare.classify_records(self.connection, staging)
+        compare.stage_updated_only(self.connection, staging)
+        latest = compare.latest_of_sweep(self.connection, staging, sweep_id)
         flattened = stage_tables(staging, sweep_id, latest)
         assert (decoded.quarantined, flattened.refused) == (0, {})
         ledger = LedgerRow(
@@ -73,15 +74,15 @@ class Warehouse:
             filters="{}",
             pages=1,
             records=len(records),
-            new=fates.new,
-            changed=fates.changed,
-            unchanged=fates.unchanged,
-            superseded=fates.superseded,
+            new=counts.new,
+            changed=counts.changed,
+            unchanged=counts.unchanged,
+            superseded=counts.superseded,
         )
-        assert warehouse.load(self.connection, staging, ledger, Outcome(discarding=discarding))
+        assert load_sweep(self.connection, staging, ledger, Conclusions(discarding=discarding))
 
     def rebuild(self, **options: int) -> None:
-        warehouse.rebuild(self.connection, Staging(self._folder / "rebuild"), **options)
+        rebuild.rebuild(self.connection, Staging(self._folder / "rebuild"), **options)
 
     def rows(self, query: str, *parameters: Any) -> Rows:
         return self.connection.execute(query, parameters).fetchall()

@@ -1,8 +1,8 @@
 -- The versions that a run of a sweep's pages brings, with the ones before them and what the log knows of their milestones' lives.
 -- A clock that was set back must not make a version begin before what it follows. greatest() passes over NULL.
 WITH wanted AS (
-    SELECT records.*, fates.* EXCLUDE (page, position)
-    FROM (SELECT * FROM fates WHERE fate IN ('new', 'changed') AND page BETWEEN $first AND $last) AS fates
+    SELECT records.*, classified.* EXCLUDE (page, position)
+    FROM (SELECT * FROM classified WHERE outcome IN ('new', 'changed') AND page BETWEEN $first AND $last) AS classified
     JOIN (SELECT * FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records USING (page, position)
 ),
 previous AS (
@@ -16,7 +16,7 @@ SELECT wanted.milestone_id, coalesce(previous.version, 0) + 1 AS version, wanted
                 wanted.vanished_at + INTERVAL 1 MICROSECOND) AS last_changed_at,
        NULL::TIMESTAMPTZ AS vanished_at, $sweep_id AS sweep_id,
        previous.record AS previous_record, previous.valid_to AS was_vanished_at,
-       wanted.page, wanted.position, wanted.seen_at, wanted.fate::VARCHAR AS fate
+       wanted.page, wanted.position, wanted.seen_at, wanted.outcome::VARCHAR AS outcome
 FROM wanted
 LEFT JOIN previous ON previous.milestone_id = wanted.milestone_id
 ORDER BY wanted.page, wanted.position

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.staging.files import Staging
-from pipelines.warehouse.load import settle_fates, stage_touched
+from pipelines.warehouse.compare import classify_records, stage_updated_only
 from schemas.api import CLOCK_TOLERANCE_SECONDS
 from schemas.tables import MILESTONES, RECORDS
 from tests.support import NOON
@@ -56,7 +56,7 @@ def settle(
     is_retry: bool = False,
     shuffled_by: int | None = None,
 ) -> list[str]:
-    """The fates of records that come one a page, a minute apart from NOON on, in their order."""
+    """The outcomes of records that come one a page, a minute apart from NOON on, in their order."""
     rows = [
         {
             "page": page,
@@ -74,9 +74,9 @@ def settle(
     staging = Staging(folder)
     table = RECORDS.from_columns({name: [row[name] for row in rows] for name in RECORDS.arrow_schema.names})
     staging.write(RECORDS.name, 0, table)
-    settle_fates(connection, staging, is_retry=is_retry)
-    stage_touched(connection, staging)
-    return [fate for (fate,) in connection.execute("SELECT fate FROM fates ORDER BY page").fetchall()]
+    classify_records(connection, staging, is_retry=is_retry)
+    stage_updated_only(connection, staging)
+    return [outcome for (outcome,) in connection.execute("SELECT outcome FROM classified ORDER BY page").fetchall()]
 
 
 # Which of several records counts.
@@ -110,7 +110,7 @@ def test_of_several_records_one_counts_whatever_the_order_of_rows_in_the_file(
     assert settle(connection, tmp_path, received, shuffled_by=shuffled_by) == expected
 
 
-# Against what is stored: its time, whether that lay ahead when it was fetched, the received time, the fate.
+# Against what is stored: its time, whether that lay ahead when it was fetched, the received time, the outcome.
 AGAINST_STORED: dict[str, tuple[timedelta | None, bool, timedelta | None, str]] = {
     "newer": (OLDER, False, OLD, "changed"),
     "older": (OLD, False, OLDER, "superseded"),
@@ -125,21 +125,21 @@ AGAINST_STORED: dict[str, tuple[timedelta | None, bool, timedelta | None, str]] 
 }
 
 
-@pytest.mark.parametrize(("stored", "is_future", "received", "fate"), AGAINST_STORED.values(), ids=AGAINST_STORED)
+@pytest.mark.parametrize(("stored", "is_future", "received", "outcome"), AGAINST_STORED.values(), ids=AGAINST_STORED)
 def test_a_record_against_what_is_stored(
     stored: timedelta | None,
     is_future: bool,
     received: timedelta | None,
-    fate: str,
+    outcome: str,
     connection: duckdb.DuckDBPyConnection,
     tmp_path: Path,
 ) -> None:
     store(connection, "stored", stored, is_future=is_future)
-    assert settle(connection, tmp_path, [("received", received)]) == [fate]
+    assert settle(connection, tmp_path, [("received", received)]) == [outcome]
 
 
 @pytest.mark.parametrize(
-    ("stored", "is_future", "received", "fate"),
+    ("stored", "is_future", "received", "outcome"),
     [
         (OLDER, False, OLD, "changed"),
         (OLD, False, OLD, "superseded"),
@@ -153,12 +153,12 @@ def test_a_record_out_of_quarantine_changes_only_what_its_time_shows_to_be_older
     stored: timedelta | None,
     is_future: bool,
     received: timedelta | None,
-    fate: str,
+    outcome: str,
     connection: duckdb.DuckDBPyConnection,
     tmp_path: Path,
 ) -> None:
     store(connection, "stored", stored, is_future=is_future)
-    assert settle(connection, tmp_path, [("received", received)], is_retry=True) == [fate]
+    assert settle(connection, tmp_path, [("received", received)], is_retry=True) == [outcome]
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_an_unchanged_record_moves_the_time_on_where_it_can_be_true(
 ) -> None:
     store(connection, "same", stored)
     assert settle(connection, tmp_path, [("same", received)]) == ["unchanged"]
-    assert pq.read_metadata(Staging(tmp_path).touched).num_rows == kept
+    assert pq.read_metadata(Staging(tmp_path).updated_only).num_rows == kept

@@ -18,7 +18,7 @@
 --
 -- Kept by place and without what the staged record says itself: there are as many as records, and a run of pages is to
 -- find its own together.
-CREATE OR REPLACE TEMP TABLE fates AS
+CREATE OR REPLACE TEMP TABLE classified AS
 WITH received AS (
     SELECT page, position, milestone_id, content_hash, seen_at + to_seconds($tolerance) AS latest_possible,
            CASE WHEN last_updated_ts <= seen_at + to_seconds($tolerance) THEN last_updated_ts END AS updated_ts
@@ -45,7 +45,7 @@ SELECT received.page, received.position,
            WHEN received.updated_ts < stored.last_updated_ts AND NOT stored.has_future_update
                 AND stored.last_updated_ts <= received.latest_possible THEN 'superseded'
            ELSE 'changed'
-       END::ENUM ('new', 'changed', 'unchanged', 'superseded') AS fate
+       END::ENUM ('new', 'changed', 'unchanged', 'superseded') AS outcome
 FROM ranked AS received
 LEFT JOIN milestones AS stored USING (milestone_id)
 ORDER BY received.page, received.position

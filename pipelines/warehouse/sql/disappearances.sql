@@ -1,5 +1,5 @@
 -- A version that ended without another that begins where it ends: its milestone was found gone then.
-CREATE OR REPLACE TEMP MACRO goings() AS TABLE
+CREATE OR REPLACE TEMP MACRO disappearances() AS TABLE
 SELECT versions.milestone_id, versions.version, 0 AS position, 'vanished_at' AS field, NULL::VARCHAR AS old,
        regexp_replace(regexp_replace(strftime(versions.valid_to AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ'),
                                      '0+Z$', 'Z'), '\.Z$', 'Z') AS new,

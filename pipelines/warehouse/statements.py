@@ -1,0 +1,67 @@
+"""SQL statements of the warehouse: the files of `warehouse/sql`, transactions, inserting rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import duckdb
+
+from pipelines.staging.files import Staging
+from schemas.sql import quote
+from schemas.table import Table
+
+
+@cache
+def sql(name: str) -> str:
+    """The text of a file in `warehouse/sql`."""
+    return resources.files("pipelines.warehouse").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of it or nothing. After an error COMMIT would report success and roll back, so there is none then."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def unordered(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Rows may be stored in any order: two and a half times as fast on two cores."""
+    connection.execute("SET preserve_insertion_order = false")
+    yield
+    # After a fault nothing more is inserted, and in a transaction that has failed this would be one more.
+    connection.execute("RESET preserve_insertion_order")
+
+
+def run_file(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> None:
+    """Every statement of a file; each gets the parameters that it names."""
+    for statement in duckdb.extract_statements(sql(name)):
+        connection.execute(statement, {key: parameters[key] for key in statement.named_parameters})
+
+
+def append(connection: duckdb.DuckDBPyConnection, staging: Staging, table: Table) -> None:
+    """Add the staged rows of a table, in any order: worker processes mixed it already."""
+    with unordered(connection):
+        connection.execute(
+            f"INSERT INTO {quote(table.name)} BY NAME SELECT * FROM read_parquet($rows)",  # noqa: S608
+            {"rows": staging.files(table)},
+        )
+
+
+def insert_row(connection: duckdb.DuckDBPyConnection, table: Table, row: dict[str, Any]) -> None:
+    """Insert one row, given by column."""
+    names = ", ".join(quote(name) for name in table.stored_columns)
+    marks = ", ".join("?" for _ in table.stored_columns)
+    connection.execute(
+        f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})",  # noqa: S608
+        [row[name] for name in table.stored_columns],
+    )
