@@ -54,7 +54,7 @@ def milestone(
         ([(0, 2), (0, 4), (2.5, 3), (5, 6)], [0, 1, 0, 0]),
         ([(0, 2), (2, 4)], [0, 1]),
     ],
-    ids=["none", "one after another", "at once", "beside a long one", "the lowest that is free", "no gap"],
+    ids=["none", "one after another", "at once", "parallel to a long one", "the lowest that is free", "no gap"],
 )
 def test_lanes(spans: Sequence[tuple[float, float]], expected: list[int]) -> None:
     assert lanes([(at(start), at(end)) for start, end in spans]) == expected
