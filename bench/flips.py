@@ -2,7 +2,8 @@
 
 One random bit is flipped in a file that the next publish copies or reuses: the warehouse, a Parquet file of the
 previous snapshot, or its manifest. Then a staged poll is loaded and published. Either the result equals that of an
-undamaged home, or the run ends with one line and the old state is still published. `milestones verify` must report a flipped bit in the published DuckDB file.
+undamaged home, or the run ends with one line and the old state is still published. `milestones verify` must report a
+flipped bit in the published DuckDB file.
 """
 
 from __future__ import annotations
