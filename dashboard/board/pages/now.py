@@ -48,7 +48,7 @@ def page() -> None:
     if clicked := widgets.clickable_chart(timeline(found, window, view), key="timeline"):
         open_milestone(clicked)
     st.caption(
-        f"Times are in {view.zone_name}. The red line is now. A paler bar has a guessed end: the usual "
+        f"Time zone: {view.zone_name}. The red line is now. A paler bar has a guessed end: the usual "
         "duration of its type. Click a bar or a row to open the milestone."
     )
     _table(found, now, view)
