@@ -1,29 +1,29 @@
-# Few verbs; each does all its own set-up. `make help` lists them.
+# Each target does its own set-up. `make help` lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-# A project of its own with an environment of its own: what it needs must not get into the pipeline's.
+# A separate project with its own environment: its dependencies must not get into the pipeline's.
 DASHBOARD := dashboard
 DASHBOARD_VENV := $(DASHBOARD)/.venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
-# Never fetch an interpreter: Python 3.11 or later is the one thing that must be there.
+# Never download an interpreter: Python 3.11 or later must be installed.
 export UV_PYTHON_DOWNLOADS := never
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
 READERS := $(patsubst requirements/readers/%.in,%,$(wildcard requirements/readers/*.in))
 
 .PHONY: help
-help: ## What each verb does
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(VENV)/.runtime ## Run the whole job against the local sandbox, into data/demo, and show a first answer
+demo: $(VENV)/.runtime ## Run the whole job against the local sandbox, into data/demo, and show a first query
 	@$(BIN)/milestones demo
 
 .PHONY: test
-test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: the pipeline's, then the dashboard's in its own environment
+test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: first the pipeline's, then the dashboard's in its own environment
 	@failed=0; \
 	$(BIN)/pytest -n auto || failed=1; \
 	(cd $(DASHBOARD) && .venv/bin/pytest) || failed=1; \
@@ -31,11 +31,11 @@ test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: the pipeline's, the
 
 # DuckDB 1.2 has wheels for Python 3.11 to 3.13 only.
 .PHONY: readers
-readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the recipes for other tools in environments of their own (WRITE=1 writes what they print)
+readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the recipes for other tools, each in its own environment (WRITE=1 writes their output)
 	$(BIN)/python -m tools.recipes .environments/readers $(if $(WRITE),--write)
 
 .PHONY: check
-check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Lint, format and types; do the Dagster definitions load
+check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Check lint, format and types, and load the Dagster definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -43,23 +43,23 @@ check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Lint, format and types; do the Dag
 	$(BIN)/dg check defs
 
 .PHONY: ui
-ui: $(VENV)/.runtime ## Dagster's web server and daemon on loopback
+ui: $(VENV)/.runtime ## Start Dagster's web server and daemon on loopback
 	$(BIN)/milestones ui
 
 .PHONY: dashboard
-dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## The dashboard over what is published, on loopback
+dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## Start the dashboard of the published data on loopback
 	@$(BIN)/milestones dashboard
 
 .PHONY: docs
-docs: $(VENV)/.runtime ## Generate the data dictionary and the answers in the cookbook again
+docs: $(VENV)/.runtime ## Generate the data dictionary, the cookbook's results, the settings and the quoted figures
 	$(BIN)/python -m tools.generate
 
 .PHONY: bench
-bench: $(VENV)/.runtime .environments/bench/dlt/.ready ## Measure whole runs beside a bare script and dlt, into bench/RESULTS.md
+bench: $(VENV)/.runtime .environments/bench/dlt/.ready ## Measure whole runs next to a bare script and dlt, into bench/RESULTS.md
 	$(BIN)/python -m bench.whole_runs
 
 .PHONY: lock
-lock: .uv-ready ## Resolve the dependencies anew into requirements/, with hashes
+lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashes
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) $(DASHBOARD)/pyproject.toml -c requirements/dev.txt -o $(DASHBOARD)/requirements/runtime.txt
@@ -70,11 +70,11 @@ lock: .uv-ready ## Resolve the dependencies anew into requirements/, with hashes
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
-clean: ## Remove environments, caches and the demo's data (never another home)
+clean: ## Remove environments, caches and the demo's data, but no other home
 	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .environments .hypothesis data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# uv, into a private folder where it is missing: with venv, or with pip alone where Debian left venv out.
+# Install uv into a private folder if it is missing: with venv, or with pip alone where Debian lacks venv.
 .PHONY: .uv-ready
 .uv-ready:
 	@command -v $(UV) >/dev/null || { \
@@ -83,11 +83,11 @@ clean: ## Remove environments, caches and the demo's data (never another home)
 	  || { rm -rf .uv && python3 -m pip install --quiet --target .uv --require-hashes -r requirements/uv.txt; } \
 	  || { echo "make: needs python3 (3.11 or later) with venv or pip, and a package index" >&2; exit 1; }; }
 
-# --clear: an environment that another lock or interpreter left behind is not worth mending.
+# --clear: an environment of another lock or interpreter is not worth repairing.
 $(VENV)/bin/python: | .uv-ready
 	@$(UV) venv --quiet --clear --python '>=3.11' $(VENV)
 
-# Compiled here, once: where Python may not write .pyc files, every start would compile two thousand modules anew.
+# Bytecode is compiled here once: where Python may not write .pyc files, every start would compile two thousand modules.
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
 	@echo "installing the locked environment into $(VENV)"
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/runtime.txt

@@ -1,1 +1,1 @@
-"""Benchmarks: figures that README and notes quote come from here, never from timed tests."""
+"""Benchmarks. All figures in the documentation come from here; no test measures time."""

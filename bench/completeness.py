@@ -1,8 +1,8 @@
-"""How many milestones a sweep misses while the world changes under it: `python -m bench.completeness`.
+"""How many milestones a sweep misses while the data change: `python -m bench.completeness`.
 
-Seeded crawls of small worlds without HTTP, through the real `full_sweep`, paging and cursor. Between two pages starts
-move back over the cursor and forward over it, rows appear on both sides of it, go, and are touched. What counts
-is the world as it stands when the last page is answered. The same worlds are read by one scan alone, the baseline.
+Seeded sweeps over small data sets, without HTTP, with the real `full_sweep`, paging and cursor. Between two pages,
+starts move backward and forward across the cursor, and rows on both sides of it are added, removed and updated. The
+result is compared with the data at the time of the last page. The baseline is a single scan of the same data.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ ROWS_MIN, ROWS_MAX = 200, 500
 CHANGES_PER_PAGE_MAX = 8
 CHANGES_MAX = 160
 SECONDS_PER_PAGE = (0.25, 2.0, 45.0, 400.0)
-"""From far within the catch-up's overlap to far beyond it: the overlap alone would hide every fault."""
+"""From far below the catch-up's overlap to far above it: with less than the overlap, no fault would show."""
 
 Crawl = Callable[[Api, MilestoneQuery, "Clock"], Iterable[Fetched]]
 
 
 @dataclass
 class Clock:
-    """A microsecond passes whenever it is read; more does when `forward` is told so."""
+    """A clock that advances by a microsecond per reading, and by more with `forward`."""
 
     time: datetime = START
 
     def __call__(self) -> datetime:
-        """The time, which goes on by it."""
+        """The next time."""
         self.time += timedelta(microseconds=1)
         return self.time
 
     def forward(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.time += timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True)
 class Missed:
-    """Of the final world: milestones that the crawl never brought, and ones of which it brought only older bytes."""
+    """Milestones of the final data that the sweep never read, and those of which it read only an older record."""
 
     absent: int
     outdated: int
@@ -70,12 +70,12 @@ class Missed:
 
     @property
     def total(self) -> int:
-        """What is not as it stands in the world."""
+        """All missed milestones."""
         return self.absent + self.outdated
 
 
 class Changes:
-    """Changes a world around a cursor, up to a number of changes; the same seed changes the same."""
+    """Changes data around a cursor, up to a number of changes; the same seed gives the same changes."""
 
     def __init__(self, world: World, seed: str) -> None:
         self._world = world
@@ -86,11 +86,11 @@ class Changes:
         self._order = [Row.of(body).position for body in world.bodies()]
 
     def between_pages(self, cursor: Position | None) -> None:
-        """What happens before the page after this cursor is answered."""
+        """Make changes before the page after this cursor is returned."""
         for _ in range(min(self._left, self._random.randint(0, self._per_page))):
             self._left -= 1
             middle = bisect.bisect_right(self._order, cursor) if cursor else 0
-            # Two in three happen where a crawl is blind: from ahead of the cursor to behind it, or behind it.
+            # Two thirds happen where a scan cannot see them: from ahead of the cursor to behind it, or behind it.
             if self._random.random() < 2 / 3:
                 here, there = range(middle, len(self._order)), range(middle)
             else:
@@ -98,7 +98,7 @@ class Changes:
             self._random.choice((self._move, self._move, self._insert, self._remove, self._touch))(here, there)
 
     def _move(self, here: range, there: range) -> None:
-        """Over the cursor: backwards a scan misses it, forwards it sees it twice."""
+        """Move a start across the cursor: backward, a scan misses it; forward, it reads it twice."""
         if here and there:
             seconds = self._order[self._random.choice(there)][0]
             _, moved = self._order.pop(self._random.choice(here))
@@ -123,7 +123,7 @@ class Changes:
 
 
 class ChangingApi:
-    """The API over a world that changes before every page but the first; a page itself is one moment."""
+    """An API whose data change before every page except the first; a page itself is consistent."""
 
     def __init__(self, world: World, changes: Changes, clock: Clock, seconds_per_page: float) -> None:
         self.pages = 0
@@ -134,7 +134,7 @@ class ChangingApi:
         self._seconds = seconds_per_page
 
     def list_page(self, query: MilestoneQuery, cursor: str | None = None) -> Response:
-        """One page of the list; whoever asks, a page is one moment."""
+        """One page of the list. Thread-safe: the data do not change within a page."""
         with self._lock:
             return self._page(query, cursor)
 
@@ -178,12 +178,12 @@ def in_shards(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[Fetched
 
 
 def one_scan(api: Api, query: MilestoneQuery, _: Clock) -> Iterable[Fetched]:
-    """Every page once, as most clients read a list."""
+    """Read every page once, as most clients do."""
     return scan(api, query)
 
 
 def then_incremental(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[Fetched]:
-    """The full sweep and the incremental one after it, which reads from the full one's start: one page, as a rule."""
+    """The full sweep and the next incremental one, which reads from the start of the full one: usually one page."""
     started_at = clock()
     yield from full_sweep(api, query, started_at=started_at, now=clock)
     since = seconds_before(started_at, OVERLAP_SECONDS)
@@ -191,7 +191,7 @@ def then_incremental(api: Api, query: MilestoneQuery, clock: Clock) -> Iterable[
 
 
 def simulate(crawl: Crawl, seed: str) -> Missed:
-    """One crawl of one changing world; the same seed makes the same world and the same changes."""
+    """One sweep over changing data; the same seed gives the same data and the same changes."""
     draw = random.Random(seed)  # noqa: S311 - a simulation
     clock = Clock()
     rows = draw.sample(_rows(), draw.randint(ROWS_MIN, ROWS_MAX))
@@ -205,7 +205,7 @@ def simulate(crawl: Crawl, seed: str) -> Missed:
                 body = bytes(raw)
                 row = Row.of(body)
                 milestone_id = row.position[1]
-                # As in the warehouse: the newest update wins, in whatever order they came.
+                # As in the warehouse: the newest update wins, in any order of arrival.
                 held[milestone_id] = max(held.get(milestone_id, (row.updated_micros, body)), (row.updated_micros, body))
     except PagingFault:
         has_ended = False
@@ -220,7 +220,7 @@ def simulate(crawl: Crawl, seed: str) -> Missed:
 
 @dataclass(frozen=True)
 class Tally:
-    """Of many crawls; what a crawl that did not end had missed by then does not count, since such a sweep fails."""
+    """The sum of many sweeps. What an endless sweep missed does not count, because such a sweep fails."""
 
     crawls: int
     milestones: int
@@ -231,12 +231,12 @@ class Tally:
 
     @property
     def bound(self) -> str:
-        """Of the share of crawls that miss something: at 95 %, by the rule of three, where none did."""
+        """The share of sweeps that missed something; if none did, its 95 % bound by the rule of three."""
         return f"{self.incomplete / self.crawls:.1%} measured" if self.incomplete else f"< {3 / self.crawls:.2%}"
 
 
 def tally(crawl: Crawl, *, crawls: int, seed: int = SEED) -> Tally:
-    """Simulate, one after the other."""
+    """Run simulations one after the other."""
     found = [simulate(crawl, f"{seed} {number}") for number in range(crawls)]
     ended = [one for one in found if one.has_ended]
     return Tally(
@@ -250,7 +250,7 @@ def tally(crawl: Crawl, *, crawls: int, seed: int = SEED) -> Tally:
 
 
 CRAWL_NAMES: dict[Crawl, str] = {
-    one_scan: "one scan alone",
+    one_scan: "a single scan",
     with_catch_ups: "full sweep: scan and catch-ups",
     in_shards: "full sweep, four requests in flight",
     then_incremental: "full sweep, then the next incremental one",
@@ -258,15 +258,17 @@ CRAWL_NAMES: dict[Crawl, str] = {
 
 
 def main() -> None:
-    """Simulate every kind of crawl on the same worlds; print a Markdown table."""
+    """Simulate every kind of sweep on the same data; print a Markdown table."""
     begun = time.perf_counter()
     tallies = {name: tally(crawl, crawls=CRAWLS) for crawl, name in CRAWL_NAMES.items()}
     seconds = time.perf_counter() - begun
     print(
-        f"seed {SEED}, {CRAWLS:,} crawls of worlds of {ROWS_MIN} to {ROWS_MAX} milestones in pages of {PAGE_ROWS}, "
+        f"seed {SEED}, {CRAWLS:,} sweeps over {ROWS_MIN} to {ROWS_MAX} milestones in pages of {PAGE_ROWS}, "
         f"Python {platform.python_version()}, {seconds:.0f} s\n"
     )
-    print("| crawl | milestones | missed or outdated | never seen | crawls that miss any | their share | did not end |")
+    print(
+        "| sweep | milestones | missed or outdated | never read | sweeps that missed any | their share | did not end |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, of in tallies.items():
         print(
@@ -277,7 +279,7 @@ def main() -> None:
 
 @cache
 def _rows() -> list[bytes]:
-    """What worlds are drawn from; last updated long before any crawl."""
+    """Rows to draw the data from; last updated long before any sweep."""
     return list(generate_bodies(2 * ROWS_MAX, SEED, START - timedelta(days=30)))
 
 

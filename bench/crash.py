@@ -1,9 +1,9 @@
-"""What is left when a full sweep, a poll or a retry is killed at a random moment: `python -m bench.crash`.
+"""What remains when a full sweep, a poll or a retry is killed at a random moment: `python -m bench.crash`.
 
-A home holds one state of a sandbox's world, the sandbox already serves the next one. A command is started as a user
-would start it and killed with SIGKILL; then the next sweep runs to its end. At the moment after the kill, the published
-file has to be the old state or a new one; at the end every table has to equal that of undisturbed runs, and nothing may
-be left under a temporary name, staged, spilled, or as a run that Dagster takes for running.
+A home holds one state of a sandbox's data, and the sandbox already serves the next one. A command is started as a user
+would start it, and killed with SIGKILL; then the next sweep runs to its end. Right after the kill, the published file
+must hold the old state or a new one. At the end, every table must equal that of undisturbed runs, and no temporary,
+staged or spilled file, and no run that Dagster considers running, may remain.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from pipelines.errors import MilestonesError
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.manifest import verify
 from pipelines.reading.connection import open_reader
+from pipelines.staging.files import Staging
 from pipelines.storage.durable import TEMPORARY_SUFFIX
 from pipelines.storage.home import Home
 from pipelines.storage.landing import SWEEP_FILE
@@ -50,33 +51,33 @@ KILLS = int(os.environ.get("BENCH_KILLS", "20"))
 SEED = int(os.environ.get("BENCH_SEED", "1"))
 ROWS = 2_000
 CHANGES = 20
-"""Of each kind, between the state that is published and the one that is fetched."""
+"""Changes of each kind between the published state and the fetched one."""
 LATENCY_SECONDS = 0.05
 RUN_SECONDS_MAX = 300
 DELAY_SECONDS_MAX = 1.2
-"""From the sign of a phase to the kill: somewhat longer than most phases, so that none is spared."""
+"""From the start of a phase to the kill: somewhat longer than most phases, so that kills also fall between them."""
 POLL_SECONDS = 0.002
 
 OUR_CLOCK = frozenset(
     {"first_seen_at", "last_seen_at", "last_changed_at", "valid_from", "valid_to", "seen_at", "vanished_at"}
 )
-"""Columns that say when we looked: compared only as to whether they hold anything."""
+"""Columns with times of our clock: compared only by whether they are NULL."""
 OF_THE_RUN = frozenset({"sweep_id"})
 LEDGER = "sweeps"
 
 Row = tuple[object, ...]
 State = dict[str, Counter[Row]]
-"""Every table's rows with how often each occurs; the ledger as the sum of what its sweeps stored."""
+"""The rows of every table with their counts; for the ledger, the sums over its sweeps."""
 
 
 def now() -> datetime:
-    """The clock of worlds and homes."""
+    """The clock of the sandbox and of the homes."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the command's work, and the sign on disk that it has begun."""
+    """A phase of a command, and how its start shows on disk."""
 
     name: str
     has_begun: Callable[[Home, frozenset[str]], bool]
@@ -98,7 +99,7 @@ def _is_staging(home: Home, before: frozenset[str]) -> bool:
 
 def _is_loading(home: Home, before: frozenset[str]) -> bool:
     sweep = _new_sweep(home, before)
-    return sweep is not None and (home.staging(sweep.name) / "milestones.parquet").exists()
+    return sweep is not None and bool(Staging(home.staging(sweep.name)).parts("milestones"))
 
 
 def _is_publishing(home: Home, _: frozenset[str]) -> bool:
@@ -110,7 +111,7 @@ Mode = Literal["auto", "full", "retry"]
 
 @dataclass(frozen=True)
 class Command:
-    """What is killed, and which command runs next, whatever its mode; and the modes of sweep that they come to."""
+    """The command to kill, the command that runs next, and their modes of sweep."""
 
     name: str
     killed: tuple[str, ...]
@@ -134,7 +135,7 @@ PHASES = (
 
 @dataclass
 class Found:
-    """What kills have done, all of it wrong: each is a list of what was seen."""
+    """The faults after kills, one list per kind."""
 
     kills: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
@@ -144,7 +145,7 @@ class Found:
 
 
 class Bench:
-    """A home to copy, a world to ask, and the states before and after an undisturbed run."""
+    """A home to copy, the sandbox's data, and the states before and after undisturbed runs."""
 
     def __init__(self, folder: Path, world: World, base_url: str, *, seed: int) -> None:
         self._folder = folder
@@ -154,14 +155,14 @@ class Bench:
         self._sweep(self._old_home)
         for milestone_id in world.ids()[:CHANGES]:
             world.remove(milestone_id)
-        # The second full sweep that does not bring them; the one to be killed marks them as vanished.
+        # This sweep misses them for the first time; the killed one marks them as vanished.
         self._sweep(self._old_home)
         evolve(world, seed, Counts(**dict.fromkeys(set(Counts.__slots__) - {"removals"}, CHANGES)))
         self.old = state_of(self._old_home)
         self.states = {command.name: self._states_of(*command.modes) for command in COMMANDS}
 
     def _states_of(self, killed: Mode, then: Mode) -> list[State]:
-        """What may be published after a command and the one after it: each state once."""
+        """The states that may be published after a command and the next one, without duplicates."""
         found = [self.old]
         for modes in ((killed,), (then,), (killed, then)):
             home = self.undisturbed("undisturbed", *modes)
@@ -171,7 +172,7 @@ class Bench:
         return found
 
     def kill_once(self, number: int, found: Found) -> None:
-        """One kill, one run after it, and what is wrong then. A run that ends before it is killed is begun again."""
+        """One kill and one run after it; records the faults. A run that ends before the kill is started again."""
         command, phase = COMMANDS[number % len(COMMANDS)], PHASES[number % len(PHASES)]
         while True:
             home = self._copy("killed")
@@ -199,7 +200,7 @@ class Bench:
         return run.kill()
 
     def compare_at_once(self, home: Home, command: Command, label: str, found: Found) -> None:
-        """The published file and its snapshot, as a reader finds them now."""
+        """Compare the published file and its snapshot right after the kill."""
         try:
             state = state_of(home)
             verified = verify(home)
@@ -211,7 +212,7 @@ class Bench:
             found.unreadable.append(f"{label}: neither the old state nor a new one is published")
 
     def compare_at_the_end(self, home: Home, command: Command, label: str, found: Found) -> None:
-        """Every published table with that of undisturbed runs, with the killed one or without it."""
+        """Compare every published table with those of undisturbed runs, with or without the killed one."""
         try:
             state = state_of(home)
             found.unreadable += [f"{label}, at the end: {difference}" for difference in verify(home).differences]
@@ -226,7 +227,7 @@ class Bench:
             found.duplicated += [f"{label}: {table} has too much: {row}" for row in (got - expected).elements()]
 
     def compare_leftovers(self, home: Home, label: str, found: Found) -> None:
-        """What a killed run left and the one after it did not remove."""
+        """Record files that a killed run left and the next one did not remove."""
         left = [
             *home.root.rglob(f"*{TEMPORARY_SUFFIX}*"),
             *home.staging("of a sweep").parent.glob("*"),
@@ -238,14 +239,14 @@ class Bench:
         found.leftovers += [f"{label}: run {run} is {status}" for run, status in _unfinished_runs(home)]
 
     def undisturbed(self, name: str, *modes: Mode) -> Home:
-        """A copy of the old home after sweeps that nobody killed."""
+        """A copy of the old home after sweeps without a kill."""
         home = self._copy(name)
         for mode in modes:
             self._sweep(home, mode)
         return home
 
     def _sweep(self, home: Home, mode: Mode = "full") -> None:
-        """A sweep to the end, undisturbed; in this process, since only its outcome counts."""
+        """Run a sweep without a kill, in this process."""
         home.preflight()
         stages = Stages(home, now=now)
         with KalshiClient(self._base_url, requests_per_second=0) as api:
@@ -260,7 +261,7 @@ class Bench:
 
 
 class Run:
-    """One process of the command, in a process group of its own."""
+    """A process of the command, in its own process group."""
 
     def __init__(self, home: Home, base_url: str, arguments: Sequence[str]) -> None:
         self._process = subprocess.Popen(
@@ -279,25 +280,25 @@ class Run:
 
     @property
     def is_alive(self) -> bool:
-        """Has neither ended nor been killed."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def kill(self) -> bool:
-        """SIGKILL to all of it; whether that is what ended it."""
+        """Send SIGKILL to the whole group; returns whether that ended the process."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
         return self._process.returncode == -signal.SIGKILL
 
     def wait_for_success(self) -> None:
-        """Raises SystemExit when it fails: then there is nothing to compare."""
+        """Raises SystemExit if the run fails: then there is nothing to compare."""
         _, complaint = self._process.communicate(timeout=RUN_SECONDS_MAX)
         if self._process.returncode:
             raise SystemExit(f"the run after a kill ended with {self._process.returncode}: {complaint}")
 
 
 def _unfinished_runs(home: Home) -> list[tuple[str, str]]:
-    """Runs that Dagster's storage does not hold to have ended; nothing runs any more."""
+    """Runs that are unfinished in Dagster's storage, although no process runs."""
     file = home.dagster / "history" / "runs.db"
     if not file.exists():
         return []
@@ -308,7 +309,7 @@ def _unfinished_runs(home: Home) -> list[tuple[str, str]]:
 
 
 def state_of(home: Home) -> State:
-    """The published tables, without what depends on when and how often we looked."""
+    """The published tables, without columns that depend on the time and number of sweeps."""
     with open_reader(home.published_duckdb) as connection:
         tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
         state = {name: _rows(connection, name) for (name,) in tables if name not in (LEDGER, "schema_version")}
@@ -319,7 +320,7 @@ def state_of(home: Home) -> State:
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str) -> Counter[Row]:
     named = connection.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY 1", [table])
-    # The change of a clock column holds such a time as its value.
+    # A change of vanished_at has a time of our clock as its value.
     is_of_our_clock = "field = 'vanished_at'" if table == "milestone_changes" else "false"
     columns = [
         f"{quote(name)} IS NULL"
@@ -332,14 +333,14 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str) -> Counter[Row]:
 
 
 def _refused() -> bytes:
-    """A milestone that goes to quarantine, from where a retry puts it through again."""
+    """A milestone that goes to quarantine, for the retry."""
     body = msgspec.json.decode(next(iter(generate_bodies(1, 999, now()))))
     return msgspec.json.encode(body | {"title": 7})
 
 
 @contextlib.contextmanager
 def prepared(*, seed: int, rows: int = ROWS) -> Iterator[Bench]:
-    """The bench, over a folder and a server that end with the block."""
+    """The benchmark with a temporary folder and a server."""
     world = World([*generate_bodies(rows, seed, now()), _refused()], now=now)
     with (
         tempfile.TemporaryDirectory(prefix="milestones-crash-") as folder,
@@ -349,7 +350,7 @@ def prepared(*, seed: int, rows: int = ROWS) -> Iterator[Bench]:
 
 
 def main() -> None:
-    """Kill, run again, compare; print a Markdown table and what was wrong."""
+    """Kill, run again, compare; print a Markdown table and the faults."""
     begun = time.perf_counter()
     found = Found()
     with prepared(seed=SEED) as bench:

@@ -1,9 +1,9 @@
 """The dashboard in a real browser: `cd dashboard && PYTHONPATH=.. .venv/bin/python -m bench.dashboard`.
 
-Two questions. How long from starting the command to its first page, on BENCH_ROWS milestones (170,000)? And what do
-BENCH_PUBLISHES publishes (200) and a dashboard with every page open cost each other? Prints Markdown tables.
+It measures the time from starting the command to the first page with BENCH_ROWS milestones (170,000), and how
+BENCH_PUBLISHES publishes (200) and a dashboard with all pages open slow each other down. Prints Markdown tables.
 
-Runs in the dashboard's environment; publishing is done by a process in the pipeline's.
+It runs in the dashboard's environment; a process in the pipeline's environment publishes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def cold_start(browser: Browser) -> None:
-    """From starting the command to the first page, the browser being there already."""
+    """Time from starting the command to the first page; the browser is already running."""
     with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder, publishing(Path(folder)) as publisher:
         publisher.past(rows=ROWS, sweeps=2, days=1, changes=ROWS // 200)
         rounds = [first_page(browser, publisher.home) for _ in range(ROUNDS)]
@@ -72,7 +72,7 @@ def first_page(browser: Browser, home: Path) -> dict[str, float]:
         viewer.page.goto(url, wait_until="commit")
         expect(viewer.page.get_by_test_id("stMetricValue").first).to_be_visible()
         data = time.perf_counter() - begun
-        # Vega draws on a canvas what has thousands of marks, and as SVG what has few.
+        # Vega draws thousands of marks on a canvas, and few marks as SVG.
         expect(viewer.page.locator(".marks").nth(1)).to_be_visible()
         drawn = time.perf_counter() - begun
         painted = served + viewer.page.evaluate(FIRST_PAINT) / 1000
@@ -91,7 +91,7 @@ def first_page(browser: Browser, home: Path) -> dict[str, float]:
 
 @dataclass
 class Reads:
-    """What a reader met that opens the published file again and again."""
+    """Results of a reader that opens the published file repeatedly."""
 
     seconds: list[float] = field(default_factory=list)
     publishes: set[object] = field(default_factory=set)
@@ -100,7 +100,7 @@ class Reads:
 
 @contextmanager
 def reader(file: Path) -> Iterator[Reads]:
-    """Read as the pages read, all the time."""
+    """Read as the pages do, continuously."""
     reads, ended = Reads(), threading.Event()
 
     def read() -> None:
@@ -124,7 +124,7 @@ def reader(file: Path) -> Iterator[Reads]:
 
 
 def many_publishes(browser: Browser) -> None:
-    """The same publishes with nobody looking, and with every page open and a reader beside it."""
+    """The same publishes without readers, and with all pages open and another reader."""
     with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder, publishing(Path(folder)) as publisher:
         publisher.past(rows=PUBLISHED_ROWS, sweeps=4, days=3, changes=20)
         alone = publisher.publish(PUBLISHES)
@@ -146,7 +146,7 @@ def many_publishes(browser: Browser) -> None:
 
 
 def publish_watched(publisher: Publisher, viewers: list[Viewer]) -> list[float]:
-    """Publish while the browser goes on: it hears events only while it is listened to."""
+    """Publish while the browser works: Playwright handles its events only while we wait for it."""
     publisher.begin_publishing(PUBLISHES)
     seconds: list[float] = []
     waiting = threading.Thread(target=lambda: seconds.extend(publisher.finish_publishing()))
@@ -157,27 +157,27 @@ def publish_watched(publisher: Publisher, viewers: list[Viewer]) -> list[float]:
 
 
 def raise_faults(viewers: list[Viewer]) -> None:
-    """Nothing may have gone wrong in any window."""
+    """End with the errors of all windows, if there are any."""
     if faults := [fault for viewer in viewers for fault in viewer.faults]:
         raise SystemExit("\n".join(faults))
 
 
 def report(alone: list[float], watched: list[float], reads: Reads) -> None:
-    """Writer and readers beside each other."""
-    print(
-        f"{PUBLISHES} publishes of {PUBLISHED_ROWS:,} milestones; {len(PAGES)} pages open, and a reader beside them:\n"
-    )
+    """Print the times of the writer and of the reader."""
+    print(f"{PUBLISHES} publishes of {PUBLISHED_ROWS:,} milestones; {len(PAGES)} open pages and one more reader:\n")
     print("| ms | median | 99 of 100 within | slowest |")
     print("| --- | --- | --- | --- |")
     for case, seconds in (
-        ("a publish, nobody looking", alone),
-        ("a publish, watched", watched),
-        (f"a read, of {len(reads.seconds):,}", reads.seconds),
+        ("publish, without readers", alone),
+        ("publish, with open pages", watched),
+        (f"read ({len(reads.seconds):,})", reads.seconds),
     ):
         milliseconds = [second * 1000 for second in seconds]
         nearly_all = statistics.quantiles(milliseconds, n=100, method="inclusive")[-1]
         print(f"| {case} | {statistics.median(milliseconds):.0f} | {nearly_all:.0f} | {max(milliseconds):.0f} |")
-    print(f"\nreads met {len(reads.publishes)} publishes and {len(reads.faults)} faults; in the windows: no fault")
+    print(
+        f"\nthe reader saw {len(reads.publishes)} publishes and {len(reads.faults)} errors; the windows had no errors"
+    )
     for fault in sorted(set(reads.faults)):
         print(f"\n{fault}")
 

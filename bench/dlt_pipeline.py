@@ -1,6 +1,6 @@
-"""The same job with dlt, as its documentation has it: a REST source merged by id into DuckDB.
+"""The same job with dlt, as in its documentation: a REST source merged by id into DuckDB.
 
-Runs in an environment with dlt. FORMAT is what dlt hands to DuckDB: insert_values, its default, or parquet.
+Runs in an environment with dlt. FORMAT is dlt's loader format for DuckDB: insert_values, its default, or parquet.
 
 Usage: python bench/dlt_pipeline.py BASE_URL FOLDER FORMAT
 """
@@ -15,7 +15,7 @@ from dlt.sources.rest_api import rest_api_source
 
 
 def main(base_url: str, folder: Path, loader_file_format: str) -> None:
-    """Everything into `folder`."""
+    """Load all milestones into `folder`."""
     source = rest_api_source(
         {
             "client": {

@@ -1,9 +1,9 @@
-"""Whether damage on the disk is ever published: `python -m bench.flips`.
+"""Whether damage on disk is ever published: `python -m bench.flips`.
 
-One bit is flipped at a random place of a file that the next publish copies or reuses: the warehouse, a Parquet file of
-the snapshot before, its manifest. Then a poll that is staged already is loaded and published. Either what is published
-afterwards equals what an undamaged home publishes, or the run ends with one line and the old state is still published.
-A bit that is flipped in the published DuckDB file has to be named by `milestones verify`.
+One random bit is flipped in a file that the next publish copies or reuses: the warehouse, a Parquet file of the
+previous snapshot, or its manifest. Then a staged poll is loaded and published. Either the result equals that of an
+undamaged home, or the run ends with one line and the old state is still published. `milestones verify` must report a
+flipped bit in the published DuckDB file.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ SEED = int(os.environ.get("BENCH_SEED", "1"))
 ROWS = 2_000
 CHANGES = 5
 PER_RANGE = 200
-"""So that there are ranges of starts to link and to mend, which homes of this size do not have."""
+"""Small ranges, so that there are files to link; a home of this size would have one range."""
 
 State = dict[str, tuple[object, ...]]
-"""Rows and an order-free hash of every table, in the DuckDB file and in Parquet."""
+"""The row count and an order-independent hash of every table, in the DuckDB file and in Parquet."""
 
 
 @dataclass
 class Outcome:
-    """How the flips in one kind of file ended; `carried` and `crashed` are faults, with what was seen."""
+    """Outcomes of the flips in one kind of file; `carried` (damage was published) and `crashed` are faults."""
 
     ended: Counter[str] = field(default_factory=Counter)
     carried: list[str] = field(default_factory=list)
@@ -58,22 +58,22 @@ class Outcome:
 
 
 def now() -> datetime:
-    """The clock of worlds and homes."""
+    """The clock of the sandbox and of the homes."""
     return datetime.now(UTC)
 
 
 def warehouse(home: Home) -> list[Path]:
-    """The file that is copied."""
+    """The file that a publish copies."""
     return [home.warehouse_file]
 
 
 def parquet(home: Home) -> list[Path]:
-    """The files that are linked or mended."""
+    """The files that a publish can link."""
     return sorted(home.latest_snapshot.resolve().rglob("*.parquet"))
 
 
 def manifest(home: Home) -> list[Path]:
-    """The file that says what the others are."""
+    """The manifest of these files."""
     return [home.latest_snapshot.resolve() / MANIFEST_FILE]
 
 
@@ -81,7 +81,7 @@ REUSED: dict[str, Callable[[Home], list[Path]]] = {"warehouse": warehouse, "parq
 
 
 class Flips:
-    """A published home with a staged poll to copy, and what publishing that poll gives."""
+    """A published home with a staged poll, and the state after publishing that poll."""
 
     def __init__(self, folder: Path, world: World, base_url: str, *, seed: int) -> None:
         self._folder = folder
@@ -105,7 +105,7 @@ class Flips:
             self.new = state_of(home)
 
     def flip_once(self, kind: str, found: Outcome) -> None:
-        """One flip in a file that is reused, and what comes of it."""
+        """Flip one bit in a file that is reused, then load and publish."""
         with self._copied() as home:
             where = self._flip(self._random.choice(REUSED[kind](home)))
             try:
@@ -115,14 +115,14 @@ class Flips:
                 if kind == "warehouse" and str(home.warehouse_file) not in str(error):
                     found.crashed.append(f"{where}: the line does not name the warehouse: {error}")
                 self._expect(home, self.old, where, found)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is no line for a user
+            except Exception as error:  # noqa: BLE001 - any other exception is a crash
                 found.crashed.append(f"{where}: {type(error).__name__}: {error}")
             else:
                 found.ended["published whole"] += 1
                 self._expect(home, self.new, where, found)
 
     def flip_published(self, found: Outcome) -> None:
-        """One flip in the published DuckDB file, and whether it is named."""
+        """Flip one bit in the published DuckDB file, then verify."""
         with self._copied() as home:
             where = self._flip(home.published_duckdb)
             if str(home.published_duckdb) in " ".join(verify(home).differences):
@@ -132,7 +132,7 @@ class Flips:
 
     def _expect(self, home: Home, expected: State, where: str, found: Outcome) -> None:
         if expected is self.old and _is_damaged_manifest(home):
-            # The damage itself is still there, and is named; the files are as they were.
+            # The damage itself remains and is reported; the files are unchanged.
             return
         try:
             differences = verify(home).differences
@@ -148,7 +148,7 @@ class Flips:
         content = bytearray(file.read_bytes())
         place, bit = self._random.randrange(len(content)), self._random.randrange(8)
         content[place] ^= 1 << bit
-        # Files of snapshots may be linked: only this name's bytes shall change.
+        # Files of snapshots may be linked: change only the bytes under this name.
         file.unlink()
         file.write_bytes(content)
         return f"bit {bit} of byte {place} of {file.name}"
@@ -163,7 +163,7 @@ class Flips:
 
 
 def load_and_publish(home: Home) -> None:
-    """What a run does with a staged sweep."""
+    """Load and publish a staged sweep, as a run does."""
     Stages(home, now=now).load()
     publish(home, now=now(), per_range=PER_RANGE)
 
@@ -177,7 +177,7 @@ def _is_damaged_manifest(home: Home) -> bool:
 
 
 def state_of(home: Home) -> State:
-    """Both published forms, without the ledger's clock."""
+    """The state of both published forms, without the ledger and its times."""
     hashes = "SELECT count(*), bit_xor(hash(t)), sum(hash(t)::HUGEINT) FROM {} AS t"
     state: State = {}
     with duckdb.connect() as connection:
@@ -197,7 +197,7 @@ def state_of(home: Home) -> State:
 
 @contextmanager
 def prepared(*, seed: int, rows: int = ROWS) -> Iterator[Flips]:
-    """The bench, over a folder and a server that end with the block."""
+    """The benchmark with a temporary folder and a server."""
     world = World(generate_bodies(rows, seed, now()), now=now)
     with (
         tempfile.TemporaryDirectory(prefix="milestones-flips-") as folder,
@@ -207,7 +207,7 @@ def prepared(*, seed: int, rows: int = ROWS) -> Iterator[Flips]:
 
 
 def main() -> None:
-    """Flip, load, publish, compare; print a Markdown table and what was wrong."""
+    """Flip, load, publish, compare; print a Markdown table and the faults."""
     begun = time.perf_counter()
     outcomes = {name: Outcome() for name in (*REUSED, "published DuckDB file")}
     with prepared(seed=SEED) as bench:

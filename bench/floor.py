@@ -1,7 +1,8 @@
-"""The floor: a bare script without any safety, as a careful user would write it in an afternoon.
+"""The floor: a bare script without safety, as a careful user would write it in an afternoon.
 
-Fetch page by page, decode, a long table of the leaves of details, Parquet, DuckDB. No retry, no validation, no history,
-no resumption, no atomic publishing, everything in memory. What `milestones ingest` costs beyond it is their price.
+It fetches page by page, decodes, and writes a long table of details to Parquet and DuckDB. No retry, validation,
+history, resumption or atomic publishing; everything in memory. What `milestones ingest` costs beyond it is the price
+of these.
 
 Usage: python -m bench.floor BASE_URL FOLDER
 """
@@ -22,7 +23,7 @@ COLUMNS = ("id", "category", "type", "title", "start_date", "end_date", "source_
 
 
 def fetch(base_url: str) -> list[dict[str, Any]]:
-    """Every milestone, page after page over one connection."""
+    """Fetch every milestone, page by page over one connection."""
     found: list[dict[str, Any]] = []
     with requests.Session() as session:
         parameters = {"limit": "500"}
@@ -47,7 +48,7 @@ def leaves(milestone_id: str, path: str, node: Any, rows: list[tuple[str, str, s
 
 
 def main(base_url: str, folder: Path) -> None:
-    """Everything into `folder`."""
+    """Load all milestones into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     milestones = fetch(base_url)
     encode = msgspec.json.Encoder(order="sorted").encode

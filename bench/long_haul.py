@@ -1,8 +1,8 @@
-"""What 300 polls leave behind: `python -m bench.long_haul`. Fails when anything grows with their number.
+"""What 300 polls leave behind: `python -m bench.long_haul`. Fails if anything grows with their number.
 
-One process runs the job again and again, as Dagster does over days: each poll brings five changed milestones of
+One process runs the job repeatedly, as Dagster does over days: each poll brings five changed milestones of
 2,000. Measured after every poll: the size of each part of the home, the time of the poll, open file descriptors. At the
-end every table is derived again, and the same data are loaded at once into an empty home, for comparison.
+end every table is derived again, and the same data are loaded in one sweep into an empty home, for comparison.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ SHOWN = (1, 10, 30, 100, 200, 300)
 
 MAX_SHARE = 1.5
 MAX_MORE_BYTES = 64 * 1024 * 1024
-"""Of what the same data take that are loaded at once."""
+"""Relative to the same data loaded in one sweep."""
 MAX_SLOWER = 1.5
-"""The median of the last fifty polls, of that of polls 10 to 60."""
+"""The median time of the last fifty polls, relative to that of polls 10 to 60."""
 BOUNDED = ("warehouse", "published_duckdb")
 MAX_MORE_FILES = 8
-"""File descriptors at the end, more than after the tenth poll."""
+"""More file descriptors at the end than after the tenth poll."""
 
 
 @dataclass
 class Poll:
-    """What was measured after a poll."""
+    """Measurements after a poll."""
 
     number: int
     seconds: float
@@ -54,7 +54,7 @@ class Poll:
 
 @dataclass
 class Haul:
-    """All polls, and what the same data take when they are loaded at once."""
+    """All polls, and the sizes of the same data loaded in one sweep."""
 
     polls: list[Poll] = field(default_factory=list)
     at_once: dict[str, int] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Haul:
         """Everything that grows with the number of polls."""
         last = self.polls[-1]
         found = [
-            f"{part}: {last.sizes[part]:,} bytes, loaded at once {self.at_once[part]:,}"
+            f"{part}: {last.sizes[part]:,} bytes, loaded in one sweep {self.at_once[part]:,}"
             for part in BOUNDED
             if last.sizes[part] > MAX_SHARE * self.at_once[part] + MAX_MORE_BYTES
         ]
@@ -87,7 +87,7 @@ def descriptors() -> int:
 
 
 def haul(folder: Path, *, polls: int, rows: int) -> Haul:
-    """A full sweep, so many polls, a rebuild; then the same data at once."""
+    """Run a full sweep, the polls and a rebuild; then load the same data in one sweep."""
     found = Haul()
     world = World(generate_bodies(rows, SEED, utc_now()), now=utc_now)
     with running(build_app(world)) as server:
@@ -115,11 +115,11 @@ def _home(root: Path) -> Home:
 
 
 def main() -> None:
-    """Poll, measure; print a Markdown table and what grew."""
+    """Poll and measure; print a Markdown table and the faults."""
     with tempfile.TemporaryDirectory(prefix="milestones-long-haul-") as folder:
         found = haul(Path(folder), polls=POLLS, rows=ROWS)
     parts = list(found.at_once)
-    print(f"{ROWS:,} milestones, {CHANGES} changes a poll; MB\n")
+    print(f"{ROWS:,} milestones, {CHANGES} changes per poll; MB\n")
     print(f"| poll | s | {' | '.join(part.replace('_', ' ') for part in parts)} | open files |")
     print(f"| --- {'| ---: ' * (len(parts) + 2)}|")
     for poll in found.polls:

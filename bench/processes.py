@@ -1,4 +1,4 @@
-"""What a process and everything that it starts cost: wall and CPU seconds, and memory at their peak. Linux only."""
+"""Measures a process with all its descendants: wall and CPU seconds, peak memory. Linux only."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MIB = 1024 * 1024
 PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SESSION = 3
-"""Place of the session among what follows the name in /proc/PID/stat."""
+"""Index of the session among the fields after the name in /proc/PID/stat."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a process and all its descendants: seconds, CPU seconds, MB (of 2^20 bytes) that they held at once.
+    """The cost of a process and its descendants: seconds, CPU seconds, peak memory of all together in MB (2^20 bytes).
 
-    `is_whole` is False of one that was killed before its end: it would have cost more.
+    `is_whole` is False if it was killed before its end: it would have cost more.
     """
 
     wall: float
@@ -32,7 +32,7 @@ class Cost:
 
 
 class CommandFailed(SystemExit):
-    """A measured command ended badly; `status` is what subprocess calls its return code, `cost` what it cost so far."""
+    """A measured command failed; `status` is its return code as in subprocess, `cost` its cost until then."""
 
     def __init__(self, command: Sequence[str], status: int, said: str, cost: Cost) -> None:
         super().__init__(f"{' '.join(command)} ended with {status}: {said[-2_000:]}")
@@ -41,9 +41,9 @@ class CommandFailed(SystemExit):
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str], *, seconds: float | None = None) -> Cost:
-    """One command, from start to exit. Raises CommandFailed, also where it has not ended after so many seconds."""
+    """Measure one command from start to exit. Raises CommandFailed, also if it takes longer than `seconds`."""
     begun = time.perf_counter()
-    # A session of its own: whatever the command starts, by whatever way, stays in it.
+    # A new session: all processes that the command starts stay in it.
     process = subprocess.Popen(
         command,
         env=os.environ | dict(environment),
@@ -57,7 +57,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], *, seconds: 
     limit = threading.Timer(seconds or 0, process.kill)
     if seconds:
         limit.start()
-    assert process.stderr is not None  # noqa: S101 - for the type checker; PIPE was asked for
+    assert process.stderr is not None  # noqa: S101 - for the type checker: it is a pipe
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begun
@@ -72,7 +72,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], *, seconds: 
 
 
 class _Peak:
-    """The most memory that a session's processes held at once, pages that several share counted once."""
+    """The peak memory of a session's processes together; shared pages count once."""
 
     def __init__(self, session: int) -> None:
         self._session = str(session)
@@ -81,7 +81,7 @@ class _Peak:
     def watch(self, ended: threading.Event) -> None:
         while not ended.wait(SAMPLE_SECONDS):
             members = list(self._members())
-            # Resident pages are cheap to ask for, and never less than the proportional share, which is not.
+            # Resident pages are cheap to read and never less than the proportional share, which is expensive.
             if sum(map(_resident, members)) > self.bytes:
                 self.bytes = max(self.bytes, sum(map(_proportional, members)))
 
@@ -106,7 +106,7 @@ def _proportional(process: Path) -> int:
 
 
 def _text(file: Path) -> str:
-    """A file of /proc; nothing where the process has ended."""
+    """A file of /proc; empty if the process has ended."""
     try:
         return file.read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Time of deriving every table again: `python -m bench.rebuild`, 50,000 milestones with three versions each."""
+"""The time to derive every table again: `python -m bench.rebuild`, 50,000 milestones with three versions each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSIONS = 3
 
 
 def main() -> None:
-    """Load three versions of everything, rebuild, compare."""
+    """Load three versions of all milestones, rebuild, compare."""
 
     def now() -> datetime:
         return datetime.now(UTC)
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def fingerprint(home: Home) -> dict[str, object]:
-    """Rows and an order-free hash of every derived table, the typed ones too."""
+    """The row count and an order-independent hash of every derived table, typed tables included."""
     with open_warehouse(home.warehouse_file) as connection:
         typed = connection.execute("SELECT DISTINCT table_name FROM details_fields").fetchall()
         names = [*(table.name for table in DERIVED_TABLES), *(row[0] for row in typed)]

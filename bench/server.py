@@ -1,7 +1,7 @@
-"""The sandbox as a process of its own whose world changes on command: `python -m bench.server ROWS [LATENCY RATE]`.
+"""The sandbox in its own process, with data that change on command: `python -m bench.server ROWS [LATENCY RATE]`.
 
-Says its base URL in a first line. Then each number N on a line of standard input rewords the titles of N milestones
-that start about now, as the API's own updates gather there, and is answered with a line. Ends with standard input.
+The first line of output is its base URL. Then each number N on a line of standard input changes the titles of N
+milestones that start about now, where the API has most updates; the number is written back. Ends with standard input.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main(rows: int, latency_seconds: float = 0, requests_per_second: float | Non
 
 
 def change(world: World, count: int) -> int:
-    """Reword the titles of the next milestones to start, of the last ones too where those are few; how many."""
+    """Change the titles of milestones that start next, and of recent ones if there are too few; returns how many."""
     back = timedelta()
     while len(found := _starting(world, world.now() - back, count)) < count <= len(world):
         back = 2 * back or timedelta(hours=1)

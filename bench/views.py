@@ -1,7 +1,7 @@
-"""Time of every view and macro, read whole and warm: `python -m bench.views`.
+"""The time of every view and macro, read completely with a warm cache: `python -m bench.views`.
 
-BENCH_ROWS milestones (170,000) are made up, swept twice with changes between, and published; BENCH_HOME names a home to
-be used instead. Prints a Markdown table: how long the answer takes to be whole in memory, as Arrow.
+It generates BENCH_ROWS milestones (170,000), sweeps them twice with changes in between, and publishes; BENCH_HOME
+names a home to use instead. Prints a Markdown table of the times until the result is in memory as Arrow.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HOME = os.environ.get("BENCH_HOME")
 LIMIT_MS = 300
 
 VALUES = {"hours": "24", "ts": "now() - INTERVAL 1 MINUTE"}
-"""For parameters that must be given."""
+"""Values of parameters without a default."""
 
 CHANGES = Counts(
     inserts=ROWS // 200,
@@ -48,7 +48,7 @@ CHANGES = Counts(
 
 
 def main() -> None:
-    """Time them all, the slowest first."""
+    """Measure all, the slowest first."""
     with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder:
         home = Home(Path(HOME or folder).absolute())
         if not HOME:
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def make(home: Home) -> None:
-    """Milestones with a history, published."""
+    """Publish milestones with a history."""
 
     def now() -> datetime:
         return datetime.now(UTC)
@@ -78,7 +78,7 @@ def make(home: Home) -> None:
 
 
 def queries(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Each view whole, each macro with its parameters, and the best start of one event."""
+    """A query for each view, for each macro with its parameters, and for the best start of one event."""
     ticker = connection.execute("SELECT max(event_ticker) FROM shared_events").fetchall()[0][0]
     asked = [f"FROM event_starts WHERE event_ticker = '{ticker}'"]
     for view in describe_views(connection):
@@ -88,7 +88,7 @@ def queries(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def measure(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, list[float]]:
-    """Rows, and milliseconds of every round; a first one that warms up is not counted."""
+    """The number of rows, and the milliseconds of every round after a warm-up."""
     rows, times = 0, []
     for _ in range(ROUNDS + 1):
         begun = time.perf_counter()
@@ -98,7 +98,7 @@ def measure(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, lis
 
 
 def report(connection: duckdb.DuckDBPyConnection, measured: dict[str, tuple[int, list[float]]]) -> None:
-    """A Markdown table."""
+    """Print a Markdown table."""
     milestones, events, versions = (
         connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]  # noqa: S608
         for table in ("milestones", "milestone_events", "milestone_versions")

@@ -1,13 +1,13 @@
-"""Whole processes, as a user starts them: `milestones`, the floor script and dlt on one server: `make bench`.
+"""Whole processes, as a user starts them: `milestones`, the floor script and dlt with one server: `make bench`.
 
-Every contestant reads the same corpus from the same sandbox, which runs in a process of its own on the same machine;
-rounds are interleaved, so that a busy moment meets all. What counts are the ratios of one run: machines differ and are
-noisy. Writes bench/RESULTS.md, after every size anew. Environment variables:
+All programs read the same data from the same sandbox, which runs in its own process on the same machine; rounds are
+interleaved, so that a busy moment affects all. Compare the ratios of one run: machines differ and are noisy. Writes
+bench/RESULTS.md after every size. Environment variables:
 
 BENCH_SIZES     milestones, 17000,170000,1700000
-BENCH_ROUNDS    3; a corpus of a million and more is measured once
-BENCH_DLT       the Python of dlt's environment, .environments/bench/dlt/bin/python; without it dlt is left out, and
-                where it does not fit in memory; it runs once a size
+BENCH_ROUNDS    3; sizes of a million and more are measured once
+BENCH_DLT       the Python of dlt's environment, .environments/bench/dlt/bin/python; dlt is left out if it is missing or
+                would not fit into memory; it runs once per size
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ PUBLISH = (
     "Stages(Home.from_environment(), now=lambda: datetime.now(UTC)).publish()"
 )
 
-FLOOR = "the floor script"
+FLOOR = "floor script"
 
 
 @dataclass(frozen=True)
 class Dlt:
-    """A way to run dlt: the format that it hands to DuckDB, and the bytes a milestone that it held at 17,000.
+    """A way to run dlt: its loader format, and the bytes per milestone that it needed at 17,000.
 
-    Whether it fits into memory is asked before it takes the machine.
+    It runs only if it should fit into memory.
     """
 
     loader: str
@@ -67,56 +67,55 @@ DLT_CASES = {
     "dlt, with its Parquet loader": Dlt("parquet", 25_000),
 }
 FIRST, AGAIN, POLL, REBUILD = "first full sweep", "full sweep again, nothing changed", "poll, 500 changed", "rebuild"
-IN_TURN = "poll, 500 changed, in turn with the other size"
+IN_TURN = "poll, 500 changed, alternating with the other size"
 PUBLISH_ALL, PUBLISH_NONE = "publish, the first", "publish, nothing changed"
 CASES = (FLOOR, *DLT_CASES, FIRST, AGAIN, POLL, IN_TURN, PUBLISH_NONE, PUBLISH_ALL, REBUILD)
 DLT_SECONDS = 1_200
 CHANGED = 500
 POLLS = 3
 SMALL, LARGE = 170_000, 1_700_000
-"""Sizes of which polls are compared, turn about: whole sizes are minutes apart, in which the machine may slow down."""
+"""Sizes whose polls are compared, alternating: otherwise minutes pass between them, and the machine may slow down."""
 TURNS = 5
 WARM_UP = 2
-"""After a rebuild, all is published anew; the poll after the next one brings the DuckDB file up to date again."""
+"""Polls that are not counted: the first ones after a rebuild publish every file again."""
 
 PACED_ROWS, PACED_LATENCY, PACED_RATE = SMALL, 0.2, 20.0
 PAGE = 500
 
 METHOD = (
-    "Whole processes from start to exit, Dagster included, against a sandbox on the same machine, which takes its "
-    "share of the cores. Medians; polls bring 500 milestones that start about now. Memory is what the process and all "
-    "that it starts hold at once, at the peak. Ratios, of one run, are what to look at; for that of polls at two sizes "
-    "these are run turn about. dlt runs once a size, with each of its loaders for which there is memory enough (so "
-    "much a milestone as it once took of 17,000). What was killed for want of memory after all, or had not ended after "
-    "twenty minutes, would have cost more than stands in its row."
+    "Whole processes from start to exit, Dagster included, with a sandbox on the same machine that uses some of the "
+    "cores. Values are medians. A poll brings 500 milestones that start about now. Memory is the peak of a process and "
+    "all its descendants together. Compare the ratios of one run; polls of two sizes are run alternately. dlt runs "
+    "once per size, with each loader that should fit into memory (by its memory per milestone at 17,000). A row with "
+    "`>` was killed for lack of memory or after twenty minutes, and would have cost more."
 )
 
 Costs = dict[str, list[Cost]]
 
 
 class Server:
-    """The sandbox in a process of its own."""
+    """The sandbox in its own process."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self.base_url = self._line()
 
     def change(self, count: int) -> None:
-        """Change so many milestones that start about now."""
-        assert self._process.stdin is not None  # noqa: S101 - for the type checker; PIPE was asked for
+        """Change `count` milestones that start about now."""
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
         self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
         if int(self._line()) != count:
-            raise SystemExit(f"the world has fewer than {count} milestones")
+            raise SystemExit(f"the sandbox has fewer than {count} milestones")
 
     def _line(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker; PIPE was asked for
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
         return self._process.stdout.readline().strip()
 
 
 @contextmanager
 def serving(rows: int, *obstacles: float) -> Iterator[Server]:
-    """A sandbox of so many milestones; `obstacles` are latency in seconds and requests a second."""
+    """A sandbox with `rows` milestones; `obstacles` are latency in seconds and requests per second."""
     command = [sys.executable, "-m", "bench.server", str(rows), *map(str, obstacles)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Server(process)
@@ -125,13 +124,13 @@ def serving(rows: int, *obstacles: float) -> Iterator[Server]:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A folder for one contestant, gone afterwards."""
+    """A temporary folder."""
     with tempfile.TemporaryDirectory(prefix="milestones-bench-") as name:
         yield Path(name)
 
 
 def main() -> None:
-    """Measure every size; write what is known after each."""
+    """Measure every size; write the report after each."""
     begun = datetime.now(UTC)
     measured: dict[int, Costs] = {}
     views = paced = ""
@@ -152,7 +151,7 @@ def main() -> None:
 
 
 def in_turn(large: Server, home: Path, measured: dict[int, Costs]) -> None:
-    """Polls of both sizes, one after the other."""
+    """Measure polls of both sizes, alternating."""
     with serving(SMALL) as small, folder() as place:
         worlds = {SMALL: (small, ours(small, place)), LARGE: (large, ours(large, home))}
         measure([MILESTONES, "ingest", "--full"], worlds[SMALL][1])
@@ -166,7 +165,7 @@ def in_turn(large: Server, home: Path, measured: dict[int, Costs]) -> None:
 
 
 def ours(server: Server, home: Path) -> dict[str, str]:
-    """What our runs are told: as fast as they can."""
+    """The environment of our runs: no pacing."""
     return {
         "MILESTONES_HOME": str(home),
         "KALSHI_BASE_URL": server.base_url,
@@ -175,7 +174,7 @@ def ours(server: Server, home: Path) -> dict[str, str]:
 
 
 def one_round(server: Server, place: Path, costs: Costs, *, dlt: list[str]) -> None:
-    """Every case once, the contestants one after the other; polls a few times, as they are short."""
+    """Measure every case once, and polls a few times, because they are short."""
 
     def note(case: str, command: list[str], *, seconds: float | None = None, **environment: str) -> None:
         cost = measure(command, environment, seconds=seconds)
@@ -203,26 +202,26 @@ def one_round(server: Server, place: Path, costs: Costs, *, dlt: list[str]) -> N
         except CommandFailed as failure:
             print(f"{case}: {failure}", file=sys.stderr, flush=True)
             if failure.status == -signal.SIGKILL:
-                # For want of memory, or of time: what it cost until then is the least that it would have cost.
+                # Lack of memory or time: the cost until then is a lower bound.
                 costs.setdefault(case, []).append(failure.cost)
 
 
 def fitting(rows: int) -> list[str]:
-    """The ways of dlt that have the memory that they will want."""
+    """The dlt cases that should fit into free memory."""
     available = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
     free = int(available.split()[1]) * 1024
     return [case for case, way in DLT_CASES.items() if DLT.exists() and rows * way.bytes_a_milestone < free]
 
 
 def time_views(home: Path) -> str:
-    """The table of the views' times."""
+    """The table with the times of the views."""
     command = [sys.executable, "-m", "bench.views"]
     environment = os.environ | {"BENCH_HOME": str(home)}
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def time_paced() -> str:
-    """A full sweep against latency and a rate limit: how far from the limit."""
+    """A full sweep with latency and a rate limit, compared with the time that the limit allows."""
     with serving(PACED_ROWS, PACED_LATENCY, PACED_RATE) as server, folder() as place:
         paced = ours(server, place) | {"KALSHI_REQUESTS_PER_SECOND": f"{PACED_RATE:g}"}
         whole = measure([MILESTONES, "ingest", "--full"], paced).wall
@@ -237,10 +236,10 @@ def time_paced() -> str:
         fetched = (sweep.landed_at - sweep.started_at).total_seconds()
     least = PACED_ROWS / PAGE / PACED_RATE
     return (
-        f"{PACED_LATENCY * 1000:.0f} ms latency, {PACED_RATE:g} requests a second allowed, {PACED_ROWS:,} milestones "
+        f"{PACED_LATENCY * 1000:.0f} ms latency, {PACED_RATE:g} requests per second allowed, {PACED_ROWS:,} milestones "
         f"({PACED_ROWS // PAGE} pages of {PAGE}, {least:.0f} s at that rate): fetched in {fetched:.1f} s, "
         f"{fetched / least:.2f} x (goal: at most 1.3 x), by {requests} requests for {pages} pages, {limited} of them "
-        f"refused with 429; one after the other they would take {PACED_ROWS / PAGE * PACED_LATENCY:.0f} s for latency "
+        f"refused with 429; one after the other, they would wait {PACED_ROWS / PAGE * PACED_LATENCY:.0f} s for latency "
         f"alone. The whole process: {whole:.1f} s."
     )
 
@@ -252,20 +251,20 @@ def report(begun: datetime, measured: dict[int, Costs], views: str, paced: str) 
     """Everything measured so far, as Markdown."""
     parts = [
         "# Results",
-        f"`make bench`, begun {begun:%Y-%m-%d %H:%M} UTC, rounds: {ROUNDS} (1 of a million and more). {machine()}",
+        f"`make bench`, begun {begun:%Y-%m-%d %H:%M} UTC, rounds: {ROUNDS} (1 for a million and more). {machine()}",
         METHOD,
     ]
     parts += [table(rows, costs) for rows, costs in measured.items()]
     parts += goals(measured)
     if paced:
-        parts += ["## Bound by the rate limit, not by latency", paced]
+        parts += ["## Limited by the rate, not by latency", paced]
     if views:
         parts += ["## Views", views]
     return "\n\n".join(parts) + "\n"
 
 
 def machine() -> str:
-    """What it was measured on, with what."""
+    """The machine and the versions."""
     cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / MIB / 1024
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("dagster", "duckdb", "pyarrow"))
@@ -277,11 +276,11 @@ def machine() -> str:
 
 
 def table(rows: int, costs: Costs) -> str:
-    """One size."""
+    """The table of one size."""
     floor = wall(costs, FLOOR)
     lines = [
         f"## {rows:,} milestones\n",
-        "| case | wall s | CPU s | peak MB | wall, of the floor |",
+        "| case | wall s | CPU s | peak MB | wall ratio to floor |",
         "| --- | --: | --: | --: | --: |",
     ]
     for case in CASES:
@@ -296,7 +295,7 @@ def table(rows: int, costs: Costs) -> str:
 
 
 def goals(measured: dict[int, Costs]) -> list[str]:
-    """What is to be reached, and whether it is."""
+    """The goals, and whether they are reached."""
     lines: list[str] = []
 
     def row(what: str, limit: str, value: str, reached: str) -> None:
@@ -311,17 +310,17 @@ def goals(measured: dict[int, Costs]) -> list[str]:
         row(f"{case}: {what}", f"at least {limit:g}", f"{'' if whole else '> '}{value:.3g}", reached)
 
     if costs := measured.get(SMALL):
-        goal("first full sweep, wall, of the floor", wall(costs, FIRST) / wall(costs, FLOOR), 2.0)
-        goal("full sweep again, wall, of the floor", wall(costs, AGAIN) / wall(costs, FLOOR), 1.2)
+        goal("first full sweep: wall ratio to floor", wall(costs, FIRST) / wall(costs, FLOOR), 2.0)
+        goal("full sweep again: wall ratio to floor", wall(costs, AGAIN) / wall(costs, FLOOR), 1.2)
         goal("peak MB", max(peak(costs, case) for case in (FIRST, AGAIN, POLL)), 700)
         for case in (case for case in DLT_CASES if case in costs):
-            lead("wall, of the first full sweep's", case, wall(costs, case) / wall(costs, FIRST), 25)
-            lead("memory, of the first full sweep's", case, peak(costs, case) / peak(costs, FIRST), 15)
+            lead("wall ratio to first full sweep", case, wall(costs, case) / wall(costs, FIRST), 25)
+            lead("memory ratio to first full sweep", case, peak(costs, case) / peak(costs, FIRST), 15)
         if large := measured.get(LARGE):
             if IN_TURN in large:
                 ratio = wall(large, IN_TURN) / wall(costs, IN_TURN)
-                goal("poll of 500 at 1,700,000, wall, of that at 170,000", ratio, 1.5)
-            goal("peak of the first sweep of 1,700,000, of 170,000's", peak(large, FIRST) / peak(costs, FIRST), 1.3)
+                goal("poll of 500: wall ratio of 1,700,000 to 170,000", ratio, 1.5)
+            goal("first full sweep: peak ratio of 1,700,000 to 170,000", peak(large, FIRST) / peak(costs, FIRST), 1.3)
     header = "## Goals\n\n| | goal | measured | reached |\n| --- | --- | --: | --- |\n"
     return [header + "\n".join(lines)] if lines else []
 
@@ -332,7 +331,7 @@ def wall(costs: Costs, case: str) -> float:
 
 
 def is_whole(costs: Costs, case: str) -> bool:
-    """Whether it came to its end, every time."""
+    """Whether all its runs finished."""
     return all(cost.is_whole for cost in costs[case])
 
 

@@ -1,4 +1,4 @@
-"""The dashboard: `streamlit run app.py`, with MILESTONES_HOME naming the folder of what is published."""
+"""The dashboard: `streamlit run app.py`, with MILESTONES_HOME set to the home folder."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from board import memory, parts
+from board import garbage_collection, widgets
 from board.pages import changes, coverage, health, milestone, now
-from board.pages.places import chosen_milestone, events_page
+from board.pages.navigation import chosen_milestone, events_page
 from board.published import Unavailable
 
 BOARD = Path(__file__).parent / "board"
 
 
 def main() -> None:
-    """One run of the page that is open."""
+    """Run the open page."""
     mark = str(BOARD / "mark.svg")
     st.set_page_config(page_title="Kalshi milestones", page_icon=mark, layout="wide")
     st.logo(mark, size="medium")
@@ -37,9 +37,9 @@ def main() -> None:
         else:
             page.run()
     except Unavailable as fault:
-        parts.unavailable(fault)
-    # After the first page, which loads what Streamlit loads late.
-    memory.keep_what_is_loaded()
+        widgets.unavailable_state(fault)
+    # After the first page: Streamlit imports some modules late.
+    garbage_collection.freeze_loaded_objects()
 
 
 main()

@@ -1,1 +1,1 @@
-"""The documentation, and what generates parts of it: `make docs`."""
+"""What generates and checks the documentation: `make docs`, `make readers`."""

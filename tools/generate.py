@@ -1,7 +1,7 @@
-"""Writes the generated parts of the documentation: data dictionary, answers in the cookbook, README's settings.
+"""Writes the generated parts of the documentation: data dictionary, answers in the cookbook, settings, bench figures.
 
-A document with answers holds its own questions: every block of SQL is run, and the table after it replaced by what came
-back. The data are the demo's, made by a clock that stands still, so that they are the same wherever this runs.
+The cookbook holds its own queries: each block of SQL is run, and the table after it is replaced by the result. The data
+are the demo's, generated with a fixed clock, so that they are the same on every machine.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
 from sandbox.world import World
 from schemas.dictionary import dictionary
+from tools.figures import results, with_figures
 
 DOCS = Path(__file__).parents[1] / "docs"
 DICTIONARY = DOCS / "data-dictionary.md"
 COOKBOOK = DOCS / "cookbook.md"
 README = DOCS.parent / "README.md"
+RESULTS = DOCS.parent / "bench" / "RESULTS.md"
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-"""The time that the cookbook's queries take for now."""
+"""The current time in the cookbook's queries."""
 
 SWEEPS = (
     (timedelta(minutes=60), SweepRequest(mode="full")),
@@ -45,10 +47,10 @@ SWEEPS = (
     (timedelta(minutes=20), SweepRequest(mode="full")),
     (timedelta(minutes=5), SweepRequest(mode="incremental")),
 )
-"""How long before NOW each sweep is made, and which; the milestones change between them."""
+"""The age of each sweep at NOW, and its request; the milestones change in between."""
 
 CHANGED_BEFORE = timedelta(minutes=1)
-"""How long before a sweep."""
+"""How long before a sweep the milestones change."""
 
 CHANGES = Counts(
     inserts=10, reschedules=4, title_edits=3, tickers_added=3, tickers_removed=2, status_changes=5, removals=2
@@ -58,7 +60,7 @@ _QUESTION = re.compile(r"(```sql\n(.*?)```\n)(?:\n(?:\|[^\n]*\n)+)?", re.DOTALL)
 
 
 def make_demo(home: Home) -> None:
-    """The demo's milestones, read by several sweeps while they change, and published."""
+    """Fetch the demo's milestones in several sweeps while they change, and publish them."""
     clock = _Clock(NOW - SWEEPS[0][0])
     world = World(generate_bodies(DEMO_ROWS, 1, clock.time), now=clock)
     stages = Stages(home, now=clock)
@@ -78,7 +80,7 @@ def make_demo(home: Home) -> None:
 
 @contextmanager
 def demo_home() -> Iterator[Home]:
-    """A home with the demo's data, for as long as it is used."""
+    """A temporary home with the demo's data."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "data")
         make_demo(home)
@@ -86,7 +88,7 @@ def demo_home() -> Iterator[Home]:
 
 
 def answered(document: str, home: Home) -> str:
-    """The document with every block of SQL followed by its answer."""
+    """The document with the current result under every block of SQL."""
 
     def answer(question: re.Match[str]) -> str:
         with reading(home) as connection:
@@ -97,12 +99,12 @@ def answered(document: str, home: Home) -> str:
 
 
 def questions(document: str) -> list[str]:
-    """Its blocks of SQL."""
+    """The blocks of SQL of a document."""
     return [question[2] for question in _QUESTION.finditer(document)]
 
 
 def data_dictionary(home: Home) -> str:
-    """The data dictionary of what is published."""
+    """The data dictionary of the published file."""
     with reading(home) as connection:
         return dictionary(describe_views(connection))
 
@@ -115,8 +117,16 @@ def with_settings(readme: str) -> str:
     return written
 
 
+def documents_with_figures() -> list[Path]:
+    """The documents that may quote benchmarks. Decision records keep the figures of their date."""
+    return [README, *sorted(path for path in DOCS.glob("*.md") if path not in (DICTIONARY, COOKBOOK))]
+
+
 def main() -> None:
     """Write every generated part."""
+    measured = results(RESULTS.read_text(encoding="utf-8"))
+    for document in documents_with_figures():
+        document.write_text(with_figures(document.read_text(encoding="utf-8"), measured), encoding="utf-8")
     README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")
     with demo_home() as home:
         DICTIONARY.write_text(data_dictionary(home), encoding="utf-8")
@@ -124,7 +134,7 @@ def main() -> None:
 
 
 class _Clock:
-    """Stands still until it is set."""
+    """Returns the same time until it is set."""
 
     def __init__(self, time: datetime) -> None:
         self.time = time

@@ -1,7 +1,7 @@
 """Runs the recipes of docs/other-tools.md, each in the environments that it names, and the cookbook in every DuckDB.
 
-A recipe is a comment with its environments, a block of Python and a block of what that prints. `make readers` makes the
-environments from requirements/readers/, one folder each, and calls this.
+A recipe is a comment with the names of its environments, a block of Python and a block with its output. `make readers`
+creates the environments from requirements/readers/, one folder each, and runs this module.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ with duckdb.connect("data/published/milestones.duckdb", read_only=True) as conne
 """
 
 Run = Callable[[str, str], str]
-"""What a recipe's code prints in an environment."""
+"""Takes an environment and code; returns what the code prints there."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One recipe: where it runs, what it does and what that prints."""
+    """One recipe: its environments, its code and its output."""
 
     environments: tuple[str, ...]
     code: str
@@ -59,7 +59,7 @@ def recipes(document: str) -> list[Recipe]:
 
 
 def differences(document: str, run: Run) -> Iterator[str]:
-    """What prints something else than the document says."""
+    """Recipes whose output differs from the document."""
     for number, recipe in enumerate(recipes(document), start=1):
         for environment in recipe.environments:
             printed = run(environment, recipe.code)
@@ -68,7 +68,7 @@ def differences(document: str, run: Run) -> Iterator[str]:
 
 
 def cookbook_differences(cookbook: str, environments: Iterable[str], run: Run) -> Iterator[str]:
-    """DuckDBs that do not answer the cookbook's questions as the first of them does."""
+    """Versions of DuckDB whose results of the cookbook's queries differ from those of the first one."""
     code = ASK_EVERYTHING.format(queries=questions(cookbook))
     first, *others = [(environment, run(environment, code)) for environment in environments]
     if FAULT in first[1]:
@@ -80,7 +80,7 @@ def cookbook_differences(cookbook: str, environments: Iterable[str], run: Run) -
 
 
 def printed(document: str, run: Run) -> str:
-    """The document with what its recipes print in the first of their environments."""
+    """The document with the output of its recipes in the first of their environments."""
 
     def answer(found: re.Match[str]) -> str:
         return found[1] + run(found["environments"].split()[0], found["code"])
@@ -89,10 +89,10 @@ def printed(document: str, run: Run) -> str:
 
 
 def runner(environments: Path, folder: Path) -> Run:
-    """Runs code with the Python of an environment in a folder; whatever it complains of is part of what it prints."""
+    """Runs code with the Python of an environment, in a folder; standard error is part of the output."""
 
     def run(environment: str, code: str) -> str:
-        # From a file: without one DuckDB takes itself to be interactive, and draws a bar when it is slow.
+        # From a file: otherwise DuckDB assumes an interactive session and draws a progress bar when it is slow.
         (folder / "recipe.py").write_text(code, encoding="utf-8")
         done = subprocess.run(  # noqa: S603 - our own document's code
             [environments / environment / "bin" / "python", "recipe.py"],
@@ -109,7 +109,7 @@ def runner(environments: Path, folder: Path) -> Run:
 
 
 def main(arguments: list[str]) -> int:
-    """Compare; with --write, write what is printed into the document first. Exit status 1 when something differs."""
+    """Compare outputs; with --write, write them into the document first. Returns 1 if something differs."""
     environments = Path(arguments[0]).absolute()
     with demo_home() as home:
         run = runner(environments, home.root.parent)

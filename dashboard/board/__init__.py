@@ -1,1 +1,1 @@
-"""The dashboard over the published file: queries, charts and pages, each apart from the others."""
+"""The dashboard of the published file, in three layers: queries, charts, pages."""

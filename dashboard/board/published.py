@@ -1,7 +1,7 @@
-"""The published file: where it is, which one it is, and opening it for one query.
+"""Finds the published file, identifies the publish, and opens the file for one query.
 
-It is opened read-only and closed again at once: a publish replaces the file, and what is held open would go on
-showing the old one. The rows of a page may therefore come from two publishes for as long as a rerun takes.
+The file is opened read-only and closed after each query: a publish replaces the file, and an open connection would keep
+showing the old one. During one rerun, the rows of a page may therefore come from two publishes.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
 CATALOG = "milestones"
 
-SWAPS_MAX = 20
-"""Of the file while it is being opened, which takes a thousandth of the time from one publish to the next."""
+MAX_REOPENS = 20
+"""Attempts to open the file while it is replaced; opening takes a thousandth of the time between two publishes."""
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    # DuckDB installs extensions from a server of its own unless told not to; nothing here needs one.
+    # By default DuckDB installs extensions from its own server; none is needed here.
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    # A query that does not fit into memory fails: it must not spill into the folder where it was asked.
+    # A query that does not fit into memory fails; it must not spill into the current folder.
     "temp_directory": "",
-    # A name that is no table would be looked up among the variables of this program.
+    # Otherwise an unknown table name is looked up among the Python variables of this program.
     "python_enable_replacements": "false",
 }
 
 
 class Unavailable(Exception):
-    """The published file cannot be asked: what is wrong, what to do, and the command that does it."""
+    """The published file cannot be read: the problem, what to do, and the command for it."""
 
     def __init__(self, what: str, *, advice: str, command: str) -> None:
         super().__init__(what)
@@ -44,25 +44,25 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Which publish a file is: every publish makes a new file."""
+    """Identifies a publish: each one creates a new file."""
 
     inode: int
     modified_ns: int
 
 
 def published_file() -> Path:
-    """Below `$MILESTONES_HOME`, or `./data`."""
+    """The path of the published file, in `$MILESTONES_HOME` or `./data`."""
     return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).absolute() / "published" / "milestones.duckdb"
 
 
 def identity_of(file: Path) -> Identity:
-    """Which publish the file is now. Raises Unavailable where there is none."""
+    """The current publish. Raises Unavailable if there is no file."""
     try:
         found = file.stat()
     except OSError as error:
         raise Unavailable(
             f"Nothing is published at {file} yet.",
-            advice=f"Fetch the milestones once; {HOME_VARIABLE} names the folder. This page goes on by itself.",
+            advice=f"Fetch the milestones once; {HOME_VARIABLE} names the folder. This page updates by itself.",
             command="milestones ingest",
         ) from error
     return Identity(found.st_ino, found.st_mtime_ns)
@@ -70,10 +70,10 @@ def identity_of(file: Path) -> Identity:
 
 @contextmanager
 def reading(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The published file for one use: read-only, times in UTC, nothing else in reach.
+    """Open the published file for one use: read-only, times in UTC, no access to other files.
 
-    Attached to an instance of its own: DuckDB shares one a process for a path, and would go on with the old file.
-    Raises Unavailable for a file that is missing, damaged, or lacks a view that is asked for.
+    It is attached to a separate instance: DuckDB shares one instance per path and process, with the old file in it.
+    Raises Unavailable for a file that is missing, damaged, or lacks a view that a query needs.
     """
     identity_of(file)
     connection = duckdb.connect(":memory:", config=dict(_CONFIG))
@@ -86,13 +86,13 @@ def reading(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise Unavailable(
             f"{file} was published by another version: {_first_line(error)}",
-            advice="Publish it again with the version that this dashboard belongs to.",
+            advice="Publish again with the version of this dashboard.",
             command="milestones rebuild",
         ) from error
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
         raise Unavailable(
             f"{file} cannot be read: {_first_line(error)}",
-            advice="See which published file differs from its manifest, then publish again.",
+            advice="Find the published file that differs from its manifest, then publish again.",
             command="milestones verify; milestones rebuild",
         ) from error
     finally:
@@ -100,13 +100,13 @@ def reading(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Attach the file that has this name, whole.
+    """Attach the current file under this name, in a consistent state.
 
-    DuckDB opens it by its name twice, for its head and then for the rest. Where another one was published between the
-    two, it reads the head of one and the rest of the other: then it is done again.
+    DuckDB opens a file twice by name, for its header and for the rest. If a publish happens in between, it reads the
+    header of one file and the rest of another; then the file is attached again.
     """
     literal = str(file).replace("'", "''")
-    for _ in range(SWAPS_MAX):
+    for _ in range(MAX_REOPENS):
         before, fault = identity_of(file), None
         try:
             connection.execute(f"ATTACH '{literal}' AS {CATALOG} (READ_ONLY)")

@@ -1,4 +1,4 @@
-"""What the environment may set."""
+"""Settings from environment variables."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ REFRESH_SECONDS = 5.0
 
 
 def refresh_seconds() -> float:
-    """How often an open page looks for a new publish: one look at a file's date."""
+    """Seconds between an open page's checks for a new publish; a check reads the date of one file."""
     return float(os.environ.get(REFRESH_VARIABLE) or REFRESH_SECONDS)

@@ -1,4 +1,4 @@
-"""Colours: one a category group wherever it is drawn, and inks for a light and a dark page."""
+"""Colours: one per category group in every chart, and colours of text and lines for a light and a dark page."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ GROUP_COLOURS = {
     "Crypto": "#e2793f",
     "World": "#8793a3",
 }
-"""Mid tones, which read on white and on near black; the frequent groups lie furthest apart."""
+"""Mid tones, legible on white and on near black; the most frequent groups differ most."""
 
 SPARE_COLOURS = ("#5c6bc0", "#00897b", "#c0862f", "#a85cb8", "#607d8b")
-"""For a group that comes new, always the same one."""
+"""For a group that is not listed; always the same colour for the same name."""
 
 KIND_COLOURS = {
     "start": "#dc5a62",
@@ -52,93 +52,93 @@ MODE_COLOURS = {
     "failed": "#dc5a62",
 }
 LEGEND_COLUMN_PX = 105
-"""Legends wrap in a narrow window."""
+"""Width of a legend column, so that legends wrap in a narrow window."""
 EARLIER, LATER = "#14a39a", "#dc5a62"
 
 
-def colour_of(group: str) -> str:
-    """A group's colour, here and on every other day."""
+def group_colour(group: str) -> str:
+    """The colour of a group; a group that is not listed gets one by its name."""
     spare = SPARE_COLOURS[zlib.crc32(group.encode()) % len(SPARE_COLOURS)]
     return GROUP_COLOURS.get(group, spare)
 
 
-def in_order(groups: Iterable[str]) -> list[str]:
-    """Each group once, in the order of GROUP_COLOURS, new ones behind."""
+def sorted_groups(groups: Iterable[str]) -> list[str]:
+    """Each group once, in the order of GROUP_COLOURS; groups that are not listed come last."""
     known = list(GROUP_COLOURS)
     return sorted(set(groups), key=lambda group: (known.index(group) if group in known else len(known), group))
 
 
 def group_scale(groups: Iterable[str]) -> alt.Scale:
-    """The colour scale of the groups at hand."""
-    names = in_order(groups)
-    return alt.Scale(domain=names, range=[colour_of(name) for name in names])
+    """A colour scale for these groups."""
+    names = sorted_groups(groups)
+    return alt.Scale(domain=names, range=[group_colour(name) for name in names])
 
 
-def scale_of(colours: dict[str, str]) -> alt.Scale:
-    """A colour scale of fixed names."""
+def colour_scale(colours: dict[str, str]) -> alt.Scale:
+    """A colour scale for fixed names."""
     return alt.Scale(domain=list(colours), range=list(colours.values()))
 
 
 @dataclass(frozen=True)
-class Look:
-    """How the viewer sees the page: dark or light, times in UTC or in the viewer's zone."""
+class ViewSettings:
+    """Settings of the viewer: dark or light, times in UTC or in the viewer's zone."""
 
     is_dark: bool
     zone: Zone
     in_utc: bool
 
     @property
-    def ink(self) -> str:
-        """Of text in charts."""
+    def text_colour(self) -> str:
+        """Text in charts."""
         return "#dfe5ee" if self.is_dark else "#1c2430"
 
     @property
-    def muted(self) -> str:
-        """Of what stands back."""
+    def muted_colour(self) -> str:
+        """Secondary text in charts."""
         return "#8a96a8" if self.is_dark else "#6b7686"
 
     @property
-    def line(self) -> str:
-        """Of rules and grids."""
+    def grid_colour(self) -> str:
+        """Rules and grids."""
         return "#243044" if self.is_dark else "#e8ebf0"
 
     @property
-    def ground(self) -> str:
-        """Of the page."""
+    def background(self) -> str:
+        """The page."""
         return "#0e1420" if self.is_dark else "#ffffff"
 
     @property
-    def heat(self) -> list[str]:
-        """From little to much."""
+    def heat_colours(self) -> list[str]:
+        """A sequential scale, from few to many."""
         if self.is_dark:
             return ["#14283a", "#125160", "#178581", "#2dd4bf", "#b5f5e8"]
         return ["#e3f4f1", "#a9ddd4", "#5bbcae", "#178a7e", "#0b514c"]
 
     def time_scale(self, **options: Any) -> alt.Scale:
-        """Of a time axis; Vega's plain time scale is in the browser's zone."""
+        """The scale of a time axis; Vega's plain time scale is in the browser's zone."""
         return alt.Scale(type="utc" if self.in_utc else "time", **options)
 
     @property
     def shown_zone(self) -> Zone:
-        """The zone of time axes and of columns of times."""
+        """The zone of time axes and time columns."""
         return UTC_ZONE if self.in_utc or self.zone.is_utc else self.zone
 
     @property
     def zone_name(self) -> str:
-        """The short name of the zone of axes and columns."""
+        """The short name of that zone."""
         return self.shown_zone.city
 
-    def dress(self, chart: Any, height: int) -> alt.LayerChart:
-        """The common dress of every chart: no frame, quiet axes."""
-        dressed: alt.LayerChart = (
+    def apply_theme(self, chart: Any, height: int) -> alt.LayerChart:
+        """Apply the theme of all charts: no frame, muted axes."""
+        themed: alt.LayerChart = (
             chart.properties(height=height, background="transparent")
             .configure_view(stroke=None)
             .configure_axis(
-                labelColor=self.muted,
-                titleColor=self.muted,
-                gridColor=self.line,
-                domainColor=self.line,
-                tickColor=self.line,
+                labelColor=self.muted_colour,
+                titleColor=self.muted_colour,
+                gridColor=self.grid_colour,
+                domainColor=self.grid_colour,
+                tickColor=self.grid_colour,
                 labelFontSize=11,
                 titleFontSize=11,
                 titleFontWeight="normal",
@@ -149,7 +149,7 @@ class Look:
                 orient="top",
                 direction="horizontal",
                 title=None,
-                labelColor=self.muted,
+                labelColor=self.muted_colour,
                 labelFontSize=11,
                 symbolType="square",
                 symbolSize=70,
@@ -158,4 +158,4 @@ class Look:
                 columnPadding=10,
             )
         )
-        return dressed
+        return themed

@@ -1,4 +1,4 @@
-"""Times in words: in UTC and in the viewer's zone, spans, and how long ago or ahead."""
+"""Formats times in UTC and in the viewer's zone, durations, and times relative to now."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 UTC_NAMES = ("UTC", "Etc/UTC", "Etc/GMT", "GMT")
 NOTHING = "–"
-"""Where there is no time to show."""
+"""Shown for a missing time."""
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 @dataclass(frozen=True)
 class Zone:
-    """Where the viewer is: the browser's zone, or UTC where it names none that is known."""
+    """The viewer's zone: that of the browser, or UTC if it gives none or an unknown one."""
 
     name: str
     info: tzinfo
@@ -30,12 +30,12 @@ class Zone:
 
     @property
     def is_utc(self) -> bool:
-        """Whether there is nothing to show beside UTC."""
+        """Whether the zone is UTC itself."""
         return self.name in UTC_NAMES
 
     @property
     def city(self) -> str:
-        """The short name that people know: America/New_York is New York."""
+        """The short name: New York for America/New_York."""
         return self.name.rpartition("/")[2].replace("_", " ")
 
 
@@ -53,7 +53,7 @@ def in_utc(moment: datetime | None) -> str:
 
 
 def in_both(moment: datetime | None, zone: Zone) -> str:
-    """Wed 25 Nov 2026 14:05 UTC · 15:05 Berlin; the day again where it is another one there."""
+    """Wed 25 Nov 2026 14:05 UTC · 15:05 Berlin; with the weekday if the day differs there."""
     if moment is None or zone.is_utc:
         return in_utc(moment)
     there, here = moment.astimezone(zone.info), moment.astimezone(UTC)
@@ -87,7 +87,7 @@ def signed_span(length: timedelta) -> str:
 
 
 def relative(moment: datetime | None, now: datetime) -> str:
-    """3 min ago, in 2 h 5 min, now; whole minutes, and no further than the hour of a day."""
+    """3 min ago, in 2 h 5 min, now: whole minutes, two units at most."""
     if moment is None:
         return "never"
     minutes = int((moment - now) / timedelta(minutes=1))
@@ -98,5 +98,5 @@ def relative(moment: datetime | None, now: datetime) -> str:
 
 
 def epoch_ms(moment: datetime) -> int:
-    """As charts take times."""
+    """Milliseconds since the epoch, the format of chart data."""
     return round(moment.timestamp() * 1000)

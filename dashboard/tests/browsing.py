@@ -1,4 +1,4 @@
-"""The dashboard as a user starts it, and a real browser that looks at it."""
+"""Starts the dashboard as a user does, and drives it with a real browser."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ FLAGS = [
 ]
 REFRESH_SECONDS = 0.5
 PATIENCE_MS = 60_000
-"""Only a failure takes it; a busy machine may need much of it."""
+"""Only a failure waits this long; a busy machine may need a large part of it."""
 ZONE = "America/New_York"
 PROBES = ("_stcore/health", "_stcore/host-config")
-"""Streamlit's page looks for its server below the address that was opened first, and gets a 404 there."""
+"""Streamlit's page probes for its server below the first address, and gets a 404 there."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium() -> str | None:
-    """The system's browser."""
+    """The path of the system's browser, or None."""
     return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
 @contextmanager
 def dashboard(home: Path) -> Iterator[str]:
-    """`milestones dashboard` over a home; its address."""
+    """Runs `milestones dashboard` for a home; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -61,13 +61,13 @@ def dashboard(home: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            # Streamlit has a last word, and does not end while it cannot say it.
+            # Streamlit writes a last message, and does not end until it is read.
             process.communicate()
 
 
 @contextmanager
 def browsing(executable: str) -> Iterator[Browser]:
-    """A browser with a profile of its own."""
+    """A browser with a new profile."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         try:
@@ -78,7 +78,7 @@ def browsing(executable: str) -> Iterator[Browser]:
 
 @dataclass
 class Viewer:
-    """A window with the dashboard in it, and everything that went wrong there."""
+    """A window with the dashboard, and all errors that occurred in it."""
 
     page: Page
     base_url: str
@@ -88,7 +88,7 @@ class Viewer:
     def of(cls, context: BrowserContext, base_url: str) -> Viewer:
         viewer = cls(context.new_page(), base_url)
         page = viewer.page
-        # A failed request is told with its address by the response, and without it by the console.
+        # The response of a failed request has its address; the console message does not.
         page.on("console", lambda said: viewer._note(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: viewer._note(str(error)))
         page.on(
@@ -97,7 +97,9 @@ class Viewer:
         page.on(
             "request",
             lambda request: (
-                None if request.url.startswith((base_url, "data:", "blob:")) else viewer._note(f"asked {request.url}")
+                None
+                if request.url.startswith((base_url, "data:", "blob:"))
+                else viewer._note(f"requested {request.url}")
             ),
         )
         return viewer
@@ -107,18 +109,18 @@ class Viewer:
             self.faults.append(fault)
 
     def open(self, path: str = "", heading: str = "Now") -> Viewer:
-        """Go to a page and wait until it is whole."""
+        """Open a page and wait until it is complete."""
         self.page.goto(f"{self.base_url}/{path}")
         expect(self.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
         self.settled()
         return self
 
     def settled(self) -> None:
-        """Wait until the run of the page has ended."""
+        """Wait until the page has finished its run."""
         expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
 
     def cells(self) -> Locator:
-        """What stands in the tables, as a screen reader finds it."""
+        """The cells of the tables, as a screen reader finds them."""
         return self.page.locator("[data-testid=stDataFrame] [role=gridcell]")
 
     def expect_cell(self, text: str) -> None:
@@ -130,7 +132,7 @@ class Viewer:
     def click_first_row(self) -> None:
         """Click the first row of the first table.
 
-        The table is a canvas below a layer that scrolls it: the row is clicked where it is drawn.
+        The table is a canvas below a scrolling layer: the click goes to the position of the row.
         """
         self.page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 15, "y": 48}, force=True)
 
@@ -147,5 +149,5 @@ class Viewer:
         box.press("Enter")
 
     def exceptions(self) -> Locator:
-        """What Streamlit shows of an exception."""
+        """Streamlit's exception boxes."""
         return self.page.get_by_test_id("stException")

@@ -1,4 +1,4 @@
-"""One published file for all who only read it."""
+"""Fixtures: one published file for all tests that only read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .publishing import Publisher, publishing
 
 @pytest.fixture(scope="session")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
-    """The known world, published; nobody publishes into it again."""
+    """The known data, published once."""
     with publishing(tmp_path_factory.mktemp("known")) as publisher:
         publish_known(publisher)
         yield publisher
@@ -24,12 +24,12 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
 
 @pytest.fixture
 def connection(known: Publisher) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The known world, opened as the pages open it."""
+    """A connection to the known data, opened as the pages do."""
     with reading(known.file) as opened:
         yield opened
 
 
 @pytest.fixture
 def no_home(tmp_path: Path) -> Path:
-    """A home in which nothing is published."""
+    """A home without a published file."""
     return tmp_path

@@ -1,4 +1,4 @@
-"""A small world whose answers are known by construction, published in three steps."""
+"""A small data set with known results, published in three steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from .publishing import Publisher, hours, number
 
 HOSTILE = '<img src=x onerror="window.hacked=1"> **bold** :red[red] $x$'
-"""A title that is HTML, Markdown and LaTeX, if it is anything but text."""
+"""A title that is HTML, Markdown and LaTeX unless it is shown as plain text."""
 
 LIVE, OVER, SOON, LATER, FAR, SIMULATED, ATTACK, TWIN, REFUSED, FRESH = range(1, 11)
 
@@ -26,7 +26,7 @@ def row(milestone: int, title: str, ahead: float, **fields: Any) -> dict[str, An
 
 
 SHARED = ["KXSHARED"]
-# A sweep that refuses more than one record in a hundred is not loaded.
+# A sweep with more than 1 % refused records is not loaded.
 RACES = 120
 PAST = [
     row(
@@ -43,7 +43,7 @@ PAST = [
 ]
 WORLD = [
     row(LIVE, "Live game", -1, details={"league": "NFL", "main_game_event_ticker": "KXMAIN-1"}),
-    # The only one with both dates: a game takes two hours.
+    # The only one with both dates: it makes the usual duration of a game two hours.
     row(OVER, "Game that is over", -5, end_date=hours(-3)),
     row(SOON, "Soon", 3, related_event_tickers=["KXEVENT-3", *SHARED]),
     row(LATER, "Later", 30, type="esports_match", category="Esports", details={"promotion": "LoL"}),

@@ -1,4 +1,4 @@
-"""Publishing for tests, done by a process in the pipeline's environment: this one has no pipeline in it."""
+"""Publishes for tests, in a process with the pipeline's environment: this environment does not contain the pipeline."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 PIPELINE = PROJECT / ".venv" / "bin"
 NOW = datetime.now(UTC).replace(microsecond=0)
-"""The present of a run of tests: what is published is live or to come, as seen from it."""
+"""The current time of a test run; the known milestones are live or upcoming relative to it."""
 
 
 class Publisher:
-    """A home, and the process that publishes into it."""
+    """A home and the process that publishes into it."""
 
     def __init__(self, home: Path, process: subprocess.Popen[str]) -> None:
         self.home = home
@@ -29,24 +29,24 @@ class Publisher:
         return self.home / "published" / "milestones.duckdb"
 
     def milestones(self, *rows: dict[str, Any]) -> None:
-        """Put milestones into the world, new or changed; sweep and publish."""
+        """Add or change milestones in the API's data; sweep and publish."""
         self._do("milestones", rows=rows)
 
     def past(self, **options: Any) -> None:
-        """A made-up world swept over days."""
+        """Publish made-up data with sweeps over several days."""
         self._do("past", **options)
 
     def publish(self, times: int) -> list[float]:
-        """Publish again and again; the seconds that each took."""
+        """Publish several times; returns the seconds of each publish."""
         self.begin_publishing(times)
         return self.finish_publishing()
 
     def begin_publishing(self, times: int) -> None:
-        """As publish, without waiting for it."""
+        """As `publish`, without waiting."""
         self._send("publish", times=times)
 
     def finish_publishing(self) -> list[float]:
-        """Wait for what was begun."""
+        """Wait for `begin_publishing`; returns the seconds of each publish."""
         seconds: list[float] = self._answer()["seconds"]
         return seconds
 
@@ -81,5 +81,5 @@ def number(value: int) -> str:
 
 
 def hours(ahead: float) -> str:
-    """So many hours from now, as the API writes times."""
+    """The time a number of hours from now, in the API's format."""
     return f"{NOW + timedelta(hours=ahead):%Y-%m-%dT%H:%M:%SZ}"

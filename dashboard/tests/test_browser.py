@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: it shows what is published, as it is now, and nothing but text."""
+"""The dashboard in a real browser: it shows the current publish, and data as plain text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .publishing import Publisher, number, publishing
 
 PAGES = {"": "Now", "events": "Events", "changes": "Changes", "coverage": "Coverage", "health": "Health"}
 PUBLISHES = 25
-"""`python -m bench.dashboard` does it 200 times."""
+"""`python -m bench.dashboard` publishes 200 times."""
 
 View = Callable[..., Viewer]
 
@@ -60,8 +60,8 @@ def own_publisher(tmp_path: Path) -> Iterator[Publisher]:
 
 @pytest.fixture
 def view(browser: Browser, request: pytest.FixtureRequest) -> Iterator[View]:
-    """Opens a window on an address; at the end, nothing may have gone wrong in any."""
-    # Windows are closed before their server: one that loses it complains.
+    """Opens windows; at the end, none may have recorded an error."""
+    # Windows are closed before their server; otherwise they report a lost connection.
     if "own_url" in request.fixturenames:
         request.getfixturevalue("own_url")
     opened: list[Viewer] = []
@@ -86,7 +86,7 @@ def test_every_page_loads_from_its_own_address(view: View, known_url: str, path:
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 20, 32)"}[scheme]
 
 
-def test_every_page_is_reached_from_the_first(view: View, known_url: str) -> None:
+def test_every_page_is_linked_from_the_first(view: View, known_url: str) -> None:
     viewer = view(known_url).open()
     for path, heading in PAGES.items():
         viewer.page.get_by_role("link", name=heading, exact=True).click()
@@ -95,13 +95,13 @@ def test_every_page_is_reached_from_the_first(view: View, known_url: str) -> Non
 
 
 @pytest.mark.parametrize("path", PAGES, ids=PAGES.values())
-def test_a_narrow_window_needs_no_scrolling_to_the_side(view: View, known_url: str, path: str) -> None:
+def test_a_narrow_window_needs_no_horizontal_scrolling(view: View, known_url: str, path: str) -> None:
     viewer = view(known_url, viewport={"width": 390, "height": 800}).open(path, PAGES[path])
     width = viewer.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     assert width <= 390
 
 
-def test_titles_are_text(view: View, known_url: str) -> None:
+def test_titles_are_shown_as_plain_text(view: View, known_url: str) -> None:
     viewer = view(known_url).open()
     viewer.expect_cell(HOSTILE)
     # On the time line, which is an SVG.
@@ -131,14 +131,14 @@ def test_filters_of_now(view: View, known_url: str, narrow: Callable[[Viewer], N
     narrow(viewer)
     viewer.expect_no_cell(hidden)
     viewer.expect_cell(shown)
-    # The address keeps them: a reload shows the same.
+    # The address keeps the filters: a reload shows the same.
     viewer.page.reload()
     viewer.expect_cell(shown)
     viewer.expect_no_cell(hidden)
 
 
-def test_filters_that_leave_nothing_say_so(view: View, known_url: str) -> None:
-    viewer = view(known_url).open("?search=nobody")
+def test_filters_without_a_match_show_a_message(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("?search=unknown")
     expect(viewer.page.get_by_text("Nothing matches these filters.")).to_be_visible()
 
 
@@ -150,7 +150,7 @@ def test_filters_of_changes(view: View, known_url: str) -> None:
     viewer.expect_cell("Soon, at another time")
 
 
-def test_no_two_ticks_are_labelled_alike_where_all_changes_lie_in_one_minute(view: View, known_url: str) -> None:
+def test_tick_labels_are_unique_if_all_changes_are_in_one_minute(view: View, known_url: str) -> None:
     viewer = view(known_url).open("changes", "Changes")
     labels = viewer.page.locator("svg.marks").first.locator(".role-axis-label text", has_text=re.compile(r"^\d\d:\d\d"))
     expect(labels.first).to_be_attached()
@@ -166,7 +166,7 @@ def test_filters_of_coverage(view: View, known_url: str) -> None:
     viewer.expect_cell("esports_match")
 
 
-def test_an_event_from_a_part_of_its_ticker(view: View, known_url: str) -> None:
+def test_an_event_is_found_by_part_of_its_ticker(view: View, known_url: str) -> None:
     viewer = view(known_url).open("events", "Events")
     viewer.fill("Event", "shared")
     viewer.expect_cell("KXSHARED")
@@ -177,7 +177,7 @@ def test_an_event_from_a_part_of_its_ticker(view: View, known_url: str) -> None:
     viewer.expect_cell("+45 min")
 
 
-def test_an_event_from_words_of_a_title(view: View, known_url: str) -> None:
+def test_an_event_is_found_by_words_of_a_title(view: View, known_url: str) -> None:
     viewer = view(known_url).open("events", "Events")
     viewer.fill("Event", "another soon")
     viewer.expect_cell("KXEVENT-3")
@@ -200,12 +200,12 @@ def test_a_link_to_a_milestone_opens_it_on_every_page(view: View, known_url: str
     assert "milestone=" not in viewer.page.url
 
 
-def test_a_link_to_no_milestone_says_so(view: View, known_url: str) -> None:
-    viewer = view(known_url).open("?milestone=nobody", "Milestone")
+def test_a_link_to_an_unknown_milestone_shows_a_message(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("?milestone=unknown", "Milestone")
     expect(viewer.page.get_by_text("No milestone has this id.")).to_be_visible()
 
 
-def test_a_row_of_now_leads_to_its_milestone_and_back_leads_to_the_filters(view: View, known_url: str) -> None:
+def test_a_row_of_now_opens_its_milestone_and_back_keeps_the_filters(view: View, known_url: str) -> None:
     viewer = view(known_url).open("?search=live")
     viewer.expect_cell("Live game")
     viewer.click_first_row()
@@ -215,12 +215,12 @@ def test_a_row_of_now_leads_to_its_milestone_and_back_leads_to_the_filters(view:
     viewer.expect_cell("Live game")
     viewer.expect_no_cell("Twin")
     assert viewer.page.url == f"{known_url}/?search=live"
-    # The row that was clicked can be clicked again.
+    # The clicked row can be clicked again.
     viewer.click_first_row()
     expect_milestone(viewer, "Live game")
 
 
-def test_a_milestone_leads_to_its_event(view: View, known_url: str) -> None:
+def test_a_milestone_links_to_its_event(view: View, known_url: str) -> None:
     viewer = view(known_url).open(f"?milestone={number(LIVE)}", "Milestone")
     viewer.expect_cell("KXMAIN-1")
     viewer.click_first_row()
@@ -229,7 +229,7 @@ def test_a_milestone_leads_to_its_event(view: View, known_url: str) -> None:
 
 
 @pytest.mark.parametrize("mark", ["path", "text"])
-def test_a_bar_of_the_time_line_and_its_title_lead_to_the_milestone(view: View, known_url: str, mark: str) -> None:
+def test_a_bar_of_the_time_line_and_its_title_open_the_milestone(view: View, known_url: str, mark: str) -> None:
     viewer = view(known_url, viewport={"width": 1280, "height": 1600}).open("?search=twin")
     viewer.expect_cell("Twin")
     line = viewer.page.locator("svg.marks").nth(1)
@@ -238,7 +238,7 @@ def test_a_bar_of_the_time_line_and_its_title_lead_to_the_milestone(view: View, 
     expect_milestone(viewer, "Twin")
 
 
-def test_the_zone_chooses_the_one_column_of_times_and_is_in_the_address(view: View, known_url: str) -> None:
+def test_the_zone_applies_to_time_columns_and_is_in_the_address(view: View, known_url: str) -> None:
     viewer = view(known_url).open("events?event=KXMAIN-1", "Events")
     expect(viewer.page.get_by_role("heading", name="UTC · ")).to_contain_text("New York")
     starts = viewer.page.locator("[data-testid=stDataFrame] [role=columnheader]").filter(has_text="Start ")
@@ -253,20 +253,20 @@ def test_the_zone_chooses_the_one_column_of_times_and_is_in_the_address(view: Vi
     expect(times).to_have_text(["Start UTC"])
 
 
-def test_the_start_is_seen_beside_the_title_on_a_phone(view: View, known_url: str) -> None:
+def test_the_start_is_visible_next_to_the_title_on_a_phone(view: View, known_url: str) -> None:
     viewer = view(known_url, viewport={"width": 390, "height": 800}).open()
     headers = viewer.page.locator("[data-testid=stDataFrame] [role=columnheader]")
     expect(headers.nth(1)).to_have_text("Start New York")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=PAGES.values())
-def test_nothing_published_says_what_to_run(view: View, empty_url: str, path: str) -> None:
+def test_without_a_publish_pages_show_the_command_to_run(view: View, empty_url: str, path: str) -> None:
     viewer = view(empty_url).open(path, PAGES[path])
     expect(viewer.page.get_by_text("Nothing is published at")).to_be_visible()
     expect(viewer.page.get_by_text("milestones ingest", exact=True)).to_be_visible()
 
 
-def test_a_publish_shows_by_itself(view: View, own_url: str, own_publisher: Publisher) -> None:
+def test_a_publish_appears_without_a_reload(view: View, own_url: str, own_publisher: Publisher) -> None:
     viewer = view(own_url)
     viewer.page.goto(own_url)
     expect(viewer.page.get_by_text("Nothing is published at")).to_be_visible()
@@ -278,7 +278,9 @@ def test_a_publish_shows_by_itself(view: View, own_url: str, own_publisher: Publ
     expect(viewer.exceptions()).to_have_count(0)
 
 
-def test_publishes_and_an_open_dashboard_do_not_meet(view: View, own_url: str, own_publisher: Publisher) -> None:
+def test_publishes_and_an_open_dashboard_do_not_disturb_each_other(
+    view: View, own_url: str, own_publisher: Publisher
+) -> None:
     own_publisher.milestones(row(LATER, "Watched", 3))
     viewers = [view(own_url).open(path, heading) for path, heading in PAGES.items()]
     own_publisher.publish(PUBLISHES)

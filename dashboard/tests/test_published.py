@@ -1,4 +1,4 @@
-"""The published file: found, opened for one query, closed again; what is wrong with it said in words."""
+"""The published file is found, opened for one query and closed; errors have a message and a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .known import RACES, WORLD
 from .publishing import Publisher, publishing
 
 
-def test_it_lies_below_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_is_in_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     assert published_file() == tmp_path / "published" / "milestones.duckdb"
     monkeypatch.delenv(HOME_VARIABLE)
@@ -24,7 +24,7 @@ def test_it_lies_below_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_nothing_published(no_home: Path) -> None:
     with pytest.raises(Unavailable, match="Nothing is published at") as raised, reading(no_home / "milestones.duckdb"):
-        pytest.fail("opened what is not there")
+        pytest.fail("opened a missing file")
     assert raised.value.command == "milestones ingest"
     assert HOME_VARIABLE in raised.value.advice
 
@@ -51,7 +51,7 @@ def test_a_file_of_another_version(tmp_path: Path) -> None:
     ["DELETE FROM milestones", "COPY (SELECT 1) TO '/dev/null'", "SET threads = 1", "INSTALL httpfs"],
     ids=["write", "files", "settings", "extensions"],
 )
-def test_it_can_do_nothing_but_read(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+def test_it_is_read_only(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     with pytest.raises(duckdb.Error):
         connection.execute(statement)
 
@@ -75,7 +75,7 @@ def test_many_at_once(known: Publisher) -> None:
         assert set(pool.map(count, range(40))) == {RACES + 9}
 
 
-def test_a_publish_while_it_is_open_harms_neither(tmp_path: Path) -> None:
+def test_a_publish_does_not_affect_an_open_connection(tmp_path: Path) -> None:
     with publishing(tmp_path) as publisher:
         publisher.milestones(*WORLD[:3])
         before = identity_of(publisher.file)

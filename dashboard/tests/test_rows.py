@@ -1,4 +1,4 @@
-"""Rows of the pages: what stands for values that Kalshi leaves out."""
+"""Texts shown for values that Kalshi omits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Named:
     league: str | None
 
 
-def test_titles_and_categories_that_are_missing_have_a_text_and_nothing_else_has() -> None:
+def test_only_missing_titles_and_categories_are_replaced_by_a_text() -> None:
     with duckdb.connect() as connection:
         query = "SELECT NULL AS league, 'a' AS title, NULL AS category_group UNION ALL SELECT 'b', NULL, '' ORDER BY 1"
         assert fetch(connection, Named, query) == (Named("No title", "", "b"), Named("a", NO_CATEGORY, None))

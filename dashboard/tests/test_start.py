@@ -1,4 +1,4 @@
-"""The command that starts it: reached on loopback only; a port that is taken is one line."""
+"""The command that starts the dashboard: loopback only, and one line for a port in use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
             socket.create_connection(("127.0.0.2", port))
 
 
-def test_a_port_that_is_taken() -> None:
+def test_a_port_in_use() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""Times in words."""
+"""Formats of times."""
 
 from __future__ import annotations
 

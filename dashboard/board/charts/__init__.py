@@ -1,1 +1,1 @@
-"""Rows to Altair charts: layout and drawing. No queries, no page."""
+"""Altair charts from rows: layout and drawing. No queries, no page."""

@@ -1,4 +1,4 @@
-"""What the charts share: time axes in 24 hours, and bars stacked on each other."""
+"""Shared by the charts: 24-hour time axes, click selections, stacked bars."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import altair as alt
 
-from board.theme import Look
+from board.theme import ViewSettings
 
 PICKED = "picked"
-"""The name of the selection of a chart whose marks can be clicked."""
+"""The name of the click selection of a chart."""
 TICK_PX = 90
-"""Room for a label; a narrow window gets fewer."""
+"""Space per label; a narrow window gets fewer labels."""
 
 
-def time_axis(look: Look, **options: Any) -> alt.Axis:
-    """Clock times, dates at midnight, months and years where the axis is that long, seconds where it is that short."""
-    kind = "utc" if look.in_utc else "time"
-    prefix = "utc" if look.in_utc else ""
+def time_axis(view: ViewSettings, **options: Any) -> alt.Axis:
+    """Clock times, dates at midnight, month and year at new year, seconds on very short axes."""
+    kind = "utc" if view.in_utc else "time"
+    prefix = "utc" if view.in_utc else ""
     day = f"{prefix}hours(datum.value) + {prefix}minutes(datum.value) + {prefix}seconds(datum.value) === 0"
     minute = f"{prefix}seconds(datum.value) === 0"
     year = f"{prefix}month(datum.value) === 0 && {prefix}date(datum.value) === 1"
@@ -38,17 +38,17 @@ def time_axis(look: Look, **options: Any) -> alt.Axis:
     )
 
 
-def picking() -> alt.Parameter:
-    """The selection of the milestone whose mark is clicked, by the field `id` of the data."""
+def click_selection() -> alt.Parameter:
+    """A selection by click, which gives the field `id` of the mark's data."""
     return alt.selection_point(name=PICKED, fields=["id"], on="click", toggle=False)
 
 
 def stacked(
     values: Iterable[dict[str, Any]], *, at: str, size: str, order: Sequence[str], by: str
 ) -> list[dict[str, Any]]:
-    """Give every value `low` and `high`, those of the same place on top of each other in the given order.
+    """Stack values at the same position in the given order: adds `low` and `high` to each value.
 
-    Vega-Lite stacks no bars that have an end of their own.
+    Vega-Lite does not stack bars with two ends.
     """
     tops: dict[Any, float] = defaultdict(float)
     placed = []

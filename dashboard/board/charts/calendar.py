@@ -1,4 +1,4 @@
-"""The calendar of coverage: a year as weeks by weekdays, a day as dark as it is full."""
+"""The calendar of coverage: a year as weeks by weekdays; a darker day has more milestones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from board.queries.coverage import Day
-from board.theme import Look
+from board.theme import ViewSettings
 
 CELL_PX = 17
 AROUND_PX = 62
@@ -23,11 +23,11 @@ MEASURES = {
     "with_main_event_ticker": "Share with main ticker",
     "with_events": "Share with events",
 }
-"""What the calendar can show: a count, and shares of it."""
+"""Measures of the calendar: a count, and shares of it."""
 
 
 def cells(days: Sequence[Day], year: int, measure: str) -> list[dict[str, Any]]:
-    """Every day of the year with its place; `value` is None where there is nothing."""
+    """Every day of the year with its cell; `value` is None for a day without milestones."""
     known = {day.day: day for day in days}
     first = date(year, 1, 1)
     begin = first - timedelta(days=first.weekday())
@@ -63,8 +63,8 @@ def months(year: int) -> list[dict[str, Any]]:
     ]
 
 
-def calendar(days: Sequence[Day], year: int, measure: str, today: date, look: Look) -> alt.LayerChart:
-    """The heat map; today has a frame."""
+def calendar(days: Sequence[Day], year: int, measure: str, today: date, view: ViewSettings) -> alt.LayerChart:
+    """The heat map, with a frame around today."""
     values = cells(days, year, measure)
     weeks = max(cell["week"] for cell in values)
     is_share = measure != "milestones"
@@ -87,9 +87,13 @@ def calendar(days: Sequence[Day], year: int, measure: str, today: date, look: Lo
         *([alt.Tooltip("value:Q", title=MEASURES[measure].lower(), format=".0%")] if is_share else []),
     ]
     base = alt.Chart(alt.InlineData(values=values)).encode(x=x, y=y, tooltip=tooltip)
-    scale = alt.Scale(range=look.heat, domain=[0, 1]) if is_share else alt.Scale(range=look.heat, type="sqrt")
+    scale = (
+        alt.Scale(range=view.heat_colours, domain=[0, 1])
+        if is_share
+        else alt.Scale(range=view.heat_colours, type="sqrt")
+    )
     layers = [
-        base.transform_filter("datum.value === null").mark_rect(cornerRadius=2, color=look.line, opacity=0.55),
+        base.transform_filter("datum.value === null").mark_rect(cornerRadius=2, color=view.grid_colour, opacity=0.55),
         base.transform_filter("datum.value !== null")
         .mark_rect(cornerRadius=2)
         .encode(
@@ -99,7 +103,7 @@ def calendar(days: Sequence[Day], year: int, measure: str, today: date, look: Lo
                 legend=alt.Legend(
                     title=None if is_share else "milestones (square-root scale)",
                     titleFontWeight="normal",
-                    titleColor=look.muted,
+                    titleColor=view.muted_colour,
                     type="gradient",
                     gradientLength=140,
                     gradientThickness=8,
@@ -110,12 +114,14 @@ def calendar(days: Sequence[Day], year: int, measure: str, today: date, look: Lo
             )
         ),
         alt.Chart(alt.InlineData(values=months(year)))
-        .mark_text(align="left", baseline="bottom", fontSize=11, color=look.muted)
+        .mark_text(align="left", baseline="bottom", fontSize=11, color=view.muted_colour)
         .encode(x=alt.X("week:O", axis=None), y=alt.value(-4), text="month:N"),
     ]
     if today.year == year:
         here = f"datum.date === '{WEEKDAYS[today.weekday()]} {today.day} {today:%b %Y}'"
         layers.append(
-            base.transform_filter(here).mark_rect(filled=False, stroke=look.ink, strokeWidth=1.5, cornerRadius=2)
+            base.transform_filter(here).mark_rect(
+                filled=False, stroke=view.text_colour, strokeWidth=1.5, cornerRadius=2
+            )
         )
-    return look.dress(alt.layer(*layers), 7 * CELL_PX + AROUND_PX)
+    return view.apply_theme(alt.layer(*layers), 7 * CELL_PX + AROUND_PX)

@@ -1,4 +1,4 @@
-"""Changes over time by kind, and the starts that moved furthest."""
+"""Changes over time by kind, and the largest shifts of starts."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 import altair as alt
 
-from board.charts.axes import picking, stacked, time_axis
+from board.charts.axes import click_selection, stacked, time_axis
 from board.queries.changes import KINDS, Bucket, Count, Shift
-from board.theme import EARLIER, KIND_COLOURS, LATER, Look, scale_of
+from board.theme import EARLIER, KIND_COLOURS, LATER, ViewSettings, colour_scale
 from board.times import epoch_ms, in_both, signed_span, span
 
 HEIGHT_PX = 220
 ROW_PX = 24
 TITLE_MARGIN_PX = 8
 UNITS = (("days", timedelta(days=1)), ("hours", timedelta(hours=1)), ("minutes", timedelta(minutes=1)))
-"""Of the axis of shifts: the largest of which the furthest move is at least UNITS_MIN."""
+"""Units of the axis of shifts: the largest unit that fits the largest shift at least UNITS_MIN times."""
 UNITS_MIN = 2
 AXIS_PX = 44
 BUCKETS: tuple[tuple[timedelta, Bucket], ...] = (
@@ -25,7 +25,7 @@ BUCKETS: tuple[tuple[timedelta, Bucket], ...] = (
     (timedelta(days=3), "hour"),
     (timedelta(days=120), "day"),
 )
-"""The longest period that is shown in each size of bucket; beyond all of them, weeks."""
+"""The longest period for each size of bucket; longer periods use weeks."""
 LENGTHS = {
     "minute": timedelta(minutes=1),
     "hour": timedelta(hours=1),
@@ -35,12 +35,12 @@ LENGTHS = {
 
 
 def bucket_for(period: timedelta) -> Bucket:
-    """Fine enough to show something, coarse enough to be read."""
+    """The size of bucket for a period."""
     return next((bucket for longest, bucket in BUCKETS if period <= longest), "week")
 
 
-def over_time(counts: Sequence[Count], bucket: Bucket, look: Look) -> alt.LayerChart:
-    """Stacked bars, a colour a kind."""
+def over_time(counts: Sequence[Count], bucket: Bucket, view: ViewSettings) -> alt.LayerChart:
+    """Stacked bars, one colour per kind."""
     values = [
         {
             "from": epoch_ms(count.seen_at),
@@ -48,19 +48,19 @@ def over_time(counts: Sequence[Count], bucket: Bucket, look: Look) -> alt.LayerC
             "kind": count.kind,
             "changes": count.changes,
             "milestones": count.milestones,
-            "when": in_both(count.seen_at, look.zone),
+            "when": in_both(count.seen_at, view.zone),
         }
         for count in counts
     ]
     bars = (
         alt.Chart(alt.InlineData(values=stacked(values, at="from", size="changes", by="kind", order=KINDS)))
-        .mark_rect(stroke=look.ground, strokeWidth=1)
+        .mark_rect(stroke=view.background, strokeWidth=1)
         .encode(
-            x=alt.X("from:T", scale=look.time_scale(), axis=time_axis(look)),
+            x=alt.X("from:T", scale=view.time_scale(), axis=time_axis(view)),
             x2="to:T",
             y=alt.Y("low:Q", axis=alt.Axis(title=None, tickCount=4, domain=False, ticks=False)),
             y2="high:Q",
-            color=alt.Color("kind:N", scale=scale_of(KIND_COLOURS), legend=alt.Legend()),
+            color=alt.Color("kind:N", scale=colour_scale(KIND_COLOURS), legend=alt.Legend()),
             tooltip=[
                 alt.Tooltip("when:N", title=f"{bucket} from"),
                 alt.Tooltip("kind:N", title="change of"),
@@ -69,17 +69,17 @@ def over_time(counts: Sequence[Count], bucket: Bucket, look: Look) -> alt.LayerC
             ],
         )
     )
-    return look.dress(alt.layer(bars), HEIGHT_PX)
+    return view.apply_theme(alt.layer(bars), HEIGHT_PX)
 
 
 def unit_for(lengths: Sequence[timedelta]) -> tuple[str, timedelta]:
-    """The unit of an axis on which the longest of these lies furthest out."""
+    """The unit of the axis for these shifts."""
     furthest = max((abs(length) for length in lengths), default=timedelta(0))
     return next((unit for unit in UNITS if furthest >= UNITS_MIN * unit[1]), UNITS[-1])
 
 
-def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
-    """A bar a move, to the left earlier and to the right later; the title stands on the empty side."""
+def largest(shifts: Sequence[Shift], view: ViewSettings) -> alt.LayerChart:
+    """One bar per shift, to the left if earlier and to the right if later; the title is on the empty side."""
     unit, length = unit_for([shift.shift for shift in shifts])
     values = [
         {
@@ -88,9 +88,9 @@ def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
             "id": shift.milestone_id,
             "title": shift.title,
             "moved": signed_span(shift.shift),
-            "old": in_both(shift.old_start, look.zone),
-            "new": in_both(shift.new_start, look.zone),
-            "seen": in_both(shift.seen_at, look.zone),
+            "old": in_both(shift.old_start, view.zone),
+            "new": in_both(shift.new_start, view.zone),
+            "seen": in_both(shift.seen_at, view.zone),
             "notice": f"{span(shift.notice)} {'before' if shift.notice > timedelta(0) else 'after'} the old start",
         }
         for row, shift in enumerate(shifts)
@@ -114,24 +114,26 @@ def largest(shifts: Sequence[Shift], look: Look) -> alt.LayerChart:
     layers = [
         base.mark_bar(cornerRadius=2, opacity=0.85, cursor="pointer")
         .encode(color=alt.condition("datum.by < 0", alt.value(EARLIER), alt.value(LATER)))
-        .add_params(picking()),
-        alt.Chart(alt.InlineData(values=[{}])).mark_rule(color=look.muted).encode(x=alt.datum(0, type="quantitative")),
+        .add_params(click_selection()),
+        alt.Chart(alt.InlineData(values=[{}]))
+        .mark_rule(color=view.muted_colour)
+        .encode(x=alt.datum(0, type="quantitative")),
     ]
     later, earlier = base.transform_filter("datum.by > 0"), base.transform_filter("datum.by < 0")
     text: dict[str, Any] = {
         "fontSize": 11.5,
         "limit": alt.ExprRef(f"width / 2 - {TITLE_MARGIN_PX}"),
-        "color": look.ink,
+        "color": view.text_colour,
         "cursor": "pointer",
     }
     layers += [
         side.encode(x=alt.datum(0, type="quantitative"), text="title:N")
         for side in (later.mark_text(align="right", dx=-6, **text), earlier.mark_text(align="left", dx=6, **text))
     ]
-    return look.dress(alt.layer(*layers), max(len(values), 1) * ROW_PX + AXIS_PX)
+    return view.apply_theme(alt.layer(*layers), max(len(values), 1) * ROW_PX + AXIS_PX)
 
 
 def _both_ways(lengths: Sequence[float]) -> alt.Scale:
-    # Titles need the side that their bar leaves empty, so both sides are there whatever the moves.
+    # Titles use the side without the bar, so the axis always has both sides.
     furthest = max((abs(value) for value in lengths), default=1)
     return alt.Scale(domain=[-furthest, furthest], nice=False)

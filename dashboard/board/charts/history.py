@@ -1,4 +1,4 @@
-"""The history of an event's starts: what each milestone's listed start was, over the time it was listed."""
+"""The history of an event's starts: the listed start of each milestone over time."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from datetime import datetime
 import altair as alt
 
 from board.charts.axes import time_axis
-from board.queries.beliefs import Belief
-from board.theme import Look
+from board.queries.start_versions import StartVersion
+from board.theme import ViewSettings
 from board.times import epoch_ms, in_both
 
 HEIGHT_PX = 230
 LEGEND_PX = 260
 ID_SHOWN = 8
 LINES_MAX = 8
-"""More milestones than this make a thicket: those with the most versions are drawn."""
+"""More lines are not legible: the milestones with the most versions are drawn."""
 
 
-def steps(beliefs: Sequence[Belief], now: datetime) -> list[tuple[Belief, datetime, datetime]]:
-    """The corners of the step lines: a start holds from when it was first seen until the next version, or now."""
+def steps(start_versions: Sequence[StartVersion], now: datetime) -> list[tuple[StartVersion, datetime, datetime]]:
+    """The corners of the step lines: a start is valid from when it was first seen until the next version, or now."""
     return [
-        (belief, moment, belief.start_date)
-        for belief in beliefs
-        if belief.start_date is not None
-        for moment in (belief.valid_from, belief.valid_to or now)
+        (version, moment, version.start_date)
+        for version in start_versions
+        if version.start_date is not None
+        for moment in (version.valid_from, version.valid_to or now)
     ]
 
 
-def line_names(beliefs: Sequence[Belief]) -> dict[str, str]:
-    """What the legend calls each milestone: its title, with the start of its id where two share a title."""
-    titles = {belief.milestone_id: belief.title for belief in beliefs}
+def line_names(start_versions: Sequence[StartVersion]) -> dict[str, str]:
+    """The name of each milestone in the legend: its title, with the start of its id if two have the same title."""
+    titles = {version.milestone_id: version.title for version in start_versions}
     shared = Counter(titles.values())
     return {
         milestone_id: title if shared[title] == 1 else f"{title} ({milestone_id[:ID_SHOWN]})"
@@ -40,29 +40,29 @@ def line_names(beliefs: Sequence[Belief]) -> dict[str, str]:
     }
 
 
-def start_history(beliefs: Sequence[Belief], look: Look, now: datetime) -> alt.LayerChart:
-    """Left to right when it was believed, upwards which start was believed."""
-    versions = Counter(belief.milestone_id for belief in beliefs)
+def start_history(start_versions: Sequence[StartVersion], view: ViewSettings, now: datetime) -> alt.LayerChart:
+    """A step line per milestone: x is when a start was listed, y is that start."""
+    versions = Counter(version.milestone_id for version in start_versions)
     kept = {milestone_id for milestone_id, _ in versions.most_common(LINES_MAX)}
-    names = line_names([belief for belief in beliefs if belief.milestone_id in kept])
+    names = line_names([version for version in start_versions if version.milestone_id in kept])
     values = [
         {
             "seen": epoch_ms(seen),
             "start": epoch_ms(start),
-            "milestone": names[belief.milestone_id],
-            "title": belief.title,
-            "written": in_both(start, look.zone),
-            "from": in_both(belief.valid_from, look.zone),
-            "begins": seen == belief.valid_from,
+            "milestone": names[version.milestone_id],
+            "title": version.title,
+            "written": in_both(start, view.zone),
+            "from": in_both(version.valid_from, view.zone),
+            "begins": seen == version.valid_from,
         }
-        for belief, seen, start in steps([belief for belief in beliefs if belief.milestone_id in kept], now)
+        for version, seen, start in steps([version for version in start_versions if version.milestone_id in kept], now)
     ]
     base = alt.Chart(alt.InlineData(values=values)).encode(
-        x=alt.X("seen:T", scale=look.time_scale(nice=False), axis=time_axis(look, title="seen")),
+        x=alt.X("seen:T", scale=view.time_scale(nice=False), axis=time_axis(view, title="seen")),
         y=alt.Y(
             "start:T",
-            scale=look.time_scale(nice=True),
-            axis=time_axis(look, title="listed start", tickCount=5, labelFlush=False),
+            scale=view.time_scale(nice=True),
+            axis=time_axis(view, title="listed start", tickCount=5, labelFlush=False),
         ),
         color=alt.Color(
             "milestone:N",
@@ -81,6 +81,6 @@ def start_history(beliefs: Sequence[Belief], look: Look, now: datetime) -> alt.L
         ],
     )
     line = base.mark_line(interpolate="linear", strokeWidth=2)
-    return look.dress(
+    return view.apply_theme(
         alt.layer(line, base.transform_filter("datum.begins").mark_point(filled=True, opacity=1, size=42)), HEIGHT_PX
     )

@@ -1,4 +1,4 @@
-"""The sweeps: how long each took, and what each brought."""
+"""The duration and the outcome of each sweep."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 import altair as alt
 
 from board.queries.health import Sweep
-from board.theme import MODE_COLOURS, OUTCOME_COLOURS, Look, scale_of
+from board.theme import MODE_COLOURS, OUTCOME_COLOURS, ViewSettings, colour_scale
 from board.times import in_both, span
 
 HEIGHT_PX = 190
 
 
-def durations(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
-    """A bar a sweep, oldest first: seconds, coloured by mode; a failed one is red."""
+def durations(sweeps: Sequence[Sweep], view: ViewSettings) -> alt.LayerChart:
+    """One bar per sweep, oldest first: seconds, coloured by mode; a failed sweep is red."""
     values = [
         {
             "sweep": sweep.sweep_id,
             "mode": "failed" if sweep.status == "failed" else sweep.mode,
             "seconds": sweep.duration.total_seconds(),
             "took": span(sweep.duration),
-            "begun": in_both(sweep.started_at, look.zone),
+            "begun": in_both(sweep.started_at, view.zone),
             "pages": sweep.pages,
             "records": sweep.records,
         }
@@ -46,17 +46,17 @@ def durations(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
             ],
         )
     )
-    return look.dress(alt.layer(bars), HEIGHT_PX)
+    return view.apply_theme(alt.layer(bars), HEIGHT_PX)
 
 
-def outcomes(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
-    """A bar a sweep: what was new, changed, refused and gone; what was unchanged says nothing."""
+def outcomes(sweeps: Sequence[Sweep], view: ViewSettings) -> alt.LayerChart:
+    """Bars per sweep: new, changed, refused and vanished milestones. Unchanged ones are left out."""
     values = [
         {
             "sweep": sweep.sweep_id,
             "outcome": outcome,
             "milestones": getattr(sweep, outcome),
-            "begun": in_both(sweep.started_at, look.zone),
+            "begun": in_both(sweep.started_at, view.zone),
         }
         for sweep in reversed(sweeps)
         for outcome in OUTCOME_COLOURS
@@ -66,7 +66,7 @@ def outcomes(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
         .mark_bar(cornerRadius=1)
         .encode(
             x=_sweep_axis(values),
-            # A first sweep brings everything and later ones next to nothing.
+            # A first sweep brings all milestones, later ones very few.
             y=alt.Y(
                 "milestones:Q",
                 stack=None,
@@ -79,7 +79,7 @@ def outcomes(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
                 ),
             ),
             xOffset=alt.XOffset("outcome:N", sort=list(OUTCOME_COLOURS)),
-            color=alt.Color("outcome:N", scale=scale_of(OUTCOME_COLOURS), legend=alt.Legend()),
+            color=alt.Color("outcome:N", scale=colour_scale(OUTCOME_COLOURS), legend=alt.Legend()),
             tooltip=[
                 alt.Tooltip("sweep:N"),
                 alt.Tooltip("begun:N"),
@@ -88,7 +88,7 @@ def outcomes(sweeps: Sequence[Sweep], look: Look) -> alt.LayerChart:
             ],
         )
     )
-    return look.dress(alt.layer(bars), HEIGHT_PX)
+    return view.apply_theme(alt.layer(bars), HEIGHT_PX)
 
 
 def _sweep_axis(values: Sequence[dict[str, object]]) -> alt.X:
@@ -102,4 +102,4 @@ def _sweep_axis(values: Sequence[dict[str, object]]) -> alt.X:
 
 
 def _of_used(colours: dict[str, str], used: set[str]) -> alt.Scale:
-    return scale_of({name: colour for name, colour in colours.items() if name in used})
+    return colour_scale({name: colour for name, colour in colours.items() if name in used})

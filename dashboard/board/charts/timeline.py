@@ -1,4 +1,4 @@
-"""The time line of Now: how many start in each hour, and every milestone as a bar from its start to its end."""
+"""The time line of the page Now: starts per hour, and every milestone as a bar from its start to its end."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 import altair as alt
 
-from board.charts.axes import picking, stacked, time_axis
+from board.charts.axes import click_selection, stacked, time_axis
 from board.charts.lanes import Layout, Window, layout
-from board.queries.now import Happening
-from board.theme import Look, group_scale, in_order
+from board.queries.now import CurrentMilestone
+from board.theme import ViewSettings, group_scale, sorted_groups
 from board.times import epoch_ms, in_both
 
 AXIS_PX = 46
-"""Of the height of the chart: its axis, and the padding that Streamlit gives it."""
+"""Height of the axis and of Streamlit's padding."""
 STARTS_PX = 200
-"""In a narrow window the legend takes half of it."""
+"""Height of the chart; in a narrow window the legend takes half of it."""
 TITLE_SHARE = 0.4
-"""Of the line: what a title may take, which is there on either side."""
+"""The largest width of a title, as a share of the line."""
 LABEL_MIN_PX = 70
-"""A bar that is narrower has no title on it."""
+"""A narrower bar has no title."""
 LABEL_PADDING_PX = 9
 
 TOOLTIP = [
@@ -40,31 +40,31 @@ TOOLTIP = [
 ]
 
 
-def timeline(happenings: Sequence[Happening], window: Window, look: Look) -> alt.LayerChart:
-    """Every milestone as a bar that can be clicked, a rule for now."""
-    placed = layout(happenings, window, look)
+def timeline(milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> alt.LayerChart:
+    """Every milestone as a clickable bar, and a line for now."""
+    placed = layout(milestones, window, view)
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[placed.height, 0], nice=False))
-    x = _time("from", look, axis=time_axis(look, orient="top", grid=True))
-    colour = alt.Color("group:N", scale=group_scale(h.category_group for h in happenings), legend=None)
+    x = _time("from", view, axis=time_axis(view, orient="top", grid=True))
+    colour = alt.Color("group:N", scale=group_scale(h.category_group for h in milestones), legend=None)
     bars = alt.Chart(alt.InlineData(values=placed.bars)).encode(x=x, y=y, y2="y2:Q", color=colour, tooltip=TOOLTIP)
     strength = alt.Opacity("strength:Q", scale=None)
     layers: list[alt.Chart] = [
         bars.mark_rect(clip=True, cornerRadius=2, cursor="pointer")
         .encode(x2="to:T", opacity=strength)
-        .add_params(picking())
+        .add_params(click_selection())
     ]
     if placed.is_titled or placed.is_labelled:
         layers.append(bars.mark_rect(clip=True, cursor="pointer").encode(x2="edge:T"))
     if placed.is_titled:
-        layers += [_titles(placed, look, is_left=is_left) for is_left in (True, False)]
+        layers += [_titles(placed, view, is_left=is_left) for is_left in (True, False)]
     else:
         if placed.is_labelled:
-            layers.append(_labels(placed, window, look))
-        # On a halo of the page's colour, since the lines of the axis run behind.
-        layers += [_headings(placed, stroke=look.ground, strokeWidth=5), _headings(placed, color=look.muted)]
-    layers.insert(1, _now_rule(window, look))
-    layers.append(_edges(window, look))
-    return look.dress(alt.layer(*layers), placed.height + AXIS_PX)
+            layers.append(_labels(placed, window, view))
+        # With a halo in the page's colour, because grid lines run behind.
+        layers += [_headings(placed, stroke=view.background, strokeWidth=5), _headings(placed, color=view.muted_colour)]
+    layers.insert(1, _now_rule(window, view))
+    layers.append(_edges(window, view))
+    return view.apply_theme(alt.layer(*layers), placed.height + AXIS_PX)
 
 
 def _headings(placed: Layout, **ink: Any) -> alt.Chart:
@@ -76,8 +76,8 @@ def _headings(placed: Layout, **ink: Any) -> alt.Chart:
     return chart
 
 
-def _labels(placed: Layout, window: Window, look: Look) -> alt.Chart:
-    """The title within its bar, cut to the bar's width."""
+def _labels(placed: Layout, window: Window, view: ViewSettings) -> alt.Chart:
+    """The title in its bar, cut to the bar's width."""
     wide = f"width * (datum.to - datum.from) / {epoch_ms(window.end) - epoch_ms(window.begin)}"
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=placed.bars))
@@ -92,17 +92,17 @@ def _labels(placed: Layout, window: Window, look: Look) -> alt.Chart:
             opacity=alt.ExprRef(f"{wide} >= {LABEL_MIN_PX} ? 1 : 0"),
         )
         .encode(
-            x=_time("from", look),
+            x=_time("from", view),
             y=alt.Y("middle:Q", axis=None),
             text="title:N",
-            color=alt.value(look.ink),
+            color=alt.value(view.text_colour),
             tooltip=TOOLTIP,
         )
     )
     return chart
 
 
-def _titles(placed: Layout, look: Look, *, is_left: bool) -> alt.Chart:
+def _titles(placed: Layout, view: ViewSettings, *, is_left: bool) -> alt.Chart:
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=[bar for bar in placed.bars if bar["is_left"] is is_left]))
         .mark_text(
@@ -114,43 +114,43 @@ def _titles(placed: Layout, look: Look, *, is_left: bool) -> alt.Chart:
             limit=alt.ExprRef(f"width * {TITLE_SHARE}"),
         )
         .encode(
-            x=_time("from", look),
+            x=_time("from", view),
             y=alt.Y("middle:Q", axis=None),
             text="title:N",
-            color=alt.value(look.ink),
+            color=alt.value(view.text_colour),
             tooltip=TOOLTIP,
         )
     )
     return chart
 
 
-def _time(field: str, look: Look, **options: Any) -> alt.X:
-    return alt.X(f"{field}:T", scale=look.time_scale(nice=False), **options)
+def _time(field: str, view: ViewSettings, **options: Any) -> alt.X:
+    return alt.X(f"{field}:T", scale=view.time_scale(nice=False), **options)
 
 
-def starts_by_hour(happenings: Sequence[Happening], window: Window, look: Look) -> alt.LayerChart:
-    """How many start in each hour, by category group."""
+def starts_by_hour(milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> alt.LayerChart:
+    """Starts per hour, by category group."""
     hours = Counter(
-        (happening.starts_at.replace(minute=0, second=0, microsecond=0), happening.category_group)
-        for happening in happenings
-        if happening.starts_at >= window.begin.replace(minute=0, second=0, microsecond=0)
+        (milestone.starts_at.replace(minute=0, second=0, microsecond=0), milestone.category_group)
+        for milestone in milestones
+        if milestone.starts_at >= window.begin.replace(minute=0, second=0, microsecond=0)
     )
-    groups = in_order(happening.category_group for happening in happenings)
+    groups = sorted_groups(milestone.category_group for milestone in milestones)
     values = [
         {
             "from": window.within(hour),
             "to": window.within(hour + timedelta(hours=1)),
             "group": group,
             "starts": count,
-            "hour": in_both(hour, look.zone),
+            "hour": in_both(hour, view.zone),
         }
         for (hour, group), count in sorted(hours.items())
     ]
     bars = (
         alt.Chart(alt.InlineData(values=stacked(values, at="from", size="starts", by="group", order=groups)))
-        .mark_rect(clip=True, stroke=look.ground, strokeWidth=1)
+        .mark_rect(clip=True, stroke=view.background, strokeWidth=1)
         .encode(
-            x=_time("from", look, axis=None),
+            x=_time("from", view, axis=None),
             x2="to:T",
             y=alt.Y(
                 "low:Q",
@@ -176,26 +176,26 @@ def starts_by_hour(happenings: Sequence[Happening], window: Window, look: Look) 
             ],
         )
     )
-    return look.dress(alt.layer(bars, _now_rule(window, look), _edges(window, look)), STARTS_PX)
+    return view.apply_theme(alt.layer(bars, _now_rule(window, view), _edges(window, view)), STARTS_PX)
 
 
-def _now_rule(window: Window, look: Look) -> alt.Chart:
+def _now_rule(window: Window, view: ViewSettings) -> alt.Chart:
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=[{"now": epoch_ms(window.now)}]))
         .mark_rule(color="#dc5a62", strokeWidth=1.5)
-        .encode(x=_time("now", look))
+        .encode(x=_time("now", view))
     )
     return chart
 
 
-def _edges(window: Window, look: Look) -> alt.Chart:
-    """Nothing to be seen: it makes the axis reach from edge to edge.
+def _edges(window: Window, view: ViewSettings) -> alt.Chart:
+    """Invisible marks that stretch the axis from edge to edge.
 
-    A domain given to the scale would be given by every layer, and Vega warns when it unites them.
+    A domain on the scale would be set by every layer, and Vega warns when it merges them.
     """
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=[{"from": epoch_ms(window.begin)}, {"from": epoch_ms(window.end)}]))
         .mark_rule(opacity=0)
-        .encode(x=_time("from", look))
+        .encode(x=_time("from", view))
     )
     return chart

@@ -1,1 +1,1 @@
-"""The pages: what is asked, where it stands. Questions are in queries, drawing in charts."""
+"""The pages: layout and interaction. SQL is in `queries`, drawing in `charts`."""

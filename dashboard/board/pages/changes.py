@@ -1,4 +1,4 @@
-"""Changes: what was moved, edited, added and taken away, over time; the largest shifts of starts."""
+"""Changes over time: what moved, was edited, added or removed; the largest shifts of starts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from board import parts
-from board.answers import ask
+from board import widgets
 from board.charts.changes import bucket_for, largest, over_time
-from board.pages.changed import changes_table
-from board.pages.places import open_milestone
+from board.pages.changes_table import changes_table
+from board.pages.navigation import open_milestone
 from board.queries import changes
 from board.queries.changes import KINDS, Count, Period, Shift
-from board.theme import Look
+from board.query_cache import run_cached
+from board.theme import ViewSettings
 from board.times import span
 
 PERIODS = {"24 h": timedelta(days=1), "7 d": timedelta(days=7), "30 d": timedelta(days=30), "All": None}
@@ -24,69 +24,69 @@ SHIFTS_COUNTED = 100_000
 
 
 def page() -> None:
-    """The whole page."""
-    look = parts.head("Changes", "What Kalshi moved and edited since we first saw it")
-    first = ask(changes.first_change)
+    """Show the page."""
+    view = widgets.page_header("Changes", "What Kalshi moved and edited after it was first seen")
+    first = run_cached(changes.first_change)
     if first is None:
-        parts.nothing(
+        widgets.empty_state(
             "Nothing has changed yet.",
-            "Changes are what a sweep finds different from the one before: run another one later.",
+            "A change is a difference between two sweeps: run another sweep later.",
             icon="history",
             command="milestones ingest",
         )
         return
     period = _filters(first)
     bucket = bucket_for(datetime.now(UTC) - max(period.since, first))
-    counted = ask(changes.counts, period, bucket)
+    counted = run_cached(changes.counts, period, bucket)
     if not counted:
-        parts.nothing(
-            "No change matches these filters.", "Take a filter away, or look further back.", icon="filter_alt_off"
+        widgets.empty_state(
+            "No change matches these filters.", "Remove a filter, or choose a longer period.", icon="filter_alt_off"
         )
         return
-    moves = ask(changes.shifts, period, SHIFTS_COUNTED)
-    _figures(counted, moves)
-    st.subheader(f"Changes a {bucket}", anchor=False)
-    parts.chart(over_time(counted, bucket, look), key="over-time")
+    moves = run_cached(changes.shifts, period, SHIFTS_COUNTED)
+    _metrics(counted, moves)
+    st.subheader(f"Changes per {bucket}", anchor=False)
+    widgets.chart(over_time(counted, bucket, view), key="over-time")
     if moves:
-        st.subheader("Largest shifts of starts", anchor=False)
-        if clicked := parts.clickable_chart(largest(moves[:SHIFTS_MAX], look), key="shifts"):
+        st.subheader("Largest shifts", anchor=False)
+        if clicked := widgets.clickable_chart(largest(moves[:SHIFTS_MAX], view), key="shifts"):
             open_milestone(clicked)
-    _latest(period, look)
+    _latest(period, view)
 
 
 def _filters(first: datetime) -> Period:
-    with parts.filters():
-        length = parts.switch("Period", PERIODS, "period", default="7 d")
-        kinds = parts.choices("Change of", KINDS, "kind", placeholder="All changes")
-        groups, types = parts.category_and_type()
-    # To the minute, so that a rerun asks the same question and finds its answer kept.
+    with widgets.filters():
+        length = widgets.single_choice("Period", PERIODS, "period", default="7 d")
+        kinds = widgets.multi_choice("Change of", KINDS, "kind", placeholder="All changes")
+        groups, types = widgets.category_and_type()
+    # Rounded to the minute, so that a rerun finds the cached result.
     since = first if length is None else (datetime.now(UTC) - length).replace(second=0, microsecond=0)
     return Period(since, groups, types, tuple(sorted(kinds)))
 
 
-def _figures(counted: Sequence[Count], moves: Sequence[Shift]) -> None:
+def _metrics(counted: Sequence[Count], moves: Sequence[Shift]) -> None:
     lengths = sorted(abs(move.shift) for move in moves)
     late = sum(move.notice < timedelta(hours=1) for move in moves)
-    parts.figures(
+    widgets.metrics(
         [
-            parts.Figure("Changes", f"{sum(count.changes for count in counted):,}"),
-            parts.Figure("Starts moved", f"{len(moves):,}"),
-            parts.Figure("Median shift", span(lengths[len(lengths) // 2]) if lengths else "–"),
-            parts.Figure("Seen late", f"{late:,}", "Seen less than an hour before the old start, or after it."),
-            parts.Figure(
+            widgets.Metric("Changes", f"{sum(count.changes for count in counted):,}"),
+            widgets.Metric("Starts moved", f"{len(moves):,}"),
+            widgets.Metric("Median shift", span(lengths[len(lengths) // 2]) if lengths else "–"),
+            widgets.Metric("Seen late", f"{late:,}", "Seen less than an hour before the old start, or after it."),
+            widgets.Metric(
                 "Gone or back",
                 f"{sum(count.changes for count in counted if count.kind == 'gone or back'):,}",
-                "Milestones that vanished from complete sweeps, or came back.",
+                "Milestones that vanished from complete sweeps, or returned.",
             ),
         ]
     )
 
 
-def _latest(period: Period, look: Look) -> None:
-    found = ask(changes.latest, period, LATEST_MAX)
+def _latest(period: Period, view: ViewSettings) -> None:
+    found = run_cached(changes.latest, period, LATEST_MAX)
     st.subheader("Latest changes", anchor=False)
-    chosen = changes_table(found, look, key="latest")
+    chosen = changes_table(found, view, key="latest")
     if chosen is not None:
         open_milestone(found[chosen].milestone_id)
     if len(found) == LATEST_MAX:
-        st.caption(f"The newest {LATEST_MAX}; narrow the filters, or ask the table milestone_changes for all.")
+        st.caption(f"The newest {LATEST_MAX}; narrow the filters, or query the table milestone_changes for all.")

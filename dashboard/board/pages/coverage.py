@@ -6,24 +6,24 @@ from datetime import UTC, date, datetime
 
 import streamlit as st
 
-from board import parts
-from board.answers import ask
+from board import widgets
 from board.charts.calendar import MEASURES, calendar
 from board.queries import coverage
 from board.queries.coverage import OfType, Scope
-from board.theme import Look
+from board.query_cache import run_cached
+from board.theme import ViewSettings
 
 YEAR_PX, MEASURE_PX = 110, 220
 
 
 def page() -> None:
-    """The whole page."""
-    look = parts.head("Coverage", "How much there is by day, and how complete it is")
-    years = ask(coverage.years)
+    """Show the page."""
+    view = widgets.page_header("Coverage", "Milestones by day, and how complete they are")
+    years = run_cached(coverage.years)
     if not years:
-        parts.nothing(
-            "There is no milestone with a date yet.",
-            "Fetch them all once.",
+        widgets.empty_state(
+            "No milestone has a date yet.",
+            "Fetch all milestones once.",
             icon="calendar_month",
             command="milestones ingest --full",
         )
@@ -31,23 +31,23 @@ def page() -> None:
     today = datetime.now(UTC).date()
     year, measure, groups, types = _filters(years, today)
     scope = Scope(date(year, 1, 1), date(year, 12, 31), groups, types)
-    days = ask(coverage.days, scope)
+    days = run_cached(coverage.days, scope)
     if not days:
-        parts.nothing(
-            "No milestone of that year matches these filters.",
-            "Take a filter away, or choose another year.",
+        widgets.empty_state(
+            "No milestone of this year matches these filters.",
+            "Remove a filter, or choose another year.",
             icon="filter_alt_off",
         )
         return
-    found = ask(coverage.by_type, scope)
-    _figures(found, len(days))
+    found = run_cached(coverage.by_type, scope)
+    _metrics(found, len(days))
     st.subheader(f"{MEASURES[measure]} by UTC day, {year}", anchor=False)
-    parts.chart(calendar(days, year, measure, today, look), key="calendar")
-    _types(found, look)
+    widgets.chart(calendar(days, year, measure, today, view), key="calendar")
+    _types(found, view)
 
 
 def _filters(years: tuple[int, ...], today: date) -> tuple[int, str, tuple[str, ...], tuple[str, ...]]:
-    with parts.filters():
+    with widgets.filters():
         year = st.selectbox(
             "Year",
             years,
@@ -68,25 +68,25 @@ def _filters(years: tuple[int, ...], today: date) -> tuple[int, str, tuple[str, 
             persist_state="page",
             width=MEASURE_PX,
         )
-        groups, types = parts.category_and_type()
+        groups, types = widgets.category_and_type()
     return year, measure, groups, types
 
 
-def _figures(found: tuple[OfType, ...], days: int) -> None:
+def _metrics(found: tuple[OfType, ...], days: int) -> None:
     total = sum(kind.milestones for kind in found)
-    parts.figures(
+    widgets.metrics(
         [
-            parts.Figure("Milestones", f"{total:,}"),
-            parts.Figure("Days with any", f"{days:,}"),
-            parts.Figure("With end", f"{sum(kind.with_end for kind in found) / total:.0%}"),
-            parts.Figure("With source", f"{sum(kind.with_source for kind in found) / total:.0%}"),
-            parts.Figure("With main ticker", f"{sum(kind.with_main_event_ticker for kind in found) / total:.0%}"),
-            parts.Figure("With events", f"{sum(kind.with_events for kind in found) / total:.0%}"),
+            widgets.Metric("Milestones", f"{total:,}"),
+            widgets.Metric("Days with milestones", f"{days:,}"),
+            widgets.Metric("With end", f"{sum(kind.with_end for kind in found) / total:.0%}"),
+            widgets.Metric("With source", f"{sum(kind.with_source for kind in found) / total:.0%}"),
+            widgets.Metric("With main ticker", f"{sum(kind.with_main_event_ticker for kind in found) / total:.0%}"),
+            widgets.Metric("With events", f"{sum(kind.with_events for kind in found) / total:.0%}"),
         ]
     )
 
 
-def _types(found: tuple[OfType, ...], look: Look) -> None:
+def _types(found: tuple[OfType, ...], view: ViewSettings) -> None:
     st.subheader("By type", anchor=False)
     shares = {
         "End": "with_end",
@@ -94,7 +94,7 @@ def _types(found: tuple[OfType, ...], look: Look) -> None:
         "Main ticker": "with_main_event_ticker",
         "Events": "with_events",
     }
-    parts.table(
+    widgets.table(
         {
             "Type": [kind.type for kind in found],
             "Category": [kind.category_group for kind in found],
@@ -104,7 +104,7 @@ def _types(found: tuple[OfType, ...], look: Look) -> None:
                 for label, field in shares.items()
             },
         },
-        look,
+        view,
         key="types",
         rows_max=18,
         config={

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from board import parts
-from board.answers import ask, ask_now
+from board import widgets
 from board.charts.sweeps import durations, outcomes
 from board.queries import health
 from board.queries.health import Sweep
-from board.theme import Look
+from board.query_cache import run_cached, run_cached_for_a_minute
+from board.theme import ViewSettings
 from board.times import in_both, relative, span
 
 SWEEPS_SHOWN = 30
@@ -21,57 +21,61 @@ DRIFT_SHOWN = 100
 
 
 def page() -> None:
-    """The whole page."""
-    look = parts.head("Health", "Is the data fresh, whole and as expected?")
-    _freshness(look)
-    _sweeps(look)
-    _quality(look)
-    _quarantine(look)
-    _drift(look)
+    """Show the page."""
+    view = widgets.page_header("Health", "Is the data fresh, complete and as expected?")
+    _freshness(view)
+    _sweeps(view)
+    _quality(view)
+    _quarantine(view)
+    _drift(view)
 
 
-def _freshness(look: Look) -> None:
-    fresh = ask(health.freshness)
+def _freshness(view: ViewSettings) -> None:
+    fresh = run_cached(health.freshness)
     if fresh is None:
         return
     now = datetime.now(UTC)
-    parts.figures(
+    widgets.metrics(
         [
-            parts.Figure("Last sweep", relative(fresh.last_sweep_at, now), in_both(fresh.last_sweep_at, look.zone)),
-            parts.Figure(
-                "Last full sweep", relative(fresh.last_full_sweep_at, now), in_both(fresh.last_full_sweep_at, look.zone)
+            widgets.Metric("Last sweep", relative(fresh.last_sweep_at, now), in_both(fresh.last_sweep_at, view.zone)),
+            widgets.Metric(
+                "Last full sweep", relative(fresh.last_full_sweep_at, now), in_both(fresh.last_full_sweep_at, view.zone)
             ),
-            parts.Figure(
+            widgets.Metric(
                 "Watermark",
                 relative(fresh.watermark, now),
-                f"Everything that Kalshi updated up to {in_both(fresh.watermark, look.zone)} has been read.",
+                f"Everything that Kalshi updated up to {in_both(fresh.watermark, view.zone)} has been read.",
             ),
-            parts.Figure("Newest update", relative(fresh.newest_update, now), in_both(fresh.newest_update, look.zone)),
-            parts.Figure("Milestones", f"{fresh.milestones:,}"),
-            parts.Figure("In quarantine", f"{fresh.quarantined:,}", "Refused records, kept whole with their reasons."),
+            widgets.Metric(
+                "Newest update", relative(fresh.newest_update, now), in_both(fresh.newest_update, view.zone)
+            ),
+            widgets.Metric("Milestones", f"{fresh.milestones:,}"),
+            widgets.Metric(
+                "In quarantine", f"{fresh.quarantined:,}", "Refused records, kept complete with their reasons."
+            ),
         ]
     )
 
 
-def _sweeps(look: Look) -> None:
-    found = ask(health.sweeps, SWEEPS_SHOWN)
+def _sweeps(view: ViewSettings) -> None:
+    found = run_cached(health.sweeps, SWEEPS_SHOWN)
     st.subheader("Sweeps", anchor=False)
     if not found:
-        parts.nothing(
+        widgets.empty_state(
             "No sweep has been loaded.", "Run the first one.", icon="sync_disabled", command="milestones ingest"
         )
         return
     left, right = st.columns(2, gap="medium")
     with left:
-        st.caption("How long each took")
-        parts.chart(durations(found, look), key="durations")
+        st.caption("Duration of each sweep")
+        widgets.chart(durations(found, view), key="durations")
     with right:
-        st.caption("What each brought")
-        parts.chart(outcomes(found, look), key="outcomes")
-    _sweep_table(found, look)
+        st.caption("Milestones by outcome")
+        widgets.chart(outcomes(found, view), key="outcomes")
+    _sweep_table(found, view)
 
 
-def _sweep_table(found: Sequence[Sweep], look: Look) -> None:
+def _sweep_table(found: Sequence[Sweep], view: ViewSettings) -> None:
     numbers = (
         "pages",
         "records",
@@ -85,18 +89,18 @@ def _sweep_table(found: Sequence[Sweep], look: Look) -> None:
         "retries",
         "rate_limited",
     )
-    parts.table(
+    widgets.table(
         {
             "Sweep": [sweep.sweep_id for sweep in found],
             "Mode": [sweep.mode for sweep in found],
             "Status": [sweep.status for sweep in found],
-            **parts.times("Begun", [sweep.started_at for sweep in found], look),
-            "Took": [span(sweep.duration) for sweep in found],
+            **widgets.time_column("Started", [sweep.started_at for sweep in found], view),
+            "Duration": [span(sweep.duration) for sweep in found],
             **{name.replace("_", " ").capitalize(): [getattr(sweep, name) for sweep in found] for name in numbers},
             "MB": [sweep.bytes / 1e6 for sweep in found],
             "Error": [sweep.error for sweep in found],
         },
-        look,
+        view,
         key="sweeps",
         rows_max=8,
         config={
@@ -106,12 +110,14 @@ def _sweep_table(found: Sequence[Sweep], look: Look) -> None:
     )
 
 
-def _quality(look: Look) -> None:
-    found = ask_now(health.quality)
+def _quality(view: ViewSettings) -> None:
+    found = run_cached_for_a_minute(health.quality)
     broken = sum(rule.milestones > 0 for rule in found)
     st.subheader("Data quality", anchor=False)
-    st.caption(f"{broken} of {len(found)} rules are broken by some milestone. Kalshi sends it so; it is kept as sent.")
-    parts.table(
+    st.caption(
+        f"Some milestones break {broken} of {len(found)} rules. Kalshi sends them like this; they are stored as sent."
+    )
+    widgets.table(
         {
             "Rule": [rule.rule for rule in found],
             "Broken when": [rule.description for rule in found],
@@ -119,7 +125,7 @@ def _quality(look: Look) -> None:
             "Share": [100 * rule.share for rule in found],
             "Example": [rule.example for rule in found],
         },
-        look,
+        view,
         key="quality",
         rows_max=20,
         config={
@@ -131,58 +137,58 @@ def _quality(look: Look) -> None:
     )
 
 
-def _quarantine(look: Look) -> None:
-    reasons = ask(health.refusals)
+def _quarantine(view: ViewSettings) -> None:
+    reasons = run_cached(health.refusals)
     st.subheader("Quarantine", anchor=False)
     if not reasons:
-        parts.all_well("Nothing was refused.")
+        widgets.all_clear("No record was refused.")
         return
-    parts.table(
+    widgets.table(
         {
             "Reason": [reason.reason for reason in reasons],
             "Field": [reason.field for reason in reasons],
             "Records": [reason.records for reason in reasons],
-            **parts.times("Last seen", [reason.last_seen_at for reason in reasons], look),
+            **widgets.time_column("Last seen", [reason.last_seen_at for reason in reasons], view),
         },
-        look,
+        view,
         key="reasons",
         rows_max=8,
         config={"Reason": st.column_config.Column(width=360)},
     )
     with st.expander("The newest refused records"):
-        refused = ask(health.refused, REFUSED_SHOWN)
-        parts.table(
+        refused = run_cached(health.refused, REFUSED_SHOWN)
+        widgets.table(
             {
-                **parts.times("Seen", [record.seen_at for record in refused], look),
+                **widgets.time_column("Seen", [record.seen_at for record in refused], view),
                 "Reason": [record.reason for record in refused],
                 "Field": [record.field for record in refused],
                 "Id": [record.milestone_id for record in refused],
                 "Record": [record.record for record in refused],
             },
-            look,
+            view,
             key="refused",
             config={"Record": st.column_config.Column(width=500)},
         )
-    st.caption("After an update of the code, milestones quarantine retry puts them through again.")
+    st.caption("After an upgrade, run milestones quarantine retry to process them again.")
 
 
-def _drift(look: Look) -> None:
-    found = ask(health.drift, DRIFT_SHOWN)
-    st.subheader("Drift of details", anchor=False)
+def _drift(view: ViewSettings) -> None:
+    found = run_cached(health.drift, DRIFT_SHOWN)
+    st.subheader("New fields in details", anchor=False)
     if not found:
-        parts.all_well("No type has a field that it did not have from its first sweep on.")
+        widgets.all_clear("No type has a field that is newer than its first sweep.")
         return
-    parts.table(
+    widgets.table(
         {
             "Type": [field.type for field in found],
             "Field": [field.path for field in found],
             "Kinds": [field.kinds for field in found],
             "Column": [field.sql_type for field in found],
             "Records": [field.records for field in found],
-            **parts.times("First seen", [field.first_seen_at for field in found], look),
+            **widgets.time_column("First seen", [field.first_seen_at for field in found], view),
             "Example": [field.example for field in found],
         },
-        look,
+        view,
         key="drift",
         rows_max=10,
     )

@@ -1,4 +1,4 @@
-"""One milestone: when it starts, how that moved, its events, changes and details. Its address is a link to it."""
+"""One milestone: its start and how it moved, its events, changes and details. Its address is a link to it."""
 
 from __future__ import annotations
 
@@ -7,70 +7,70 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from board import parts
-from board.answers import ask
-from board.pages.changed import changes_table
-from board.pages.places import close_milestone, open_event
+from board import widgets
+from board.pages.changes_table import changes_table
+from board.pages.navigation import close_milestone, open_event
 from board.pages.starts import history_of_starts
 from board.queries import changes, milestone
 from board.queries.milestone import Milestone
-from board.theme import Look
+from board.query_cache import run_cached
+from board.theme import ViewSettings
 from board.times import in_both, relative
 
 CHANGES_MAX = 200
 
 
 def show(milestone_id: str, *, instead_of: str) -> None:
-    """The whole page, in place of the one with this title."""
-    look = parts.head("Milestone", "When does it start, and what has changed?")
+    """Show a milestone instead of the page with this title."""
+    view = widgets.page_header("Milestone", "When does it start, and what has changed?")
     if st.button(f"Back to {instead_of}", icon=":material/arrow_back:"):
         close_milestone()
-    found = ask(milestone.milestone, milestone_id)
+    found = run_cached(milestone.milestone, milestone_id)
     if found is None:
-        parts.nothing(
+        widgets.empty_state(
             "No milestone has this id.",
-            "Look for it on the page Events, by its title or a ticker. If it is new, fetch what was updated since.",
+            "Search for its title or ticker on the page Events. If it is new, fetch the latest updates.",
             icon="search_off",
             command="milestones ingest",
         )
         return
-    _facts(found, look)
-    _events(found.milestone_id, look)
-    history_of_starts(ask(milestone.beliefs, found.milestone_id), look)
-    _changes(found.milestone_id, look)
+    _facts(found, view)
+    _events(found.milestone_id, view)
+    history_of_starts(run_cached(milestone.start_versions, found.milestone_id), view)
+    _changes(found.milestone_id, view)
     if found.details and found.details != "{}":
         st.subheader("Details", anchor=False)
         st.json(found.details, expanded=2)
 
 
-def _facts(found: Milestone, look: Look) -> None:
+def _facts(found: Milestone, view: ViewSettings) -> None:
     with st.container(border=True, gap="xsmall", key="facts"):
         with st.container(key="facts-title"):
             st.text(found.title)
-        st.subheader(in_both(found.start_date, look.zone) if found.start_date else "No start is known", anchor=False)
+        st.subheader(in_both(found.start_date, view.zone) if found.start_date else "Start unknown", anchor=False)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             for label, icon, colour, meaning in _badges(found, datetime.now(UTC)):
                 st.badge(label, icon=f":material/{icon}:", color=colour, help=meaning)  # type: ignore[arg-type]
-        st.text("\n".join(f"{name}: {value}" for name, value in _lines(found, look) if value))
+        st.text("\n".join(f"{name}: {value}" for name, value in _lines(found, view) if value))
         st.code(found.milestone_id, language=None)
 
 
 def _badges(found: Milestone, now: datetime) -> Iterator[tuple[str, str, str, str | None]]:
-    """Label, icon, colour and meaning; labels are fixed words, since they are Markdown."""
+    """Label, icon, colour and meaning; labels are constant text, because they are Markdown."""
     if found.start_date and not found.has_placeholder_dates:
         yield relative(found.start_date, now), "schedule", "blue", None
     if found.has_placeholder_dates:
-        yield "placeholder", "event_busy", "orange", "The start or the end is a placeholder, no date at all."
+        yield "placeholder", "event_busy", "orange", "The start or the end is a placeholder, not a real date."
     elif found.start_is_tentative:
-        yield "tentative", "event_repeat", "orange", "This start is not settled: it may still move."
+        yield "tentative", "event_repeat", "orange", "The start is not final: it may still move."
     if found.is_simulated:
         yield "simulated", "smart_toy", "gray", "A simulated game: other pages leave it out."
     if found.vanished_at:
-        yield f"gone {relative(found.vanished_at, now)}", "visibility_off", "red", "Kalshi no longer lists it."
+        yield f"vanished {relative(found.vanished_at, now)}", "visibility_off", "red", "Kalshi no longer lists it."
 
 
-def _lines(found: Milestone, look: Look) -> Iterator[tuple[str, str | None]]:
-    yield "End", in_both(found.end_date, look.zone) if found.end_date else None
+def _lines(found: Milestone, view: ViewSettings) -> Iterator[tuple[str, str | None]]:
+    yield "End", in_both(found.end_date, view.zone) if found.end_date else None
     yield "Type", found.type
     yield "League", found.league
     yield "Category", found.category_group
@@ -78,15 +78,15 @@ def _lines(found: Milestone, look: Look) -> Iterator[tuple[str, str | None]]:
     yield "Status", f"{found.status} ({found.status_group})" if found.status and known else found.status
 
 
-def _events(milestone_id: str, look: Look) -> None:
-    found = ask(milestone.tickers, milestone_id)
+def _events(milestone_id: str, view: ViewSettings) -> None:
+    found = run_cached(milestone.tickers, milestone_id)
     if not found:
-        st.caption("It names no event.")
+        st.caption("This milestone has no event.")
         return
     st.subheader("Its events" if len(found) > 1 else "Its event", anchor=False)
-    chosen = parts.table(
+    chosen = widgets.table(
         {"Event": [ticker.event_ticker for ticker in found], "Role": [ticker.role for ticker in found]},
-        look,
+        view,
         key="events",
         rows_max=8,
         is_selectable=True,
@@ -95,10 +95,10 @@ def _events(milestone_id: str, look: Look) -> None:
         open_event(found[chosen].event_ticker)
 
 
-def _changes(milestone_id: str, look: Look) -> None:
-    found = ask(changes.of_milestone, milestone_id, CHANGES_MAX)
+def _changes(milestone_id: str, view: ViewSettings) -> None:
+    found = run_cached(changes.of_milestone, milestone_id, CHANGES_MAX)
     st.subheader("Its changes", anchor=False)
     if found:
-        changes_table(found, look, key="changes", is_of_one=True)
+        changes_table(found, view, key="changes", is_of_one=True)
     else:
-        st.caption("Nothing has changed since we first saw it.")
+        st.caption("No changes since it was first seen.")

@@ -1,1 +1,1 @@
-"""Questions to the published file: functions from a connection and parameters to rows. No page, no clock."""
+"""Queries of the published file: functions from a connection and parameters to rows. No page, no clock."""

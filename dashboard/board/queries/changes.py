@@ -1,4 +1,4 @@
-"""What changed, how much of it when, and which starts moved furthest."""
+"""Changes: counts over time, the latest ones, and the largest shifts of starts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import duckdb
 from board.rows import Parameters, fetch
 
 KINDS = ("start", "end", "title", "events", "status", "gone or back", "other")
-"""What a change is of, in the order in which the page lists them."""
+"""Kinds of changes, in the order of the page."""
 
 Bucket = Literal["minute", "hour", "day", "week"]
 
 
 @dataclass(frozen=True)
 class Period:
-    """What to look at: changes seen from `since` on, and before all else nothing left out."""
+    """The changes to show: seen at or after `since`; an empty filter matches all."""
 
     since: datetime
     groups: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Period:
 
     @property
     def parameters(self) -> Parameters:
-        """As the queries name them."""
+        """The parameters of the queries."""
         return {
             "since": self.since,
             "groups": list(self.groups),
@@ -38,7 +38,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Count:
-    """Changes of a kind within a bucket of time."""
+    """Changes of one kind in a bucket of time."""
 
     seen_at: datetime
     kind: str
@@ -63,7 +63,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Shift:
-    """A start that moved: by how much, and how long before the old start it was seen."""
+    """A shift of a start: its length, and how long before the old start it was seen."""
 
     milestone_id: str
     seen_at: datetime
@@ -88,7 +88,7 @@ _WITH_KIND = """
                     ELSE 'other' END AS kind
         FROM milestone_changes JOIN milestones USING (milestone_id)
 """
-# A SIM game's changes are no news; a vanished milestone's last change is.
+# Changes of simulated games are left out; the last change of a vanished milestone is not.
 _CHANGES = f"""{_WITH_KIND}
         WHERE NOT is_simulated AND seen_at >= $since
           AND (len($groups) = 0 OR list_contains($groups, coalesce(category_group, 'No category')))
@@ -146,12 +146,12 @@ def of_milestone(connection: duckdb.DuckDBPyConnection, milestone_id: str, limit
 
 
 def shifts(connection: duckdb.DuckDBPyConnection, period: Period, limit: int) -> tuple[Shift, ...]:
-    """Starts that moved, the furthest first; to and from placeholder dates is no move."""
+    """Shifts of starts, the largest first, without those to or from placeholder dates."""
     parameters = {name: value for name, value in period.parameters.items() if name != "kinds"}
     return fetch(connection, Shift, SHIFTS, {**parameters, "limit": limit})
 
 
 def first_change(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """When the first change was seen; None where there is none."""
+    """When the first change was seen, or None."""
     ((seen_at,),) = connection.execute(FIRST_CHANGE).fetchall()
     return seen_at if isinstance(seen_at, datetime) else None

@@ -1,4 +1,4 @@
-"""What there is by day, and how complete it is."""
+"""Number of milestones by day and type, and how complete they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from board.rows import Parameters, fetch
 
 @dataclass(frozen=True)
 class Scope:
-    """Which days and which milestones; an empty choice is everything."""
+    """The days and milestones to count; an empty filter matches all."""
 
     first: date
     last: date
@@ -21,13 +21,13 @@ class Scope:
 
     @property
     def parameters(self) -> Parameters:
-        """As the queries name them."""
+        """The parameters of the queries."""
         return {"first": self.first, "last": self.last, "groups": list(self.groups), "types": list(self.types)}
 
 
 @dataclass(frozen=True)
 class Day:
-    """Milestones that start on a UTC day, and how many of them say what."""
+    """Milestones that start on a UTC day, and how many of them have each property."""
 
     day: date
     milestones: int
@@ -39,7 +39,7 @@ class Day:
 
 @dataclass(frozen=True)
 class OfType:
-    """The same for a type within a category group."""
+    """The same for a type in a category group."""
 
     category_group: str
     type: str
@@ -78,5 +78,5 @@ def by_type(connection: duckdb.DuckDBPyConnection, scope: Scope) -> tuple[OfType
 
 
 def years(connection: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
-    """Years that hold a milestone, the last first; the placeholder dates of 2000 make none."""
+    """Years with a milestone, the last first, without the placeholder dates of 2000."""
     return tuple(year for (year,) in connection.execute(YEARS).fetchall())

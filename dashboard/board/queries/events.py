@@ -1,4 +1,4 @@
-"""One event: its milestones, its best start, what was believed of its start and when."""
+"""One event: its milestones, its best start, and the starts of all their versions."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from board.queries.beliefs import Belief, beliefs_where
+from board.queries.start_versions import StartVersion, start_versions_where
 from board.rows import fetch, fetch_one
 
 ONE_GAME_SPREAD = timedelta(days=1)
-"""Several listed starts of one game lie no further apart."""
+"""Several listed starts of one game differ by no more than this."""
 
 
 @dataclass(frozen=True)
 class EventStart:
-    """When an event starts, and how sure that is."""
+    """The start of an event, and how certain it is."""
 
     event_ticker: str
     starts_at: datetime | None
@@ -33,16 +33,16 @@ class EventStart:
 
     @property
     def is_shared(self) -> bool:
-        """Whether the event belongs to several games, so that no one start is its own.
+        """Whether the event belongs to several games and has no start of its own.
 
-        It is only related to them, as a season's future is, or their starts lie too far apart to be one game's.
+        It is only related to them, like a season's future, or their starts differ too much for one game.
         """
         return self.is_ambiguous and (self.basis == "related" or (self.spread or timedelta(0)) > ONE_GAME_SPREAD)
 
 
 @dataclass(frozen=True)
 class EventMilestone:
-    """A milestone of an event and the part it plays."""
+    """A milestone of an event, and the event's role in it."""
 
     milestone_id: str
     role: str
@@ -61,7 +61,7 @@ class EventMilestone:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """An event that a viewer may have meant, by the milestone that starts first."""
+    """An event that matches a search, with its first milestone."""
 
     event_ticker: str
     title: str
@@ -71,7 +71,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Moved:
-    """An event whose start moved lately."""
+    """An event whose start moved."""
 
     event_ticker: str
     title: str
@@ -120,7 +120,7 @@ SUGGESTIONS = """
     LIMIT $limit
 """
 
-# One event of each move: a season's future moves with every game and would be all there is to see.
+# One event per shift: a season's future moves with every game and would fill the list.
 MOVED = """
     SELECT event_ticker, title, old_start, new_start, shift, seen_at
     FROM reschedules JOIN milestone_events USING (milestone_id)
@@ -141,18 +141,18 @@ NEXT = """
 
 
 def event_start(connection: duckdb.DuckDBPyConnection, ticker: str) -> EventStart | None:
-    """The event's best start; None where no milestone that counts names it (simulated and vanished ones do not)."""
+    """The event's best start; None if only simulated and vanished milestones name it, or none."""
     return fetch_one(connection, EventStart, EVENT_START, {"ticker": ticker})
 
 
 def event_milestones(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[EventMilestone, ...]:
-    """Every milestone that names the event, simulated and vanished ones too."""
+    """Every milestone that names the event, simulated and vanished ones included."""
     return fetch(connection, EventMilestone, EVENT_MILESTONES, {"ticker": ticker})
 
 
-def beliefs(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[Belief, ...]:
+def start_versions(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[StartVersion, ...]:
     """Every start that was ever listed for the event's milestones."""
-    return beliefs_where(
+    return start_versions_where(
         connection,
         "milestone_id IN (SELECT milestone_id FROM milestone_events WHERE event_ticker = $ticker)",
         {"ticker": ticker},
@@ -160,14 +160,14 @@ def beliefs(connection: duckdb.DuckDBPyConnection, ticker: str) -> tuple[Belief,
 
 
 def suggestions(connection: duckdb.DuckDBPyConnection, text: str, limit: int) -> tuple[Suggestion, ...]:
-    """Events whose ticker contains the text, those that begin with it first; then those with its words in a title,
-    the start that is nearest to now first.
+    """Events whose ticker contains the text, those that begin with it first; then events with its words in a title,
+    the nearest start first.
     """
     return fetch(connection, Suggestion, SUGGESTIONS, {"text": text, "words": text.split(), "limit": limit})
 
 
 def moved(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[Moved, ...]:
-    """Events whose start moved, those seen last first."""
+    """Events whose start moved, the latest shift first."""
     return fetch(connection, Moved, MOVED, {"limit": limit})
 
 

@@ -1,4 +1,4 @@
-"""How fresh the data is, what the sweeps did, what was refused, what drifted and what is odd."""
+"""Freshness, sweeps, refused records, new fields in details, and data quality."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class Sweep:
 
     @property
     def duration(self) -> timedelta:
-        """From the first request to loaded or failed."""
+        """From the first request until the sweep was loaded or failed."""
         return self.finished_at - self.started_at
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Refused records that share a reason."""
+    """Refused records with the same reason."""
 
     reason: str
     field: str | None
@@ -76,7 +76,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class NewField:
-    """A field of details that its type did not have from its first sweep on."""
+    """A field of details that is newer than the first sweep with its type."""
 
     type: str
     path: str
@@ -153,7 +153,7 @@ def refused(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[Refused,
 
 
 def drift(connection: duckdb.DuckDBPyConnection, limit: int) -> tuple[NewField, ...]:
-    """Fields of details that came later than their type, the newest first."""
+    """Fields of details that are newer than their type, the newest first."""
     return fetch(connection, NewField, DRIFT, {"limit": limit})
 
 

@@ -1,4 +1,4 @@
-"""One milestone: what is known of it, its events, and what was believed of its start."""
+"""One milestone: its columns, its events, and the starts of its versions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import datetime
 
 import duckdb
 
-from board.queries.beliefs import Belief, beliefs_where
+from board.queries.start_versions import StartVersion, start_versions_where
 from board.rows import fetch, fetch_one
 
 
 @dataclass(frozen=True)
 class Milestone:
-    """A milestone as it is listed now, or was when it vanished; `details` is canonical JSON text."""
+    """A milestone as listed now, or as last listed before it vanished; `details` is canonical JSON text."""
 
     milestone_id: str
     category_group: str
@@ -33,7 +33,7 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Ticker:
-    """An event of a milestone, and the part it plays."""
+    """An event of a milestone, and its role."""
 
     event_ticker: str
     role: str
@@ -53,7 +53,7 @@ TICKERS = """
 
 
 def milestone(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> Milestone | None:
-    """The milestone with this id, simulated and vanished ones too; None where there is none."""
+    """The milestone with this id, simulated and vanished ones included, or None."""
     return fetch_one(connection, Milestone, MILESTONE, {"milestone_id": milestone_id})
 
 
@@ -62,6 +62,6 @@ def tickers(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[T
     return fetch(connection, Ticker, TICKERS, {"milestone_id": milestone_id})
 
 
-def beliefs(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[Belief, ...]:
-    """Every start that was ever listed for it, oldest version first."""
-    return beliefs_where(connection, "milestone_id = $milestone_id", {"milestone_id": milestone_id})
+def start_versions(connection: duckdb.DuckDBPyConnection, milestone_id: str) -> tuple[StartVersion, ...]:
+    """Every start that was ever listed for the milestone, oldest version first."""
+    return start_versions_where(connection, "milestone_id = $milestone_id", {"milestone_id": milestone_id})

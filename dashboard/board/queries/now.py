@@ -9,12 +9,12 @@ from datetime import datetime
 import duckdb
 
 from board.rows import fetch
-from board.words import plain
+from board.search_text import fold
 
 
 @dataclass(frozen=True)
-class Happening:
-    """A milestone that is live or about to start; an end that Kalshi does not give is guessed and marked."""
+class CurrentMilestone:
+    """A milestone that is live or starts soon; a missing end is guessed and marked."""
 
     milestone_id: str
     category_group: str
@@ -25,7 +25,7 @@ class Happening:
     status_group: str | None
     main_event_ticker: str | None
     tickers: str
-    """Of all its events, with blanks between them."""
+    """The tickers of all its events, separated by spaces."""
     starts_at: datetime
     start_is_tentative: bool
     ends_at: datetime
@@ -33,7 +33,7 @@ class Happening:
     is_live: bool
 
 
-HAPPENINGS = """
+CURRENT_MILESTONES = """
     WITH tickers AS (
         SELECT milestone_id, string_agg(event_ticker, ' ' ORDER BY event_ticker) AS tickers
         FROM milestone_events GROUP BY milestone_id
@@ -57,33 +57,33 @@ HAPPENINGS = """
 """
 
 
-def happenings(connection: duckdb.DuckDBPyConnection, hours: int) -> tuple[Happening, ...]:
+def current_milestones(connection: duckdb.DuckDBPyConnection, hours: int) -> tuple[CurrentMilestone, ...]:
     """Live milestones and those that start within `hours`, by start."""
-    return fetch(connection, Happening, HAPPENINGS, {"hours": hours})
+    return fetch(connection, CurrentMilestone, CURRENT_MILESTONES, {"hours": hours})
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What a viewer wants to see; an empty choice is everything."""
+    """The filters that the viewer chose; an empty filter matches all."""
 
     groups: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
     leagues: frozenset[str] = frozenset()
     search: str = ""
 
-    def admits(self, happening: Happening) -> bool:
-        """Whether it is among what is wanted; every word of the search is in title, tickers or league.
+    def matches(self, milestone: CurrentMilestone) -> bool:
+        """Whether the milestone passes; every word of the search must be in its title, tickers or league.
 
-        Accents do not count: most keyboards lack them.
+        Accents are ignored: most keyboards lack them.
         """
-        text = plain(" ".join((happening.title, happening.tickers, happening.league or "")))
+        text = fold(" ".join((milestone.title, milestone.tickers, milestone.league or "")))
         return (
-            (not self.groups or happening.category_group in self.groups)
-            and (not self.types or happening.type in self.types)
-            and (not self.leagues or happening.league in self.leagues)
-            and all(word in text for word in plain(self.search).split())
+            (not self.groups or milestone.category_group in self.groups)
+            and (not self.types or milestone.type in self.types)
+            and (not self.leagues or milestone.league in self.leagues)
+            and all(word in text for word in fold(self.search).split())
         )
 
-    def of(self, happenings: Iterable[Happening]) -> tuple[Happening, ...]:
-        """Those that are wanted, in their order."""
-        return tuple(happening for happening in happenings if self.admits(happening))
+    def apply(self, milestones: Iterable[CurrentMilestone]) -> tuple[CurrentMilestone, ...]:
+        """The milestones that pass, in the same order."""
+        return tuple(milestone for milestone in milestones if self.matches(milestone))

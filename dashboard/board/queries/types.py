@@ -1,4 +1,4 @@
-"""Which types there are, for filters to offer."""
+"""All types, as options of the filters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from board.rows import fetch
 
 @dataclass(frozen=True)
 class KnownType:
-    """A type within a category group."""
+    """A type in a category group."""
 
     category_group: str
     type: str

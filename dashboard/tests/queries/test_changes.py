@@ -1,4 +1,4 @@
-"""What changed, on the known world: one start moved and one title edited, both in the second sweep."""
+"""Changes in the known data: one start moved and one title edited, both in the second sweep."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_counts_and_latest_agree(connection: duckdb.DuckDBPyConnection, period: 
     assert sorted(change.kind for change in changes.latest(connection, period, 9)) == kinds
 
 
-def test_a_change_says_what_from_what_to_what(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_change_has_field_old_and_new_value(connection: duckdb.DuckDBPyConnection) -> None:
     (change,) = changes.latest(connection, Period(HOUR_AGO, kinds=("title",)), 9)
     assert (change.field, change.old, change.new) == ("title", "Soon", "Soon, at another time")
 

@@ -1,4 +1,4 @@
-"""What there is by day, on the known world: eight milestones that count, and races of long ago."""
+"""Coverage in the known data: eight current milestones, and races from long ago."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_days_and_types_add_up(connection: duckdb.DuckDBPyConnection, scope: Sco
     assert sum(kind.milestones for kind in coverage.by_type(connection, scope)) == milestones
 
 
-def test_how_complete_they_are(connection: duckdb.DuckDBPyConnection) -> None:
+def test_completeness(connection: duckdb.DuckDBPyConnection) -> None:
     football, *_ = coverage.by_type(connection, Scope(FIRST, LAST))
     assert football.type == "football_game"
     assert (football.with_end, football.with_main_event_ticker, football.with_events) == (1, 1, 6)

@@ -1,4 +1,4 @@
-"""One event, on the known world."""
+"""One event in the known data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_start_that_is_tentative(connection: duckdb.DuckDBPyConnection) -> Non
     found = {one.title: one for one in events.event_milestones(connection, "KXSHARED")}
     assert (found["Twin"].league, found["Twin"].status, found["Twin"].status_group) == ("NFL", "time-tbd", "scheduled")
     assert found["Twin"].start_is_tentative
-    # The best start of the event is the other milestone's.
+    # The event's best start is that of the other milestone.
     assert not twin.start_is_tentative
     assert not soon.start_is_tentative
 
@@ -71,10 +71,10 @@ def test_a_simulated_game_has_no_start_but_is_shown(connection: duckdb.DuckDBPyC
 
 
 @pytest.mark.parametrize("ticker", ["KXNOTHING", "kxmain-1", "' OR 1=1 --"], ids=["unknown", "other case", "quotes"])
-def test_what_is_no_event(connection: duckdb.DuckDBPyConnection, ticker: str) -> None:
+def test_an_unknown_event_has_no_rows(connection: duckdb.DuckDBPyConnection, ticker: str) -> None:
     assert events.event_start(connection, ticker) is None
     assert events.event_milestones(connection, ticker) == ()
-    assert events.beliefs(connection, ticker) == ()
+    assert events.start_versions(connection, ticker) == ()
 
 
 def test_roles(connection: duckdb.DuckDBPyConnection) -> None:
@@ -82,9 +82,9 @@ def test_roles(connection: duckdb.DuckDBPyConnection) -> None:
     assert [one.role for one in events.event_milestones(connection, "KXSHARED")] == ["related", "related"]
 
 
-def test_what_was_believed_and_when(connection: duckdb.DuckDBPyConnection) -> None:
-    first, second = events.beliefs(connection, "KXEVENT-3")
-    assert [belief.start_date for belief in (first, second)] == [
+def test_starts_of_all_versions(connection: duckdb.DuckDBPyConnection) -> None:
+    first, second = events.start_versions(connection, "KXEVENT-3")
+    assert [version.start_date for version in (first, second)] == [
         NOW + timedelta(hours=3),
         NOW + timedelta(hours=3.75),
     ]

@@ -1,4 +1,4 @@
-"""Freshness, sweeps, refusals, drift and quality, on the known world: three full sweeps, one refused record in each."""
+"""Freshness, sweeps, refused records, new fields and quality in the known data: three full sweeps, one refusal each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One milestone, on the known world."""
+"""One milestone in the known data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..known import LIVE, SIMULATED, SOON
 from ..publishing import NOW, number
 
 
-def test_what_is_known_of_it(connection: duckdb.DuckDBPyConnection) -> None:
+def test_columns_of_a_milestone(connection: duckdb.DuckDBPyConnection) -> None:
     found = milestone.milestone(connection, number(LIVE))
     assert found is not None
     assert (found.title, found.start_date, found.league) == ("Live game", NOW - timedelta(hours=1), "NFL")
     assert found.details == '{"league":"NFL","main_game_event_ticker":"KXMAIN-1"}'
-    assert milestone.milestone(connection, "nobody") is None
+    assert milestone.milestone(connection, "unknown") is None
 
 
 def test_a_simulated_one_is_found_too(connection: duckdb.DuckDBPyConnection) -> None:
@@ -31,10 +31,10 @@ def test_its_events(connection: duckdb.DuckDBPyConnection) -> None:
     assert [(one.event_ticker, one.role) for one in found] == [("KXMAIN-1", "main"), ("KXEVENT-1", "primary")]
 
 
-def test_what_was_believed_of_its_start(connection: duckdb.DuckDBPyConnection) -> None:
-    first, second = milestone.beliefs(connection, number(SOON))
+def test_starts_of_its_versions(connection: duckdb.DuckDBPyConnection) -> None:
+    first, second = milestone.start_versions(connection, number(SOON))
     assert (first.start_date, second.start_date) == (NOW + timedelta(hours=3), NOW + timedelta(hours=3.75))
-    assert milestone.beliefs(connection, "nobody") == ()
+    assert milestone.start_versions(connection, "unknown") == ()
 
 
 def test_its_changes(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,4 +1,4 @@
-"""What is live and next, on the known world."""
+"""Live and upcoming milestones in the known data."""
 
 from __future__ import annotations
 
@@ -7,44 +7,46 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from board.queries.now import Filters, Happening, happenings
+from board.queries.now import CurrentMilestone, Filters, current_milestones
 
 from ..known import HOSTILE
 from ..publishing import NOW
 
 
-def titles(found: tuple[Happening, ...]) -> list[str]:
-    return [happening.title for happening in found]
+def titles(found: tuple[CurrentMilestone, ...]) -> list[str]:
+    return [milestone.title for milestone in found]
 
 
 def test_live_and_next_by_start(connection: duckdb.DuckDBPyConnection) -> None:
-    found = happenings(connection, 48)
+    found = current_milestones(connection, 48)
     assert titles(found) == ["Live game", HOSTILE, "Soon, at another time", "Twin", "Fresh", "Later"]
-    assert [happening.is_live for happening in found] == [True, *[False] * 5]
+    assert [milestone.is_live for milestone in found] == [True, *[False] * 5]
 
 
 @pytest.mark.parametrize(("ahead", "last"), [(3, HOSTILE), (6, "Fresh"), (72, "Far")], ids=["3 h", "6 h", "72 h"])
-def test_no_further_than_asked(connection: duckdb.DuckDBPyConnection, ahead: int, last: str) -> None:
-    assert titles(happenings(connection, ahead))[-1] == last
+def test_the_number_of_hours_limits_the_result(connection: duckdb.DuckDBPyConnection, ahead: int, last: str) -> None:
+    assert titles(current_milestones(connection, ahead))[-1] == last
 
 
-def test_an_absent_end_is_guessed_from_the_type(connection: duckdb.DuckDBPyConnection) -> None:
-    ends = {h.title: (h.ends_at - h.starts_at, h.end_is_guessed) for h in happenings(connection, 48)}
+def test_a_missing_end_is_guessed_from_the_type(connection: duckdb.DuckDBPyConnection) -> None:
+    ends = {h.title: (h.ends_at - h.starts_at, h.end_is_guessed) for h in current_milestones(connection, 48)}
     assert ends["Live game"] == (timedelta(hours=2), True)
     assert ends["Fresh"] == (timedelta(hours=2), True)
-    # No esports match has an end to learn from.
+    # No esports match has an end, so there is no usual duration.
     assert ends["Later"] == (timedelta(hours=3), True)
 
 
-def test_what_is_known_of_status_and_league(connection: duckdb.DuckDBPyConnection) -> None:
-    found = {h.title: (h.league, h.status, h.status_group, h.start_is_tentative) for h in happenings(connection, 48)}
+def test_status_and_league(connection: duckdb.DuckDBPyConnection) -> None:
+    found = {
+        h.title: (h.league, h.status, h.status_group, h.start_is_tentative) for h in current_milestones(connection, 48)
+    }
     assert found["Twin"] == ("NFL", "time-tbd", "scheduled", True)
     assert found["Later"] == ("LoL", None, None, False)
 
 
 def test_times_are_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
-    assert happenings(connection, 48)[0].starts_at == NOW - timedelta(hours=1)
-    assert happenings(connection, 48)[0].starts_at.utcoffset() == timedelta(0)
+    assert current_milestones(connection, 48)[0].starts_at == NOW - timedelta(hours=1)
+    assert current_milestones(connection, 48)[0].starts_at.utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +77,4 @@ def test_times_are_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
     ],
 )
 def test_filters(connection: duckdb.DuckDBPyConnection, filters: Filters, expected: list[str]) -> None:
-    assert titles(filters.of(happenings(connection, 48))) == expected
+    assert titles(filters.apply(current_milestones(connection, 48))) == expected

@@ -1,6 +1,6 @@
-"""Answers kept for as long as they hold: a query's rows are the same until the next publish.
+"""Caches query results: the rows of a query are the same until the next publish.
 
-Rows are frozen, so that every session may share them. Questions that contain "now" hold for a minute.
+Rows are frozen, so all sessions can share them. Results of queries that contain "now" are kept for a minute.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Answer = TypeVar("Answer")
 Query = Callable[Concatenate[duckdb.DuckDBPyConnection, P], Answer]
 
 
-def ask(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
-    """The query's answer from the published file as it is now. Raises Unavailable."""
+def run_cached(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+    """The result of a query on the current published file. Raises Unavailable."""
     return _ask(query, 0, args, kwargs)
 
 
-def ask_now(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
-    """As `ask`, for a query whose answer moves with the clock. Raises Unavailable."""
+def run_cached_for_a_minute(query: Query[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+    """As `run_cached`, for a query whose result depends on the time. Raises Unavailable."""
     return _ask(query, int(time.time()) // SECONDS_OF_NOW, args, kwargs)
 
 
 def _ask(query: Callable[..., Answer], minute: int, args: tuple[object, ...], kwargs: dict[str, object]) -> Answer:
     file = published_file()
-    # Taken before the file is opened: a publish in between is asked again, never missed.
+    # Read before the file is opened: after a publish in between, the query runs again.
     identity = identity_of(file)
 
     def answer() -> Answer:
@@ -48,5 +48,5 @@ def _ask(query: Callable[..., Answer], minute: int, args: tuple[object, ...], kw
 
 
 @st.cache_resource(show_spinner=False, max_entries=ANSWERS_KEPT, ttl=SECONDS_KEPT)
-def _kept(key: tuple[object, ...], _answer: Callable[[], object]) -> object:  # noqa: ARG001 - kept by it
+def _kept(key: tuple[object, ...], _answer: Callable[[], object]) -> object:  # noqa: ARG001 - the cache key
     return _answer()

@@ -1,4 +1,4 @@
-"""Changes in words."""
+"""Labels and values in the table of changes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from board.pages.changed import value_in_words, word_of
+from board.pages.changes_table import change_label, format_value
 from board.queries.changes import Change
-from board.theme import Look
+from board.theme import ViewSettings
 from board.times import Zone
 
-NEW_YORK = Look(is_dark=False, zone=Zone.named("America/New_York"), in_utc=False)
+NEW_YORK = ViewSettings(is_dark=False, zone=Zone.named("America/New_York"), in_utc=False)
 IN_UTC = replace(NEW_YORK, in_utc=True)
 TIME = "2026-11-25T14:05:06.5Z"
 
@@ -32,12 +32,12 @@ def change(kind: str, field: str, old: str | None = None, new: str | None = None
     ],
     ids=["gone", "back", "start", "status", "other"],
 )
-def test_what_changed(found: Change, word: str) -> None:
-    assert word_of(found) == word
+def test_labels_of_changes(found: Change, word: str) -> None:
+    assert change_label(found) == word
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "look", "words"),
+    ("kind", "value", "view", "words"),
     [
         ("start", TIME, NEW_YORK, "Wed 25 Nov 2026 09:05"),
         ("gone or back", TIME, IN_UTC, "Wed 25 Nov 2026 14:05"),
@@ -48,5 +48,7 @@ def test_what_changed(found: Change, word: str) -> None:
     ],
     ids=["start", "gone", "nothing", "no time", "no zone", "title"],
 )
-def test_times_are_written_for_people(kind: str, value: str | None, look: Look, words: str | None) -> None:
-    assert value_in_words(change(kind, "field"), value, look) == words
+def test_times_are_formatted_in_the_chosen_zone(
+    kind: str, value: str | None, view: ViewSettings, words: str | None
+) -> None:
+    assert format_value(change(kind, "field"), value, view) == words

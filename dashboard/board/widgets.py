@@ -1,6 +1,6 @@
-"""What every page is put together from: its head, tables with times in the chosen zone, metrics, empty states.
+"""Widgets that the pages share: page header, tables with times in the chosen zone, metrics, filters, empty states.
 
-Texts from the data go only into widgets that show text as text; none goes into Markdown or HTML.
+Text from the data goes only into widgets that show plain text, never into Markdown or HTML.
 """
 
 from __future__ import annotations
@@ -13,46 +13,46 @@ from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
-from board import answers
+from board import query_cache
 from board.charts.axes import PICKED
 from board.published import Identity, Unavailable, identity_of, published_file
 from board.queries import health, types
 from board.settings import refresh_seconds
-from board.theme import Look, in_order
+from board.theme import ViewSettings, sorted_groups
 from board.times import Zone, in_both, relative
 
 FRESH = timedelta(minutes=15)
-"""A poll every five minutes has missed two."""
+"""Two polls, one every five minutes, were missed."""
 STALE = timedelta(hours=26)
-"""A daily sweep has been missed."""
+"""A daily sweep was missed."""
 FILTER_PX = 172
-"""Two beside each other in a window of 390 px."""
-SWITCH_PX = 240
-FIGURE_PX = 165
+"""Two fit side by side in a window of 390 px."""
+CHOICE_PX = 240
+METRIC_PX = 165
 ROW_PX = 31
 HEADER_PX = 33
 TITLE_PX = 225
-"""Leaves room for a start beside it in a window of 390 px."""
+"""Leaves space for the start in a window of 390 px."""
 TITLE_COLUMN = st.column_config.Column(width=TITLE_PX)
 TIME_FORMAT = "ddd D MMM YYYY HH:mm"
 NEAR_FORMAT = "ddd D MMM HH:mm"
-"""For times that lie within days."""
+"""For times within a few days."""
 
 Option = TypeVar("Option")
 
 
-def look() -> Look:
-    """How this viewer sees the page."""
+def current_view() -> ViewSettings:
+    """The settings of this viewer."""
     zone = Zone.named(st.context.timezone)
-    return Look(
+    return ViewSettings(
         is_dark=st.context.theme.type == "dark",
         zone=zone,
         in_utc=zone.is_utc or st.session_state.get("zone") == "UTC",
     )
 
 
-def head(title: str, lead: str) -> Look:
-    """Title and lead of a page, how fresh the data is, and the switch between UTC and the viewer's zone."""
+def page_header(title: str, lead: str) -> ViewSettings:
+    """Show the title, the lead, the freshness of the data, and the choice between UTC and the viewer's zone."""
     zone = Zone.named(st.context.timezone)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", gap="small"):
         with st.container(width="content", gap=None):
@@ -70,9 +70,9 @@ def head(title: str, lead: str) -> Look:
                     label_visibility="collapsed",
                     bind="query-params",
                     persist_state="page",
-                    help="The zone of columns of times and of the charts' time axes.",
+                    help="The zone of time columns and time axes.",
                 )
-    return look()
+    return current_view()
 
 
 def _identity() -> Identity | None:
@@ -84,11 +84,11 @@ def _identity() -> Identity | None:
 
 @st.fragment(run_every=refresh_seconds())
 def _freshness_line(shown: Identity | None) -> None:
-    """How old the data is, looked at again and again; a new publish draws the page anew."""
+    """Show the age of the data, updated regularly; a new publish reruns the page."""
     if _identity() != shown:
         st.rerun()
     try:
-        fresh = answers.ask(health.freshness)
+        fresh = query_cache.run_cached(health.freshness)
     except Unavailable:
         st.badge("nothing published", icon=":material/cloud_off:", color="gray")
         return
@@ -101,15 +101,15 @@ def _freshness_line(shown: Identity | None) -> None:
         ("green", "check_circle") if age < FRESH else ("orange", "schedule") if age < STALE else ("red", "error")
     )
     st.badge(
-        f"swept {relative(fresh.last_sweep_at, now)}" if age >= timedelta(minutes=1) else "swept just now",
+        f"last sweep {relative(fresh.last_sweep_at, now)}" if age >= timedelta(minutes=1) else "last sweep just now",
         icon=f":material/{icon}:",
         color=colour,  # type: ignore[arg-type]  # a literal in three branches
-        help=f"Last sweep {in_both(fresh.last_sweep_at, look().zone)}; {fresh.milestones:,} milestones.",
+        help=f"At {in_both(fresh.last_sweep_at, current_view().zone)}; {fresh.milestones:,} milestones.",
     )
 
 
-def nothing(what: str, advice: str, *, icon: str = "inbox", command: str | None = None) -> None:
-    """An empty state: what is missing, and what to do."""
+def empty_state(what: str, advice: str, *, icon: str = "inbox", command: str | None = None) -> None:
+    """Show what is missing and what to do."""
     with st.container(border=True, horizontal_alignment="center", gap="small"):
         st.markdown(f":material/{icon}:", text_alignment="center")
         st.text(what, text_alignment="center")
@@ -118,47 +118,47 @@ def nothing(what: str, advice: str, *, icon: str = "inbox", command: str | None 
             st.code(command, language="sh", width=320)
 
 
-def all_well(what: str) -> None:
-    """Nothing to show where nothing is what one hopes for. Fixed words only: this is Markdown."""
+def all_clear(what: str) -> None:
+    """Show that there is no problem. Constant text only: this is Markdown."""
     st.caption(f":material/check_circle: {what}")
 
 
-def unavailable(fault: Unavailable) -> None:
-    """The empty state of every page while the published file cannot be asked."""
-    nothing(fault.what, fault.advice, icon="cloud_off", command=fault.command)
+def unavailable_state(fault: Unavailable) -> None:
+    """Show, on any page, that the published file cannot be read."""
+    empty_state(fault.what, fault.advice, icon="cloud_off", command=fault.command)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A number at the head of a page."""
+class Metric:
+    """A number at the top of a page."""
 
     label: str
     value: str
     help: str | None = None
     note: str | None = None
-    """Text from the data below the number."""
+    """Text from the data, shown below the number."""
 
 
-def figures(found: Sequence[Figure]) -> None:
-    """Numbers in a row that wraps."""
+def metrics(found: Sequence[Metric]) -> None:
+    """Show numbers in a row that wraps."""
     with st.container(horizontal=True, gap="small"):
         for figure in found:
             if figure.note is None:
-                st.metric(figure.label, figure.value, help=figure.help, width=FIGURE_PX)
+                st.metric(figure.label, figure.value, help=figure.help, width=METRIC_PX)
                 continue
-            with st.container(gap=None, width=2 * FIGURE_PX, key=f"noted-{figure.label}"):
+            with st.container(gap=None, width=2 * METRIC_PX, key=f"noted-{figure.label}"):
                 st.metric(figure.label, figure.value, help=figure.help)
                 st.text(figure.note)
 
 
-def times(label: str, values: Sequence[datetime | None], look: Look) -> dict[str, list[datetime | None]]:
-    """A column of times, named after the zone that the viewer has chosen."""
-    return {f"{label} {look.zone_name}": list(values)}
+def time_column(label: str, values: Sequence[datetime | None], view: ViewSettings) -> dict[str, list[datetime | None]]:
+    """A time column; its name ends with the zone that the viewer chose."""
+    return {f"{label} {view.zone_name}": list(values)}
 
 
 def table(
     columns: Mapping[str, Sequence[Any]],
-    look: Look,
+    view: ViewSettings,
     *,
     key: str,
     rows_max: int = 14,
@@ -166,14 +166,14 @@ def table(
     config: Mapping[str, Any] | None = None,
     is_selectable: bool = False,
 ) -> int | None:
-    """A table as tall as it needs to be; the number of the row that was clicked, if it is selectable and one was."""
+    """Show a table as tall as its rows; returns the number of the clicked row, if rows are selectable and one was."""
     rows = len(next(iter(columns.values())))
     configured = {
-        name: _time_column(name, look.shown_zone, time_format)
+        name: _time_column(name, view.shown_zone, time_format)
         for name in columns
-        if name.endswith(f" {look.zone_name}")
+        if name.endswith(f" {view.zone_name}")
     }
-    # A cell, not a row: a click anywhere in the row counts, and no column of boxes takes room from a phone.
+    # Single cells: a click anywhere in the row counts, and no column of checkboxes takes space on a phone.
     options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-cell"} if is_selectable else {}
     state = st.dataframe(
         dict(columns),
@@ -181,21 +181,21 @@ def table(
         hide_index=True,
         row_height=ROW_PX,
         height=HEADER_PX + ROW_PX * min(max(rows, 1), rows_max) + 2,
-        key=_fresh(key) if is_selectable else key,
+        key=_selection_key(key) if is_selectable else key,
         placeholder="",
         **options,
     )
     chosen = [row for row, _ in state["selection"]["cells"]] if is_selectable else []
-    # After a publish the table may be shorter than what was selected in it.
+    # After a publish the table may be too short for the old selection.
     return chosen[0] if chosen and chosen[0] < rows else None
 
 
-def forget_clicks() -> None:
-    """Draw tables and charts without the clicks of before: one that led away must not do so again on the way back."""
+def reset_selections() -> None:
+    """Clear selections in tables and charts: a click that opened another page must not act again on return."""
     st.session_state["clicks"] = st.session_state.get("clicks", 0) + 1
 
 
-def _fresh(key: str) -> str:
+def _selection_key(key: str) -> str:
     return f"{key}-{st.session_state.get('clicks', 0)}"
 
 
@@ -206,24 +206,26 @@ def _time_column(name: str, zone: Zone, time_format: str) -> Any:
 
 
 def chart(drawn: Any, key: str) -> None:
-    """A chart as wide as the page."""
+    """Show a chart in the width of the page."""
     st.altair_chart(drawn, width="stretch", key=key)
 
 
 def clickable_chart(drawn: Any, key: str) -> str | None:
-    """As `chart`, for one dressed with `picking`; the id of the milestone whose mark was clicked."""
-    state: Any = st.altair_chart(drawn, width="stretch", key=_fresh(key), on_select="rerun", selection_mode=PICKED)
+    """As `chart`, for a chart with `click_selection`; returns the id of the milestone that was clicked."""
+    state: Any = st.altair_chart(
+        drawn, width="stretch", key=_selection_key(key), on_select="rerun", selection_mode=PICKED
+    )
     picked = state["selection"][PICKED]
     return picked[0]["id"] if picked else None
 
 
 def filters() -> AbstractContextManager[Any]:
-    """A row for filters that wraps."""
+    """A row of filters that wraps."""
     return st.container(horizontal=True, gap="small", vertical_alignment="center")
 
 
-def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -> frozenset[str]:
-    """A choice of several that is kept in the address; what the data no longer offers is let go."""
+def multi_choice(label: str, options: Sequence[str], key: str, *, placeholder: str) -> frozenset[str]:
+    """A choice of several options, kept in the address; options that the data no longer has are dropped."""
     kept = st.session_state.get(key)
     if isinstance(kept, list):
         st.session_state[key] = [value for value in kept if value in options]
@@ -241,8 +243,8 @@ def choices(label: str, options: Sequence[str], key: str, *, placeholder: str) -
     )
 
 
-def switch(label: str, options: Mapping[str, Option], key: str, *, default: str) -> Option:
-    """One of a few, what it stands for; kept in the address."""
+def single_choice(label: str, options: Mapping[str, Option], key: str, *, default: str) -> Option:
+    """A choice of one option, kept in the address; returns its value."""
     chosen = st.segmented_control(
         label,
         list(options),
@@ -250,15 +252,15 @@ def switch(label: str, options: Mapping[str, Option], key: str, *, default: str)
         required=True,
         key=key,
         label_visibility="collapsed",
-        width=SWITCH_PX,
+        width=CHOICE_PX,
         bind="query-params",
         persist_state="page",
     )
     return options[chosen or default]
 
 
-def search(label: str, key: str, *, placeholder: str, width: int | Literal["stretch"] = "stretch") -> str:
-    """A line to type into, without the blanks around; kept in the address."""
+def search_box(label: str, key: str, *, placeholder: str, width: int | Literal["stretch"] = "stretch") -> str:
+    """A text field, kept in the address; returns the text without surrounding spaces."""
     typed = st.text_input(
         label,
         key=key,
@@ -273,10 +275,10 @@ def search(label: str, key: str, *, placeholder: str, width: int | Literal["stre
 
 
 def category_and_type() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Two filters over everything there is: category groups, and the types within the chosen ones."""
-    known = answers.ask(types.known_types)
-    groups = choices(
-        "Category", in_order(kind.category_group for kind in known), "category", placeholder="All categories"
+    """Two filters over all milestones: category groups, and the types in the chosen groups."""
+    known = query_cache.run_cached(types.known_types)
+    groups = multi_choice(
+        "Category", sorted_groups(kind.category_group for kind in known), "category", placeholder="All categories"
     )
     names = sorted({kind.type for kind in known if not groups or kind.category_group in groups})
-    return tuple(sorted(groups)), tuple(sorted(choices("Type", names, "type", placeholder="All types")))
+    return tuple(sorted(groups)), tuple(sorted(multi_choice("Type", names, "type", placeholder="All types")))

@@ -1,4 +1,4 @@
-"""A table of changes in words: what was moved, edited, gone or back, times in the chosen zone."""
+"""A table of changes for people: what moved, was edited, vanished or returned, with times in the chosen zone."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from datetime import datetime
 
 import streamlit as st
 
-from board import parts
+from board import widgets
 from board.queries.changes import Change
-from board.theme import Look
+from board.theme import ViewSettings
 from board.times import in_zone, signed_span
 
 KINDS_OF_TIMES = ("start", "end", "gone or back")
 FIELDS = {"start_date": "start", "end_date": "end", "details.status": "status"}
-"""Fields that have a word on the pages; others go by their name."""
+"""Labels of fields; other fields are shown by name."""
 
 
-def changes_table(found: Sequence[Change], look: Look, *, key: str, is_of_one: bool = False) -> int | None:
-    """The changes in their order; the number of the one that was clicked. Of one milestone, its title is left out."""
+def changes_table(found: Sequence[Change], view: ViewSettings, *, key: str, is_of_one: bool = False) -> int | None:
+    """Show changes in order; returns the number of the clicked one. `is_of_one` leaves out the milestone's title."""
     others = {
         "Type": [change.type for change in found],
         "Category": [change.category_group for change in found],
     }
-    return parts.table(
+    return widgets.table(
         {
             **({} if is_of_one else {"Milestone": [change.title for change in found]}),
-            "Change": [word_of(change) for change in found],
+            "Change": [change_label(change) for change in found],
             "Moved": [_shift(change) for change in found],
-            "Old": [value_in_words(change, change.old, look) for change in found],
-            "New": [value_in_words(change, change.new, look) for change in found],
-            **parts.times("Seen", [change.seen_at for change in found], look),
+            "Old": [format_value(change, change.old, view) for change in found],
+            "New": [format_value(change, change.new, view) for change in found],
+            **widgets.time_column("Seen", [change.seen_at for change in found], view),
             **({} if is_of_one else others),
         },
-        look,
+        view,
         key=key,
         config={
-            "Milestone": parts.TITLE_COLUMN,
+            "Milestone": widgets.TITLE_COLUMN,
             "Old": st.column_config.Column(width=175),
             "New": st.column_config.Column(width=175),
         },
@@ -44,17 +44,17 @@ def changes_table(found: Sequence[Change], look: Look, *, key: str, is_of_one: b
     )
 
 
-def word_of(change: Change) -> str:
-    """What the change is: `gone` or `back` for a milestone that vanished or came back, else its field."""
+def change_label(change: Change) -> str:
+    """The label of a change: `gone` or `back` for a milestone that vanished or returned, else its field."""
     if change.kind == "gone or back":
         return "gone" if change.new else "back"
     return FIELDS.get(change.field, change.field)
 
 
-def value_in_words(change: Change, value: str | None, look: Look) -> str | None:
-    """A time in the chosen zone; anything else, and what is no time, as it was sent."""
+def format_value(change: Change, value: str | None, view: ViewSettings) -> str | None:
+    """A time in the chosen zone; any other value as Kalshi sent it."""
     moment = _moment(value) if change.kind in KINDS_OF_TIMES else None
-    return in_zone(moment, look.shown_zone) if moment else value
+    return in_zone(moment, view.shown_zone) if moment else value
 
 
 def _shift(change: Change) -> str | None:
@@ -67,5 +67,5 @@ def _moment(value: str | None) -> datetime | None:
         moment = datetime.fromisoformat(value) if value else None
     except ValueError:
         return None
-    # A date alone has no zone: it is text like any other.
+    # A date without a zone is plain text.
     return moment if moment and moment.tzinfo else None

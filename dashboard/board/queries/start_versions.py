@@ -1,4 +1,4 @@
-"""What was believed of a start, and when: one row for each version of each milestone."""
+"""The start that each version of a milestone listed, and when it was valid."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from board.rows import Parameters, fetch
 
 
 @dataclass(frozen=True)
-class Belief:
-    """What one version of a milestone said of its start, and from when to when that was held."""
+class StartVersion:
+    """The start in one version of a milestone, and the period in which that version was the current one."""
 
     milestone_id: str
     title: str
@@ -22,8 +22,10 @@ class Belief:
     valid_to: datetime | None
 
 
-def beliefs_where(connection: duckdb.DuckDBPyConnection, condition: str, parameters: Parameters) -> tuple[Belief, ...]:
-    """The versions of the milestones that meet a condition, which is SQL of ours; by milestone and version."""
+def start_versions_where(
+    connection: duckdb.DuckDBPyConnection, condition: str, parameters: Parameters
+) -> tuple[StartVersion, ...]:
+    """The versions of the milestones that meet a condition (trusted SQL), by milestone and version."""
     query = f"""
         SELECT milestone_id, milestones.title, version,
                nullif(TRY_CAST(upper(record ->> '$.start_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00')
@@ -33,4 +35,4 @@ def beliefs_where(connection: duckdb.DuckDBPyConnection, condition: str, paramet
         WHERE {condition}
         ORDER BY milestone_id, version
     """  # noqa: S608 - of constants
-    return fetch(connection, Belief, query, parameters)
+    return fetch(connection, StartVersion, query, parameters)

@@ -1,4 +1,4 @@
-"""Where one goes from a click: the page of an event, and one milestone in place of the page that is open."""
+"""Navigation by clicks: to the page of an event, and to a milestone shown instead of the open page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NoReturn
 
 import streamlit as st
 
-from board import parts
+from board import widgets
 
 MILESTONE = "milestone"
-"""The parameter of an address that names a milestone: /?milestone=ID is a link to it, on every page."""
+"""The query parameter that names a milestone: /?milestone=ID is a link to it, on every page."""
 
 
 def events_page() -> st.Page:
@@ -20,24 +20,24 @@ def events_page() -> st.Page:
 
 
 def open_event(ticker: str) -> NoReturn:
-    """Go to an event."""
-    parts.forget_clicks()
+    """Open the page of an event."""
+    widgets.reset_selections()
     zone = st.query_params.get("zone")
     st.switch_page(events_page(), query_params={"event": ticker} | ({"zone": zone} if zone else {}))
 
 
 def open_milestone(milestone_id: str) -> NoReturn:
-    """Show a milestone in place of the page.
+    """Show a milestone instead of the page.
 
-    In place, so that the address is a link and the filters of the page are kept for the way back.
+    The page stays the same, so that the address is a link and the filters are kept for the return.
     """
-    parts.forget_clicks()
+    widgets.reset_selections()
     st.query_params[MILESTONE] = milestone_id
     st.rerun()
 
 
 def chosen_milestone() -> str | None:
-    """The id in the address; None where it names none."""
+    """The id in the address, or None."""
     return st.query_params.get(MILESTONE, "").strip() or None
 
 
