@@ -195,7 +195,7 @@ class _Batches:
 
     def extend(self, **columns: list[Any]) -> None:
         for name, values in self._columns.items():
-            values += columns[name]
+            values.extend(columns[name])
         while len(next(iter(self._columns.values()))) >= ROWS_PER_BATCH:
             self._write(ROWS_PER_BATCH)
 
