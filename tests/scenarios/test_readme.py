@@ -17,6 +17,8 @@ from pipelines.reading.query import ask_home
 from pipelines.storage.home import Home
 from tests.support import Shell, demo_home, milestone, serving_shells
 
+pytestmark = pytest.mark.slow
+
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
 ASSIGNMENT = re.compile(r"[A-Z][A-Z_]*=.*")

@@ -24,6 +24,8 @@ from schemas.tables import EVIDENCE, FLAT_TABLES, LATEST, MILESTONE_CHANGES, REC
 from tests.staging.test_stage_tables import SWEEP, latest
 from tests.support import NOON, milestone, page_body
 
+pytestmark = pytest.mark.slow
+
 PAGES = 12
 PATIENCE_SECONDS = 60
 """Only a failure takes it."""

@@ -26,6 +26,8 @@ from pipelines.warehouse.load import (
 from schemas.tables import FLAT_TABLES, PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, milestone, serving_shells
 
+pytestmark = pytest.mark.slow
+
 ROWS = [*(milestone(number) for number in range(1, 101)), milestone(101, title=7)]
 
 
