@@ -52,6 +52,7 @@ def ask(
     return [captured.out, captured.err]
 
 
+@pytest.mark.slow
 def test_one_query_after_the_other(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = ask(home, typed, "select 1 as a;\nselect count(*) as n\nfrom milestones;\n", capsys)
     decoder = json.JSONDecoder()

@@ -25,6 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return shell.home
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filters", "lines"),
     [

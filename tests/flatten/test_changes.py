@@ -137,6 +137,7 @@ def test_nothing_changes_nothing(record: dict[str, Any]) -> None:
     assert changes(record, object_decoder.decode(encoded(record))) == []
 
 
+@pytest.mark.slow
 @given(records, records)
 def test_the_way_back_is_the_mirror(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert {Change(c.field, c.new, c.old) for c in changes(one, other)} == set(changes(other, one))

@@ -90,6 +90,7 @@ def test_no_bad_example_is_left_over() -> None:
     assert set(BAD_VALUES) <= {(table.name, rule.name) for table in ALL_TABLES for rule in table.rules}
 
 
+@pytest.mark.slow
 @settings(max_examples=30)  # validation takes 25 ms a table, few rows or many
 @given(st.lists(st.sampled_from(["good", "empty", "missing", "twice"]), max_size=12), st.data())
 def test_the_right_rows_are_named_wherever_they_stand(row_kinds: list[str], data: st.DataObject) -> None:

@@ -592,6 +592,7 @@ def test_a_storm_of_faults_is_bounded_over_the_run(make_client: MakeClient) -> N
     assert "retry budget" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_good_answers_earn_retries(make_client: MakeClient) -> None:
     """One fault in ten pages goes on for ever; one a page does not."""
     with FaultServer(*([*[answer(GOOD)] * 9, answer(b"", 500)] * 100), answer(GOOD)) as server:

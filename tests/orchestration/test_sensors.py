@@ -68,6 +68,7 @@ def report(instance: dg.DagsterInstance, *, passed: bool) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_check_is_told_when_it_turns_and_not_again(instance: dg.DagsterInstance) -> None:
     told = []
     failing: set[str] = set()

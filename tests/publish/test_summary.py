@@ -57,6 +57,7 @@ def read(home: Home) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_figures(loaded: Shell, home: Home) -> None:
     snapshot = publish(home, now=NOW)
     found = read(home)
