@@ -540,6 +540,7 @@ def test_a_file_that_is_out_of_reach_leads_to_the_recipe(
     assert "docs/other-tools.md" not in command("sql", "delete from milestones").complaint
 
 
+@pytest.mark.slow
 def test_a_table_in_a_pipe_is_whole(published: Shell) -> None:
     variables = os.environ | environment(published.home.root, DEAD_URL) | {"COLUMNS": "80", "FORCE_COLOR": "1"}
     said = process(["sql", "select * from milestones"], variables)
@@ -645,6 +646,7 @@ def test_a_sandbox_without_records(tmp_path: Path, command: Command) -> None:
     assert "gone" in said.complaint
 
 
+@pytest.mark.slow
 def test_a_sandbox_in_a_process_of_its_own() -> None:
     program = [sys.executable, "-m", "pipelines.cli", "sandbox", "--rows", "3", "--port", "0"]
     with subprocess.Popen(
@@ -728,6 +730,7 @@ print(status, *(name for name in heavy if name in sys.modules), file=sys.stderr)
 """Every one of these takes longer to load than most queries take to answer."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "needed"),
     [(["--help"], []), (["sql", "select 1"], ["duckdb"]), (["status"], ["duckdb"])],

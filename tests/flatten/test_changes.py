@@ -132,6 +132,7 @@ def test_changes(before: dict[str, Any], after: dict[str, Any], expected: list[A
     assert between(before, after) == expected
 
 
+@pytest.mark.slow
 @given(records)
 def test_nothing_changes_nothing(record: dict[str, Any]) -> None:
     assert changes(record, object_decoder.decode(encoded(record))) == []
@@ -143,6 +144,7 @@ def test_the_way_back_is_the_mirror(one: dict[str, Any], other: dict[str, Any]) 
     assert {Change(c.field, c.new, c.old) for c in changes(one, other)} == set(changes(other, one))
 
 
+@pytest.mark.slow
 @given(records, records)
 def test_order_is_settled_and_no_row_comes_twice(one: dict[str, Any], other: dict[str, Any]) -> None:
     found = changes(one, other)
@@ -164,6 +166,7 @@ def test_applied_to_the_old_tickers_they_give_the_new(old: list[str], new: list[
             assert set(old) - gone | come == set(new)
 
 
+@pytest.mark.slow
 @given(objects, objects)
 def test_details_that_differ_say_so(one: dict[str, Any], other: dict[str, Any]) -> None:
     old, new = (object_decoder.decode(encoded(milestone(details=details))) for details in (one, other))

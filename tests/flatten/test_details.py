@@ -29,6 +29,7 @@ def test_leaves_give_the_document_back(value: Any) -> None:
     assert render(_rebuilt(found)) == render(value)
 
 
+@pytest.mark.slow
 @given(objects)
 def test_what_was_sent_comes_back_from_leaves(value: dict[str, Any]) -> None:
     assert render(_rebuilt(list(leaves(object_decoder.decode(encoded(value)))))) == render(value)
@@ -146,6 +147,7 @@ def test_no_depth_breaks_it() -> None:
     assert leaf.value == "1"
 
 
+@pytest.mark.slow
 @given(st.lists(objects, min_size=1, max_size=4))
 def test_duckdb_tells_paths_apart_as_we_do(documents: list[dict[str, Any]]) -> None:
     paths = [leaf.path for document in documents for leaf in leaves(document)]

@@ -83,6 +83,7 @@ def test_gzip_counts_on_the_wire(make_client: MakeClient) -> None:
     assert client.stats.bytes == len(gzip.compress(body)) < len(body) / 10
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200), min_size=1, max_size=5))
 def test_cursors_arrive_byte_for_byte(cursors: list[str]) -> None:

@@ -342,6 +342,7 @@ def test_nor_does_an_injected_session_follow(make_client: MakeClient) -> None:
     assert other.connections == 0
 
 
+@pytest.mark.slow
 def test_a_bomb_costs_no_memory(make_client: MakeClient) -> None:
     squeezer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(squeezer.compress(bytes(MIB)) for _ in range(100)) + squeezer.flush()

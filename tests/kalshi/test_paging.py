@@ -180,6 +180,7 @@ def test_resumed_is_the_same_for_cursors(run: list[str], cut: int) -> None:
     assert resumed == read(Paging(), run)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_ids() -> None:
     paging = Paging()
     paging.advance("start", ["0"])

@@ -85,6 +85,7 @@ def test_a_record_that_cannot_be_read_costs_only_itself() -> None:
     assert len(set(content.ids)) == 4
 
 
+@pytest.mark.slow
 @given(
     st.binary(max_size=300)
     | st.recursive(

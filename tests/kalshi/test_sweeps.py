@@ -355,6 +355,7 @@ def test_the_catch_up_finds_what_moved_back() -> None:
     assert [(row["id"], row["start_date"]) for row in moved] == [(milestone_id(6), "2024-05-09T00:00:00Z")]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     moves=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 12), st.integers(-30, 30)), max_size=12),

@@ -197,6 +197,7 @@ def publish_another(home: Home) -> None:
     publish(home, now=NOON)
 
 
+@pytest.mark.slow
 def test_a_publish_in_the_middle_is_no_difference(whole_home: Home) -> None:
     before = verify(whole_home).snapshot
     found = verify(whole_home, hash_file=in_the_middle(lambda: publish_another(whole_home)))
@@ -204,6 +205,7 @@ def test_a_publish_in_the_middle_is_no_difference(whole_home: Home) -> None:
     assert found.snapshot > before
 
 
+@pytest.mark.slow
 def test_what_is_removed_in_the_middle_is_no_difference(whole_home: Home) -> None:
     def publish_and_prune() -> None:
         old = whole_home.latest_snapshot.resolve()

@@ -100,6 +100,7 @@ def test_nothing_to_count(tmp_path: Path) -> None:
     assert (found["milestones"], found["last_sweep_at"], found["by_category_group"]) == (0, None, {})
 
 
+@pytest.mark.slow
 def test_it_changes_with_the_snapshot(home: Home) -> None:
     first = publish(home, now=NOW).folder
     assert read(home)["snapshot"] == first.name
