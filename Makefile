@@ -12,11 +12,15 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
+# The interpreters of `make test-python`.
+PYTHON := 3.12 3.13 3.14
+SQL := pipelines/*/sql/*.sql
+
 READERS := $(patsubst requirements/readers/%.in,%,$(wildcard requirements/readers/*.in))
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## Run the whole job against the local sandbox, into data/demo, and show a first query
@@ -29,17 +33,45 @@ test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: first the pipeline'
 	(cd $(DASHBOARD) && .venv/bin/pytest) || failed=1; \
 	exit $$failed
 
+.PHONY: test-fast
+test-fast: $(VENV)/.dev ## Run the pipeline's tests that are not marked slow: under a minute on two cores
+	$(BIN)/pytest -n auto -m "not slow"
+
+.PHONY: test-lowest
+test-lowest: .environments/lowest/tests/.ready ## Run the fast tests with the lowest versions that pyproject.toml admits
+	@$(UV) pip install --quiet --python .environments/lowest/tests/bin/python --no-deps --no-build-isolation --editable .
+	.environments/lowest/tests/bin/pytest -n auto -m "not slow"
+
+.PHONY: test-python
+test-python: .uv-ready ## Run the fast tests with other interpreters, where they are installed (PYTHON=3.13, or a path)
+	@for python in $(PYTHON); do \
+	  found=$$($(UV) python find $$python 2>/dev/null) || { echo "no Python $$python here: skipped"; continue; }; \
+	  environment=.environments/python/$$($$found -c 'import platform; print(platform.python_version())') || exit; \
+	  echo "installing the locked environment into $$environment"; \
+	  $(UV) venv --quiet --clear --python $$found $$environment && \
+	  $(UV) pip install --quiet --compile-bytecode --python $$environment/bin/python --require-hashes -r requirements/dev.txt && \
+	  $(UV) pip install --quiet --python $$environment/bin/python --no-deps --no-build-isolation --editable . && \
+	  $$environment/bin/pytest -n auto -m "not slow" || exit; done
+
+.PHONY: coverage
+coverage: $(VENV)/.dev ## Measure what the fast tests cover; fails below the floor in pyproject.toml
+	$(BIN)/pytest -n auto -m "not slow" --cov --cov-report term:skip-covered
+
 # DuckDB 1.2 has wheels for Python 3.11 to 3.13 only.
 .PHONY: readers
 readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the recipes for other tools, each in its own environment (WRITE=1 writes their output)
 	$(BIN)/python -m tools.recipes .environments/readers $(if $(WRITE),--write)
 
 .PHONY: check
-check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Check lint, format and types, and load the Dagster definitions
+check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready ## Check lint, format, types, imports, dependencies and SQL, and load the Dagster definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd $(DASHBOARD) && .venv/bin/mypy
+	PYTHONPATH=$(DASHBOARD) $(BIN)/lint-imports
+	$(BIN)/deptry pipelines schemas sandbox tools
+	cd $(DASHBOARD) && ../$(BIN)/deptry .
+	.environments/sqlfluff/bin/sqlfluff lint --disable-progress-bar $(SQL)
 	$(BIN)/dg check defs
 
 .PHONY: ui
@@ -65,13 +97,16 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) $(DASHBOARD)/pyproject.toml -c requirements/dev.txt -o $(DASHBOARD)/requirements/runtime.txt
 	$(LOCK) $(DASHBOARD)/pyproject.toml --group $(DASHBOARD)/pyproject.toml:dev -c requirements/dev.txt \
 	  -c $(DASHBOARD)/requirements/runtime.txt -o $(DASHBOARD)/requirements/dev.txt
+	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
+	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
+	$(LOCK) requirements/sqlfluff.in -o requirements/sqlfluff.txt
 	for other in $(READERS:%=readers/%) bench/dlt; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
 clean: ## Remove environments, caches and the demo's data, but no other home
-	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .environments .hypothesis data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
+	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .environments .hypothesis .import_linter_cache .coverage* data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Install uv into a private folder if it is missing: with venv, or with pip alone where Debian lacks venv.

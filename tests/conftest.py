@@ -45,8 +45,11 @@ def _logging_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def payloads() -> Path:
-    """The folder of recorded answers; skips where it is not at hand."""
+    """The folder of recorded answers; where it is missing, skips, or fails if REQUIRE_RECORDED_PAYLOADS is set."""
     folder = Path(os.environ.get("RECORDED_PAYLOADS", PROJECT.parent / "shared" / "payloads"))
     if not folder.is_dir():
-        pytest.skip(f"no recorded answers in {folder}: set RECORDED_PAYLOADS to their folder")
+        missing = f"no recorded answers in {folder}: set RECORDED_PAYLOADS to their folder"
+        if os.environ.get("REQUIRE_RECORDED_PAYLOADS"):
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
     return folder

@@ -121,11 +121,11 @@ class Webhook:
     def _try(self, payload: bytes) -> _Fault | None:
         """One try; None when it was taken."""
         # Takes a third of a second, which commands that only log need not wait for.
-        import requests
-        import urllib3
+        import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
 
-        from pipelines.kalshi.status_codes import is_worth_retrying
-        from pipelines.kalshi.transport import build_session, root_cause
+        from pipelines.kalshi.status_codes import is_worth_retrying  # noqa: PLC0415
+        from pipelines.kalshi.transport import build_session, root_cause  # noqa: PLC0415
 
         headers = {"Content-Type": "application/json", "User-Agent": "kalshi-milestones"}
         try:

@@ -106,8 +106,9 @@ def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Style,
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    # Takes longer to load than most exports take, and the other formats do without.
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
 
     rows = 0
     try:

@@ -228,7 +228,7 @@ def _unpublished(home: Home, newest_published: str) -> dict[str, Any] | None:
     if not any(folder.name > newest_published for folder in home.raw.glob("[0-9]*")):
         return None
     # Only then: landed pages are read with Arrow, which takes longer to load than most queries take.
-    from pipelines.storage.landing import Landing
+    from pipelines.storage.landing import Landing  # noqa: PLC0415
 
     landing = Landing.newest(home.raw)
     if landing is None or landing.sweep.sweep_id <= newest_published:

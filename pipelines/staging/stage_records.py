@@ -194,7 +194,7 @@ def _columns(schema: pa.Schema) -> dict[str, list[Any]]:
 
 def _extend(columns: dict[str, list[Any]], **values: list[Any]) -> None:
     for name, column in columns.items():
-        column += values[name]
+        column.extend(values[name])
 
 
 def _count(counts: dict[str, int], names: Iterable[str]) -> None:

@@ -280,7 +280,7 @@ def is_sweep_id(name: str) -> bool:
     if _SWEEP_ID.fullmatch(name) is None:
         return False
     try:
-        datetime.strptime(name.partition("-")[2], "%Y%m%dT%H%M%SZ")
+        datetime.strptime(name.partition("-")[2], "%Y%m%dT%H%M%S%z")
     except ValueError:
         return False
     return True

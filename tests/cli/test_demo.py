@@ -15,6 +15,8 @@ from pipelines.reading.query import ask_home
 from pipelines.storage.home import Home
 from tests.support import demo_home
 
+pytestmark = pytest.mark.slow
+
 ROWS = 600
 """Enough for every change, and quick."""
 

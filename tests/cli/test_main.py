@@ -125,6 +125,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Home]:
 # The whole way
 
 
+@pytest.mark.slow
 def test_ingest_and_ingest_again(shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
     shell = shells(tmp_path, [milestone(1), milestone(2)])
     home = at(tmp_path, shell.base_url)
@@ -146,6 +147,7 @@ def test_ingest_and_ingest_again(shells: Shells, tmp_path: Path, at: Callable[..
     assert rows_of(home.published_duckdb, "SELECT mode FROM sweeps ORDER BY sweep_id") == [("full",), ("by_id",)]
 
 
+@pytest.mark.slow
 def test_the_whole_way_in_processes_of_its_own(shells: Shells, tmp_path: Path) -> None:
     shell = shells(tmp_path / "home", [milestone(1)])
     variables = os.environ | environment(tmp_path / "home", shell.base_url)
@@ -177,6 +179,7 @@ def tree_of_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_sweep_that_its_filters_leave_empty(
     shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command
 ) -> None:
@@ -226,6 +229,7 @@ def web_page() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_an_api_that_cannot_be_reached(tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
     at(tmp_path, KALSHI_DEADLINE_SECONDS="0.3")
     said = command("ingest")
@@ -235,6 +239,7 @@ def test_an_api_that_cannot_be_reached(tmp_path: Path, at: Callable[..., Home], 
     assert not Home(tmp_path).published_duckdb.exists()
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_not_the_apis(tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
     with web_page() as url:
         at(tmp_path, url, KALSHI_DEADLINE_SECONDS="0.3")
@@ -245,6 +250,7 @@ def test_an_answer_that_is_not_the_apis(tmp_path: Path, at: Callable[..., Home],
     assert "check KALSHI_BASE_URL" in said.complaint
 
 
+@pytest.mark.slow
 def test_a_wrong_path_of_the_api(shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
     at(tmp_path, shells(tmp_path).base_url.replace("v2", "v9"))
     said = command("ingest")
@@ -305,6 +311,7 @@ def test_a_home_that_cannot_be_read(
     assert str(home.root) in said.complaint
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough(published: Shell) -> None:
     program = [sys.executable, "-m", "pipelines.cli", "sql", "--format", "json", "select * from range(100000)"]
     environment_ = os.environ | environment(published.home.root, DEAD_URL)
@@ -350,6 +357,7 @@ def test_wrong_use(tmp_path: Path, at: Callable[..., Home], command: Command, ar
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["yesterday", "", "9999-12-31T23:59:59-01:00"], ids=["a word", "empty", "beyond the last year in UTC"]
 )
@@ -380,6 +388,7 @@ def test_nothing_there_yet(tmp_path: Path, at: Callable[..., Home], command: Com
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["ingest", "rebuild"])
 def test_another_run_holds_the_warehouse(
     published: Shell, at: Callable[..., Home], command: Command, verb: str
@@ -531,6 +540,7 @@ def test_a_file_that_is_out_of_reach_leads_to_the_recipe(
     assert "docs/other-tools.md" not in command("sql", "delete from milestones").complaint
 
 
+@pytest.mark.slow
 def test_a_table_in_a_pipe_is_whole(published: Shell) -> None:
     variables = os.environ | environment(published.home.root, DEAD_URL) | {"COLUMNS": "80", "FORCE_COLOR": "1"}
     said = process(["sql", "select * from milestones"], variables)
@@ -600,6 +610,7 @@ def test_rebuild(published: Shell, at: Callable[..., Home], command: Command) ->
     assert f"published as {home.latest_snapshot.resolve()}" in said.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("rebuild",), ("ingest", "--full")], ids=" ".join)
 def test_want_of_room_is_one_line(
     published: Shell, tmp_path: Path, at: Callable[..., Home], command: Command, arguments: tuple[str, ...]
@@ -635,6 +646,7 @@ def test_a_sandbox_without_records(tmp_path: Path, command: Command) -> None:
     assert "gone" in said.complaint
 
 
+@pytest.mark.slow
 def test_a_sandbox_in_a_process_of_its_own() -> None:
     program = [sys.executable, "-m", "pipelines.cli", "sandbox", "--rows", "3", "--port", "0"]
     with subprocess.Popen(
@@ -718,6 +730,7 @@ print(status, *(name for name in heavy if name in sys.modules), file=sys.stderr)
 """Every one of these takes longer to load than most queries take to answer."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "needed"),
     [(["--help"], []), (["sql", "select 1"], ["duckdb"]), (["status"], ["duckdb"])],
@@ -739,6 +752,7 @@ def test_a_message_that_quotes_data_passes_for_no_other(capsys: pytest.CaptureFi
 # A lost or damaged warehouse
 
 
+@pytest.mark.slow
 def test_a_lost_warehouse_and_its_way_back(
     shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command
 ) -> None:
@@ -759,6 +773,7 @@ def test_a_lost_warehouse_and_its_way_back(
     assert (again.status, "nothing to restore" in again.complaint) == (2, True)
 
 
+@pytest.mark.slow
 def test_starting_anew(shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command) -> None:
     shell = shells(tmp_path, [milestone(1), milestone(2)])
     home = at(tmp_path, shell.base_url)
@@ -768,6 +783,7 @@ def test_starting_anew(shells: Shells, tmp_path: Path, at: Callable[..., Home], 
     assert rows_of(home.warehouse_file, "SELECT mode, new FROM sweeps") == [("full", 2)]
 
 
+@pytest.mark.slow
 def test_a_damaged_warehouse_is_one_line(
     shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command
 ) -> None:

@@ -52,6 +52,7 @@ def ask(
     return [captured.out, captured.err]
 
 
+@pytest.mark.slow
 def test_one_query_after_the_other(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = ask(home, typed, "select 1 as a;\nselect count(*) as n\nfrom milestones;\n", capsys)
     decoder = json.JSONDecoder()
@@ -164,6 +165,7 @@ def own_home(home: Home, tmp_path: Path) -> Home:
     return own
 
 
+@pytest.mark.slow
 def test_what_was_typed_is_there_again(own_home: Home) -> None:
     first = Terminal(own_home)
     assert "a\r\n42\r\n" in first.type("select 42 as a;\n")
@@ -196,6 +198,7 @@ def test_a_home_that_keeps_no_history(own_home: Home) -> None:
     assert terminal.leave() == 0
 
 
+@pytest.mark.slow
 def test_words_of_the_prompt(own_home: Home) -> None:
     terminal = Terminal(own_home, "--format", "table")
     listed = terminal.type(".tables\n")

@@ -23,7 +23,10 @@ from pipelines.storage.home import Home
 START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 10
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc"),
+]
 
 
 def free_port() -> int:

@@ -25,6 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return shell.home
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("filters", "lines"),
     [
@@ -51,6 +52,7 @@ def test_filters(home: Home, filters: dict[str, str | None], lines: list[str]) -
     assert unknown_filters(home, **filters) == lines
 
 
+@pytest.mark.slow
 def test_where_nothing_is_known(tmp_path: Path) -> None:
     with serving_shells() as shells:
         shell = shells(tmp_path, [milestone(1)])

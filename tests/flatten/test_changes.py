@@ -134,16 +134,19 @@ def test_changes(before: dict[str, Any], after: dict[str, Any], expected: list[A
     assert between(before, after) == expected
 
 
+@pytest.mark.slow
 @given(records)
 def test_equal_records_have_no_changes(record: dict[str, Any]) -> None:
     assert changes(record, object_decoder.decode(encoded(record))) == []
 
 
+@pytest.mark.slow
 @given(records, records)
 def test_changes_in_reverse_swap_old_and_new(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert {Change(c.field, c.new, c.old) for c in changes(one, other)} == set(changes(other, one))
 
 
+@pytest.mark.slow
 @given(records, records)
 def test_changes_are_ordered_and_unique(one: dict[str, Any], other: dict[str, Any]) -> None:
     found = changes(one, other)
@@ -165,6 +168,7 @@ def test_ticker_changes_applied_to_the_old_tickers_give_the_new_ones(old: list[s
             assert set(old) - gone | come == set(new)
 
 
+@pytest.mark.slow
 @given(objects, objects)
 def test_details_that_differ_have_a_change(one: dict[str, Any], other: dict[str, Any]) -> None:
     old, new = (object_decoder.decode(encoded(milestone(details=details))) for details in (one, other))

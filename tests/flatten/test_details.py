@@ -29,6 +29,7 @@ def test_a_document_can_be_rebuilt_from_its_leaves(value: Any) -> None:
     assert render(_rebuilt(found)) == render(value)
 
 
+@pytest.mark.slow
 @given(objects)
 def test_details_as_sent_can_be_rebuilt_from_leaves(value: dict[str, Any]) -> None:
     assert render(_rebuilt(list(leaves(object_decoder.decode(encoded(value)))))) == render(value)
@@ -146,6 +147,7 @@ def test_deeply_nested_details_are_flattened() -> None:
     assert leaf.value == "1"
 
 
+@pytest.mark.slow
 @given(st.lists(objects, min_size=1, max_size=4))
 def test_duckdb_distinguishes_the_same_paths(documents: list[dict[str, Any]]) -> None:
     paths = [leaf.path for document in documents for leaf in leaves(document)]

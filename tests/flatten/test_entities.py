@@ -19,6 +19,7 @@ keys = st.builds("{}_{}".format, st.lists(words, min_size=1, max_size=3).map("_"
 uuids = st.sampled_from([ONE, TWO])
 
 
+@pytest.mark.slow
 @given(st.dictionaries(keys, uuids | st.lists(uuids, max_size=3) | values, max_size=8))
 def test_role_and_position_are_a_key_and_no_id_is_lost(details: dict[str, Any]) -> None:
     found = entities(details)

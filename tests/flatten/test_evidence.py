@@ -141,6 +141,7 @@ def test_types_are_counted_separately_and_may_be_any_text() -> None:
         assert {row["type"] for row in evidence_of([{"a": 1}], type_)} == {type_}
 
 
+@pytest.mark.slow
 @given(st.lists(objects, max_size=5))
 def test_every_field_is_counted_once_per_version(documents: list[dict[str, Any]]) -> None:
     found = counts(documents)

@@ -107,6 +107,7 @@ def columns_of(*details: Any) -> dict[str, tuple[str, str]]:
     return {path: (f.column.name, f.column.sql_type) for path, f in fields_of(*details).items() if f.column}
 
 
+@pytest.mark.slow
 @given(st.lists(documents, min_size=1, max_size=6), st.randoms(use_true_random=False), st.integers(1, 4))
 def test_the_catalogue_does_not_depend_on_order(found: list[Any], chance: random.Random, batches: int) -> None:
     versions: list[Version] = [(START + timedelta(hours=n), f"{n:03d}", details) for n, details in enumerate(found)]
@@ -119,6 +120,7 @@ def test_the_catalogue_does_not_depend_on_order(found: list[Any], chance: random
     assert fields_of_type(known) == in_order
 
 
+@pytest.mark.slow
 @given(st.lists(documents, min_size=1, max_size=6))
 @example([{"x": {"A": 1}, "x_a": 1, "X_A": 1, "X": {"a": 1}}, {"x": 2}])
 @example([{"a.[]": 1, "a": [1]}])
@@ -133,6 +135,7 @@ def test_column_names_are_safe_and_unique(found: list[Any]) -> None:
     assert all(field.column.path == path for path, field in fields.items() if field.column)
 
 
+@pytest.mark.slow
 @given(st.lists(documents, min_size=1, max_size=5))
 def test_every_field_is_catalogued_with_its_evidence(found: list[Any]) -> None:
     fields = fields_of(*found)

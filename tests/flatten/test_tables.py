@@ -360,6 +360,7 @@ def test_recorded_milestones_make_valid_rows(payloads: Path) -> None:
     assert [row["title"] for row in seen.values() if row["status_group"] == "unknown"] == []
 
 
+@pytest.mark.slow
 @settings(max_examples=25)  # validation takes 25 ms a table, few rows or many
 @given(st.lists(mutated(), min_size=1, max_size=20))
 def test_every_decoded_record_can_be_flattened(records: list[dict[str, Any]]) -> None:
@@ -387,6 +388,7 @@ def test_the_text_of_details_is_part_of_the_text_of_the_record(number: str) -> N
     assert row["details"] in batch["record"][0].as_py()
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.tuples(objects, texts), min_size=1, max_size=3))
 def test_details_can_be_rebuilt_from_parquet_and_duckdb(

@@ -90,6 +90,7 @@ def test_every_bad_example_belongs_to_a_rule() -> None:
     assert set(BAD_VALUES) <= {(table.name, rule.name) for table in ALL_TABLES for rule in table.rules}
 
 
+@pytest.mark.slow
 @settings(max_examples=30)  # validation takes 25 ms a table, few rows or many
 @given(st.lists(st.sampled_from(["good", "empty", "missing", "twice"]), max_size=12), st.data())
 def test_the_right_rows_are_reported_at_any_position(row_kinds: list[str], data: st.DataObject) -> None:
@@ -227,6 +228,7 @@ def test_validation_works_here() -> None:
     prove_validation_works()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("PANDERA_VALIDATION_ENABLED", "False"), ("PANDERA_VALIDATION_DEPTH", "SCHEMA_ONLY")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import ssl
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         x509 = pytest.importorskip("cryptography.x509")
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
         self._x509, self._hashes, self._serialization, self._folder = x509, hashes, serialization, folder
         self._new_key: Any = lambda: ec.generate_private_key(ec.SECP256R1())
@@ -26,8 +27,6 @@ class Authority:
         self.certificate.write_bytes(self._sign(self._name, self._key.public_key(), is_authority=True))
 
     def server_side(self, *, host: str = "127.0.0.1", expired: bool = False) -> ssl.SSLContext:
-        import ipaddress
-
         key = self._new_key()
         try:
             name = self._x509.IPAddress(ipaddress.ip_address(host))

@@ -84,6 +84,7 @@ def test_bytes_count_the_compressed_body(make_client: MakeClient) -> None:
     assert client.stats.bytes == len(gzip.compress(body)) < len(body) / 10
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200), min_size=1, max_size=5))
 def test_cursors_arrive_byte_for_byte(cursors: list[str]) -> None:
@@ -113,6 +114,7 @@ def test_a_milestone(make_client: MakeClient) -> None:
     assert got.url_path == "/milestones/0ed4a109-9ed1-42ac-824d-0838189fd87d"
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40), min_size=1, max_size=5))
 def test_an_id_never_leaves_its_path_segment(ids: list[str]) -> None:

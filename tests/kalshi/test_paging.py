@@ -180,6 +180,7 @@ def test_resumed_paging_applies_the_same_rules_to_cursors(run: list[str], cut: i
     assert resumed == read(Paging(), run)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_ids() -> None:
     paging = Paging()
     paging.advance("start", ["0"])

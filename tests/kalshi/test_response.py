@@ -85,6 +85,7 @@ def test_an_unreadable_record_costs_only_itself() -> None:
     assert len(set(content.ids)) == 4
 
 
+@pytest.mark.slow
 @given(
     st.binary(max_size=300)
     | st.recursive(

@@ -106,6 +106,7 @@ def test_retry_after(value: str | None, answered_at: str | None, seconds: float 
     assert parse_retry_after(value, now=NOW, answered_at=answered_at) == seconds
 
 
+@pytest.mark.slow
 @given(st.text(max_size=80) | st.from_regex(r"(Mon, )?[0-9]{1,3} [A-Z][a-z]{2} -?[0-9]{1,6} [0-9:.]{0,9} ?\S{0,6}"))
 def test_any_text_is_read_as_retry_after_without_an_exception(value: str) -> None:
     seconds = parse_retry_after(value, now=NOW, answered_at=value[::-1])

@@ -279,6 +279,7 @@ def test_an_injected_session_does_not_follow_redirects_either(make_client: MakeC
     assert other.connections == 0
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_costs_no_memory(make_client: MakeClient) -> None:
     squeezer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(squeezer.compress(bytes(MIB)) for _ in range(100)) + squeezer.flush()

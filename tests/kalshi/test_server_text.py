@@ -69,6 +69,7 @@ def test_short_printable_text_is_quoted_whole(text: str) -> None:
         assert quoted(text.encode()) == text
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(["msg", "error", "code", "message", "details"]),

@@ -38,6 +38,8 @@ from tests.support import (
     tree,
 )
 
+pytestmark = pytest.mark.slow
+
 DECLARED = {table.name: table for table in PUBLISHED_TABLES}
 SPECS = {spec.key.to_user_string(): spec for spec in build_defs().resolve_all_asset_specs()}
 DEAD_URL = "http://127.0.0.1:9/trade-api/v2"

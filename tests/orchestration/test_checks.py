@@ -16,6 +16,8 @@ from pipelines.warehouse.audits import audits
 from pipelines.warehouse.database import open_warehouse
 from tests.support import Shell, milestone, serving_shells
 
+pytestmark = pytest.mark.slow
+
 run_checks = cast("Callable[[Stages], Iterator[dg.AssetCheckResult]]", warehouse_audit)
 
 

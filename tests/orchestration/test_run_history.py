@@ -35,6 +35,8 @@ from pipelines.storage.lock import holder
 from pipelines.sweep.progress_listener import NullProgress
 from tests.support import Shells, milestone, serving_shells
 
+pytestmark = pytest.mark.slow
+
 FILES = ["history/runs.db", "history/runs/index.db", "schedules/schedules.db"]
 
 

@@ -19,6 +19,8 @@ from pipelines.orchestration.run_history import open_history
 from pipelines.orchestration.run_retention import ORPHAN_SECONDS, RUNS_PER_PASS, RunRetention, prune_runs
 from pipelines.storage.home import Home
 
+pytestmark = pytest.mark.slow
+
 AGE = timedelta(days=14)
 LATER = datetime.now(UTC) + AGE + timedelta(hours=1)
 

@@ -15,6 +15,8 @@ from pipelines.orchestration.schedules import ALL_SCHEDULES, full_schedule, incr
 from pipelines.storage.home import Home
 from pipelines.storage.lock import writer_lock
 
+pytestmark = pytest.mark.slow
+
 TICK = datetime(2026, 11, 23, 12, 5, tzinfo=UTC)
 
 

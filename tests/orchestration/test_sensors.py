@@ -68,6 +68,7 @@ def report(instance: dg.DagsterInstance, *, passed: bool) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_check_is_told_when_it_turns_and_not_again(instance: dg.DagsterInstance) -> None:
     told = []
     failing: set[str] = set()
@@ -86,6 +87,7 @@ def sense(instance: dg.DagsterInstance, cursor: str | None) -> tuple[str | None,
     return result.cursor, result.skip_message
 
 
+@pytest.mark.slow
 def test_an_alert_holds_no_secret_and_comes_once(receiver: Receiver, instance: dg.DagsterInstance) -> None:
     report(instance, passed=False)
     cursor, _ = sense(instance, None)
@@ -95,6 +97,7 @@ def test_an_alert_holds_no_secret_and_comes_once(receiver: Receiver, instance: d
     assert CANARY not in text
 
 
+@pytest.mark.slow
 def test_what_could_not_be_delivered_is_told_at_the_next_tick(receiver: Receiver, instance: dg.DagsterInstance) -> None:
     report(instance, passed=False)
     receiver.status = 500
@@ -154,6 +157,7 @@ def test_a_busy_warehouse_is_no_alert(receiver: Receiver) -> None:
     assert receiver.texts == []
 
 
+@pytest.mark.slow
 def test_a_failed_command_is_seen_by_the_sensor(
     receiver: Receiver, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
@@ -179,6 +183,7 @@ def test_a_failed_command_is_seen_by_the_sensor(
     assert [text.rpartition("): ")[2] for text in receiver.texts] == ["SweepRefused: the API listed 0 records"]
 
 
+@pytest.mark.slow
 def test_without_a_webhook_nothing_is_read(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MILESTONES_WEBHOOK_URL", raising=False)
     cursor, said = sense(instance, None)

@@ -25,6 +25,8 @@ from pipelines.storage.home import Home
 from schemas.tables import MILESTONES
 from tests.support import NOON, Shell, Shells, contents, copied, milestone, milestone_id, serving_shells
 
+pytestmark = pytest.mark.slow
+
 ROWS = [milestone(number, start_date=f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}") for number in range(1, 41)]
 REFLECTED = "milestones"
 

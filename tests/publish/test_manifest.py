@@ -45,6 +45,7 @@ def file_of(home: Home, kind: str) -> Path:
     return home.published / kind if kind.endswith(".duckdb") else home.latest_snapshot.resolve() / kind
 
 
+@pytest.mark.slow
 def test_the_manifest_says_what_there_is(published: Shell) -> None:
     home = published.home
     manifest = Manifest.read(home.latest_snapshot)
@@ -196,6 +197,7 @@ def publish_another(home: Home) -> None:
     publish(home, now=NOON)
 
 
+@pytest.mark.slow
 def test_a_publish_in_the_middle_is_no_difference(whole_home: Home) -> None:
     before = verify(whole_home).snapshot
     found = verify(whole_home, hash_file=in_the_middle(lambda: publish_another(whole_home)))
@@ -203,6 +205,7 @@ def test_a_publish_in_the_middle_is_no_difference(whole_home: Home) -> None:
     assert found.snapshot > before
 
 
+@pytest.mark.slow
 def test_what_is_removed_in_the_middle_is_no_difference(whole_home: Home) -> None:
     def publish_and_prune() -> None:
         old = whole_home.latest_snapshot.resolve()
@@ -212,6 +215,7 @@ def test_what_is_removed_in_the_middle_is_no_difference(whole_home: Home) -> Non
     assert verify(whole_home, hash_file=in_the_middle(publish_and_prune)).differences == []
 
 
+@pytest.mark.slow
 def test_what_changes_at_every_look_is_said_to_change(whole_home: Home) -> None:
     def hash_file(path: Path) -> str:
         if path == whole_home.published_duckdb:

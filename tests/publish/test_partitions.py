@@ -64,6 +64,7 @@ def test_a_start_lies_in_its_range(start: datetime | None, number: int) -> None:
     assert Ranges((FIRST_DAY, date(2025, 1, 1), date(2026, 1, 1))).number_of(start) == number
 
 
+@pytest.mark.slow
 @given(COUNTS, st.none() | st.datetimes(datetime(2019, 1, 1), datetime(2028, 1, 1)), st.data())
 def test_sql_and_python_agree(counts: dict[date | None, int], start: datetime | None, data: st.DataObject) -> None:
     ranges, moment = split(Ranges(), counts.items()), start.replace(tzinfo=UTC) if start else None

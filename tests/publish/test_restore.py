@@ -17,6 +17,8 @@ from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from schemas.tables import ABSENCES, TOUCHED
 from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells
 
+pytestmark = pytest.mark.slow
+
 STARTS = [f"{NOON + timedelta(hours=number):%Y-%m-%dT%H:%M:%SZ}" for number in range(1, 121)]
 ROWS = [milestone(number, start_date=start) for number, start in enumerate(STARTS, 1)]
 NOT_RESTORED = {ABSENCES.name, TOUCHED.name, "schema_version"}

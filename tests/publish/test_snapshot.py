@@ -29,6 +29,8 @@ from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, copied, milestone, rows_of, serving_shells, tree
 
+pytestmark = pytest.mark.slow
+
 DECLARED = {table.name: table for table in PUBLISHED_TABLES}
 TABLES = [*DECLARED, "details_football_game"]
 """What is published, the typed table of the only type here included."""

@@ -57,6 +57,7 @@ def read(home: Home) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_figures(loaded: Shell, home: Home) -> None:
     snapshot = publish(home, now=NOW)
     found = read(home)
@@ -99,6 +100,7 @@ def test_nothing_to_count(tmp_path: Path) -> None:
     assert (found["milestones"], found["last_sweep_at"], found["by_category_group"]) == (0, None, {})
 
 
+@pytest.mark.slow
 def test_it_changes_with_the_snapshot(home: Home) -> None:
     first = publish(home, now=NOW).folder
     assert read(home)["snapshot"] == first.name

@@ -29,6 +29,8 @@ from schemas.view import View
 from tests.schemas.rows import good_rows
 from tests.support import NOON
 
+pytestmark = pytest.mark.slow
+
 AT = f"at_time := '{NOON:%Y-%m-%d %H:%M:%SZ}'"
 PLACEHOLDER = "2000-01-01 00:00:00+00"
 ASKED = "include_simulated := true, include_vanished := true"

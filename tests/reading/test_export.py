@@ -59,6 +59,7 @@ TYPES = """
 """
 
 
+@pytest.mark.slow
 def test_csv_of_every_type(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     assert export_file(connection, TYPES, Style("csv"), tmp_path / "types.csv") == 1
     lines = list(csv.reader(io.StringIO((tmp_path / "types.csv").read_text())))

@@ -17,6 +17,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_what_is_written_means_the_same(value: Any) -> None:
     assert json.loads(dumps(value)) == value

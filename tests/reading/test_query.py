@@ -48,6 +48,7 @@ def home(published: Shell, tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
+@pytest.mark.slow
 def test_a_query(published: Shell) -> None:
     answer = ask_home(published.home, "SELECT 1 AS one, 'two' AS two UNION ALL SELECT 3, NULL ORDER BY 1")
     assert answer.columns == ["one", "two"]
@@ -143,6 +144,7 @@ def test_the_status(published: Shell) -> None:
     assert len(status(published.home, sweeps=1).sweeps) == 1
 
 
+@pytest.mark.slow
 def test_the_status_names_new_fields_of_known_types(tmp_path: Path) -> None:
     grown = [milestone(2, details={"x": 2, "y": "s"}), milestone(3, type="game", details={"z": 1})]
     with serving_shells() as shells:
@@ -173,6 +175,7 @@ def updated(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
+@pytest.mark.slow
 def test_the_status_says_how_late_rows_arrive(tmp_path: Path) -> None:
     """One poll each: in time, late, from the future, of the zero time, after a pause; full sweeps do not count."""
     with serving_shells() as shells:
@@ -252,6 +255,7 @@ def test_what_a_failed_sweep_refused_is_listed_beside_what_was_published(publish
     assert len(list(refused(home, limit=1).rows)) == 1
 
 
+@pytest.mark.slow
 def test_while_a_run_holds_the_warehouse_the_published_records_are_listed(home: Home, failed: Home) -> None:
     with writer_lock(home, purpose="a test"):
         assert len(list(refused(home, limit=20).rows)) == 2

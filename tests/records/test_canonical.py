@@ -20,6 +20,7 @@ def _reordered(value: Any) -> Any:
     return [_reordered(child) for child in value] if isinstance(value, list) else value
 
 
+@pytest.mark.slow
 @given(objects)
 def test_the_text_has_the_content_with_sorted_keys(value: dict[str, Any]) -> None:
     text = canonical_json(object_decoder.decode(encoded(value)))
@@ -27,6 +28,7 @@ def test_the_text_has_the_content_with_sorted_keys(value: dict[str, Any]) -> Non
     assert render(parse(text)) == render(in_order(parse(render(value))))
 
 
+@pytest.mark.slow
 @given(objects)
 def test_order_of_keys_and_white_space_do_not_matter(value: dict[str, Any]) -> None:
     text = canonical_json(object_decoder.decode(encoded(value)))
@@ -34,6 +36,7 @@ def test_order_of_keys_and_white_space_do_not_matter(value: dict[str, Any]) -> N
     assert canonical_json(object_decoder.decode(b" \r\n\t" + encoded(value) + b"\n")) == text
 
 
+@pytest.mark.slow
 @given(objects)
 def test_encoding_is_idempotent_and_lossless(value: dict[str, Any]) -> None:
     decoded = object_decoder.decode(encoded(value))
@@ -43,6 +46,7 @@ def test_encoding_is_idempotent_and_lossless(value: dict[str, Any]) -> None:
     assert "\0" not in text.decode("utf-8")
 
 
+@pytest.mark.slow
 @given(objects, objects)
 def test_two_contents_never_share_a_text(one: dict[str, Any], other: dict[str, Any]) -> None:
     is_same = render(in_order(one)) == render(in_order(other))
@@ -101,6 +105,7 @@ def test_text_is_utf_8_and_not_normalised() -> None:
     assert text == b'{"e\xcc\x81":"\xe2\x80\xa8","\xc3\xa9":"\xf0\x9f\x98\x80\\u0000"}'
 
 
+@pytest.mark.slow
 @given(objects, st.sampled_from(["2026-01-01T00:00:00Z", None, ABSENT, 7]))
 def test_last_updated_ts_is_not_content(details: dict[str, Any], last_updated_ts: Any) -> None:
     same = milestone(details=details)
@@ -137,6 +142,7 @@ def test_a_hash_is_lower_case_hexadecimal_and_stable() -> None:
     assert all(len(content_hash({"key": key})) == HASH_LENGTH for key in NASTY_KEYS)
 
 
+@pytest.mark.slow
 @given(objects, st.sampled_from(["2026-11-01T00:00:00Z", ABSENT]))
 def test_the_hash_is_the_same_with_and_without_the_encoded_text(value: dict[str, Any], update: str) -> None:
     record = {**value, **({} if update == ABSENT else {"last_updated_ts": update})}

@@ -448,6 +448,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.slow
 @given(st.lists(mutated(), min_size=1, max_size=4))
 def test_any_mutated_record_is_accepted_or_rejected_and_none_is_lost(records: list[dict[str, Any]]) -> None:
     found = decode_page(page(GOOD, *map(encoded, records), GOOD))
@@ -466,6 +467,7 @@ def test_any_mutated_record_is_accepted_or_rejected_and_none_is_lost(records: li
             assert item.milestone_id == (sent["id"] if isinstance(sent.get("id"), str) else None)
 
 
+@pytest.mark.slow
 @given(st.lists(objects, max_size=3), st.data())
 def test_pages_decode_the_same_in_one_pass_and_record_by_record(
     details: list[dict[str, Any]], data: st.DataObject

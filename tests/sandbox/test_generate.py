@@ -54,6 +54,7 @@ def test_a_clock_before_the_corpus_is_refused() -> None:
         generate(1, 1, datetime(2024, 1, 1, tzinfo=UTC))
 
 
+@pytest.mark.slow
 def test_every_row_is_a_valid_milestone(many: list[Row]) -> None:
     for row in many:
         milestone = msgspec.convert(row, Milestone, strict=True)
@@ -94,6 +95,7 @@ def test_other_shares_are_the_census_s(many: list[Row]) -> None:
     assert sum(count for _, count in updated.most_common(8)) / len(many) == pytest.approx(0.4, abs=0.05)
 
 
+@pytest.mark.slow
 def test_growth_ends_near_640_a_day() -> None:
     now = datetime(2026, 8, 30, tzinfo=UTC)
     rows = list(generate(20_000, 1, now))

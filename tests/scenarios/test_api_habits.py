@@ -22,6 +22,8 @@ from sandbox.obstacles import Faults
 from schemas.tables import TOUCHED
 from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 20
 COUNT = 190
 """Ten pages of 20, the last one not full."""

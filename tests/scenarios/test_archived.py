@@ -28,6 +28,8 @@ from sandbox.app import build_app
 from sandbox.world import World
 from tests.support import NOON, Shell, Shells, as_bytes, contents, milestone, milestone_id, rows_of, serving_shells
 
+pytestmark = pytest.mark.slow
+
 OLD, ALL = 40, 60
 """Milestones start a day apart."""
 

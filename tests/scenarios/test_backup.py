@@ -20,6 +20,8 @@ from pipelines.storage.home import Home
 from tests.conftest import PROJECT
 from tests.support import Shell, contents, milestone, milestone_id, serving_shells
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., str]
 
 LEFT_OUT = ("dagster", "warehouse/staging")

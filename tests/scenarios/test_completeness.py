@@ -4,6 +4,8 @@ import pytest
 
 from bench.completeness import Crawl, in_shards, one_scan, simulate, tally, then_incremental, with_catch_ups
 
+pytestmark = pytest.mark.slow
+
 CRAWLS = 40
 
 

@@ -1,6 +1,10 @@
 """A full sweep, a poll and a retry, killed with SIGKILL while they land, load and publish, and the run after it."""
 
+import pytest
+
 from bench.crash import COMMANDS, PHASES, Found, prepared, state_of
+
+pytestmark = pytest.mark.slow
 
 ROWS = 600
 KILLS = (0, 1, 2, 7)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.flips import REUSED, Outcome, prepared
+
+pytestmark = pytest.mark.slow
 
 
 def test_no_flipped_bit_is_published() -> None:

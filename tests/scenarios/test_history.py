@@ -23,6 +23,8 @@ from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE
 from tests.support import NOON, Shell, Shells, as_bytes, milestone, milestone_id, rows_of, serving_shells
 
+pytestmark = pytest.mark.slow
+
 CHANGES = Counts(
     inserts=7, reschedules=6, title_edits=5, tickers_added=4, tickers_removed=3, status_changes=8, removals=2, touches=9
 )

@@ -8,6 +8,8 @@ import pytest
 
 from bench.long_haul import MAX_MORE_BYTES, Haul, Poll, haul
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_few_polls_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("KALSHI_BASE_URL", "KALSHI_REQUESTS_PER_SECOND", "DAGSTER_HOME"):

@@ -19,6 +19,8 @@ from schemas.api import EXPECTED_FIELDS
 from schemas.tables import DERIVED_TABLES
 from tests.support import Shell, Shells, contents, json_of, loaded_milestones, milestone, milestone_id, serving_shells
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ("category", "title", "notification_message", "details")
 MISSING: dict[str, Any] = {"absent": ..., "null": None}
 

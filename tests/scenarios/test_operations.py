@@ -14,6 +14,8 @@ import pytest
 from pipelines.cli.main import app
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.slow
+
 UNITS = PROJECT / "deploy" / "systemd"
 SERVICES = ("milestones-ingest.service", "milestones-full.service", "milestones-ui.service")
 TIMERS = ("milestones-ingest.timer", "milestones-full.timer")

@@ -16,6 +16,8 @@ from sandbox.generate import generate_bodies
 from schemas.tables import MILESTONES, SWEEPS
 from tests.support import NOON, Shell, Shells, contents, serving_shells, tables_in
 
+pytestmark = pytest.mark.slow
+
 ROWS = 4_000
 CHANGES = Counts(inserts=2, reschedules=3, title_edits=2, tickers_added=1, tickers_removed=1, status_changes=2)
 CHANGING_REQUESTS = 6

@@ -23,6 +23,8 @@ from sandbox.world import World
 from schemas.api import PAGE_LIMIT
 from tests.support import NOON, OUR_CLOCK, Shell, Shells, contents, rows_of, serving_shells
 
+pytestmark = pytest.mark.slow
+
 PAGES = 12
 DIES_AFTER = 8
 SECONDS_TO_END = 10

@@ -23,6 +23,8 @@ from pipelines.sweep.stages import Stages
 from pipelines.warehouse.ledger import LedgerRow
 from tests.support import NOON, ZERO_TIME, Clock, json_of
 
+pytestmark = pytest.mark.slow
+
 GENERATED = 2_000
 KNOWN = {
     *("id", "category", "type", "title", "start_date", "end_date", "notification_message", "last_updated_ts"),

@@ -21,6 +21,8 @@ from schemas.api import PAGE_LIMIT
 from schemas.tables import PAGES
 from tests.support import NOON, OUR_CLOCK, Shells, contents, milestone, page_body, serving_shells
 
+pytestmark = pytest.mark.slow
+
 FLIPS = 600
 LISTED = 3
 """Pages of the sandbox's list; a full sweep lands one more, the catch-up."""

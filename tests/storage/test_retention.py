@@ -235,6 +235,7 @@ def test_staging_of_the_newest_sweep_goes_once_it_is_loaded(home: Home) -> None:
     assert prune(home, Retention(), now=NOON).staging == [newest]
 
 
+@pytest.mark.slow
 def test_the_pipeline_goes_on_after_everything_old_is_gone(tmp_path: Path) -> None:
     with serving_shells() as shells:
         shell = shells(tmp_path / "home", [milestone(1), milestone(2)])

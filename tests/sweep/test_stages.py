@@ -48,6 +48,8 @@ from tests.support import (
     tree,
 )
 
+pytestmark = pytest.mark.slow
+
 UPDATED = datetime(2026, 11, 20, 8, 30, 0, 250_000, tzinfo=UTC)
 """Of every milestone of `support.milestone`."""
 

@@ -11,6 +11,8 @@ from pipelines.publish.views import view_texts
 from pipelines.storage.home import Home
 from tools.generate import COOKBOOK, DICTIONARY, README, answered, data_dictionary, demo_home, with_settings
 
+pytestmark = pytest.mark.slow
+
 COOKBOOK_TEXT = COOKBOOK.read_text(encoding="utf-8")
 QUESTIONS = 13
 """That users of milestones ask."""

@@ -119,6 +119,7 @@ def warehouse(connected: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyC
     connected.execute("ROLLBACK")
 
 
+@pytest.mark.slow
 def test_the_example_has_rows_in_every_table(warehouse: duckdb.DuckDBPyConnection) -> None:
     empty = [name for name in TABLES if not warehouse.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchall()]
     assert empty == []
@@ -131,6 +132,7 @@ def test_a_sound_warehouse_passes(warehouse: duckdb.DuckDBPyConnection, audit: A
     assert str(finding) == audit.description
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audit", ALL_AUDITS.values(), ids=ALL_AUDITS)
 def test_every_audit_is_seen_to_fail(warehouse: duckdb.DuckDBPyConnection, audit: Audit) -> None:
     offence = breaker_of(audit.name)(warehouse, audit)

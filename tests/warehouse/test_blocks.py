@@ -27,6 +27,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_file_is_whole_and_its_sha256_is_that_of_its_bytes(whole: Path) -> None:
     content = whole.read_bytes()
     blocks = (len(content) - HEADER_BYTES) / BLOCK_BYTES
@@ -63,12 +64,14 @@ def test_blocks_that_were_overwritten_are_noticed(whole: Path, tmp_path: Path, f
     assert not read_through(file)[1]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_off_is_not_whole(whole: Path, tmp_path: Path) -> None:
     file = tmp_path / "cut"
     file.write_bytes(whole.read_bytes()[:-1])
     assert not read_through(file)[1]
 
 
+@pytest.mark.slow
 def test_duckdb_itself_holds_the_same_blocks_to_be_damaged(whole: Path, tmp_path: Path) -> None:
     """What is noticed here is what readers would meet: a flip in a block that holds rows."""
     content = bytearray(whole.read_bytes())

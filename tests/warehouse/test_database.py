@@ -202,6 +202,7 @@ def mostly_free(file: Path) -> tuple[int, list[list[tuple[object, ...]]]]:
     return file.stat().st_size, definitions
 
 
+@pytest.mark.slow
 def test_what_is_mostly_free_is_written_anew(file: Path) -> None:
     size, definitions = mostly_free(file)
     with open_warehouse(file, max_free_bytes=0):
@@ -232,6 +233,7 @@ def test_what_cannot_be_written_anew_stays_as_it_is(file: Path, caplog: pytest.L
     assert [rows_of(file, query) for query in DEFINITIONS] == definitions
 
 
+@pytest.mark.slow
 def test_what_a_killed_attempt_to_rewrite_left_is_made_anew(file: Path) -> None:
     size, definitions = mostly_free(file)
     for left in (".tmp", ".tmp.wal"):
@@ -276,6 +278,7 @@ def test_it_stays_readable_when_it_is_written_again(file: Path) -> None:
     assert int.from_bytes(file.read_bytes()[12:20], "little") == STORAGE_VERSION_NUMBER
 
 
+@pytest.mark.slow
 def test_texts_are_compressed_hard_and_ids_not_at_all(file: Path) -> None:
     bodies = [body.decode() for body in generate_bodies(5_000, 1, NOON)]
     with open_warehouse(file) as connection:

@@ -27,6 +27,8 @@ from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, SCHEMA_VERSION
 from tests.support import NOON, rows_of, tables_in
 
+pytestmark = pytest.mark.slow
+
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 OLD = FIXTURES / "warehouse-v1.duckdb.gz"
 KEPT = ("milestone_versions", "quarantine", "sweeps")

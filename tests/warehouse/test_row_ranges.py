@@ -58,6 +58,7 @@ def query_for(connection: duckdb.DuckDBPyConnection, ids: Iterable[int]) -> str:
     return rows_of(connection, "large", "few")
 
 
+@pytest.mark.slow
 @given(ids=st.sets(st.integers(-5, 60_000), max_size=60))
 def test_every_row_is_found(connection: duckdb.DuckDBPyConnection, ids: set[int]) -> None:
     found = connection.execute(f"SELECT i FROM ({query_for(connection, ids)}) ORDER BY i").fetchall()

@@ -34,6 +34,8 @@ from tests.flatten.test_field_catalogue import IDS, NASTY_TYPES, documents
 from tests.records.samples import NASTY_KEYS, encoded, page
 from tests.support import NOON, milestone, milestone_id
 
+pytestmark = pytest.mark.slow
+
 UUID, OTHER_UUID = "862690f7-6570-4a15-acb8-58f49d496859", "17b70f39-2dd0-4497-a8f2-d68baff1abc2"
 FEW = settings(max_examples=8)
 

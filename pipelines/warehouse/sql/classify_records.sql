@@ -45,7 +45,7 @@ SELECT received.page, received.position,
            WHEN received.updated_ts < stored.last_updated_ts AND NOT stored.has_future_update
                 AND stored.last_updated_ts <= received.latest_possible THEN 'superseded'
            ELSE 'changed'
-       END::ENUM ('new', 'changed', 'unchanged', 'superseded') AS outcome
+       END::ENUM('new', 'changed', 'unchanged', 'superseded') AS outcome
 FROM ranked AS received
 LEFT JOIN milestones AS stored USING (milestone_id)
 ORDER BY received.page, received.position

@@ -13,5 +13,5 @@ WHERE versions.milestone_id = milestones.milestone_id AND milestones.vanished_at
 INSERT INTO milestone_changes BY NAME
 SELECT going.*
 FROM disappearances() AS going
-ANTI JOIN milestone_changes AS known USING (milestone_id, version, position)
+ANTI JOIN milestone_changes USING (milestone_id, version, position)
 WHERE going.milestone_id IN (SELECT unnest($gone));
