@@ -139,6 +139,8 @@ $(DASHBOARD_VENV)/bin/python: | .uv-ready
 $(DASHBOARD_VENV)/.runtime: $(DASHBOARD)/requirements/runtime.txt $(DASHBOARD_VENV)/bin/python
 	@echo "installing the dashboard's locked environment into $(DASHBOARD_VENV)"
 	@$(UV) pip install --quiet --compile-bytecode --python $(DASHBOARD_VENV)/bin/python --require-hashes -r $<
+	@# It imports pipelines.reading, which needs no package but DuckDB and pytz.
+	@echo '$(CURDIR)' > "$$($(DASHBOARD_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/milestones.pth"
 	@touch $@
 
 $(DASHBOARD_VENV)/.dev: $(DASHBOARD)/requirements/dev.txt $(DASHBOARD_VENV)/.runtime

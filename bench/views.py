@@ -18,7 +18,7 @@ import duckdb
 
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.views import describe_views
-from pipelines.reading.query import reading
+from pipelines.reading.published import reading
 from pipelines.storage.home import Home
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest

@@ -19,7 +19,7 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.views import describe_views
 from pipelines.reading.answers import Question
 from pipelines.reading.formats import Style, markdown_lines
-from pipelines.reading.query import reading
+from pipelines.reading.published import reading
 from pipelines.settings import settings_table
 from pipelines.storage.home import Home
 from pipelines.sweep.progress_listener import NullProgress

@@ -31,10 +31,10 @@ def status(*, all_: _All = False, json: Annotated[bool, FLAG] = False) -> int:
     from datetime import UTC, datetime
 
     from pipelines.cli.report import print_status, status_json
-    from pipelines.reading import query as published
     from pipelines.reading.formats import Style
+    from pipelines.reading.status import status as status_of
 
-    found = published.status(Home.from_environment())
+    found = status_of(Home.from_environment())
     if json:
         sys.stdout.write(status_json(found) + "\n")
     else:
@@ -111,7 +111,7 @@ def export(
     """
     from pipelines.reading import export as exporting
     from pipelines.reading.formats import Style
-    from pipelines.reading.query import reading
+    from pipelines.reading.published import reading
 
     output = expanded(output) if output else None
     style = Style(format or exporting.format_of(output), raw=raw, json_as_text=json_as_text)
@@ -167,7 +167,7 @@ def quarantine_list(
     """
     from pipelines.cli.report import print_answer
     from pipelines.reading.formats import Style
-    from pipelines.reading.query import refused
+    from pipelines.reading.published import refused
 
     style = Style(format, all_rows=all_)
     print_answer(Console(), refused(Home.from_environment(), limit=limit), style)

@@ -15,7 +15,7 @@ from pipelines.errors import WrongUse
 from pipelines.escaping import one_line
 from pipelines.reading.answers import Question
 from pipelines.reading.formats import Style
-from pipelines.reading.query import reading
+from pipelines.reading.published import reading
 from pipelines.reading.query_errors import QueryFailed, no_table
 from pipelines.reading.statements import is_complete, statements
 from pipelines.storage.home import Home

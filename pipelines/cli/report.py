@@ -16,7 +16,7 @@ from pipelines.cli.text_table import ROWS_AT_A_TERMINAL, print_table
 from pipelines.escaping import one_line, write
 from pipelines.reading.answers import NUMBER, Column, Question, TextAnswer
 from pipelines.reading.formats import Style, as_json, cell_text, csv_lines, json_rows, markdown_lines
-from pipelines.reading.query import Status
+from pipelines.reading.status import Status
 from pipelines.storage.home import Home
 from pipelines.wording import counted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from pipelines.reading.query import ask_home
+from pipelines.reading.published import ask_home
 from pipelines.storage.home import Home
 from schemas.sql import quote
 

@@ -70,7 +70,7 @@ def ingest(
 def _status_of_filters(home: Home, category: str | None, type_: str | None) -> int:
     """Say why a limited sweep brought nothing; a failure where its filters are not known to be spelled right."""
     from pipelines.cli.unknown_filters import unknown_filters
-    from pipelines.reading.query import ask_home
+    from pipelines.reading.published import ask_home
 
     if category is None and type_ is None:
         return 0
@@ -92,7 +92,7 @@ def run_sweep(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     from pipelines.cli.progress import LogProgress, progress_on
     from pipelines.kalshi.base_url import check_base_url
     from pipelines.observability.logs import configure, log_format
-    from pipelines.reading.query import pages_of_last_full_sweep
+    from pipelines.reading.published import pages_of_last_full_sweep
     from pipelines.settings import Settings
 
     # Validate settings before importing Dagster, which takes seconds.
@@ -140,7 +140,7 @@ def _interrupted(home: Home) -> str:
 def _print_outcome(home: Home, *, as_json: bool) -> None:
     from pipelines.cli.report import print_sweep
     from pipelines.reading.formats import as_json as to_json
-    from pipelines.reading.query import ask_home, table_rows
+    from pipelines.reading.published import ask_home, table_rows
     from pipelines.storage.landing import Landing
 
     newest = ask_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]

@@ -1,1 +1,5 @@
-"""Reading what is published: connections, queries, export. Never writes, needs no Dagster."""
+"""Reading what is published. Public: `open_reader` and `query`, which need DuckDB and pytz, not Dagster or Arrow."""
+
+from pipelines.reading.connection import QueryResult, open_reader, query
+
+__all__ = ("QueryResult", "open_reader", "query")

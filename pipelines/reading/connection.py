@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from pipelines.errors import WarehouseUnusable
+from pipelines.errors import MilestonesError, WarehouseUnusable
+from pipelines.reading.answers import distinct
+from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, faults_explained
+from pipelines.storage.home import Home
 from schemas.sql import literal
 
 CATALOG = "milestones"
@@ -30,9 +35,48 @@ _CLOSED = NO_EXTENSIONS | {
 }
 
 
+class NothingPublished(MilestonesError):
+    """There is no published file yet."""
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Column names and rows of a query, as DuckDB returns them to Python; times are in UTC."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Rows by column name; a name that comes again is numbered: a, a_2."""
+        names = distinct(self.columns)
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+def query(
+    text: str, parameters: Mapping[str, object] | Sequence[object] | None = None, *, path: Path | str | None = None
+) -> QueryResult:
+    """Run one query on a published file: `path`, or that of the home folder ($MILESTONES_HOME or ./data).
+
+    The file is opened for this call, so that each call reads the newest publish. `parameters` are the values of `$name`
+    or `?` in the text. Raises NothingPublished, WarehouseUnusable (the file cannot be opened), QueryFailed.
+    """
+    file = Path(path) if path is not None else Home.from_environment().published_duckdb
+    if not file.exists():
+        raise NothingPublished(f"nothing is published at {file}: run milestones ingest first")
+    with open_reader(file) as connection, faults_explained(connection):
+        cursor = connection.execute(text, parameters)
+        # DuckDB answers a text without a statement with None, against its types.
+        if not cursor or not cursor.description:
+            raise QueryFailed(NOT_A_QUERY)
+        return QueryResult([column[0] for column in cursor.description], cursor.fetchall())
+
+
 @contextmanager
 def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A published file, read-only and with nothing else in reach: no other files, no extensions, no settings.
+    """A published file, read-only and without access to anything else: no other files, no extensions, no settings.
+
+    A publish replaces the file, and this connection keeps the file that it opened: open it again to read the newest.
 
     Attached to an instance of its own: DuckDB shares one a process for a path, and this one's settings are locked.
     Raises WarehouseUnusable.

@@ -11,7 +11,7 @@ import pytest
 from pipelines.cli.demo import CHANGES, SWEEPS_BEFORE, run_demo
 from pipelines.cli.main import run
 from pipelines.errors import WrongUse
-from pipelines.reading.query import ask_home
+from pipelines.reading.published import ask_home
 from pipelines.storage.home import Home
 from tests.support import demo_home
 

@@ -18,8 +18,8 @@ import pytest
 
 from pipelines.cli.prompt import PROMPT, run_prompt
 from pipelines.errors import WrongUse
+from pipelines.reading.connection import NothingPublished
 from pipelines.reading.formats import Style
-from pipelines.reading.query import NothingPublished
 from pipelines.reading.query_errors import QueryFailed
 from pipelines.storage.home import Home
 from tests.support import milestone, serving_shells

@@ -18,7 +18,7 @@ from rich.console import Console
 from pipelines.cli.report import print_answer, print_status, print_sweep, shown, status_json
 from pipelines.reading.answers import NUMBER, Column, Kind, TextAnswer
 from pipelines.reading.formats import FORMATS, Style, as_json
-from pipelines.reading.query import Status
+from pipelines.reading.status import Status
 from pipelines.storage.home import Home
 from tests.support import NOON
 

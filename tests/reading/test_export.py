@@ -22,7 +22,7 @@ from pipelines.errors import MilestonesError, WrongUse
 from pipelines.reading.answers import ROWS_PER_FETCH
 from pipelines.reading.export import Format, export_file, export_text, format_of, query_of
 from pipelines.reading.formats import Style
-from pipelines.reading.query import reading
+from pipelines.reading.published import reading
 from pipelines.reading.query_errors import QueryFailed
 from tests.support import Shell, milestone, milestone_id, serving_shells, tree
 

@@ -11,7 +11,8 @@ import pytest
 
 from pipelines.publish.views import view_texts
 from pipelines.reading.formats import as_json
-from pipelines.reading.query import ask_home, status
+from pipelines.reading.published import ask_home
+from pipelines.reading.status import status
 from pipelines.warehouse.audits import audits, run, typed_tables_agree
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.monitors import MONITORS, evaluate

@@ -13,7 +13,7 @@ import pytest
 from pipelines.cli.demo import DEMO_ROWS
 from pipelines.cli.main import app, run
 from pipelines.orchestration.instance import PROJECT_ROOT
-from pipelines.reading.query import ask_home
+from pipelines.reading.published import ask_home
 from pipelines.storage.home import Home
 from tests.support import Shell, demo_home, milestone, serving_shells
 

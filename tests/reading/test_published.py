@@ -10,16 +10,10 @@ import duckdb
 import pytest
 
 from pipelines.errors import MilestonesError, WarehouseBusy
-from pipelines.reading.query import (
-    NothingPublished,
-    ask_home,
-    pages_of_last_full_sweep,
-    reading,
-    refused,
-    status,
-    table_rows,
-)
+from pipelines.reading.connection import NothingPublished
+from pipelines.reading.published import ask_home, pages_of_last_full_sweep, reading, refused, table_rows
 from pipelines.reading.query_errors import QueryFailed
+from pipelines.reading.status import status
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
 from pipelines.storage.lock import writer_lock
