@@ -37,6 +37,8 @@ MAX_MORE_BYTES = 64 * 1024 * 1024
 """Relative to the same data loaded in one sweep."""
 MAX_SLOWER = 1.5
 """The median time of the last fifty polls, relative to that of polls 10 to 60."""
+MIN_POLLS_TO_TIME = 110
+"""With fewer polls these two groups overlap, and a busy machine looks like growth."""
 BOUNDED = ("warehouse", "published_duckdb")
 MAX_MORE_FILES = 8
 """More file descriptors at the end than after the tenth poll."""
@@ -68,17 +70,17 @@ class Haul:
             for part in BOUNDED
             if last.sizes[part] > MAX_SHARE * self.at_once[part] + MAX_MORE_BYTES
         ]
-        begun, ended = self._seconds(10, 60), self._seconds(len(self.polls) - 50, len(self.polls))
-        if begun and ended and ended > MAX_SLOWER * begun:
-            found.append(f"polls take {ended:.2f} s, {begun:.2f} s at first")
+        if len(self.polls) >= MIN_POLLS_TO_TIME:
+            early, late = self._median_seconds(10, 60), self._median_seconds(-50, None)
+            if late > MAX_SLOWER * early:
+                found.append(f"polls take {late:.2f} s, {early:.2f} s at first")
         first = self.polls[min(10, len(self.polls)) - 1]
         if last.descriptors > first.descriptors + MAX_MORE_FILES:
             found.append(f"{last.descriptors} open files, {first.descriptors} after poll {first.number}")
         return found
 
-    def _seconds(self, first: int, last: int) -> float | None:
-        taken = [poll.seconds for poll in self.polls[max(0, first) : last]]
-        return statistics.median(taken) if taken else None
+    def _median_seconds(self, first: int, last: int | None) -> float:
+        return statistics.median(poll.seconds for poll in self.polls[first:last])
 
 
 def descriptors() -> int:
