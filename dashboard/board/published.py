@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-
 from pipelines.errors import WarehouseUnusable
 from pipelines.reading import open_reader
 
 HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
+
+
 class Unavailable(Exception):
     """The published file cannot be read: the problem, what to do, and the command for it."""
 
@@ -71,7 +72,12 @@ def reading(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             advice="Publish again with the version of this dashboard.",
             command="milestones rebuild",
         ) from error
-    except (WarehouseUnusable, duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
+    except (
+        WarehouseUnusable,
+        duckdb.IOException,
+        duckdb.InvalidInputException,
+        duckdb.SerializationException,
+    ) as error:
         raise Unavailable(
             f"{file} cannot be read: {_first_line(error)}",
             advice="Find the published file that differs from its manifest, then publish again.",

@@ -71,12 +71,15 @@ def stage_records(staging: Staging, sweep_id: str, pages: Iterable[Page]) -> Dec
 class DecodingAhead:
     """A progress listener that decodes the pages of a sweep in a worker process while the rest are fetched.
 
+    `workers` is how many processes may be started beside this one; with none it does nothing.
+
     The worker is started once there are pages enough to be worth it. Whatever becomes of it, the pages are on disk:
     if `finish` returns None, they must be decoded again.
     """
 
-    def __init__(self, staging: Staging, landing: Landing) -> None:
+    def __init__(self, staging: Staging, landing: Landing, *, workers: int) -> None:
         self._staging = staging
+        self._workers = workers
         self._landing = landing
         self._stack = ExitStack()
         self._pool: ProcessPoolExecutor | None = None
@@ -95,10 +98,10 @@ class DecodingAhead:
     def page(self, sweep: Sweep, page: Page) -> None:
         """Have the worker decode the pages up to this one, a part at a time."""
         self._landed = page.number
-        if self._pool is None and self._landed >= PAGES_WORTH_A_WORKER:
+        if self._pool is None and self._workers and self._landed >= PAGES_WORTH_A_WORKER:
             self._staging.clear()
             self._pool = self._stack.enter_context(worker_pool(1))
-        while (len(self._parts) + 1) * PAGES_PER_PART <= self._landed:
+        while self._pool is not None and (len(self._parts) + 1) * PAGES_PER_PART <= self._landed:
             self._submit(sweep)
 
     def finish(self) -> Decoded | None:

@@ -20,7 +20,7 @@ from pipelines.contract import EVOLVE, Contract
 from pipelines.errors import ContractViolated, MilestonesError, NothingToDo
 from pipelines.flatten.validate import prove_validation_works
 from pipelines.kalshi.client import KalshiClient
-from pipelines.machine import cores, memory_limit
+from pipelines.machine import cores, memory_limit, workers_for
 from pipelines.publish.snapshot import Snapshot, publish
 from pipelines.settings import CONTRACT_VARIABLE, DEFAULTS
 from pipelines.staging.files import Staging
@@ -70,7 +70,11 @@ class Stages:
         landing = begin(self.home, self.warehouse, request, now=self._now(), overlap_seconds=self._overlap_seconds)
         # Staged files carry no checksums: only the run that wrote them reads them.
         shutil.rmtree(self._staging(landing).folder, ignore_errors=True)
-        with self._failure_recorded(landing), DecodingAhead(self._staging(landing), landing) as ahead:
+        workers = workers_for(cores(), memory_limit(), at_most=1)
+        with (
+            self._failure_recorded(landing),
+            DecodingAhead(self._staging(landing), landing, workers=workers) as ahead,
+        ):
             listeners = ProgressGroup(progress, ahead)
             Fetch(self.warehouse, landing, api, listeners, now=self._now).run(allow_shrink=request.allow_shrink)
             if decoded := ahead.finish():

@@ -167,7 +167,7 @@ def announce(ahead: DecodingAhead, landing: Landing, numbers: range) -> None:
 def test_decoded_ahead_is_what_is_decoded_afterwards(
     first: int, staging: Staging, landing: Landing, tmp_path: Path
 ) -> None:
-    with DecodingAhead(staging, landing) as ahead:
+    with DecodingAhead(staging, landing, workers=1) as ahead:
         announce(ahead, landing, range(first, PAGES + 1))
         decoded = ahead.finish()
     afterwards = Staging(tmp_path / "afterwards")
@@ -179,14 +179,14 @@ def test_decoded_ahead_is_what_is_decoded_afterwards(
 
 
 def test_few_pages_start_no_worker(staging: Staging, landing: Landing) -> None:
-    with DecodingAhead(staging, landing) as ahead:
+    with DecodingAhead(staging, landing, workers=1) as ahead:
         announce(ahead, landing, range(1, 4))
         assert ahead.finish() is None
     assert not staging.folder.exists()
 
 
 def test_a_worker_that_is_killed_costs_only_time(staging: Staging, landing: Landing) -> None:
-    with DecodingAhead(staging, landing) as ahead:
+    with DecodingAhead(staging, landing, workers=1) as ahead:
         announce(ahead, landing, range(1, PAGES_PER_PART + 1))
         (worker,) = multiprocessing.active_children()
         assert worker.pid is not None
@@ -199,9 +199,16 @@ def test_a_worker_that_is_killed_costs_only_time(staging: Staging, landing: Land
 def test_a_page_that_cannot_be_read_is_left_to_the_stage_that_can_say_so(staging: Staging, landing: Landing) -> None:
     page = landing.folder / "page-000002.parquet"
     page.write_bytes(page.read_bytes()[:-100])
-    with DecodingAhead(staging, landing) as ahead:
+    with DecodingAhead(staging, landing, workers=1) as ahead:
         for number in range(3, PAGES + 1):
             ahead.page(landing.sweep, landing.page(number))
         assert ahead.finish() is None
     with pytest.raises(SweepDamaged):
         stage_records(staging, landing.sweep.sweep_id, landing.pages())
+
+
+def test_without_workers_nothing_is_decoded_ahead(staging: Staging, landing: Landing) -> None:
+    with DecodingAhead(staging, landing, workers=0) as ahead:
+        announce(ahead, landing, range(1, PAGES + 1))
+        assert ahead.finish() is None
+    assert not staging.folder.exists()
