@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.leagues import LEAGUE_KEYS, SIMULATED_TICKER_IN_JSON
+from schemas.placeholders import PLACEHOLDER_FROM, PLACEHOLDER_UNTIL
 from schemas.sql import literal, quote
 from schemas.statuses import SEPARATORS, STATUS_GROUPS, UNKNOWN, group_pattern, tentative_pattern
 
@@ -65,6 +66,13 @@ FUNCTIONS = (
         "status",
         "Whether a status says that the listed start is not settled, as time-tbd does.",
         f"coalesce(regexp_full_match({_FOLDED}, {literal(tentative_pattern())}, 's'), false)",
+    ),
+    Function(
+        "is_placeholder",
+        "moment",
+        "Whether a time is a placeholder: on 2000-01-01 or 2000-01-02 in UTC; false for NULL.",
+        f"coalesce(moment >= make_timestamptz({PLACEHOLDER_FROM}) "
+        f"AND moment < make_timestamptz({PLACEHOLDER_UNTIL}), false)",
     ),
     Function(
         "league_of",

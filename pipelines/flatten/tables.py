@@ -20,6 +20,7 @@ from pipelines.records.rfc3339 import parse_rfc3339, rfc3339
 from schemas.api import CLOCK_TOLERANCE_SECONDS, KNOWN_FIELDS, JsonObject, object_decoder
 from schemas.categories import category_group
 from schemas.leagues import SIMULATED_TICKER, league
+from schemas.placeholders import is_placeholder
 from schemas.statuses import leaves_start_open, status_group
 from schemas.table import Table
 from schemas.tables import (
@@ -34,13 +35,7 @@ from schemas.tables import (
 
 _SIMULATED_TICKER = re.compile(SIMULATED_TICKER)
 
-PLACEHOLDER_FROM = 946_684_800_000_000
-"""2000-01-01T00:00:00Z in microseconds. Kalshi opened in 2021: a milestone on that day has no real date."""
-
 _CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
-
-PLACEHOLDER_UNTIL = PLACEHOLDER_FROM + 2 * 86_400_000_000
-
 
 _NULL = b"null"
 
@@ -190,15 +185,11 @@ def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any
         details_text.decode() if details_text != _NULL else None,
         canonical_json(extra).decode() if extra else None,
         is_simulated(details, [event.event_ticker for event in of_this]),
-        _is_placeholder(start_date) or _is_placeholder(end_date),
-        start_date is None or _is_placeholder(start_date) or leaves_start_open(status),
+        is_placeholder(start_date) or is_placeholder(end_date),
+        start_date is None or is_placeholder(start_date) or leaves_start_open(status),
     )
 
 
 def is_simulated(details: JsonObject, tickers: Iterable[str]) -> bool:
     """Whether Kalshi simulates this game in production; such games change daily and look live."""
     return details.get("session_id") is not None or any(map(_SIMULATED_TICKER.fullmatch, tickers))
-
-
-def _is_placeholder(time: int | None) -> bool:
-    return time is not None and PLACEHOLDER_FROM <= time < PLACEHOLDER_UNTIL

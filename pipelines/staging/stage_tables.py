@@ -38,6 +38,9 @@ MAX_WORKERS = 3
 BATCHES_WORTH_A_WORKER = 4
 """Starting a process costs about as much as flattening two batches."""
 
+STAGED_COLUMNS = [name for name in LATEST.arrow_schema.names if name not in ("previous_record", "was_vanished_at")]
+"""Of a version, what loading reads."""
+
 Kind = Literal["sweep", "latest", "older"]
 """Versions of a sweep; or out of the log, the latest of each milestone or those that others followed."""
 
@@ -111,6 +114,7 @@ def _stage_empty(staging: Staging) -> None:
     """Remove what was staged before, and write a part of each table without rows: there may be no batch at all."""
     staging.folder.mkdir(parents=True, exist_ok=True)
     schemas = {table.name: table.arrow_schema for table in (LATEST, *FLAT_TABLES, MILESTONE_CHANGES, EVIDENCE)}
+    schemas[LATEST.name] = pa.schema([LATEST.arrow_schema.field(name) for name in STAGED_COLUMNS])
     schemas[REFUSED_BY_RULES] = QUARANTINE.arrow_schema
     staging.remove(schemas)
     for name, schema in schemas.items():
@@ -187,7 +191,7 @@ def derived_beside(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str,
     facts = tables[MILESTONES.name].select(["milestone_id", "type", "last_changed_at"])
     facts = facts.rename_columns(["milestone_id", "type", "seen_at"]).append_column("sweep_id", versions["sweep_id"])
     return {
-        LATEST.name: versions,
+        LATEST.name: versions.select(STAGED_COLUMNS),
         MILESTONE_CHANGES.name: flatten_changes(versions),
         EVIDENCE.name: evidence(tables[MILESTONE_DETAILS.name], facts),
     }

@@ -72,13 +72,6 @@ def audits() -> Iterator[Audit]:
             if reference.is_total:
                 yield _total(table, reference)
     yield Audit(
-        "sweeps_records_are_accounted_for",
-        "sweeps",
-        "a loaded sweep's records = new + changed + unchanged + superseded + quarantined",
-        """SELECT sweep_id FROM sweeps WHERE status = 'loaded'
-           AND records <> "new" + changed + unchanged + superseded + quarantined""",
-    )
-    yield Audit(
         "milestone_versions_one_holds",
         "milestone_versions",
         "at most one version of a milestone holds",

@@ -31,10 +31,12 @@ class Warehouse:
         self.path = home.warehouse_file
         self._is_current = False
 
-    def reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The warehouse to read; temporary tables can be made beside it. Raises WarehouseUnusable."""
         self.prepare()
-        return open_reading(self.path, CATALOG)
+        with damage_named(self.path), open_reading(self.path, CATALOG) as connection:
+            yield connection
 
     def writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """The warehouse to read and write. Raises WarehouseUnusable."""
@@ -48,7 +50,7 @@ class Warehouse:
         if self.path.exists() and not self.path.with_name(f"{self.path.name}.wal").exists():
             if self._is_current:
                 return
-            with open_reading(self.path, CATALOG) as connection:
+            with damage_named(self.path), open_reading(self.path, CATALOG) as connection:
                 self._is_current = _version(connection, self.path) >= SCHEMA_VERSION
             if self._is_current:
                 return
@@ -110,7 +112,7 @@ def create(path: Path) -> None:
 def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     try:
         version = connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
-    except duckdb.Error:
+    except duckdb.CatalogException:
         version = None
     if not isinstance(version, int):
         raise WarehouseUnusable(f"{path} is not a milestones warehouse: give MILESTONES_HOME another folder")

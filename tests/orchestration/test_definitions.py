@@ -120,16 +120,20 @@ def test_no_two_assets_read_alike() -> None:
 
 def test_jobs() -> None:
     jobs = {job.name for job in build_defs().resolve_all_job_defs() if not job.name.startswith("__")}
-    assert jobs == {INGEST_JOB, "publish"} == {"ingest", "publish"}
+    assert jobs == {INGEST_JOB, "publish", "retention"} == {"ingest", "publish", "retention"}
 
 
-def test_schedules_are_off_until_switched_on() -> None:
+def test_schedules_of_sweeps_are_off_until_switched_on() -> None:
     lines = sorted(
         f"{schedule.name} {schedule.cron_schedule} {schedule.job_name} {schedule.default_status.value}"
         for schedule in build_defs().schedules or []
         if isinstance(schedule, dg.ScheduleDefinition)
     )
-    assert lines == ["full_sweep 17 4 * * * ingest STOPPED", "incremental_sweep */5 * * * * ingest STOPPED"]
+    assert lines == [
+        "full_sweep 17 4 * * * ingest STOPPED",
+        "incremental_sweep */5 * * * * ingest STOPPED",
+        "retention 37 * * * * retention RUNNING",
+    ]
 
 
 def test_the_job_runs_in_one_process() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.flatten.tables import is_simulated
 from pipelines.records.canonical import canonical_json
 from schemas.functions import FUNCTIONS, Function
 from schemas.leagues import LEAGUE_KEYS, league
+from schemas.placeholders import PLACEHOLDER_FROM, PLACEHOLDER_UNTIL, is_placeholder
 from schemas.statuses import leaves_start_open, spellings, status_group
 
 
@@ -49,6 +50,16 @@ _statuses = st.one_of(
 def test_statuses(connection: duckdb.DuckDBPyConnection, status: str | None) -> None:
     assert value(connection, "status_group_of", status) == status_group(status)
     assert value(connection, "status_leaves_start_open", status) is leaves_start_open(status)
+
+
+@given(st.none() | st.integers(PLACEHOLDER_FROM - 5 * 86_400_000_000, PLACEHOLDER_UNTIL + 5 * 86_400_000_000))
+@example(PLACEHOLDER_FROM - 1)
+@example(PLACEHOLDER_FROM)
+@example(PLACEHOLDER_UNTIL - 1)
+@example(PLACEHOLDER_UNTIL)
+def test_placeholders(connection: duckdb.DuckDBPyConnection, time: int | None) -> None:
+    found = connection.execute("SELECT is_placeholder(make_timestamptz($1))", [time]).fetchall()[0][0]
+    assert found is is_placeholder(time)
 
 
 _details = st.dictionaries(

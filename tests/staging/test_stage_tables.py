@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.staging.files import REFUSED_BY_RULES, Staging
-from pipelines.staging.stage_tables import stage_log, stage_tables, workers_to_flatten
+from pipelines.staging.stage_tables import STAGED_COLUMNS, stage_log, stage_tables, workers_to_flatten
 from pipelines.staging.workers import WorkerDied
 from schemas.tables import EVIDENCE, FLAT_TABLES, LATEST, MILESTONE_CHANGES, QUARANTINE
 from tests.support import NOON, milestone
@@ -91,9 +91,10 @@ def test_nothing_new_makes_empty_tables_of_the_declared_schemas(staging: Staging
     flattened = stage_tables(staging, SWEEP, [])
     assert flattened.rows == {}
     assert (flattened.refused, flattened.breaches) == ({}, {})
-    for table in (LATEST, *FLAT_TABLES):
+    for table in FLAT_TABLES:
         assert read(staging.files(table)) == []
         assert pq.read_schema(staging.files(table)[0]).equals(table.arrow_schema), table.name
+    assert pq.read_schema(staging.files(LATEST)[0]).names == STAGED_COLUMNS
 
 
 # Flattening on several cores

@@ -52,11 +52,6 @@ def uncovered(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
     return left
 
 
-def lost_record(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
-    connection.execute("UPDATE sweeps SET records = records + 1 WHERE status = 'loaded'")
-    return first(connection, TABLES["sweeps"], "sweep_id")
-
-
 def two_hold(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
     connection.execute(
         "INSERT INTO milestone_versions BY NAME SELECT * EXCLUDE (is_current) REPLACE (version + 1 AS version) "
@@ -66,7 +61,6 @@ def two_hold(connection: duckdb.DuckDBPyConnection, audit: Audit) -> str:
 
 
 BY_NAME: dict[str, Breaks] = {
-    "sweeps_records_are_accounted_for": lost_record,
     "milestone_versions_one_holds": two_hold,
 }
 BY_PATTERN: dict[str, Breaks] = {r"_key_is_unique$": twice, r"_refers_to_\w+$": orphaned, r"_covers_\w+$": uncovered}
@@ -200,3 +194,10 @@ def test_typed_tables_are_seen_to_disagree(warehouse: duckdb.DuckDBPyConnection,
     warehouse.execute(statement.format(id=broken_id))
     finding = typed_tables_agree(warehouse)
     assert (finding.offences, finding.example) == (1, f"{broken_id} of details_football_game")
+
+
+def test_a_record_that_no_column_of_its_sweep_counts_is_found(warehouse: duckdb.DuckDBPyConnection) -> None:
+    warehouse.execute("UPDATE sweeps SET records = records + 1 WHERE status = 'loaded'")
+    (finding,) = rules_kept(warehouse, "sweeps", None)
+    assert not finding.passed
+    assert "records = new + changed + unchanged + superseded + quarantined" in str(finding.example)

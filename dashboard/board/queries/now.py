@@ -37,9 +37,6 @@ CURRENT_MILESTONES = """
     WITH tickers AS (
         SELECT milestone_id, string_agg(event_ticker, ' ' ORDER BY event_ticker) AS tickers
         FROM milestone_events GROUP BY milestone_id
-    ), durations AS (
-        SELECT type, median(end_date - start_date) AS usual FROM milestones
-        WHERE NOT is_simulated AND NOT has_placeholder_dates AND end_date > start_date GROUP BY type
     )
     SELECT milestone_id, category_group, type, title, league, status, status_group, main_event_ticker,
            coalesce(tickers, '') AS tickers, start_date AS starts_at, start_is_tentative, ends_at, end_is_guessed,
@@ -49,9 +46,9 @@ CURRENT_MILESTONES = """
     SELECT milestone_id, category_group, type, title, league, status, status_group, main_event_ticker,
            coalesce(tickers, '') AS tickers, start_date AS starts_at, start_is_tentative,
            CASE WHEN end_date > start_date THEN end_date
-                ELSE start_date + coalesce(usual, INTERVAL 3 HOUR) END AS ends_at,
+                ELSE start_date + coalesce(usual_duration, INTERVAL 3 HOUR) END AS ends_at,
            NOT coalesce(end_date > start_date, false) AS end_is_guessed, false AS is_live
-    FROM milestones_starting_within($hours) LEFT JOIN durations USING (type)
+    FROM milestones_starting_within($hours) LEFT JOIN usual_durations USING (type)
          LEFT JOIN tickers USING (milestone_id)
     ORDER BY starts_at, title, milestone_id
 """

@@ -11,11 +11,9 @@
 -- with_main_event_ticker: How many name their main event.
 -- with_events: How many have an event ticker at all.
 CREATE OR REPLACE MACRO coverage_daily(include_simulated := false, include_vanished := false) AS TABLE
-SELECT CASE WHEN start_date < TIMESTAMPTZ '2000-01-01 00:00:00+00' OR start_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00'
-            THEN CAST(start_date AT TIME ZONE 'UTC' AS DATE) END AS day,
+SELECT CASE WHEN NOT is_placeholder(start_date) THEN CAST(start_date AT TIME ZONE 'UTC' AS DATE) END AS day,
        category_group, type, count(*) AS milestones,
-       count(*) FILTER (end_date < TIMESTAMPTZ '2000-01-01 00:00:00+00'
-                        OR end_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00') AS with_end,
+       count(*) FILTER (end_date IS NOT NULL AND NOT is_placeholder(end_date)) AS with_end,
        count(source_id) AS with_source, count(main_event_ticker) AS with_main_event_ticker,
        count(with_events.milestone_id) AS with_events
 FROM milestones

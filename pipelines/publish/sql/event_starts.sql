@@ -21,10 +21,7 @@
 CREATE OR REPLACE MACRO event_starts(include_simulated := false, include_vanished := false) AS TABLE
 WITH kept AS (
     SELECT milestone_id, epoch_us(start_date) AS start_us,
-           CASE WHEN start_date IS NULL THEN 6
-                WHEN start_date >= TIMESTAMPTZ '2000-01-01 00:00:00+00'
-                 AND start_date < TIMESTAMPTZ '2000-01-03 00:00:00+00' THEN 3
-                ELSE 0 END AS doubt
+           CASE WHEN start_date IS NULL THEN 6 WHEN is_placeholder(start_date) THEN 3 ELSE 0 END AS doubt
     FROM milestones
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 ), ranked AS (

@@ -10,21 +10,16 @@
 -- ends_at: end_date, or the guess where that is NULL, UTC.
 -- end_is_guessed: ends_at is a guess.
 CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
-WITH durations AS (
-    SELECT type, to_microseconds(CAST(median(epoch_us(end_date) - epoch_us(start_date)) AS BIGINT)) AS usual
-    FROM milestones
-    WHERE end_date > start_date AND NOT has_placeholder_dates AND NOT is_simulated
-    GROUP BY type
-), started AS (
+WITH started AS (
     SELECT milestone_id, category, category_group, milestones.type, title, start_date, start_is_tentative,
            CASE WHEN end_date > start_date THEN end_date END AS end_date,
            status, status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts,
            coalesce(
-               CASE WHEN end_date > start_date THEN end_date END, start_date + coalesce(usual, INTERVAL 3 HOUR)
+               CASE WHEN end_date > start_date THEN end_date END, start_date + coalesce(usual_duration, INTERVAL 3 HOUR)
            ) AS ends_at
-    FROM milestones LEFT JOIN durations ON durations.type = milestones.type
+    FROM milestones LEFT JOIN (FROM usual_durations()) AS durations ON durations.type = milestones.type
     WHERE start_date <= coalesce(CAST(at_time AS TIMESTAMPTZ), now())
-      AND start_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00'
+      AND NOT is_placeholder(start_date)
       AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
       AND (include_ended OR status_group IS NULL OR status_group NOT IN ('ended', 'off'))
 )

@@ -15,8 +15,7 @@ FROM milestone_versions AS versions JOIN milestones USING (milestone_id)
 WHERE valid_to IS NULL AND valid_from <= CAST(ts AS TIMESTAMPTZ) AND (include_simulated OR NOT is_simulated)
 UNION ALL
 SELECT milestone_id, version, category, type, title, start_date,
-       start_date IS NULL OR status_leaves_start_open(status)
-           OR (start_date >= TIMESTAMPTZ '2000-01-01 00:00:00+00' AND start_date < TIMESTAMPTZ '2000-01-03 00:00:00+00'),
+       start_date IS NULL OR status_leaves_start_open(status) OR is_placeholder(start_date),
        end_date, source_id, main_event_ticker, league_of(details), status, status_group_of(status),
        nullif(CAST(details AS VARCHAR), 'null'), valid_from, valid_to, content_hash
 FROM (

@@ -16,8 +16,7 @@
 CREATE OR REPLACE MACRO shared_events(include_simulated := false, include_vanished := false) AS TABLE
 WITH kept AS (
     SELECT milestone_id, start_date, start_is_tentative,
-           CASE WHEN start_date < TIMESTAMPTZ '2000-01-01 00:00:00+00'
-                  OR start_date >= TIMESTAMPTZ '2000-01-03 00:00:00+00' THEN start_date END AS real_start
+           CASE WHEN NOT is_placeholder(start_date) THEN start_date END AS real_start
     FROM milestones
     WHERE (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 ), grouped AS (
