@@ -107,6 +107,7 @@ def test_no_integer_beyond_64_bits_passes_for_one(size: int, kind: str, sign: in
     assert counts([{"a": sign * size}]) == {("a", kind): 1, ("a", "any"): 1}
 
 
+@pytest.mark.slow
 @given(st.integers(min_value=-(2**66), max_value=2**66) | st.integers(min_value=2**63 - 2_000, max_value=2**63 + 2_000))
 def test_what_is_called_an_integer_fits(number: int) -> None:
     assert ("a", "big_integer") in counts([{"a": number}]) or -(2**63) <= number < 2**63

@@ -296,6 +296,7 @@ def test_what_is_discarded_makes_no_column_and_widens_none() -> None:
         assert [path for path, field in fields.items() if field.column] == ["a", "m.b"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_fields_are_no_matter() -> None:
     many = [
         Evidence("t", f"a{n % 150}.b{n}.c", kind, 1, START, START, "001", "1", is_discarded=False)
@@ -307,6 +308,7 @@ def test_ten_thousand_fields_are_no_matter() -> None:
     assert len(fields) == 10_150
 
 
+@pytest.mark.slow
 @given(documents)
 def test_a_field_reads_back_from_its_segments(details: Any) -> None:
     for leaf in leaves(details):

@@ -575,6 +575,7 @@ def test_a_429_holds_everybody_back(make_client: MakeClient, time_played: Played
     assert len(server.exchanges) == 3
 
 
+@pytest.mark.slow
 def test_a_429_costs_no_retry_budget(make_client: MakeClient) -> None:
     with FaultServer(*([answer(b"", 429, Retry_After="1"), answer(GOOD)] * 150)) as server:
         client = make_client(server.url)

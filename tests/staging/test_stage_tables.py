@@ -123,6 +123,7 @@ def test_a_question_mark_in_an_id_makes_no_list_of_its_answer(staging: Staging) 
     assert stage_records(staging, SWEEP, [page]).decoded == 1
 
 
+@pytest.mark.slow
 def test_more_records_than_a_batch_holds(staging: Staging) -> None:
     count = ROWS_PER_BATCH + 1
     small = {"details": {}, "related_event_tickers": [], "primary_event_tickers": [], "source_ids": ...}
