@@ -602,6 +602,7 @@ def test_quarantine(published: Shell, at: Callable[..., Home], command: Command)
     assert command("quarantine", "--limit", "0", "--format", "json").out == "[]\n"
 
 
+@pytest.mark.slow
 def test_rebuild(published: Shell, at: Callable[..., Home], command: Command) -> None:
     home = at(published.home.root)
     said = command("rebuild")

@@ -177,6 +177,7 @@ def test_what_was_typed_is_there_again(own_home: Home) -> None:
     assert second.leave() == 0
 
 
+@pytest.mark.slow
 def test_control_c_drops_the_line_and_not_the_prompt(own_home: Home) -> None:
     terminal = Terminal(own_home)
     os.write(terminal.end, b"select nothing")
@@ -191,6 +192,7 @@ def test_control_c_drops_the_line_and_not_the_prompt(own_home: Home) -> None:
     assert terminal.leave() == 0
 
 
+@pytest.mark.slow
 def test_a_home_that_keeps_no_history(own_home: Home) -> None:
     own_home.sql_history.mkdir()
     terminal = Terminal(own_home)

@@ -107,6 +107,7 @@ def test_integers_beyond_64_bits_are_a_kind_of_their_own(size: int, kind: str, s
     assert counts([{"a": sign * size}]) == {("a", kind): 1, ("a", "any"): 1}
 
 
+@pytest.mark.slow
 @given(st.integers(min_value=-(2**66), max_value=2**66) | st.integers(min_value=2**63 - 2_000, max_value=2**63 + 2_000))
 def test_values_of_the_kind_integer_fit_64_bits(number: int) -> None:
     assert ("a", "big_integer") in counts([{"a": number}]) or -(2**63) <= number < 2**63

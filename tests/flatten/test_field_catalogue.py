@@ -296,6 +296,7 @@ def test_discarded_kinds_add_no_column_and_widen_none() -> None:
         assert [path for path, field in fields.items() if field.column] == ["a", "m.b"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_fields_are_catalogued_quickly() -> None:
     many = [
         Evidence("t", f"a{n % 150}.b{n}.c", kind, 1, START, START, "001", "1", is_discarded=False)
@@ -307,6 +308,7 @@ def test_ten_thousand_fields_are_catalogued_quickly() -> None:
     assert len(fields) == 10_150
 
 
+@pytest.mark.slow
 @given(documents)
 def test_a_field_can_be_rebuilt_from_its_segments(details: Any) -> None:
     for leaf in leaves(details):

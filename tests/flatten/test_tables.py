@@ -381,6 +381,7 @@ def test_every_decoded_record_can_be_flattened(records: list[dict[str, Any]]) ->
         assert row["start_date"] == parse_rfc3339(whole["start_date"])
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?", fullmatch=True))
 def test_the_text_of_details_is_part_of_the_text_of_the_record(number: str) -> None:
     batch = latest(with_details(f'{{"n":{number}}}'.encode()))

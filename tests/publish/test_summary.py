@@ -91,6 +91,7 @@ def test_the_figures(loaded: Shell, home: Home) -> None:
     assert all(time.endswith("Z") for time in (*times.values(), watermark))
 
 
+@pytest.mark.slow
 def test_nothing_to_count(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with open_warehouse(home.warehouse_file):

@@ -12,6 +12,8 @@ from pipelines.reading.connection import open_reader
 from pipelines.warehouse.database import open_warehouse
 from tests.support import tree
 
+pytestmark = pytest.mark.slow
+
 CANARY = "sings when told"
 
 

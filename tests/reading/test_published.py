@@ -230,6 +230,7 @@ def failed(tmp_path: Path) -> Home:
     return shell.home
 
 
+@pytest.mark.slow
 def test_what_a_failed_sweep_refused_is_listed_though_nothing_was_ever_published(failed: Home) -> None:
     (row,) = refused(failed, limit=20).records
     assert (row["reason"], row["field"]) == ("Expected `str | null`, got `int`", "title")

@@ -41,6 +41,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

@@ -67,6 +67,7 @@ def ids(rows: list[Row]) -> set[str]:
     return {row["id"] for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [7, 250, 500])
 def test_a_scan_returns_every_row_once_in_order(client: Client, rows: list[Row], limit: int) -> None:
     found = client.crawl(limit)

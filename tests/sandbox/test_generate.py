@@ -219,6 +219,7 @@ def _named(row: Row) -> list[Entity]:
 KNOWN_NAMES = {*CITIES, *COMPANIES, *NAMES, *STATES}
 
 
+@pytest.mark.slow
 def test_tickers_have_the_codes_of_the_title_and_the_day_of_the_start(many: list[Row]) -> None:
     looked_at = 0
     for row in many[200:]:

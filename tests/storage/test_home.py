@@ -100,6 +100,7 @@ def test_a_probe_that_cannot_be_put_in_place(tmp_path: Path) -> None:
     assert not (tmp_path / ".preflight.tmp").exists()
 
 
+@pytest.mark.slow
 def test_commands_that_start_together_do_not_disturb_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_another_program_has_open_is_not_to_be_thrown_away(file: Path) -> None:
     with open_warehouse(file):
         pass
@@ -221,6 +222,7 @@ def test_a_little_free_room_is_left_to_be_filled(file: Path) -> None:
     assert file.stat().st_ino == before
 
 
+@pytest.mark.slow
 def test_what_cannot_be_written_anew_stays_as_it_is(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     size, definitions = mostly_free(file)
     in_the_way = file.with_name(file.name + ".tmp")
