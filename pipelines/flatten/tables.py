@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,17 +35,6 @@ from schemas.tables import (
 _SIMULATED_TICKER = re.compile(SIMULATED_TICKER)
 
 _CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
-
-_NULL = b"null"
-
-
-class _Parts(msgspec.Struct):
-    """The parts of a record that are copied from its text."""
-
-    details: msgspec.Raw = msgspec.Raw(_NULL)
-
-
-_parts_decoder = msgspec.json.Decoder(_Parts)
 
 
 class _Rows:
@@ -86,7 +74,7 @@ def flatten(latest: pa.Table) -> dict[str, pa.Table]:
             main_event_ticker(details),
         )
         is_future = is_from_the_future(record["last_updated_ts"], updated_ts, fetched_at)
-        milestones.append((*_milestone(text, record, of_this), is_future))
+        milestones.append((*_milestone(record, of_this), is_future))
         of_events.rows += [(milestone_id, *event) for event in of_this]
         sources.rows += [(milestone_id, *source) for source in (record.get("source_ids") or {}).items()]
         participants.rows += [(milestone_id, *entity) for entity in entities(details)]
@@ -160,12 +148,10 @@ def _as_rows(latest: pa.Table) -> Iterable[dict[str, Any]]:
 _OF_RECORD = tuple(name for name in MILESTONES.arrow_schema.names if name not in LATEST.arrow_schema.names)
 
 
-def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any, ...]:
-    """The columns of `milestones` that come from the record alone, in their order; `text` is its canonical JSON."""
+def _milestone(record: JsonObject, of_this: list[Event]) -> tuple[Any, ...]:
+    """The columns of `milestones` that come from the record alone, in their order."""
     details = record.get("details") or {}
     status = sent if isinstance(sent := details.get("status"), str) else None
-    # A part of canonical JSON is canonical JSON.
-    details_text = bytes(_parts_decoder.decode(text).details)
     start_date = parse_rfc3339(record["start_date"])
     end_date = parse_rfc3339(record["end_date"]) if record.get("end_date") is not None else None
     extra = {key: record[key] for key in record.keys() - KNOWN_FIELDS}
@@ -182,7 +168,7 @@ def _milestone(text: str, record: JsonObject, of_this: list[Event]) -> tuple[Any
         league(details),
         status,
         status_group(status),
-        details_text.decode() if details_text != _NULL else None,
+        canonical_json(record["details"]).decode() if record.get("details") is not None else None,
         canonical_json(extra).decode() if extra else None,
         is_simulated(details, [event.event_ticker for event in of_this]),
         is_placeholder(start_date) or is_placeholder(end_date),
