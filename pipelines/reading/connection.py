@@ -73,7 +73,7 @@ def query(
 
 
 @contextmanager
-def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_reader(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A published file, read-only and without access to anything else: no other files, no extensions, no settings.
 
     A publish replaces the file, and this connection keeps the file that it opened: open it again to read the newest.
@@ -84,7 +84,7 @@ def open_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:", config=dict(_CLOSED))
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        _attach(connection, path)
+        _attach(connection, Path(path))
         connection.execute(f"USE {CATALOG}")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         yield connection

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from pipelines.reading.connection import open_reader
+from pipelines.reading.connection import NothingPublished, open_reader, query
+from pipelines.reading.query_errors import QueryFailed
 from pipelines.warehouse.database import open_warehouse
 from tests.support import tree
 
@@ -173,3 +177,57 @@ def test_a_reader_sees_the_newest_file_beside_one_that_is_open(tmp_path: Path) -
         publish(2)
         with duckdb.connect(str(file), read_only=True) as beside, open_reader(file) as reader:
             assert (read(old), read(older_reader), read(beside), read(reader)) == (1, 1, 1, 2)
+
+
+# query()
+
+
+def published(file: Path, title: str) -> None:
+    """Publish a table with one title, as a publish does: a new file under the same name."""
+    fresh = file.with_name("fresh.duckdb")
+    with duckdb.connect(str(fresh)) as connection:
+        connection.execute(
+            "CREATE TABLE milestones AS SELECT $1 AS title, TIMESTAMPTZ '2026-11-23 12:00:00Z' AS start", [title]
+        )
+    fresh.replace(file)
+
+
+def test_a_query_has_columns_rows_and_records(tmp_path: Path) -> None:
+    published(tmp_path / "m.duckdb", "one")
+    found = query(
+        "select title, start, title from milestones where title = $title", {"title": "one"}, path=tmp_path / "m.duckdb"
+    )
+    noon = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+    assert (found.columns, found.rows) == (["title", "start", "title"], [("one", noon, "one")])
+    assert found.records == [{"title": "one", "start": noon, "title_2": "one"}]
+
+
+def test_each_query_reads_the_newest_publish_and_a_reader_keeps_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "m.duckdb"
+    published(file, "one")
+    with open_reader(str(file)) as connection:
+        published(file, "two")
+        assert query("select title from milestones", path=file).rows == [("two",)]
+        assert connection.execute("select title from milestones").fetchall() == [("one",)]
+
+
+def test_a_query_reads_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILESTONES_HOME", str(tmp_path))
+    with pytest.raises(NothingPublished, match=r"nothing is published at .*\.duckdb: run milestones ingest first"):
+        query("select 1")
+    (tmp_path / "published").mkdir()
+    published(tmp_path / "published" / "milestones.duckdb", "mine")
+    assert query("select title from milestones").rows == [("mine",)]
+
+
+@pytest.mark.parametrize("text", ["", "-- nothing", "select nothing from milestones", "copy milestones to 'x.csv'"])
+def test_a_query_that_cannot_be_answered(tmp_path: Path, text: str) -> None:
+    published(tmp_path / "m.duckdb", "one")
+    with pytest.raises(QueryFailed):
+        query(text, path=tmp_path / "m.duckdb")
+
+
+def test_the_reading_api_loads_neither_arrow_nor_dagster() -> None:
+    program = "import sys, pipelines.reading; print({'pyarrow', 'dagster', 'requests', 'msgspec'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"
