@@ -199,8 +199,9 @@ def test_a_bound_that_is_ignored_leaves_the_first_range_to_read_the_list(
     fetched = list(scan_in_shards(api, QUERY, now=NOON, connections=connections))
     assert set(ids_of(fetched)) == {row["id"] for row in rows}
     pages = len(rows) // 5 + 1
-    # Ranges that were under way before it began to ignore the bound go on by their cursors.
-    assert len(api.asked) <= (pages + connections if after == 0 else 2 * pages)
+    # Ranges that were under way before it began to ignore the bound go on by their cursors; how many requests were in
+    # flight then is up to the threads.
+    assert len(api.asked) <= (pages if after == 0 else 2 * pages) + connections
     for page in fetched:
         bound = bound_of(page)
         assert bound is None or min(page.answer.starts) >= f"{bound:%Y-%m-%dT%H:%M:%SZ}", "landed though not asked for"
