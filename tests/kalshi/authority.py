@@ -59,7 +59,21 @@ class Authority:
             .not_valid_before(now - dt.timedelta(days=2))
             .not_valid_after(now + dt.timedelta(days=-1 if expired else 1))
             .add_extension(self._x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            # Python 3.13 and later insist on these.
+            .add_extension(self._x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(
+                self._x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
         )
+        if is_authority:
+            uses = dict.fromkeys(
+                ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+                False,
+            )
+            usage = self._x509.KeyUsage(
+                key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False, **uses
+            )
+            builder = builder.add_extension(usage, critical=True)
         if alternative is not None:
             builder = builder.add_extension(self._x509.SubjectAlternativeName([alternative]), critical=False)
         signed = builder.sign(self._key, self._hashes.SHA256())

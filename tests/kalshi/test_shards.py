@@ -200,8 +200,9 @@ def test_an_ignored_bound_leaves_the_first_shard_to_read_the_list(
     fetched = list(scan_in_shards(api, QUERY, now=NOON, connections=connections))
     assert set(ids_of(fetched)) == {row["id"] for row in rows}
     pages = len(rows) // 5 + 1
-    # Shards that had begun before the API ignored the bound continue by their cursors.
-    assert len(api.requests) <= (pages + connections if after == 0 else 2 * pages)
+    # Shards that had begun before the API ignored the bound continue by their cursors; how many requests were in flight
+    # then depends on the threads.
+    assert len(api.requests) <= (pages if after == 0 else 2 * pages) + connections
     for page in fetched:
         bound = bound_of(page)
         assert bound is None or min(page.response.starts) >= f"{bound:%Y-%m-%dT%H:%M:%SZ}", (
