@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipelines.errors import WrongUse
-from pipelines.escaping import in_csv, in_json, in_markdown, one_line
+from pipelines.escaping import escape_csv, escape_json, escape_markdown, one_line
 from pipelines.reading.answers import Kind, TextAnswer, for_people, in_rfc3339, json_value
 from pipelines.reading.json_text import dumps, on_one_line, parsed
 
@@ -41,7 +41,7 @@ class Style:
 
 def as_json(value: Any) -> str:
     """JSON text, indented; times as RFC 3339, numbers that JSON does not have as null, what else is unknown as text."""
-    return in_json(dumps(value, indent=True))
+    return escape_json(dumps(value, indent=True))
 
 
 def cell_text(kind: Kind, value: str | None) -> str:
@@ -55,7 +55,7 @@ def csv_lines(answer: TextAnswer, style: Style) -> Iterator[str]:
     """CSV, the names first; unless it is raw, nothing in it is a formula to a spreadsheet."""
 
     def guarded(text: str) -> str:
-        return text if style.raw else in_csv(text)
+        return text if style.raw else escape_csv(text)
 
     def cell(kind: Kind, value: str | None) -> str | None:
         if value is None or kind.name in ("number", "boolean", "other"):
@@ -86,7 +86,7 @@ def json_lines(answer: TextAnswer, style: Style) -> Iterator[str]:
             f"{start}{dumps(json_value(kind, value, json=json))}"
             for start, kind, value in zip(starts, kinds, row, strict=True)
         )
-        yield f"{in_json('{' + ', '.join(members) + '}')}\n"
+        yield f"{escape_json('{' + ', '.join(members) + '}')}\n"
 
 
 def json_rows(answer: TextAnswer, style: Style) -> Iterator[str]:
@@ -96,18 +96,18 @@ def json_rows(answer: TextAnswer, style: Style) -> Iterator[str]:
     start = "[\n"
     for row in answer.rows:
         values = (json_value(kind, value, json=json) for kind, value in zip(kinds, row, strict=True))
-        yield f"{start}  {in_json(dumps(dict(zip(names, values, strict=True)), indent=True, level=1))}"
+        yield f"{start}  {escape_json(dumps(dict(zip(names, values, strict=True)), indent=True, level=1))}"
         start = ",\n"
     yield "[]\n" if start == "[\n" else "\n]\n"
 
 
 def markdown_lines(answer: TextAnswer, _: Style) -> Iterator[str]:
     """A Markdown table."""
-    yield _markdown_line(in_markdown(column.name) for column in answer.columns)
+    yield _markdown_line(escape_markdown(column.name) for column in answer.columns)
     yield _markdown_line("---" for _ in answer.columns)
     for row in answer.rows:
         yield _markdown_line(
-            in_markdown(cell_text(column.kind, value)) for column, value in zip(answer.columns, row, strict=True)
+            escape_markdown(cell_text(column.kind, value)) for column, value in zip(answer.columns, row, strict=True)
         )
 
 

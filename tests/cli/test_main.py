@@ -622,7 +622,7 @@ def test_want_of_room_is_one_line(
         said = command(*arguments)
     assert said.status == 1
     assert said.err.splitlines()[-1] == (
-        f"milestones: no space is left for {root}: make room, then run again; what is published is whole"
+        f"milestones: no space left for {root}: free disk space, then run again (published files are intact)"
     )
     assert "Traceback" not in said.err
     assert tree(home.published) == before

@@ -44,7 +44,7 @@ def test_a_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
         with pytest.raises(WarehouseBusy) as caught, writer_lock(home, purpose="mine"):
             pytest.fail("two hold the lock")
         assert str(caught.value) == (
-            f"{tmp_path} is being written by process {process.pid} (run of a test): wait for it, then run again"
+            f"process {process.pid} (run of a test) is writing to {tmp_path}: wait until it ends, then run again"
         )
         assert caught.value.exit_status == 75
 
