@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class MilestonesError(Exception):
-    """Base of the errors that a user can act on. `str()` is the line to print, `exit_status` the command's exit status."""
+    """Base of the errors that a user can act on. `str()` is the line to print, `exit_status` that of the command."""
 
     exit_status = 1
 

@@ -17,7 +17,7 @@ import sandbox
 from pipelines.errors import WrongUse
 from pipelines.kalshi.client import KalshiClient
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
-from pipelines.storage.leftovers import writing
+from pipelines.storage.leftovers import writer_session
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
 from pipelines.sweep.stages import Stages
@@ -116,7 +116,7 @@ def _clear(home: Home) -> None:
             f"{home.root} holds more sweeps than the demo makes: move it away if they matter to you, or remove it "
             "(make clean), then run the demo again"
         )
-    with writing(home, purpose="milestones demo"):
+    with writer_session(home, purpose="milestones demo"):
         for folder in (home.published, home.raw, home.warehouse):
             if folder.exists():
                 shutil.rmtree(folder)
@@ -151,7 +151,7 @@ def _sweep(home: Home, base_url: str, clock: _Clock) -> None:
     """A full sweep at the clock's time, into the warehouse; the last sweep publishes."""
     stages = Stages(home, now=clock)
     with (
-        writing(home, purpose="milestones demo"),
+        writer_session(home, purpose="milestones demo"),
         KalshiClient(base_url, requests_per_second=0, deadline_seconds=60, now=clock) as client,
     ):
         stages.land(client, SweepRequest(mode="full"), NullProgress())

@@ -46,7 +46,7 @@ _OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 def rebuild() -> int:
     """Derive every table again from the version log, and publish."""
     from pipelines.orchestration.resources import utc_now
-    from pipelines.storage.leftovers import writing
+    from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
     from pipelines.warehouse.database import Warehouse
 
@@ -56,7 +56,7 @@ def rebuild() -> int:
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
     home.preflight()
     stages = Stages(home, now=utc_now)
-    with writing(home, purpose="milestones rebuild"):
+    with writer_session(home, purpose="milestones rebuild"):
         rows = stages.rebuild()
         snapshot = stages.publish()
     for name, count in rows.items():
@@ -70,12 +70,12 @@ def restore() -> int:
     """Make a lost or damaged warehouse again from what is published, history included, and publish."""
     from pipelines.orchestration.resources import utc_now
     from pipelines.publish.restore import restore as restore_warehouse
-    from pipelines.storage.leftovers import writing
+    from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
 
     home = Home.from_environment()
     home.preflight()
-    with writing(home, purpose="milestones restore"):
+    with writer_session(home, purpose="milestones restore"):
         restored = restore_warehouse(home, now=utc_now())
         snapshot = Stages(home, now=utc_now).publish()
     console = Console()
@@ -95,14 +95,14 @@ def quarantine_retry(*, json: Annotated[bool, FLAG] = False) -> int:
     json
         Print the outcome as JSON.
     """
-    from pipelines.storage.leftovers import writing
+    from pipelines.storage.leftovers import writer_session
     from pipelines.warehouse.database import Warehouse, open_warehouse
     from pipelines.warehouse.ledger import quarantined
 
     home = Home.from_environment()
     home.preflight()
     Warehouse(home).check_not_lost()
-    with writing(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
+    with writer_session(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
         is_empty = not quarantined(connection)
     if is_empty:
         Console().print("the quarantine is empty: there is nothing to try again")
