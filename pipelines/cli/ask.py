@@ -111,17 +111,17 @@ def export(
     """
     from pipelines.reading import export as exporting
     from pipelines.reading.formats import Style
-    from pipelines.reading.published import reading
+    from pipelines.reading.published import open_published
 
     output = expanded(output) if output else None
-    style = Style(format or exporting.format_of(output), raw=raw, json_as_text=json_as_text)
-    asked = exporting.query_of(query, table)
+    style = Style(format or exporting.export_format(output), raw=raw, json_as_text=json_as_text)
+    asked = exporting.export_query(query, table)
     if output is None and style.format == "parquet":
         raise WrongUse("Parquet goes into a file: name it with --output")
     home = Home.from_environment()
     if output is not None:
         exporting.check_output(home, output)
-    with reading(home) as connection:
+    with open_published(home) as connection:
         if output is None:
             exporting.export_text(connection, asked, style, sys.stdout)
             return 0
@@ -165,10 +165,10 @@ def quarantine_list(
     all_
         Print every column of a table whole, at a terminal too.
     """
-    from pipelines.cli.report import print_answer
+    from pipelines.cli.report import print_result
     from pipelines.reading.formats import Style
-    from pipelines.reading.published import refused
+    from pipelines.reading.published import refused_records
 
     style = Style(format, all_rows=all_)
-    print_answer(Console(), refused(Home.from_environment(), limit=limit), style)
+    print_result(Console(), refused_records(Home.from_environment(), limit=limit), style)
     return 0

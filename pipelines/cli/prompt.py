@@ -10,13 +10,13 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from pipelines.cli.report import print_question
+from pipelines.cli.report import print_statement
 from pipelines.errors import WrongUse
 from pipelines.escaping import one_line
-from pipelines.reading.answers import Question
 from pipelines.reading.formats import Style
-from pipelines.reading.published import reading
-from pipelines.reading.query_errors import QueryFailed, no_table
+from pipelines.reading.published import open_published
+from pipelines.reading.query_errors import QueryFailed, unknown_table
+from pipelines.reading.results import BoundStatement
 from pipelines.reading.statements import is_complete, statements
 from pipelines.storage.home import Home
 from schemas.sql import literal
@@ -54,9 +54,9 @@ _SCHEMA = """
 
 def run_script(console: Console, home: Home, text: str, style: Style) -> None:
     """Answer the statements of a text in order, all of one file. Raises QueryFailed at the first that fails."""
-    with reading(home) as connection:
+    with open_published(home) as connection:
         for statement in statements(text):
-            print_question(console, Question(connection, statement), style)
+            print_statement(console, BoundStatement(connection, statement), style)
 
 
 def run_prompt(home: Home, style: Style) -> None:
@@ -86,10 +86,10 @@ def _answer(console: Console, home: Home, text: str, style: Style) -> None:
         if words[:1] == ["help"]:
             console.print(HELP, highlight=False, markup=False)
         elif words[:1] == [".tables"]:
-            with reading(home) as connection:
-                print_question(console, Question(connection, _TABLES), style, rows=ALL)
+            with open_published(home) as connection:
+                print_statement(console, BoundStatement(connection, _TABLES), style, rows=ALL)
         elif words[:1] == [".schema"]:
-            with reading(home) as connection:
+            with open_published(home) as connection:
                 _print_schema(console, connection, words[1] if len(words) > 1 else "milestones", style)
         else:
             run_script(console, home, text, style)
@@ -100,8 +100,8 @@ def _answer(console: Console, home: Home, text: str, style: Style) -> None:
 def _print_schema(console: Console, connection: duckdb.DuckDBPyConnection, name: str, style: Style) -> None:
     asked = _SCHEMA.format(name=literal(name.lower()))
     if not connection.execute(asked).fetchall():
-        raise QueryFailed(no_table(connection, name))
-    print_question(console, Question(connection, asked), style, rows=ALL)
+        raise QueryFailed(unknown_table(connection, name))
+    print_statement(console, BoundStatement(connection, asked), style, rows=ALL)
 
 
 def _words(text: str) -> list[str]:

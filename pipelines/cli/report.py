@@ -14,8 +14,8 @@ from rich.text import Text
 
 from pipelines.cli.text_table import ROWS_AT_A_TERMINAL, print_table
 from pipelines.escaping import one_line, write
-from pipelines.reading.answers import NUMBER, Column, Question, TextAnswer
 from pipelines.reading.formats import Style, as_json, cell_text, csv_lines, json_rows, markdown_lines
+from pipelines.reading.results import NUMBER, BoundStatement, Column, TextResult
 from pipelines.reading.status import Status
 from pipelines.storage.home import Home
 from pipelines.wording import counted
@@ -30,20 +30,22 @@ def shown(value: Any) -> str:
     return one_line(str(value))
 
 
-def print_question(console: Console, question: Question, style: Style, *, rows: int = ROWS_AT_A_TERMINAL) -> None:
+def print_statement(
+    console: Console, statement: BoundStatement, style: Style, *, rows: int = ROWS_AT_A_TERMINAL
+) -> None:
     """The answer of a question; nothing for a statement that asks nothing. Raises QueryFailed.
 
     A table that is fitted to the terminal has at most so many `rows`.
     """
-    if not question.has_answer:
+    if not statement.has_result:
         return
     if _is_fitted(console, style):
-        print_answer(console, question.first(rows), style)
+        print_result(console, statement.first(rows), style)
     else:
-        print_answer(console, question.answer(is_nested=style.format == "json"), style)
+        print_result(console, statement.result(is_nested=style.format == "json"), style)
 
 
-def print_answer(console: Console, answer: TextAnswer, style: Style) -> None:
+def print_result(console: Console, answer: TextResult, style: Style) -> None:
     """An answer in one of FORMATS; for JSON its values may be nested."""
     if style.format == "table":
         rows = [
@@ -56,7 +58,7 @@ def print_answer(console: Console, answer: TextAnswer, style: Style) -> None:
             console, [one_line(one.name) for one in answer.columns], rows, numeric=numeric, fit=fit, more=answer.more
         )
         return
-    lines: dict[str, Callable[[TextAnswer, Style], Iterator[str]]] = {
+    lines: dict[str, Callable[[TextResult, Style], Iterator[str]]] = {
         "csv": csv_lines,
         "json": json_rows,
         "markdown": markdown_lines,
@@ -131,7 +133,7 @@ def print_status(console: Console, status: Status, now: datetime, style: Style) 
     console.print(table)
     console.print("last sweeps", style="bold")
     rows = [[shown(sweep[column.name]) for column in _SWEEP_COLUMNS] for sweep in status.sweeps]
-    print_answer(console, TextAnswer(_SWEEP_COLUMNS, rows), style)
+    print_result(console, TextResult(_SWEEP_COLUMNS, rows), style)
 
 
 _SWEEP_COLUMNS = (

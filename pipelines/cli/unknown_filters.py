@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from pipelines.reading.published import ask_home
+from pipelines.reading.published import query_home
 from pipelines.storage.home import Home
 from schemas.sql import quote
 
@@ -19,7 +19,7 @@ def unknown_filters(home: Home, **filters: str | None) -> list[str]:
     for column, value in filters.items():
         if value is None:
             continue
-        known = ask_home(
+        known = query_home(
             home,
             f"SELECT {quote(column)} FROM milestones WHERE {quote(column)} IS NOT NULL "  # noqa: S608
             "GROUP BY 1 ORDER BY count(*) DESC, 1",

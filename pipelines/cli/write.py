@@ -70,12 +70,12 @@ def ingest(
 def _status_of_filters(home: Home, category: str | None, type_: str | None) -> int:
     """Say why a limited sweep brought nothing; a failure where its filters are not known to be spelled right."""
     from pipelines.cli.unknown_filters import unknown_filters
-    from pipelines.reading.published import ask_home
+    from pipelines.reading.published import query_home
 
     if category is None and type_ is None:
         return 0
     newest = "SELECT records FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
-    if ask_home(home, newest).rows[0][0]:
+    if query_home(home, newest).rows[0][0]:
         return 0
     unknown = unknown_filters(home, category=category, type=type_)
     for line in unknown or ["the API has no milestone that passes these filters; each of them is known by itself"]:
@@ -140,10 +140,10 @@ def _interrupted(home: Home) -> str:
 def _print_outcome(home: Home, *, as_json: bool) -> None:
     from pipelines.cli.report import print_sweep
     from pipelines.reading.formats import as_json as to_json
-    from pipelines.reading.published import ask_home, table_rows
+    from pipelines.reading.published import query_home, table_rows
     from pipelines.storage.landing import Landing
 
-    newest = ask_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
+    newest = query_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
     rows = table_rows(home)
     sweep = Landing.open(home.raw, newest["sweep_id"]).sweep
     if as_json:

@@ -339,9 +339,9 @@ WRONG_USE = {
     "an empty category": (["ingest", "--category", ""], "--category is empty"),
     "a blank type": (["ingest", "--type", " "], "--type is empty"),
     "a port beyond the last": (["ui", "--port", "99999"], "--port"),
-    "raw JSON": (["sql", "select 1", "--raw", "--format", "json"], "--raw is about CSV"),
-    "JSON as text in a table": (["sql", "select 1", "--json-as-text"], "--json-as-text is about JSON"),
-    "all of CSV": (["sql", "select 1", "--all", "--format", "csv"], "--all is about tables"),
+    "raw JSON": (["sql", "select 1", "--raw", "--format", "json"], "--raw applies to CSV only"),
+    "JSON as text in a table": (["sql", "select 1", "--json-as-text"], "--json-as-text applies to JSON only"),
+    "all of CSV": (["sql", "select 1", "--all", "--format", "csv"], "--all applies to tables only"),
     "a comment alone that looks like an option": (["sql", "--comment"], "--comment"),
     "a list shorter than none": (["quarantine", "--limit", "-1"], "--limit"),
 }
@@ -675,7 +675,7 @@ def test_where_the_demo_is(
     assert "the demo's data" not in command("status").complaint
     shutil.copytree(published.home.published, tmp_path / "data" / "demo" / "published", symlinks=True)
     said = command("status")
-    assert "(the demo's data are: export MILESTONES_HOME=data/demo): run milestones ingest first" in said.complaint
+    assert "(to use the demo's data: export MILESTONES_HOME=data/demo): run milestones ingest first" in said.complaint
     at(Path("data/demo"))
     assert command("status").status == 0
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.cli.report import print_answer, print_status, print_sweep, shown, status_json
-from pipelines.reading.answers import NUMBER, Column, Kind, TextAnswer
+from pipelines.cli.report import print_result, print_status, print_sweep, shown, status_json
 from pipelines.reading.formats import FORMATS, Style, as_json
+from pipelines.reading.results import NUMBER, Column, Kind, TextResult
 from pipelines.reading.status import Status
 from pipelines.storage.home import Home
 from tests.support import NOON
@@ -25,15 +25,15 @@ from tests.support import NOON
 HOSTILE = "a\x1b[31m\x07\u202e\x9b\r\n\x00|z"
 
 
-def printed(answer: TextAnswer, style: Any, *, is_terminal: bool = False, **options: bool) -> str:
+def printed(answer: TextResult, style: Any, *, is_terminal: bool = False, **options: bool) -> str:
     file = Screen() if is_terminal else io.StringIO()
-    print_answer(Console(file=file, width=80, force_terminal=is_terminal), answer, Style(style, **options))
+    print_result(Console(file=file, width=80, force_terminal=is_terminal), answer, Style(style, **options))
     return file.getvalue()
 
 
-def answer(names: list[str], rows: list[tuple[Any, ...]], **kinds: Kind) -> TextAnswer:
+def answer(names: list[str], rows: list[tuple[Any, ...]], **kinds: Kind) -> TextResult:
     """Columns of text, but for those that are named with their kind."""
-    return TextAnswer([Column(name, kinds.get(name, Kind())) for name in names], rows)
+    return TextResult([Column(name, kinds.get(name, Kind())) for name in names], rows)
 
 
 class Screen(io.StringIO):
