@@ -301,7 +301,7 @@ def test_a_view_is_exported_to_a_file(command: Any, tmp_path: Path, capsys: pyte
     [
         (["--raw", "--format", "jsonl"], "--raw applies to CSV only: leave it out for the format jsonl"),
         (["--json-as-text"], "--json-as-text applies to JSON only: leave it out for the format csv"),
-        (["--format", "parquet"], "Parquet goes into a file: name it with --output"),
+        (["--format", "parquet"], "Parquet needs a file: name it with --output"),
         (["--query", "SELECT 1", "--table", "sweeps"], "--query and --table exclude each other: leave one of them out"),
     ],
     ids=["raw JSON", "CSV with JSON as text", "parquet on standard output", "query and table"],
