@@ -1,8 +1,8 @@
-"""Contracts: what happens when a type's `details` show a field or a kind that they never had before.
+"""Schema contracts: what happens when the `details` of a type have a new field, or a field of a new kind.
 
-- evolve: it makes a column, or widens one (the default).
-- freeze: the sweep fails before anything is published, naming it.
-- discard: it stays in the JSON and in milestone_details, and makes no column.
+- evolve (the default): add a column, or widen one.
+- freeze: fail the sweep before it is published; the error names the field.
+- discard: add no column; the value stays in the JSON and in milestone_details.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ MODES: tuple[str, ...] = get_args(ContractMode)
 
 @dataclass(frozen=True)
 class Contract:
-    """The mode of every type: its own, or the one for all."""
+    """The mode of each type: `by_type`, else `default`."""
 
     default: ContractMode = "evolve"
     by_type: dict[str, ContractMode] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Contract:
-        """From `freeze` or `evolve,football_game=freeze,tennis_tournament_singles=discard`. Raises WrongSetting."""
+        """Parse `freeze` or `evolve,football_game=freeze,tennis_tournament_singles=discard`. Raises WrongSetting."""
         default: ContractMode = "evolve"
         by_type: dict[str, ContractMode] = {}
         for part in filter(None, (part.strip() for part in text.split(","))):
             type_, equals, mode = (piece.strip() for piece in part.rpartition("="))
             if mode not in MODES or (equals and not type_):
-                raise WrongSetting(f"{part[:40]!r} is no contract: write {', '.join(MODES)}, or type=mode, with commas")
+                raise WrongSetting(
+                    f"{part[:40]!r} is not a contract: give {', '.join(MODES)} or TYPE=MODE, separated by commas"
+                )
             if equals:
                 by_type[type_] = cast("ContractMode", mode)
             else:
@@ -40,9 +42,9 @@ class Contract:
         return cls(default, by_type)
 
     def types_in(self, mode: ContractMode, types: Iterable[str]) -> list[str]:
-        """Those of the types that have a mode."""
+        """The types that have this mode, in their order."""
         return [type_ for type_ in types if self.by_type.get(type_, self.default) == mode]
 
 
 EVOLVE = Contract()
-"""Whatever comes is taken in."""
+"""Evolves every type."""

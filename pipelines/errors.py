@@ -1,4 +1,7 @@
-"""Faults that end a run with one clear line: what happened, to what, what to do."""
+"""Errors that end a run with one line for the user: what happened, to what, and what to do.
+
+Errors of the Kalshi API are in `pipelines.kalshi.errors`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 
 class MilestonesError(Exception):
-    """Base of the faults that a user can act on; `str()` is the line to show, `exit_status` the command's."""
+    """Base of the errors that a user can act on. `str()` is the line to print, `exit_status` that of the command."""
 
     exit_status = 1
 
@@ -17,19 +20,19 @@ class HomeUnusable(MilestonesError):
 
 
 class DiskFull(HomeUnusable):
-    """There is no room below the home folder."""
+    """The disk or the quota of the home folder is full."""
 
     def __init__(self, home: Path) -> None:
-        super().__init__(f"no space is left for {home}: make room, then run again; what is published is whole")
+        super().__init__(f"no space left for {home}: free disk space, then run again (published files are intact)")
 
 
 class WarehouseBusy(MilestonesError):
-    """Another run holds the warehouse: `holder` says which."""
+    """Another process holds the writer's lock; `holder` describes it."""
 
     exit_status = 75
 
     def __init__(self, home: str, holder: str) -> None:
-        super().__init__(f"{home} is being written by {holder}: wait for it, then run again")
+        super().__init__(f"{holder} is writing to {home}: wait until it ends, then run again")
         self.holder = holder
 
 
@@ -38,45 +41,48 @@ _NO_SPACE_TEXTS = ("no space left on device", "disk quota exceeded", "file too l
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or one that led to it, is for want of room: DuckDB and SQLite tell in words only."""
-    # Dagster's chains of exceptions fork and can be rings.
-    waiting, seen = [error], set()
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
+    """Whether an error, or one of its causes, means that the disk is full.
+
+    DuckDB, Arrow and SQLite raise errors without an `errno`, so their messages are searched too.
+    """
+    # Dagster's exception chains fork and can be cyclic.
+    pending, visited = [error], set()
+    while pending:
+        current = pending.pop()
+        if id(current) in visited:
             continue
-        seen.add(id(one))
-        text = str(one).lower()
-        if getattr(one, "errno", None) in _NO_SPACE or any(words in text for words in _NO_SPACE_TEXTS):
+        visited.add(id(current))
+        text = str(current).lower()
+        if getattr(current, "errno", None) in _NO_SPACE or any(words in text for words in _NO_SPACE_TEXTS):
             return True
-        waiting += [link for link in (one.__cause__, one.__context__) if link is not None]
+        pending += [link for link in (current.__cause__, current.__context__) if link is not None]
     return False
 
 
 class WarehouseUnusable(MilestonesError):
-    """The warehouse file cannot be used as it is."""
+    """A DuckDB file cannot be opened or has the wrong schema."""
 
 
 class WarehouseLost(MilestonesError):
-    """There is no warehouse where something is published: its history would be lost in silence."""
+    """The warehouse is missing although tables were published from it: a new one would lose the history silently."""
 
     def __init__(self, warehouse: Path, published: Path) -> None:
         super().__init__(
-            f"there is no warehouse at {warehouse}, yet {published} was published from one: make it again with "
-            "milestones restore, or start anew without its history with milestones ingest --start-anew"
+            f"there is no warehouse at {warehouse}, yet {published} was published from one: recreate it with "
+            "milestones restore, or start without its history with milestones ingest --start-anew"
         )
 
 
 class NothingToDo(MilestonesError):
-    """A stage was asked to work and there is nothing to work on."""
+    """A command or a stage has no input to work on."""
 
 
 class SweepRefused(MilestonesError):
-    """A sweep whose answers cannot be believed."""
+    """The responses of a sweep are implausible, so it is not loaded."""
 
 
 class SweepDamaged(MilestonesError):
-    """A landed file is not what was written; the first `good_pages` pages of the sweep can be used."""
+    """The content of a landed file has changed; the first `good_pages` pages of the sweep are usable."""
 
     def __init__(self, message: str, *, good_pages: int = 0) -> None:
         super().__init__(message)
@@ -84,20 +90,20 @@ class SweepDamaged(MilestonesError):
 
 
 class PublishedDiffers(MilestonesError):
-    """A published file is not what its manifest says."""
+    """A published file does not match its manifest."""
 
 
 class WrongSetting(MilestonesError):
-    """An environment variable with a value that cannot be used."""
+    """An environment variable has an invalid value."""
 
     exit_status = 2
 
 
 class WrongUse(MilestonesError):
-    """Options that do not go together, or a value that means nothing."""
+    """Options that exclude each other, or an option with an invalid value."""
 
     exit_status = 2
 
 
 class ContractViolated(MilestonesError):
-    """Details with fields or kinds that a frozen contract does not allow."""
+    """`details` have a field or a kind that a frozen contract does not allow."""

@@ -1,6 +1,6 @@
-"""How much of the machine this process may use: the cores and the memory that a container leaves it.
+"""Cores and memory that this process may use, within the limits of its container.
 
-`os.cpu_count()` is the host's number, whatever affinity or a container's quota allow.
+`os.cpu_count()` returns the host's cores and ignores CPU affinity and cgroup quotas.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pipelines.settings import setting
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
-"""Which group the process is in, a line a hierarchy: `number:controllers:path`; `0::path` with cgroup v2."""
+"""The cgroups of this process, one hierarchy a line: `number:controllers:path`; `0::path` with cgroup v2."""
 
 BYTES_PER_WORKER = 384 * 1024 * 1024
-"""What a worker process holds at its peak, beside as much for the process that feeds it; see `workers_for`."""
+"""Peak memory of a worker process; the process that feeds the workers needs the same. See `workers_for`."""
 
 
 def cores(*, cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
-    """Cores to use: MILESTONES_THREADS, or what affinity and the CPU quota of cgroup v1 or v2 leave. At least 1.
+    """Cores to use: MILESTONES_THREADS, or what CPU affinity and the quotas of cgroup v1 or v2 allow. At least 1.
 
     Raises WrongSetting.
     """
@@ -32,32 +32,32 @@ def cores(*, cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
 
 
 def memory_limit(*, cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int | None:
-    """Bytes that cgroup v1 or v2 leaves this process and what runs beside it in its group; None without a limit."""
+    """Memory limit in bytes of this process's cgroup (v1 or v2), shared by the whole group; None without a limit."""
     limits = [
         limit
         for group in _groups(cgroups, membership, "memory")
         for name in ("memory.max", "memory.limit_in_bytes")
         if (limit := _number(_words(group / name), 0)) is not None
     ]
-    # Version 1 has no word for "no limit" but a number that no machine reaches.
+    # cgroup v1 spells "no limit" as a number that no machine reaches.
     return min((limit for limit in limits if limit < 1 << 60), default=None)
 
 
 def workers_for(cores: int, memory: int | None, *, at_most: int) -> int:
-    """Worker processes to start beside this one: one core and BYTES_PER_WORKER each, as much kept for this one.
+    """Worker processes to start: one core and BYTES_PER_WORKER each, and the same kept for this process.
 
-    A small container gets none, and flattens in this process: slower, not killed.
+    In a small container there are none and this process does the work: slower, but the kernel does not kill it.
     """
     by_memory = at_most if memory is None else memory // BYTES_PER_WORKER - 1
     return max(0, min(cores - 1, by_memory, at_most))
 
 
 def _cpu_quotas(cgroups: Path, membership: Path) -> Iterator[float]:
-    """Cores that the quotas of all groups allow, in fractions."""
+    """Cores that the CPU quota of each group allows, as fractions."""
     for group in _groups(cgroups, membership, "cpu"):
-        both = _words(group / "cpu.max")
-        quota, period = _number(both, 0), _number(both, 1)
-        if not both:
+        words = _words(group / "cpu.max")
+        quota, period = _number(words, 0), _number(words, 1)
+        if not words:
             quota = _number(_words(group / "cpu.cfs_quota_us"), 0)
             period = _number(_words(group / "cpu.cfs_period_us"), 0)
         if quota and period:
@@ -65,7 +65,7 @@ def _cpu_quotas(cgroups: Path, membership: Path) -> Iterator[float]:
 
 
 def _groups(cgroups: Path, membership: Path, controller: str) -> Iterator[Path]:
-    """The folders of the groups that limit this process: its own and all above it, in both versions."""
+    """Folders of the groups that limit this process: its own group and all parents, in cgroup v1 and v2."""
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -79,7 +79,7 @@ def _groups(cgroups: Path, membership: Path, controller: str) -> Iterator[Path]:
         if controllers and not root.is_dir():
             root = cgroups / controller
         group = Path(path.lstrip("/"))
-        # A container sees its own group as the root, though version 1 tells the path that the host knows.
+        # cgroup v1 reports the host's path, though a container sees its own group as the root.
         yield from (root / part for part in (group, *group.parents))
 
 
@@ -90,6 +90,6 @@ def _words(file: Path) -> list[str]:
         return []
 
 
-def _number(words: list[str], place: int) -> int | None:
-    """The number that stands there; None for "max", for -1, and where there is none."""
-    return int(words[place]) if len(words) > place and words[place].isdecimal() else None
+def _number(words: list[str], index: int) -> int | None:
+    """The number at an index; None for "max", for -1 and beyond the end."""
+    return int(words[index]) if len(words) > index and words[index].isdecimal() else None

@@ -1,6 +1,6 @@
-"""Settings from the environment: one declaration of each variable, its default, its bounds and its meaning.
+"""Settings from environment variables: name, default, bounds and meaning of each, declared once.
 
-README's table of settings is generated from it (`make docs`). Nothing else of the pipeline reads these variables.
+`make docs` generates README's table of settings from here. No other module of the pipeline reads these variables.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ WEBHOOK_VARIABLE = "MILESTONES_WEBHOOK_URL"
 MAX_OVERLAP_SECONDS = 86_400
 
 VALUE_CHARACTERS = 40
-"""Of a refused value, shown in the message."""
+"""How much of an invalid value an error message quotes."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The value of every setting; `from_environment` reads and checks all of them."""
+    """The values of all settings. `from_environment` reads and checks them."""
 
     base_url: Annotated[
         str | None,
@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0,
             le=MAX_OVERLAP_SECONDS,
             description="how far an incremental sweep reaches back before the watermark: clocks differ, and an update "
-            "may show late",
+            "may appear late",
         ),
     ] = 300
     proxy: Annotated[
@@ -114,31 +114,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             title="MILESTONES_THREADS",
             ge=1,
             description="cores to use",
-            extra={"default": "the cores that affinity and cgroups leave"},
+            extra={"default": "the cores that affinity and cgroups allow"},
         ),
     ] = None
-    log: Annotated[str, Meta(title=LOG_VARIABLE, description="`json` writes a line a record, with sweep and page")] = (
-        "text"
-    )
+    log: Annotated[
+        str, Meta(title=LOG_VARIABLE, description="`json` writes one JSON object a line, with sweep and page")
+    ] = "text"
     webhook_url: Annotated[
         str | None,
-        Meta(
-            title=WEBHOOK_VARIABLE, description="where alerts go (Slack-compatible), when the sensors are switched on"
-        ),
+        Meta(title=WEBHOOK_VARIABLE, description="where alerts are posted (Slack-compatible) when the sensors are on"),
     ] = None
     home: Annotated[
         str,
         Meta(
             title=HOME_VARIABLE,
-            description="everything that is written lies below it, including Dagster's storage; a leading `~` is "
-            "expanded",
+            description="folder for everything that is written, including Dagster's storage; a leading `~` is expanded",
             extra={"default": "`./data`"},
         ),
     ] = DEFAULT_HOME
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Every setting, checked. Raises WrongSetting, which names the variable and never quotes a secret."""
+        """Read and check every setting. Raises WrongSetting, which names the variable and never quotes a secret."""
         settings = cls(**{name: setting(name, environment) for name in cls.__struct_fields__})
         settings.network()
         settings.details_contract()
@@ -146,12 +143,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def api_base_url(self) -> str:
-        """The address of the API to try first."""
+        """The base URL to request first."""
         return self.base_url or DEFAULT_BASE_URL
 
     @property
     def fallback_base_url(self) -> str | None:
-        """The address to try when the first cannot be reached; None if the user set one."""
+        """The base URL to request if the first is unreachable; None if the user set one."""
         return None if self.base_url else OLDER_BASE_URL
 
     def network(self) -> Network:
@@ -159,7 +156,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.proxy and (fault := fault_of_proxy(self.proxy)):
             raise WrongSetting(
                 f"{VARIABLES['proxy']} cannot be used ({fault}): give http://HOST:PORT or https://HOST:PORT, "
-                "with USER:PASSWORD@ before the host where the proxy wants them"
+                "with USER:PASSWORD@ before the host if the proxy requires them"
             )
         path = expanded(self.ca_bundle).absolute() if self.ca_bundle else None
         if path and (fault := fault_of_ca_bundle(path)):
@@ -175,11 +172,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def setting(name: str, environment: Mapping[str, str] = os.environ) -> Any:
-    """One setting, checked; the default where its variable is unset or empty. Raises WrongSetting."""
+    """Read and check one setting; its default where the variable is unset or empty. Raises WrongSetting."""
     kind, meta = _DECLARED[name]
-    given = environment.get(VARIABLES[name], "")
-    # Secrets read from files end in a newline.
-    text = given.strip()
+    raw = environment.get(VARIABLES[name], "")
+    # Secrets that are read from files end with a newline.
+    text = raw.strip()
     if not text:
         return getattr(DEFAULTS, name)
     if kind is str:
@@ -190,7 +187,7 @@ def setting(name: str, environment: Mapping[str, str] = os.environ) -> Any:
         # NaN and infinity pass every bound.
         return msgspec.convert(number if math.isfinite(number) else None, Annotated[kind, meta])
     except (ValueError, OverflowError) as error:
-        shown = given[:VALUE_CHARACTERS]
+        shown = raw[:VALUE_CHARACTERS]
         raise WrongSetting(f"{VARIABLES[name]} is {shown!r}: give {_bounds(kind, meta)}") from error
 
 
@@ -214,8 +211,8 @@ def _default(name: str) -> str:
 def _declared() -> Iterator[tuple[str, type, Meta]]:
     for name, hint in get_type_hints(Settings, include_extras=True).items():
         kind, meta = get_args(hint)
-        # `int | None`: None stands for "not set" and cannot be given.
-        yield name, next((one for one in get_args(kind) if one is not type(None)), kind), meta
+        # `int | None`: None means "not set" and has no spelling.
+        yield name, next((member for member in get_args(kind) if member is not type(None)), kind), meta
 
 
 def _bounds(kind: type, meta: Meta) -> str:

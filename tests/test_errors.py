@@ -1,4 +1,4 @@
-"""Faults that are told apart: what is for want of room, however far down it is said."""
+"""Errors: a full disk is recognised anywhere in an exception chain, and each message says what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import DiskFull, is_disk_full
+from pipelines.errors import (
+    DiskFull,
+    MilestonesError,
+    SweepDamaged,
+    WarehouseBusy,
+    WarehouseLost,
+    WrongSetting,
+    WrongUse,
+    is_disk_full,
+)
 
 
 def caused_by(cause: BaseException | None, context: BaseException | None = None) -> Exception:
@@ -17,7 +26,7 @@ def caused_by(cause: BaseException | None, context: BaseException | None = None)
     return error
 
 
-def ring() -> Exception:
+def cyclic_chain() -> Exception:
     error = caused_by(None)
     error.__context__ = caused_by(error)
     return error
@@ -39,18 +48,51 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
         (caused_by(caused_by(None, FULL)), True),
         (OSError(errno.EROFS, "Read-only file system"), False),
         (caused_by(ValueError("no")), False),
-        (ring(), False),
+        (cyclic_chain(), False),
     ],
     ids=[
-        *("full", "quota", "limit", "in pyarrow's words", "in DuckDB's words", "cause", "context beside a cause"),
-        *("deep", "read-only", "something else", "ring"),
+        *("disk", "quota", "file size limit", "pyarrow message", "DuckDB message", "cause", "context next to a cause"),
+        *("cause of a cause", "read-only", "another error", "cyclic chain"),
     ],
 )
-def test_want_of_room(error: BaseException, expected: bool) -> None:
+def test_a_full_disk_is_recognised(error: BaseException, expected: bool) -> None:
     assert is_disk_full(error) is expected
 
 
-def test_a_full_disk_says_what_to_do() -> None:
+def test_the_message_of_a_full_disk() -> None:
     assert str(DiskFull(Path("/home"))) == (
-        "no space is left for /home: make room, then run again; what is published is whole"
+        "no space left for /home: free disk space, then run again (published files are intact)"
     )
+
+
+def test_the_message_of_a_busy_warehouse() -> None:
+    error = WarehouseBusy("/home", "process 7 (milestones rebuild)")
+    assert str(error) == "process 7 (milestones rebuild) is writing to /home: wait until it ends, then run again"
+    assert error.holder == "process 7 (milestones rebuild)"
+
+
+def test_the_message_of_a_lost_warehouse() -> None:
+    assert str(WarehouseLost(Path("/w.duckdb"), Path("/p.duckdb"))) == (
+        "there is no warehouse at /w.duckdb, yet /p.duckdb was published from one: recreate it with "
+        "milestones restore, or start without its history with milestones ingest --start-anew"
+    )
+
+
+def test_damage_counts_the_usable_pages() -> None:
+    assert SweepDamaged("page 4 is damaged", good_pages=3).good_pages == 3
+    assert SweepDamaged("sweep.json is damaged").good_pages == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_status"),
+    [
+        (MilestonesError("x"), 1),
+        (DiskFull(Path("/home")), 1),
+        (WarehouseBusy("/home", "x"), 75),
+        (WrongSetting("x"), 2),
+        (WrongUse("x"), 2),
+    ],
+    ids=["any", "full disk", "busy", "setting", "use"],
+)
+def test_the_exit_status(error: MilestonesError, exit_status: int) -> None:
+    assert error.exit_status == exit_status

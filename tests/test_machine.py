@@ -1,4 +1,4 @@
-"""Cores and memory as a container sees them, told from trees as /sys/fs/cgroup has them."""
+"""Cores, memory and workers within the limits of a container: cgroup v1 and v2 trees in a temporary folder."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GIB = 1 << 30
 
 
 @pytest.fixture(autouse=True)
-def no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_threads_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MILESTONES_THREADS", raising=False)
 
 
 def groups(folder: Path, membership: str, files: dict[str, str]) -> dict[str, Path]:
-    """A membership file and a tree of groups, as the arguments that name them."""
+    """Write a membership file and a cgroup tree; the keyword arguments that point to them."""
     for name, text in files.items():
         (folder / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "cgroup" / name).write_text(text)
@@ -52,22 +52,22 @@ def groups(folder: Path, membership: str, files: dict[str, str]) -> dict[str, Pa
         ("", {}, HOST_CORES),
     ],
     ids=[
-        *("v2 without a quota", "v2 max", "v2 one core", "v2 half a core", "v2 more than there are"),
-        *("v2 the group above", "v2 the group itself", "empty", "without a period", "no number"),
-        *("v1 by its path", "v1 in a container", "v1 without a quota", "in no group"),
+        *("v2 without a quota", "v2 max", "v2 one core", "v2 half a core", "v2 more cores than the host"),
+        *("v2 parent group", "v2 own group", "v2 empty", "v2 without a period", "v2 not a number"),
+        *("v1 by path", "v1 in a container", "v1 without a quota", "no group"),
     ],
 )
-def test_cores_of_a_quota(tmp_path: Path, membership: str, files: dict[str, str], cores: int) -> None:
+def test_cores_within_a_quota(tmp_path: Path, membership: str, files: dict[str, str], cores: int) -> None:
     assert machine.cores(**groups(tmp_path, membership, files)) == cores
 
 
-@pytest.mark.skipif(HOST_CORES < 2, reason="one core alone")
+@pytest.mark.skipif(HOST_CORES < 2, reason="needs two cores")
 def test_a_quota_is_rounded_up(tmp_path: Path) -> None:
     assert machine.cores(**groups(tmp_path, "0::/\n", {"cpu.max": "150000 100000"})) == 2
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
-def test_affinity_counts(tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs CPU affinity")
+def test_affinity_limits_the_cores(tmp_path: Path) -> None:
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
@@ -76,7 +76,7 @@ def test_affinity_counts(tmp_path: Path) -> None:
         os.sched_setaffinity(0, before)
 
 
-def test_without_groups(tmp_path: Path) -> None:
+def test_no_cgroups_means_no_limits(tmp_path: Path) -> None:
     nowhere = {"cgroups": tmp_path / "none", "membership": tmp_path / "none"}
     assert machine.cores(**nowhere) == HOST_CORES
     assert machine.memory_limit(**nowhere) is None
@@ -93,22 +93,22 @@ def test_without_groups(tmp_path: Path) -> None:
         (V1, {"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),
         (V1, {"cpu,cpuacct/memory.limit_in_bytes": f"{GIB}\n"}, None),
     ],
-    ids=["v2", "v2 max", "v2 the group above", "v1 by its path", "v1 in a container", "v1 none", "another controller"],
+    ids=["v2", "v2 max", "v2 parent group", "v1 by path", "v1 in a container", "v1 no limit", "v1 other controller"],
 )
-def test_memory_of_a_group(tmp_path: Path, membership: str, files: dict[str, str], limit: int | None) -> None:
+def test_the_memory_limit(tmp_path: Path, membership: str, files: dict[str, str], limit: int | None) -> None:
     assert machine.memory_limit(**groups(tmp_path, membership, files)) == limit
 
 
-def test_the_setting_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = groups(tmp_path, "0::/\n", {"cpu.max": "100000 100000\n"})
+def test_milestones_threads_overrides_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = groups(tmp_path, "0::/\n", {"cpu.max": "100000 100000\n"})
     monkeypatch.setenv("MILESTONES_THREADS", "3")
-    assert machine.cores(**given) == 3
+    assert machine.cores(**limits) == 3
     for wrong in ("0", "-1", "two", "1.5"):
         monkeypatch.setenv("MILESTONES_THREADS", wrong)
         with pytest.raises(WrongSetting, match=f"MILESTONES_THREADS is '{wrong}': give a whole number, 1 or more"):
-            machine.cores(**given)
+            machine.cores(**limits)
 
 
-def test_this_machine() -> None:
+def test_the_limits_of_this_machine() -> None:
     assert 1 <= machine.cores() <= HOST_CORES
     assert (machine.memory_limit() or 1) > 0

@@ -19,10 +19,10 @@ WHOLE_NUMBERS = {
     "keep_runs": (200, "1", "999999999", "a whole number, 1 or more"),
     "threads": (None, "1", "999999999", "a whole number, 1 or more"),
 }
-of_each = pytest.mark.parametrize(
+each_number = pytest.mark.parametrize(
     ("name", "default", "least"), [(name, *rest) for name, rest in NUMBERS.items()], ids=NUMBERS
 )
-of_each_whole = pytest.mark.parametrize(
+each_whole_number = pytest.mark.parametrize(
     ("name", "default", "least", "most", "bounds"),
     [(name, *rest) for name, rest in WHOLE_NUMBERS.items()],
     ids=WHOLE_NUMBERS,
@@ -39,7 +39,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert Settings.from_environment(dict.fromkeys(VARIABLES.values(), "")) == DEFAULTS
 
 
-@of_each
+@each_number
 @pytest.mark.parametrize(("text", "number"), [("7", 7.0), (" 2.5 ", 2.5), ("1e1", 10.0)], ids=["7", "2.5", "1e1"])
 def test_a_number_is_read(name: str, default: float, least: str, text: str, number: float) -> None:
     assert setting(name, {}) == default
@@ -47,7 +47,7 @@ def test_a_number_is_read(name: str, default: float, least: str, text: str, numb
     assert setting(name, {VARIABLES[name]: least}) == float(least)
 
 
-@of_each
+@each_number
 @pytest.mark.parametrize(
     "text",
     ["four", "-1", "nan", "inf", "-inf", "1e999", "4,5", "0x4", "4 s", "4\n\x1b[31m", "9" * 400],
@@ -66,14 +66,14 @@ def test_a_deadline_of_zero_is_refused() -> None:
         setting("deadline_seconds", {"KALSHI_DEADLINE_SECONDS": "0"})
 
 
-@of_each_whole
+@each_whole_number
 def test_a_whole_number_is_read(name: str, default: int | None, least: str, most: str, bounds: str) -> None:
     assert setting(name, {}) == default
     for text in (least, most, f" {most}\n", f"00{most}"):
         assert setting(name, {VARIABLES[name]: text}) == int(text)
 
 
-@of_each_whole
+@each_whole_number
 @pytest.mark.parametrize(
     "text",
     ["-1", "+5", "1.5", "1e2", "5_0", "many", "null", "\u0665", "²", "9" * 5_000, "1\x1b"],
@@ -107,10 +107,10 @@ def test_the_base_url_and_its_fallback() -> None:
         assert (chosen.api_base_url, chosen.fallback_base_url) == (address, None)
 
 
-def test_a_contract_that_means_nothing_is_refused_at_once() -> None:
-    with pytest.raises(WrongSetting, match="is no contract"):
+def test_an_invalid_contract_is_refused() -> None:
+    with pytest.raises(WrongSetting, match="is not a contract"):
         Settings.from_environment({"MILESTONES_CONTRACT": "football_game=maybe"})
 
 
-def test_a_variable_for_which_null_would_be_no_value() -> None:
+def test_the_word_null_is_text() -> None:
     assert setting("proxy", {"KALSHI_PROXY": "null"}) == "null"

@@ -17,9 +17,9 @@ import sandbox
 from pipelines.cli.demo import DEMO_ROWS
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.views import describe_views
-from pipelines.reading.answers import Question
 from pipelines.reading.formats import Style, markdown_lines
-from pipelines.reading.published import reading
+from pipelines.reading.published import open_published
+from pipelines.reading.results import BoundStatement
 from pipelines.settings import settings_table
 from pipelines.storage.home import Home
 from pipelines.sweep.progress_listener import NullProgress
@@ -91,8 +91,8 @@ def answered(document: str, home: Home) -> str:
     """The document with the current result under every block of SQL."""
 
     def answer(question: re.Match[str]) -> str:
-        with reading(home) as connection:
-            lines = markdown_lines(Question(connection, question[2]).answer(), Style("markdown"))
+        with open_published(home) as connection:
+            lines = markdown_lines(BoundStatement(connection, question[2]).result(), Style("markdown"))
             return f"{question[1]}\n{''.join(lines)}"
 
     return _QUESTION.sub(answer, document)
@@ -105,7 +105,7 @@ def questions(document: str) -> list[str]:
 
 def data_dictionary(home: Home) -> str:
     """The data dictionary of the published file."""
-    with reading(home) as connection:
+    with open_published(home) as connection:
         return dictionary(describe_views(connection))
 
 

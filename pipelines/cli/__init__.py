@@ -1,1 +1,1 @@
-"""The `milestones` command."""
+"""The `milestones` command: options, output and exit statuses. The work is done by the other packages."""

@@ -1,4 +1,4 @@
-"""What the verbs of the command share: the app they register with, kinds of options, one line on standard error."""
+"""Shared by all commands: the app that they register with, exit statuses, option types, errors on stderr."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ app = App(
     name="milestones",
     help="Kalshi's milestones in SQL: fetched, validated, published as DuckDB and Parquet.",
     version=_version,
-    # Markdown, the default, takes a tenth of a second to load and says nothing more.
+    # The default, Markdown, takes a tenth of a second longer to load.
     help_format="plaintext",
 )
-quarantine = App(name="quarantine", help="List refused records, or put them through again.")
+quarantine = App(name="quarantine", help="List refused records, or process them again.")
 app.command(quarantine)
 
 FLAG = Parameter(negative=())
@@ -33,12 +33,12 @@ POSITIVE = Parameter(validator=Number(gt=0))
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 
 
-def complain(line: str) -> None:
-    """Say what is wrong, on standard error."""
+def print_error(message: str) -> None:
+    """Print an error or a warning on stderr."""
     from pipelines.escaping import one_line
 
     console = Console(stderr=True)
-    for number, part in enumerate(line.splitlines()):
-        # A line that data began does not pass for one of ours.
+    for number, part in enumerate(message.splitlines()):
+        # Messages quote data: a line break in the data must not start a line that looks like a message.
         start = "  " if number else "milestones: "
         console.print(f"{start}{one_line(part)}", highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The verbs that only ask: `status`, `sql`, `export`, `verify`, `quarantine`. They load neither Arrow nor Dagster."""
+"""The commands that only read: `status`, `sql`, `export`, `verify`, `quarantine`. They do not import Dagster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, app, complain, quarantine
+from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, app, print_error, quarantine
 from pipelines.errors import WrongUse
 from pipelines.storage.home import Home, expanded
 from pipelines.wording import counted
@@ -19,14 +19,14 @@ _All = Annotated[bool, Parameter(name="--all", negative=())]
 
 @app.command
 def status(*, all_: _All = False, json: Annotated[bool, FLAG] = False) -> int:
-    """Show freshness, rows per table, the last sweeps and what was refused.
+    """Show freshness, rows per table, the last sweeps and refused records.
 
     Parameters
     ----------
     all_
-        Show every column of the sweeps, however narrow the terminal is.
+        Show every column of the sweeps, even in a narrow terminal.
     json
-        Print it as JSON.
+        Print the status as JSON.
     """
     from datetime import UTC, datetime
 
@@ -34,11 +34,11 @@ def status(*, all_: _All = False, json: Annotated[bool, FLAG] = False) -> int:
     from pipelines.reading.formats import Style
     from pipelines.reading.status import status as status_of
 
-    found = status_of(Home.from_environment())
+    current = status_of(Home.from_environment())
     if json:
-        sys.stdout.write(status_json(found) + "\n")
+        sys.stdout.write(status_json(current) + "\n")
     else:
-        print_status(Console(), found, datetime.now(UTC), Style(all_rows=all_))
+        print_status(Console(), current, datetime.now(UTC), Style(all_rows=all_))
     return 0
 
 
@@ -52,20 +52,20 @@ def sql(
     raw: Annotated[bool, FLAG] = False,
     json_as_text: Annotated[bool, FLAG] = False,
 ) -> int:
-    """Run SQL on the published file, read-only; without a query a prompt, or what standard input holds.
+    """Run SQL on the published file, read-only. Without a query, start a prompt or run the SQL from standard input.
 
     Parameters
     ----------
     query
-        A statement, or several with semicolons between them. The first that fails ends it with exit status 1.
+        One or more statements, separated by semicolons. The first one that fails ends the command with exit status 1.
     format
-        How to print the answers. At a terminal a table is fitted to the window.
+        Output format. At a terminal, tables are fitted to the window.
     all_
-        Print all rows and columns of a table, at a terminal too.
+        Print all rows and columns of a table, also at a terminal.
     raw
-        Leave CSV as the data are. Without it, text that a spreadsheet would run as a formula begins with an apostrophe.
+        Do not escape CSV. By default, text that a spreadsheet would run as a formula gets a leading apostrophe.
     json_as_text
-        Leave JSON columns (details, extra, record, filters, type JSON) text in JSON. Without it they are nested.
+        Write JSON columns (details, extra, record, filters, type JSON) as text in JSON. By default they are nested.
     """
     from pipelines.cli.prompt import run_prompt, run_script
     from pipelines.reading.formats import Style
@@ -92,56 +92,57 @@ def export(
     raw: Annotated[bool, FLAG] = False,
     json_as_text: Annotated[bool, FLAG] = False,
 ) -> int:
-    """Write a table, or the answer of a query, as CSV, JSON lines or Parquet; the milestones unless told otherwise.
+    """Write a table or the result of a query as CSV, JSON lines or Parquet. The default is the table milestones.
 
     Parameters
     ----------
     format
-        What to write; else what the name of the file says, else CSV.
+        Output format. The default is taken from the suffix of the file, else CSV.
     query
-        What to ask of the published file.
+        The query to run on the published file.
     table
-        A table or view to write whole.
+        The table or view to write.
     output
-        The file, there whole or not at all; standard output without it.
+        The file, written atomically. The default is standard output.
     raw
-        Leave CSV as the data are. Without it, text that a spreadsheet would run as a formula begins with an apostrophe.
+        Do not escape CSV. By default, text that a spreadsheet would run as a formula gets a leading apostrophe.
     json_as_text
-        Leave JSON columns (details, extra, record, filters, type JSON) text in JSON lines. Without it they are nested.
+        Write JSON columns (details, extra, record, filters, type JSON) as text. By default they are nested.
     """
     from pipelines.reading import export as exporting
     from pipelines.reading.formats import Style
-    from pipelines.reading.published import reading
+    from pipelines.reading.published import open_published
 
     output = expanded(output) if output else None
-    style = Style(format or exporting.format_of(output), raw=raw, json_as_text=json_as_text)
-    asked = exporting.query_of(query, table)
+    style = Style(format or exporting.export_format(output), raw=raw, json_as_text=json_as_text)
+    statement = exporting.export_query(query, table)
     if output is None and style.format == "parquet":
-        raise WrongUse("Parquet goes into a file: name it with --output")
+        raise WrongUse("Parquet needs a file: name it with --output")
     home = Home.from_environment()
     if output is not None:
         exporting.check_output(home, output)
-    with reading(home) as connection:
+    with open_published(home) as connection:
         if output is None:
-            exporting.export_text(connection, asked, style, sys.stdout)
+            exporting.export_text(connection, statement, style, sys.stdout)
             return 0
-        rows = exporting.export_file(connection, asked, style, output)
+        rows = exporting.export_file(connection, statement, style, output)
     Console(stderr=True).print(f"{counted(rows, 'row')} in {output}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 
 @app.command
 def verify() -> int:
-    """Check every published file against its manifest; exit status 1 and the file's name when one differs."""
+    """Check every published file against its manifest; exit with 1 and name each file that differs."""
     from pipelines.publish.manifest import verify as verify_published
 
-    found = verify_published(Home.from_environment())
-    for difference in found.differences:
-        complain(difference)
-    if found.differences:
+    verified = verify_published(Home.from_environment())
+    for difference in verified.differences:
+        print_error(difference)
+    if verified.differences:
         return EXIT_FAILED
     Console().print(
-        f"snapshot {found.snapshot}: {counted(found.files, 'file')}, {counted(found.bytes, 'byte')}, all as published",
+        f"snapshot {verified.snapshot}: {counted(verified.files, 'file')}, {counted(verified.bytes, 'byte')}, "
+        "all as published",
         highlight=False,
     )
     return 0
@@ -154,21 +155,21 @@ def quarantine_list(
     limit: Annotated[int, NOT_NEGATIVE] = 20,
     all_: _All = False,
 ) -> int:
-    """List refused records with their reasons, newest first; of failed sweeps too, which are not published.
+    """List refused records with their reasons, newest first, including those of failed sweeps.
 
     Parameters
     ----------
     format
-        How to print them.
+        Output format.
     limit
-        How many at most.
+        Maximum number of records.
     all_
-        Print every column of a table whole, at a terminal too.
+        Print all columns of a table in full, also at a terminal.
     """
-    from pipelines.cli.report import print_answer
+    from pipelines.cli.report import print_result
     from pipelines.reading.formats import Style
-    from pipelines.reading.published import refused
+    from pipelines.reading.published import refused_records
 
     style = Style(format, all_rows=all_)
-    print_answer(Console(), refused(Home.from_environment(), limit=limit), style)
+    print_result(Console(), refused_records(Home.from_environment(), limit=limit), style)
     return 0

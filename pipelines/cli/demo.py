@@ -1,7 +1,7 @@
-"""`milestones demo`: eight days of a made-up world in three full sweeps, the last of them now, by `milestones ingest`.
+"""`milestones demo`: eight days of generated milestones in three full sweeps; the last one is `milestones ingest`.
 
-The first two sweeps run at times of the past, without Dagster; what changes between sweeps shows in the history.
-The world and its changes are the same whenever this runs, but for their dates.
+The first two sweeps run without Dagster, with a clock in the past. The milestones change between sweeps, so that the
+demo has a history. Each run generates the same milestones and changes, apart from their dates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sandbox
 from pipelines.errors import WrongUse
 from pipelines.kalshi.client import KalshiClient
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
-from pipelines.storage.leftovers import writing
+from pipelines.storage.leftovers import writer_session
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
 from pipelines.sweep.stages import Stages
@@ -33,7 +33,7 @@ DEMO_QUERY = "select type, count(*) as milestones from milestones group by 1 ord
 
 SEED = 1
 SWEEPS_BEFORE = (timedelta(days=8), timedelta(days=1))
-"""How long ago the sweeps of the past ran."""
+"""How long ago the first two sweeps ran."""
 
 CHANGES = Counts(
     inserts=60,
@@ -45,10 +45,10 @@ CHANGES = Counts(
     removals=3,
     touches=100,
 )
-"""Between two sweeps. What the first removes is missing from two full sweeps and not found by id: it vanishes."""
+"""Changes between two sweeps. Milestones that are removed before the second sweep are missing twice, and vanish."""
 
 CHANGED_BEFORE = timedelta(minutes=10)
-"""How long before a sweep: beyond its overlap, so that it reads no change twice."""
+"""Time between the changes and the next sweep: longer than the overlap, so that no change is read twice."""
 
 NEXT_STEPS = (
     f"export MILESTONES_HOME={DEMO_HOME}         # look at the demo; unset it for your own data",
@@ -62,7 +62,7 @@ NEXT_STEPS = (
 
 
 class _Clock:
-    """The time of a sweep of the past, until it is set to None: then it is now."""
+    """A clock that shows `time`, or the current time if that is None."""
 
     def __init__(self, time: datetime) -> None:
         self.time: datetime | None = time
@@ -72,30 +72,32 @@ class _Clock:
 
 
 def run_demo(command: Callable[[list[str]], int], *, home: Home | None = None, rows: int = DEMO_ROWS) -> int:
-    """Make the demo's home anew and show a first answer; the exit status of the command that failed, else 0.
+    """Recreate the demo's home and show a first result; the exit status of the command that failed, else 0.
 
-    `command` runs a `milestones` command line in this process. Raises WrongUse where the home holds what no demo made.
+    `command` runs a `milestones` command line in this process. Raises WrongUse for a home that is not a demo's.
     """
     home = home or Home(DEMO_HOME.absolute())
     console = Console()
     _clear(home)
-    _say(console, f"a local stand-in for the Kalshi API with {rows:,} made-up milestones, which change between sweeps:")
+    _print(
+        console, f"a local sandbox of the Kalshi API with {rows:,} generated milestones, which change between sweeps:"
+    )
     now = datetime.now(UTC)
     clock = _Clock(now - SWEEPS_BEFORE[0])
     world = World(generate_bodies(rows, SEED, clock()), now=clock)
     with sandbox.running(build_app(world)) as api:
         for number, before in enumerate(SWEEPS_BEFORE):
             if number:
-                _say(console, f"  then {_change(world, clock, now - before, number)}")
+                _print(console, f"  then {_change(world, clock, now - before, number)}")
             clock.time = now - before
             _sweep(home, api.base_url, clock)
-            _say(console, f"  full sweep of {now - before:%Y-%m-%d %H:%M} UTC: {len(world):,} milestones")
-        _say(console, f"  then {_change(world, clock, now, len(SWEEPS_BEFORE))}")
+            _print(console, f"  full sweep of {now - before:%Y-%m-%d %H:%M} UTC: {len(world):,} milestones")
+        _print(console, f"  then {_change(world, clock, now, len(SWEEPS_BEFORE))}")
         _add_today(world, now)
-        _say(console, "  and the games of today, and a record that will be refused")
+        _print(console, "  and the games of today, and an invalid record that will be refused")
         clock.time = None
         os.environ["KALSHI_BASE_URL"] = api.base_url
-        # Loopback needs no manners; the real API does.
+        # Pacing is for the real API.
         os.environ["KALSHI_REQUESTS_PER_SECOND"] = "0"
         os.environ[HOME_VARIABLE] = str(home.root)
         if status := _run(console, command, "ingest", "--full"):
@@ -104,30 +106,30 @@ def run_demo(command: Callable[[list[str]], int], *, home: Home | None = None, r
         return status
     console.print("\nnext, with this environment's commands (.venv/bin):", style="bold")
     for line in NEXT_STEPS:
-        _say(console, f"  {line}")
+        _print(console, f"  {line}")
     return 0
 
 
 def _clear(home: Home) -> None:
-    """Remove an earlier demo, but for Dagster's storage: sweeps of the past cannot come after those that there are."""
+    """Remove an earlier demo except Dagster's storage: its sweeps are newer than the first ones of this demo."""
     swept = sum(1 for folder in home.raw.glob("*") if folder.is_dir())
     if swept > len(SWEEPS_BEFORE) + 1:
         raise WrongUse(
-            f"{home.root} holds more sweeps than the demo makes: move it away if they matter to you, or remove it "
-            "(make clean), then run the demo again"
+            f"{home.root} holds more sweeps than the demo makes: move it away to keep it, or remove it (make clean), "
+            "then run the demo again"
         )
-    with writing(home, purpose="milestones demo"):
+    with writer_session(home, purpose="milestones demo"):
         for folder in (home.published, home.raw, home.warehouse):
             if folder.exists():
                 shutil.rmtree(folder)
 
 
 def _change(world: World, clock: _Clock, until: datetime, number: int) -> str:
-    """Let the world go on until shortly before a sweep; what happened, in words."""
+    """Change the sandbox until shortly before the next sweep; a summary of the changes."""
     since, clock.time = clock(), until - CHANGED_BEFORE
     played = play(world, since, SEED + number)
     counts = evolve(world, SEED + number, CHANGES).counts()
-    told = {
+    changes = {
         "started": played,
         "new": counts["insert"],
         "moved": counts["reschedule"],
@@ -136,11 +138,11 @@ def _change(world: World, clock: _Clock, until: datetime, number: int) -> str:
         "with another status": counts["set_details"],
         "removed": counts["remove"],
     }
-    return ", ".join(f"{count} {what}" for what, count in told.items())
+    return ", ".join(f"{count} {what}" for what, count in changes.items())
 
 
 def _add_today(world: World, now: datetime) -> None:
-    """Something is live, and something starts within the day, whenever the demo runs."""
+    """Add milestones that are live now or start within a day, and an invalid record."""
     factory = RowFactory(f"{SEED} present", now)
     for row in present(factory, int(now.timestamp())):
         world.insert(row)
@@ -148,10 +150,10 @@ def _add_today(world: World, now: datetime) -> None:
 
 
 def _sweep(home: Home, base_url: str, clock: _Clock) -> None:
-    """A full sweep at the clock's time, into the warehouse; the last sweep publishes."""
+    """Load a full sweep at the clock's time into the warehouse, without publishing it."""
     stages = Stages(home, now=clock)
     with (
-        writing(home, purpose="milestones demo"),
+        writer_session(home, purpose="milestones demo"),
         KalshiClient(base_url, requests_per_second=0, deadline_seconds=60, now=clock) as client,
     ):
         stages.land(client, SweepRequest(mode="full"), NullProgress())
@@ -166,5 +168,5 @@ def _run(console: Console, command: Callable[[list[str]], int], *words: str) -> 
     return command(list(words))
 
 
-def _say(console: Console, line: str) -> None:
+def _print(console: Console, line: str) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=True)

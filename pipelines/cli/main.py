@@ -1,7 +1,8 @@
-"""The `milestones` command: one verb a function, errors in one line, exit status as documented.
+"""The entry point of the `milestones` command: maps errors to one line and an exit status.
 
-Exit status: 0 done; 1 the run failed; 2 wrong use; 75 another run holds the warehouse; 130 interrupted.
-Heavy imports (Dagster, Arrow) stay inside the verbs that need them, so that the others answer at once.
+Exit status: 0 success; 1 failure; 2 wrong use; 75 another run holds the warehouse; 130 interrupted.
+Slow imports (Dagster, Arrow) are inside the commands that need them, so that the others start fast. Commands that only
+read are in `ask`, `ingest` is in `write`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Annotated
 from cyclopts import CycloptsError
 from rich.console import Console
 
-from pipelines.cli import ask as cli_ask  # noqa: F401 - its verbs register with the app
+from pipelines.cli import ask as cli_ask  # noqa: F401 - registers its commands with the app
 from pipelines.cli.app import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -26,7 +27,7 @@ from pipelines.cli.app import (
     POSITIVE,
     Port,
     app,
-    complain,
+    print_error,
     quarantine,
 )
 from pipelines.cli.write import run_sweep
@@ -44,9 +45,9 @@ _OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 
 @app.command
 def rebuild() -> int:
-    """Derive every table again from the version log, and publish."""
+    """Rebuild every table from the version log, and publish."""
     from pipelines.orchestration.resources import utc_now
-    from pipelines.storage.leftovers import writing
+    from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
     from pipelines.warehouse.database import Warehouse
 
@@ -56,7 +57,7 @@ def rebuild() -> int:
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
     home.preflight()
     stages = Stages(home, now=utc_now)
-    with writing(home, purpose="milestones rebuild"):
+    with writer_session(home, purpose="milestones rebuild"):
         rows = stages.rebuild()
         snapshot = stages.publish()
     for name, count in rows.items():
@@ -67,45 +68,45 @@ def rebuild() -> int:
 
 @app.command
 def restore() -> int:
-    """Make a lost or damaged warehouse again from what is published, history included, and publish."""
+    """Recreate a lost or damaged warehouse from the published files, with its history, and publish."""
     from pipelines.orchestration.resources import utc_now
     from pipelines.publish.restore import restore as restore_warehouse
-    from pipelines.storage.leftovers import writing
+    from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
 
     home = Home.from_environment()
     home.preflight()
-    with writing(home, purpose="milestones restore"):
+    with writer_session(home, purpose="milestones restore"):
         restored = restore_warehouse(home, now=utc_now())
         snapshot = Stages(home, now=utc_now).publish()
     console = Console()
-    console.print(f"{home.warehouse_file} was made again from {restored.source}", highlight=False, soft_wrap=True)
+    console.print(f"{home.warehouse_file} was recreated from {restored.source}", highlight=False, soft_wrap=True)
     if restored.moved_to is not None:
-        console.print(f"the damaged one is kept as {restored.moved_to}", highlight=False, soft_wrap=True)
+        console.print(f"the damaged warehouse was moved to {restored.moved_to}", highlight=False, soft_wrap=True)
     console.print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
     return 0
 
 
 @quarantine.command(name="retry")
 def quarantine_retry(*, json: Annotated[bool, FLAG] = False) -> int:
-    """Put every refused record through today's code; what is accepted leaves the quarantine.
+    """Process every refused record with the current code; accepted records leave the quarantine.
 
     Parameters
     ----------
     json
         Print the outcome as JSON.
     """
-    from pipelines.storage.leftovers import writing
+    from pipelines.storage.leftovers import writer_session
     from pipelines.warehouse.database import Warehouse, open_warehouse
     from pipelines.warehouse.ledger import quarantined
 
     home = Home.from_environment()
     home.preflight()
     Warehouse(home).check_not_lost()
-    with writing(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
+    with writer_session(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
         is_empty = not quarantined(connection)
     if is_empty:
-        Console().print("the quarantine is empty: there is nothing to try again")
+        Console().print("the quarantine is empty: there is nothing to retry")
         return 0
     return run_sweep(home, {"mode": "retry"}, as_json=json)
 
@@ -120,22 +121,22 @@ def sandbox(
     requests_per_second: Annotated[float | None, POSITIVE] = None,
     changes: Annotated[int, NOT_NEGATIVE] = 0,
 ) -> int:
-    """Serve a local stand-in for the Kalshi API on loopback, until interrupted.
+    """Serve a local sandbox of the Kalshi API on loopback until interrupted.
 
     Parameters
     ----------
     port
         The port on 127.0.0.1.
     rows
-        How many milestones to make up (10,000 unless --records is given).
+        Number of milestones to generate (10,000 unless --records is given).
     seed
-        The same seed makes the same milestones.
+        The same seed generates the same milestones.
     records
-        Serve the milestones found in the JSON files of this folder instead.
+        Serve the milestones in the JSON files of this folder instead.
     requests_per_second
-        Answer 429 to more than this.
+        Respond with 429 to more requests than this.
     changes
-        Before every crawl of everything but the first, change this many milestones in each of eight ways.
+        Before each full crawl but the first, make this many changes of each of eight kinds.
     """
     import sandbox as local_api
 
@@ -149,16 +150,16 @@ def sandbox(
             tell=lambda evolution: Console().print(f"changed: {evolution.counts()}", highlight=False, soft_wrap=True),
         )
         for note in served.state.notes:
-            complain(str(note))
-        local_api.serve(served, port, announce=lambda running: _say_where(running.base_url))
+            print_error(str(note))
+        local_api.serve(served, port, announce=lambda running: _print_address(running.base_url))
     except (local_api.NoRecordsError, local_api.PortUnavailableError, OSError) as error:
         raise WrongUse(str(error)) from error
     return 0
 
 
-def _say_where(base_url: str) -> None:
+def _print_address(base_url: str) -> None:
     console = Console()
-    console.print(f"the sandbox answers at {base_url}", highlight=False, soft_wrap=True)
+    console.print(f"the sandbox serves {base_url}", highlight=False, soft_wrap=True)
     console.print(f"in another shell: KALSHI_BASE_URL={base_url} milestones ingest", highlight=False, soft_wrap=True)
 
 
@@ -176,11 +177,11 @@ def ui(*, port: Port = UI_PORT) -> int:
     console = Console(stderr=True)
     address = f"http://127.0.0.1:{port}"
     console.print(
-        f"Dagster's UI will answer at {address} in some seconds; Ctrl-C ends it", highlight=False, soft_wrap=True
+        f"Dagster's UI will be at {address} in a few seconds; Ctrl-C stops it", highlight=False, soft_wrap=True
     )
     from pipelines.cli.ui import serve_ui
 
-    # To be stopped is how it ends.
+    # Ctrl-C is the normal way to stop it.
     with suppress(KeyboardInterrupt):
         serve_ui(home, port)
     return 0
@@ -204,7 +205,7 @@ def dashboard(*, port: Port = DASHBOARD_PORT) -> int:
     if not python.exists():
         raise NothingToDo(f"there is no environment for the dashboard at {folder / '.venv'}: run make dashboard")
     os.environ["MILESTONES_HOME"] = str(Home.from_environment().root)
-    # Streamlit reads its settings from the folder that it is started in; what keeps it private is said again here.
+    # Streamlit reads its settings from the current folder. The private ones are repeated here in case it does not.
     os.chdir(folder)
     program = [str(python), "-m", "streamlit", "run", "app.py", "--server.address", "127.0.0.1"]
     program += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
@@ -213,81 +214,84 @@ def dashboard(*, port: Port = DASHBOARD_PORT) -> int:
 
 @app.command
 def demo() -> int:
-    """Run the whole job against the sandbox, into data/demo: a week of history, and a first answer."""
+    """Run the whole job against the sandbox, into data/demo: a week of history and a first result."""
     from pipelines.cli.demo import run_demo
 
     return run_demo(run)
 
 
 def _drop_output() -> None:
-    """The reader has seen enough, as `head` does: what is still to be written goes nowhere, at exit too."""
+    """Discard further output, also at exit: the reader of the pipe, such as `head`, has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
-    """The console script."""
+    """The entry point of the console script."""
     status = run(sys.argv[1:])
     for stream in filter(None, (sys.stdout, sys.stderr)):
-        # There may be nobody to read any more.
+        # The reader may have closed the pipe.
         with suppress(OSError):
             stream.flush()
-    # All is done and closed; taking down what is loaded, Dagster above all, would take a fifth of a second.
+    # Everything is closed. A normal exit would take a fifth of a second to tear down modules, mainly Dagster's.
     os._exit(status)
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; its exit status. No fault that a user can act on shows a traceback."""
+    """Run one command; its exit status. An error that a user can act on is one line, without a traceback."""
     from pipelines.kalshi.errors import KalshiError
 
     try:
         outcome = app(_with_queries(arguments), exit_on_error=False, print_error=False, result_action="return_value")
-        # Here rather than at exit, where a reader that has gone could only be met with a traceback.
+        # Flush here: at exit, a closed pipe would show a traceback.
         sys.stdout.flush()
     except CycloptsError as error:
-        complain(f"{error} Try: milestones --help".replace("\n", " "))
+        print_error(f"{error} Try: milestones --help".replace("\n", " "))
         return EXIT_WRONG_USE
     except MilestonesError as error:
-        complain(str(error))
+        print_error(str(error))
         return error.exit_status
     except KalshiError as error:
-        complain(str(error))
+        print_error(str(error))
         return EXIT_FAILED
     except BrokenPipeError:
         _drop_output()
         return 0
     except KeyboardInterrupt:
-        complain("interrupted; what was published stays as it was")
+        print_error("interrupted; the published files are unchanged")
         return EXIT_INTERRUPTED
     except Exception as error:
         if is_disk_full(error):
-            complain(str(DiskFull(Home.from_environment().root)))
+            print_error(str(DiskFull(Home.from_environment().root)))
             return EXIT_FAILED
-        if _is_of_duckdb(error):
+        if _is_duckdb_error(error):
             first = str(error).strip().partition("\n")[0]
-            complain(f"DuckDB failed ({first}): check the disk of {Home.from_environment().root}, then run again")
+            print_error(f"DuckDB failed ({first}): check the disk of {Home.from_environment().root}, then run again")
             return EXIT_FAILED
         if not isinstance(error, OSError):
             raise
         where = f" {error.filename}" if error.filename else ""
-        complain(
+        print_error(
             f"cannot read or write{where} ({error.strerror or error}): "
-            f"{HOME_VARIABLE} must be a folder that you may use, with room on its disk"
+            f"set {HOME_VARIABLE} to a writable folder on a disk with free space"
         )
         return EXIT_FAILED
     return outcome if isinstance(outcome, int) else 0
 
 
 def _with_queries(arguments: list[str]) -> list[str]:
-    """The arguments, with a blank before SQL that begins with a comment: it would be taken for an option."""
+    """The arguments, with a space before SQL that starts with a comment, as the parser takes `--` for an option."""
     if arguments[:1] not in (["sql"], ["export"]):
         return arguments
     return [
-        f" {one}" if one.startswith("--") and one != "--" and not _OPTION.fullmatch(one) else one for one in arguments
+        f" {argument}"
+        if argument.startswith("--") and argument != "--" and not _OPTION.fullmatch(argument)
+        else argument
+        for argument in arguments
     ]
 
 
-def _is_of_duckdb(error: BaseException) -> bool:
-    """Whether DuckDB raised it, without loading DuckDB: where it is not loaded, it did not."""
+def _is_duckdb_error(error: BaseException) -> bool:
+    """Whether DuckDB raised the error. Does not import DuckDB: if it is not loaded, it raised nothing."""
     duckdb = sys.modules.get("duckdb")
     return duckdb is not None and isinstance(error, duckdb.Error)
 

@@ -1,4 +1,4 @@
-"""How a sweep's progress is shown: a bar on a terminal, plain lines elsewhere. Always on standard error."""
+"""Progress of a sweep on stderr: a bar on a terminal, plain lines elsewhere, log records for unattended runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class LogProgress:
-    """A record in the log for every page, with sweep and page: for runs that nobody watches."""
+    """A log record for every page, with sweep_id and page."""
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger(__name__)
@@ -29,23 +29,23 @@ class LogProgress:
         pass
 
     def resumed(self, sweep: Sweep) -> None:
-        """An interrupted sweep is taken up after the pages that it landed."""
-        self._logger.info("taken up after page %d", sweep.pages, extra={"sweep_id": sweep.sweep_id})
+        """An interrupted sweep resumes after its last landed page."""
+        self._logger.info("resumed after page %d", sweep.pages, extra={"sweep_id": sweep.sweep_id})
 
     def page(self, sweep: Sweep, page: Page) -> None:
-        """A page of a sweep is on disk."""
+        """A page has landed."""
         context = {"sweep_id": sweep.sweep_id, "page": page.number}
         self._logger.info("%s sweep: %d records landed", sweep.mode, page.records, extra=context)
 
 
 class PlainProgress:
-    """A line at the first page and then at most every ten seconds."""
+    """A line for the first page, then at most one every ten seconds."""
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
-        self._begun_at = clock()
-        self._spoke_at: float | None = None
+        self._started_at = clock()
+        self._printed_at: float | None = None
         self._records = 0
 
     def __enter__(self) -> Self:
@@ -55,17 +55,17 @@ class PlainProgress:
         pass
 
     def resumed(self, sweep: Sweep) -> None:
-        """An interrupted sweep is taken up after the pages that it landed."""
-        self._console.print(f"{sweep.mode} sweep {sweep.sweep_id}: taken up after page {sweep.pages}", highlight=False)
+        """An interrupted sweep resumes after its last landed page."""
+        self._console.print(f"{sweep.mode} sweep {sweep.sweep_id}: resumed after page {sweep.pages}", highlight=False)
 
     def page(self, sweep: Sweep, page: Page) -> None:
-        """A page of a sweep is on disk."""
+        """A page has landed."""
         self._records += page.records
         now = self._clock()
-        if self._spoke_at is not None and now - self._spoke_at < SECONDS_BETWEEN_LINES:
+        if self._printed_at is not None and now - self._printed_at < SECONDS_BETWEEN_LINES:
             return
-        self._spoke_at = now
-        rate, records = self._records / max(now - self._begun_at, 0.001), counted(self._records, "record")
+        self._printed_at = now
+        rate, records = self._records / max(now - self._started_at, 0.001), counted(self._records, "record")
         self._console.print(
             f"{sweep.mode} sweep {sweep.sweep_id}: page {page.number}, {records}, {rate:,.0f}/s",
             highlight=False,
@@ -73,7 +73,7 @@ class PlainProgress:
 
 
 class BarProgress:
-    """A bar with pages, records, rate and time left; how many pages there will be is taken from the last full sweep."""
+    """A bar with pages, records, rate and time left. The expected number of pages is that of the last full sweep."""
 
     def __init__(self, console: Console, *, expected_pages: int | None) -> None:
         self._progress = Progress(
@@ -89,7 +89,7 @@ class BarProgress:
         self._task = self._progress.add_task("fetching", total=expected_pages, records=0, rate=0.0)
         self._expected = expected_pages
         self._records = 0
-        self._begun_at = time.monotonic()
+        self._started_at = time.monotonic()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -99,15 +99,15 @@ class BarProgress:
         self._progress.stop()
 
     def resumed(self, sweep: Sweep) -> None:
-        """An interrupted sweep is taken up after the pages that it landed."""
-        self._progress.console.print(f"taking up sweep {sweep.sweep_id} after page {sweep.pages}", highlight=False)
+        """An interrupted sweep resumes after its last landed page."""
+        self._progress.console.print(f"resuming sweep {sweep.sweep_id} after page {sweep.pages}", highlight=False)
 
     def page(self, sweep: Sweep, page: Page) -> None:
-        """A page of a sweep is on disk."""
+        """A page has landed."""
         self._records += page.records
-        rate = self._records / max(time.monotonic() - self._begun_at, 0.001)
+        rate = self._records / max(time.monotonic() - self._started_at, 0.001)
         is_known = self._expected is not None and sweep.mode == "full"
-        # rich takes None for "as it was": how long an incremental sweep will be, nobody knows.
+        # Set on the task, as `update(total=None)` keeps the old total. The length of an incremental sweep is unknown.
         self._progress.tasks[self._task].total = max(self._expected or 0, page.number) if is_known else None
         self._progress.update(
             self._task,
@@ -118,6 +118,6 @@ class BarProgress:
         )
 
 
-def progress_on(console: Console, *, expected_pages: int | None = None) -> PlainProgress | BarProgress:
-    """The progress that fits the console."""
+def progress_for(console: Console, *, expected_pages: int | None = None) -> PlainProgress | BarProgress:
+    """A bar for a terminal, plain lines otherwise."""
     return BarProgress(console, expected_pages=expected_pages) if console.is_terminal else PlainProgress(console)

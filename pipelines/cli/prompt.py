@@ -1,4 +1,4 @@
-"""`milestones sql` without an argument: a prompt at a terminal, else a script on standard input."""
+"""`milestones sql` without a query: a prompt at a terminal, else a script from standard input."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 import duckdb
 from rich.console import Console
 
-from pipelines.cli.report import print_question
+from pipelines.cli.report import print_statement
 from pipelines.errors import WrongUse
 from pipelines.escaping import one_line
-from pipelines.reading.answers import Question
 from pipelines.reading.formats import Style
-from pipelines.reading.published import reading
-from pipelines.reading.query_errors import QueryFailed, no_table
+from pipelines.reading.published import open_published
+from pipelines.reading.query_errors import QueryFailed, unknown_table
+from pipelines.reading.results import BoundStatement
 from pipelines.reading.statements import is_complete, statements
 from pipelines.storage.home import Home
 from schemas.sql import literal
 
 PROMPT, CONTINUED = "milestones> ", "       ...> "
 HISTORY_LINES = 1_000
-ALL = 10_000
-"""Rows of what the prompt itself lists."""
+LISTED_ROWS = 10_000
+"""Row limit for .tables and .schema."""
 HELP = """\
-A query ends with a semicolon and may have several lines; Ctrl-C drops what is typed or ends a query.
-  .tables         tables, views and macros, with what they hold
+A query ends with a semicolon and may have several lines. Ctrl-C discards the input or stops a query.
+  .tables         tables, views and macros, with their content
   .schema NAME    the columns of a table or view, with their meaning
   help            this text
-  exit            leave, as quit and Ctrl-D do
-At a terminal a table is fitted to the window; milestones sql --all shows all rows and columns.
+  exit            leave (also quit or Ctrl-D)
+Tables are fitted to the window; milestones sql --all shows all rows and columns.
 docs/cookbook.md has a query for every question, docs/data-dictionary.md every column."""
 
 _TABLES = """
@@ -53,16 +53,17 @@ _SCHEMA = """
 
 
 def run_script(console: Console, home: Home, text: str, style: Style) -> None:
-    """Answer the statements of a text in order, all of one file. Raises QueryFailed at the first that fails."""
-    with reading(home) as connection:
+    """Run the statements of a text in order, on one connection. Raises QueryFailed at the first that fails."""
+    with open_published(home) as connection:
         for statement in statements(text):
-            print_question(console, Question(connection, statement), style)
+            print_statement(console, BoundStatement(connection, statement), style)
 
 
 def run_prompt(home: Home, style: Style) -> None:
-    """Read and answer until the input ends. Raises QueryFailed where nobody types, at the first statement that fails.
+    """Run statements until the input ends.
 
-    At a terminal the file is opened anew for every input, so answers are fresh, and a fault does not end the prompt.
+    At a terminal, the file is opened for each input, so results are current, and an error does not end the prompt.
+    Otherwise raises QueryFailed at the first statement that fails.
     """
     console = Console()
     if not sys.stdin.isatty():
@@ -72,24 +73,24 @@ def run_prompt(home: Home, style: Style) -> None:
             raise WrongUse(f"standard input is not UTF-8 text ({error}): give SQL") from error
         run_script(console, home, text, style)
         return
-    console.print("end a query with a semicolon; help says what else there is, exit leaves", style="dim")
+    console.print("end a query with a semicolon; help lists the commands, exit leaves", style="dim")
     with _history(home.sql_history):
-        for text in _typed(console):
-            # Ctrl-C ends a query that takes too long, not the prompt.
+        for text in _read_inputs(console):
+            # Ctrl-C stops a long query, not the prompt.
             with suppress(KeyboardInterrupt):
-                _answer(console, home, text, style)
+                _run_input(console, home, text, style)
 
 
-def _answer(console: Console, home: Home, text: str, style: Style) -> None:
+def _run_input(console: Console, home: Home, text: str, style: Style) -> None:
     try:
         words = _words(text)
         if words[:1] == ["help"]:
             console.print(HELP, highlight=False, markup=False)
         elif words[:1] == [".tables"]:
-            with reading(home) as connection:
-                print_question(console, Question(connection, _TABLES), style, rows=ALL)
+            with open_published(home) as connection:
+                print_statement(console, BoundStatement(connection, _TABLES), style, rows=LISTED_ROWS)
         elif words[:1] == [".schema"]:
-            with reading(home) as connection:
+            with open_published(home) as connection:
                 _print_schema(console, connection, words[1] if len(words) > 1 else "milestones", style)
         else:
             run_script(console, home, text, style)
@@ -98,14 +99,14 @@ def _answer(console: Console, home: Home, text: str, style: Style) -> None:
 
 
 def _print_schema(console: Console, connection: duckdb.DuckDBPyConnection, name: str, style: Style) -> None:
-    asked = _SCHEMA.format(name=literal(name.lower()))
-    if not connection.execute(asked).fetchall():
-        raise QueryFailed(no_table(connection, name))
-    print_question(console, Question(connection, asked), style, rows=ALL)
+    query = _SCHEMA.format(name=literal(name.lower()))
+    if not connection.execute(query).fetchall():
+        raise QueryFailed(unknown_table(connection, name))
+    print_statement(console, BoundStatement(connection, query), style, rows=LISTED_ROWS)
 
 
 def _words(text: str) -> list[str]:
-    """The words of a command of the prompt, which needs no semicolon; none for SQL."""
+    """The words of a prompt command, which needs no semicolon; empty for SQL."""
     words = text.strip().rstrip(";").split()
     head = words[0].lower().removeprefix(".") if words else ""
     is_command = head in ("tables", "schema") and text.lstrip().startswith(".")
@@ -114,7 +115,7 @@ def _words(text: str) -> list[str]:
     return []
 
 
-def _typed(console: Console) -> Iterator[str]:
+def _read_inputs(console: Console) -> Iterator[str]:
     lines: list[str] = []
     while True:
         try:
@@ -123,7 +124,7 @@ def _typed(console: Console) -> Iterator[str]:
             console.print()
             break
         except KeyboardInterrupt:
-            # As every shell does: what was begun is dropped.
+            # Discard the input, as shells do.
             sys.stdout.write("\n")
             lines = []
             continue
@@ -142,13 +143,13 @@ def _typed(console: Console) -> Iterator[str]:
 
 @contextmanager
 def _history(file: Path) -> Iterator[None]:
-    """Line editing, and the lines of earlier prompts; neither where Python was built without it."""
+    """Line editing, with the history of earlier prompts. Does nothing if Python was built without readline."""
     try:
         import readline
     except ImportError:
         yield
         return
-    # A home that cannot be written has no history, and is read all the same.
+    # Without write access there is no history, but queries work.
     with suppress(OSError):
         readline.read_history_file(file)
     readline.set_history_length(HISTORY_LINES)

@@ -1,4 +1,4 @@
-"""What the commands print. Text from the API is escaped here and in `reading.formats`."""
+"""Output of the commands: results, the status and the summary of a run. Text from the API is escaped here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rich.text import Text
 
 from pipelines.cli.text_table import ROWS_AT_A_TERMINAL, print_table
 from pipelines.escaping import one_line, write
-from pipelines.reading.answers import NUMBER, Column, Question, TextAnswer
 from pipelines.reading.formats import Style, as_json, cell_text, csv_lines, json_rows, markdown_lines
+from pipelines.reading.results import NUMBER, BoundStatement, Column, TextResult
 from pipelines.reading.status import Status
 from pipelines.storage.home import Home
 from pipelines.wording import counted
 
 
-def shown(value: Any) -> str:
-    """One cell of a status: NULL is empty, times are to the second. No control character reaches the terminal."""
+def display_text(value: Any) -> str:
+    """One cell of the status: NULL is empty, times are to the second, non-printable characters are escaped."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -30,50 +30,57 @@ def shown(value: Any) -> str:
     return one_line(str(value))
 
 
-def print_question(console: Console, question: Question, style: Style, *, rows: int = ROWS_AT_A_TERMINAL) -> None:
-    """The answer of a question; nothing for a statement that asks nothing. Raises QueryFailed.
+def print_statement(
+    console: Console, statement: BoundStatement, style: Style, *, rows: int = ROWS_AT_A_TERMINAL
+) -> None:
+    """Print the result of a statement, if it has one. Raises QueryFailed.
 
-    A table that is fitted to the terminal has at most so many `rows`.
+    A table that is fitted to the terminal has at most `rows` rows.
     """
-    if not question.has_answer:
+    if not statement.has_result:
         return
     if _is_fitted(console, style):
-        print_answer(console, question.first(rows), style)
+        print_result(console, statement.first(rows), style)
     else:
-        print_answer(console, question.answer(is_nested=style.format == "json"), style)
+        print_result(console, statement.result(is_nested=style.format == "json"), style)
 
 
-def print_answer(console: Console, answer: TextAnswer, style: Style) -> None:
-    """An answer in one of FORMATS; for JSON its values may be nested."""
+def print_result(console: Console, result: TextResult, style: Style) -> None:
+    """Print a result in the format of `style`; for JSON its values may be nested."""
     if style.format == "table":
         rows = [
-            [cell_text(column.kind, value) for column, value in zip(answer.columns, row, strict=True)]
-            for row in answer.rows
+            [cell_text(column.kind, value) for column, value in zip(result.columns, row, strict=True)]
+            for row in result.rows
         ]
-        numeric = [column.kind == NUMBER for column in answer.columns]
+        numeric = [column.kind == NUMBER for column in result.columns]
         fit = _is_fitted(console, style)
         print_table(
-            console, [one_line(one.name) for one in answer.columns], rows, numeric=numeric, fit=fit, more=answer.more
+            console,
+            [one_line(column.name) for column in result.columns],
+            rows,
+            numeric=numeric,
+            fit=fit,
+            more=result.more,
         )
         return
-    lines: dict[str, Callable[[TextAnswer, Style], Iterator[str]]] = {
+    lines: dict[str, Callable[[TextResult, Style], Iterator[str]]] = {
         "csv": csv_lines,
         "json": json_rows,
         "markdown": markdown_lines,
     }
-    for line in lines[style.format](answer, style):
+    for line in lines[style.format](result, style):
         write(console.file, line)
 
 
 def _is_fitted(console: Console, style: Style) -> bool:
-    """Whether a window is there to fit into. Colours can be forced into a pipe, which has no width."""
+    """Whether to fit a table to the terminal. Asks the file: `console` may be forced to treat a pipe as a terminal."""
     return style.format == "table" and console.file.isatty() and not style.all_rows
 
 
 def print_sweep(
     console: Console, row: dict[str, Any], rows: dict[str, int], home: Home, not_found: list[str], *, archived: int = 0
 ) -> None:
-    """The closing table of a run: what was read, stored, refused, and where it lies."""
+    """Print the summary of a run: records read, stored and refused, and the published files."""
     seconds = (row["finished_at"] - row["started_at"]).total_seconds()
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -94,7 +101,7 @@ def print_sweep(
     if archived:
         table.add_row("archived", f"{archived:,} no longer listed (table archived_milestones)")
     if not_found:
-        table.add_row("not found", Text(shown(", ".join(not_found))))
+        table.add_row("not found", Text(display_text(", ".join(not_found))))
     table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in rows.items()))
     table.add_row("DuckDB", Text(str(home.published_duckdb)))
     table.add_row("Parquet", Text(str(home.latest_snapshot)))
@@ -102,7 +109,7 @@ def print_sweep(
 
 
 def print_status(console: Console, status: Status, now: datetime, style: Style) -> None:
-    """Freshness, rows, the last sweeps and refusals."""
+    """Print freshness, rows, sizes, the last sweeps and refused records."""
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -113,25 +120,26 @@ def print_status(console: Console, status: Status, now: datetime, style: Style) 
     if status.lateness["rows"]:
         table.add_row("rows arrive", _lateness(status.lateness))
     table.add_row("tables", "\n".join(f"{count:>9,}  {name}" for name, count in status.rows.items()))
-    lies = ", ".join(f"{name.replace('_', ' ')} {size / 1e6:,.1f}" for name, size in status.sizes.items())
-    table.add_row("MB on disk", lies)
+    sizes = ", ".join(f"{name.replace('_', ' ')} {size / 1e6:,.1f}" for name, size in status.sizes.items())
+    table.add_row("MB on disk", sizes)
     for refusal in status.quarantined_by_reason:
         table.add_row(
-            "refused", Text(f"{refusal['records']:,} x {shown(refusal['reason'])} ({shown(refusal['field'])})")
+            "refused",
+            Text(f"{refusal['records']:,} x {display_text(refusal['reason'])} ({display_text(refusal['field'])})"),
         )
     if status.missing:
         missing = ", ".join(f"{count:,} x {name}" for name, count in status.missing.items())
         table.add_row("missing values", missing)
     for field in status.drift:
-        line = f"{field['type']}: {field['path']} ({field['kinds']}) since {shown(field['first_seen_at'])}"
-        table.add_row("new in details", Text(shown(line)))
+        line = f"{field['type']}: {field['path']} ({field['kinds']}) since {display_text(field['first_seen_at'])}"
+        table.add_row("new in details", Text(display_text(line)))
     if status.unpublished:
         sweep = status.unpublished
-        table.add_row("not published", Text(f"{sweep['sweep_id']} {sweep['state']}: {shown(sweep['error'])}"))
+        table.add_row("not published", Text(f"{sweep['sweep_id']} {sweep['state']}: {display_text(sweep['error'])}"))
     console.print(table)
     console.print("last sweeps", style="bold")
-    rows = [[shown(sweep[column.name]) for column in _SWEEP_COLUMNS] for sweep in status.sweeps]
-    print_answer(console, TextAnswer(_SWEEP_COLUMNS, rows), style)
+    rows = [[display_text(sweep[column.name]) for column in _SWEEP_COLUMNS] for sweep in status.sweeps]
+    print_result(console, TextResult(_SWEEP_COLUMNS, rows), style)
 
 
 _SWEEP_COLUMNS = (
@@ -141,13 +149,14 @@ _SWEEP_COLUMNS = (
     Column("status"),
     Column("finished_at"),
 )
-"""What is at the right is left out where the window is narrow: the id of a sweep begins with its time."""
+"""In a narrow window the columns at the right are left out; sweep_id contains the start time."""
 
 
-def _lateness(found: dict[str, Any]) -> str:
+def _lateness(lateness: dict[str, Any]) -> str:
     return (
-        f"99 % within {found['seconds_p99']:,.0f} s of their update, the last after {found['seconds_max']:,.0f} s "
-        f"({counted(found['rows'], 'row')} of polls); {found['overlap_used_seconds']:,.0f} s of the overlap were used"
+        f"99 % within {lateness['seconds_p99']:,.0f} s of their update, the latest after "
+        f"{lateness['seconds_max']:,.0f} s ({counted(lateness['rows'], 'row')} of incremental sweeps); "
+        f"{lateness['overlap_used_seconds']:,.0f} s of the overlap were needed"
     )
 
 
@@ -162,5 +171,5 @@ def _ago(moment: datetime | None, now: datetime) -> str:
     seconds = (now - moment).total_seconds()
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= 2 * size:
-            return f"{shown(moment)} ({counted(round(seconds / size), unit)} ago)"
-    return f"{shown(moment)} ({counted(round(seconds), 'second')} ago)"
+            return f"{display_text(moment)} ({counted(round(seconds / size), unit)} ago)"
+    return f"{display_text(moment)} ({counted(round(seconds), 'second')} ago)"

@@ -1,4 +1,4 @@
-"""Runs the Dagster job in this process, so that the run appears in the UI, and words its failure in one line."""
+"""Runs the Dagster job in this process, recorded in Dagster's history, and finds the cause of a failure."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from pipelines.sweep.progress_listener import ProgressListener
 
 
 class RunFailed(MilestonesError):
-    """The run did not reach its end; `str()` says why."""
+    """The run failed with an error that is not one of ours; `str()` names it."""
 
 
 @dataclass(frozen=True)
-class Published:
-    """A run that reached its end. `warning` says what went wrong after publishing; None when nothing did."""
+class CompletedRun:
+    """A run that published. `warning` says what failed after that; None if nothing did."""
 
     run_id: str
     warning: str | None = None
 
 
-def run_ingest(home: Home, config: dict[str, Any], progress: ProgressListener) -> Published:
-    """One run of the job. Raises MilestonesError or KalshiError, whatever they were raised from."""
+def run_ingest(home: Home, config: dict[str, Any], progress: ProgressListener) -> CompletedRun:
+    """Run the job once. Raises the MilestonesError or KalshiError that Dagster wrapped, else RunFailed."""
     job = build_defs(progress=progress, stages=HomeResource(path=str(home.root))).resolve_job_def(INGEST_JOB)
     run_config = {
         "ops": {"pages": {"config": config}},
-        # What happened is told by us; every event is in Dagster's log.
+        # The command prints its own output; every event is in Dagster's history.
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
     run_id, tags = str(uuid.uuid4()), {PROCESS_TAG: str(os.getpid())}
     with open_history(home) as instance:
-        # Those of earlier runs, whose story is not this run's.
+        # The state before this run, to tell its sweep and snapshot from earlier ones.
         sweep, snapshot = _newest_id(home), _latest_snapshot(home)
         try:
             job.execute_in_process(run_config=run_config, instance=instance, run_id=run_id, tags=tags)
@@ -54,23 +54,23 @@ def run_ingest(home: Home, config: dict[str, Any], progress: ProgressListener) -
             fault = history_fault(error, home)
             if fault is None or _own_fault(error) or _latest_snapshot(home) == snapshot:
                 raise _cause(error, home, sweep) from error
-            # Loaded and published: that Dagster could not record it is no failure of the sweep.
-            return Published(run_id, warning=f"the sweep is published, but not in Dagster's history: {fault}")
+            # The sweep was published, so an error of Dagster's history is only a warning.
+            return CompletedRun(run_id, warning=f"the sweep is published, but not in Dagster's history: {fault}")
         finally:
-            # Where no daemon runs the schedule of retention.
+            # Retention also works without a daemon that runs its schedule.
             prune_runs(home.dagster, RunRetention(runs=Settings.from_environment().keep_runs), now=utc_now())
-    return Published(run_id)
+    return CompletedRun(run_id)
 
 
 def _own_fault(error: Exception) -> Exception | None:
-    """The first fault with words of our own that led to an error."""
+    """The first MilestonesError or KalshiError among the causes of an error."""
     return next((link for link in causes(error) if isinstance(link, (MilestonesError, KalshiError))), None)
 
 
 def _cause(error: Exception, home: Home, before: str | None) -> Exception:
-    """The fault that a user can act on, out of what Dagster wrapped around it.
+    """The error to show to the user, out of the exceptions that Dagster wrapped around it.
 
-    `before` is the sweep that was the newest when the run began.
+    `before` is the newest sweep_id from before the run.
     """
     if fault := _own_fault(error) or history_fault(error, home):
         return fault
@@ -78,7 +78,7 @@ def _cause(error: Exception, home: Home, before: str | None) -> Exception:
         return DiskFull(home.root)
     landing = Landing.newest(home.raw)
     if landing is not None and landing.sweep.sweep_id != before and landing.sweep.state == "failed":
-        return RunFailed(landing.sweep.error or "no reason was left")
+        return RunFailed(landing.sweep.error or "the sweep recorded no reason")
     return RunFailed(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}")
 
 
@@ -88,5 +88,5 @@ def _newest_id(home: Home) -> str | None:
 
 
 def _latest_snapshot(home: Home) -> str | None:
-    """The name of the snapshot that is published."""
+    """The name of the newest published snapshot."""
     return home.latest_snapshot.readlink().name if home.latest_snapshot.is_symlink() else None

@@ -1,4 +1,4 @@
-"""A table for people: whole where it goes into a file or a pipe, fitted to the window at a terminal."""
+"""Plain text tables: complete in a file or a pipe, fitted to the window at a terminal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rich.text import Text
 from pipelines.wording import counted
 
 GAP, WIDE_GAP = 2, 3
-"""Blanks between two columns: where the window is what there is, and where there is room."""
+"""Spaces between two columns: in a fitted table, and in a complete one."""
 
 MIN_CELL = 20
-"""A column that is cut keeps this many characters, enough for a time."""
+"""Minimum width of a truncated column: enough for a time."""
 
 ROWS_AT_A_TERMINAL = 40
 
@@ -32,10 +32,10 @@ def print_table(
     fit: bool = False,
     more: int = 0,
 ) -> None:
-    """Print rows of printable text, one line each; then how many there are, and how many `more` were not fetched.
+    """Print rows of printable text, one line each, and their number. `more` rows were not fetched.
 
-    With `fit` the table is no wider than the console: cells are cut, columns at the right left out. A single row that
-    is too wide is printed with a line for each column.
+    With `fit` the table is at most as wide as the console: cells are truncated and columns at the right left out. A
+    single row that is too wide is printed with one line per column.
     """
     if not fit:
         widths = _natural(names, rows)
@@ -43,7 +43,7 @@ def print_table(
         console.print(_table(names, rows, numeric, widths, gap=WIDE_GAP))
         console.print(counted(len(rows) + more, "row"), style="dim", highlight=False)
         return
-    widths = fitted(_natural(names, rows), console.width)
+    widths = fit_widths(_natural(names, rows), console.width)
     if len(widths) < len(names) and len(rows) == 1:
         _print_record(console, names, rows[0])
     else:
@@ -54,8 +54,8 @@ def print_table(
         _note(console, f"{counted(len(left_out), 'more column')}, --all shows them: {', '.join(left_out)}")
 
 
-def fitted(natural: Sequence[int], width: int) -> list[int]:
-    """Widths of the columns from the left that fit into a width, one at least; the widest are cut to one level."""
+def fit_widths(natural: Sequence[int], width: int) -> list[int]:
+    """Widths of the leftmost columns (at least one) that fit into a width; the widest are truncated equally."""
     kept, used = 0, -GAP
     for wanted in natural:
         used += GAP + min(wanted, MIN_CELL)
@@ -66,13 +66,13 @@ def fitted(natural: Sequence[int], width: int) -> list[int]:
     return [min(wanted, level) for wanted in natural[:kept]]
 
 
-def _level(widths: Sequence[int], room: int) -> int:
-    """The most that each may have so that all of them fit into the room."""
-    for place, wanted in enumerate(sorted(widths)):
-        remaining = len(widths) - place
-        if wanted * remaining > room:
-            return max(1, room // remaining)
-        room -= wanted
+def _level(widths: Sequence[int], available: int) -> int:
+    """The maximum column width with which all columns fit into the available width."""
+    for index, wanted in enumerate(sorted(widths)):
+        remaining = len(widths) - index
+        if wanted * remaining > available:
+            return max(1, available // remaining)
+        available -= wanted
     return max(widths, default=1)
 
 
@@ -86,7 +86,7 @@ def _natural(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
 def _table(
     names: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool], widths: Sequence[int], *, gap: int
 ) -> Table:
-    # The box draws one blank of the gap.
+    # The box draws one space of the gap.
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, gap - 2))
     for name, is_numeric, width in zip(names, numeric, widths, strict=False):
         justify: JustifyMethod = "right" if is_numeric else "left"

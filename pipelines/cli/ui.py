@@ -1,4 +1,4 @@
-"""`milestones ui`: Dagster's web server in this process, its code server and daemon as children that end with it."""
+"""`milestones ui`: runs Dagster's web server in this process, and its code server and daemon as child processes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from dagster._grpc.client import DagsterGrpcClient
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__ as webserver_version
 
-from pipelines.cli.own_host import LOOPBACK, guarded
+from pipelines.cli.own_host import LOOPBACK, guard
 from pipelines.errors import MilestonesError, WrongUse
 from pipelines.orchestration.instance import PROJECT_ROOT
 from pipelines.orchestration.run_history import open_history
 from pipelines.storage.home import HOME_VARIABLE, Home
 
 MODULE = "pipelines.definitions"
-"""The code location; schedules that are on are kept by this name."""
+"""Name of the code location. Dagster stores under it which schedules are on."""
 
 _GRAPH = (
     *("--module-name", MODULE, "--working-directory", str(PROJECT_ROOT), "--location-name", MODULE),
@@ -38,25 +38,25 @@ _GRAPH = (
 )
 
 START_SECONDS = 120.0
-"""For the code server to load the graph, on a busy machine."""
+"""Time for the code server to load the graph on a busy machine."""
 
 STOP_SECONDS = 7.0
-"""For a child to end before it is killed; a run loses at most the page that it was reading."""
+"""Time for child processes to end before they are killed; a run loses at most the page that it was fetching."""
 
 REQUEST_SECONDS = 2
-"""For requests under way when the server ends: browsers keep web sockets open for ever."""
+"""Time for open requests when the server stops: browsers keep web sockets open indefinitely."""
 
 POLL_SECONDS = 0.1
 
 
 class UIStopped(MilestonesError):
-    """A part of the UI ended that should run for ever."""
+    """A process of the UI ended unexpectedly."""
 
 
 def serve_ui(home: Home, port: int) -> None:
-    """Serve until interrupted, by Ctrl-C or SIGTERM.
+    """Serve until Ctrl-C or SIGTERM.
 
-    Raises WrongUse for a port that cannot be had, HistoryUnusable, and UIStopped when a child ends.
+    Raises WrongUse for an unavailable port, HistoryUnusable, and UIStopped when a child process ends.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(_bound(port))
@@ -65,18 +65,18 @@ def serve_ui(home: Home, port: int) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="milestones-ui-")))
         instance = stack.enter_context(open_history(home))
         children: dict[str, subprocess.Popen[bytes]] = {}
-        stack.callback(_end, children)
-        children["code server"] = _started("dagster", "code-server", "start", "--socket", str(folder / "code"), *_GRAPH)
+        stack.callback(_stop, children)
+        children["code server"] = _start("dagster", "code-server", "start", "--socket", str(folder / "code"), *_GRAPH)
         _await_start(children["code server"], folder / "code")
         workspace = _workspace(folder)
-        children["daemon"] = _started("dagster._daemon", "run", "--workspace", str(workspace))
+        children["daemon"] = _start("dagster._daemon", "run", "--workspace", str(workspace))
         _serve(instance, workspace, listener, children)
 
 
 def _workspace(folder: Path) -> Path:
-    """A workspace file that leads to the code server."""
+    """Write a workspace file that points to the code server."""
     file = folder / "workspace.yaml"
-    # JSON is YAML, and quotes whatever the path holds.
+    # JSON is valid YAML, and quotes any path.
     location = f'{{"grpc_server": {{"socket": "{folder / "code"}", "location_name": "{MODULE}"}}}}'
     file.write_text(f'{{"load_from": [{location}]}}', encoding="utf-8")
     return file
@@ -88,7 +88,7 @@ def _serve(
     target = WorkspaceFileTarget(paths=[str(workspace)])
     with WorkspaceProcessContext(instance, version=webserver_version, workspace_load_target=target) as context:
         config = uvicorn.Config(
-            guarded(create_app_from_workspace_process_context(context)),
+            guard(create_app_from_workspace_process_context(context)),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=REQUEST_SECONDS,
@@ -105,12 +105,12 @@ def _serve(
             threading.Thread(target=watch, args=(name, child), daemon=True).start()
         server.run(sockets=[listener])
     if ended:
-        raise UIStopped(f"{ended[0]}, so the UI ends: start it again with milestones ui")
+        raise UIStopped(f"{ended[0]}, so the UI stopped: start it again with milestones ui")
 
 
 @contextmanager
 def _bound(port: int) -> Iterator[socket.socket]:
-    """A socket that listens on loopback; a browser that is early waits. Raises WrongUse."""
+    """A listening socket on loopback, so that an early browser waits for the server. Raises WrongUse."""
     with socket.socket(socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -118,14 +118,14 @@ def _bound(port: int) -> Iterator[socket.socket]:
             listener.listen()
         except OSError as error:
             raise WrongUse(
-                f"port {port} on {LOOPBACK} cannot be had ({error.strerror}): choose another with --port"
+                f"port {port} on {LOOPBACK} is not available ({error.strerror}): choose another with --port"
             ) from error
         yield listener
 
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM interrupts as Ctrl-C does; both work in the background too, where a shell has Ctrl-C ignored."""
+    """SIGTERM and SIGINT raise KeyboardInterrupt, also in the background, where a shell ignores SIGINT."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -138,39 +138,39 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _started(module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """A process of a group of its own, which holds all that it starts, the runs that it launches too."""
+def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a child in its own process group, which also contains the runs that it launches."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        # Dagster warns of options of its own that are to be superseded.
+        # -W ignore: Dagster warns about its own deprecated options.
         [sys.executable, "-W", "ignore", "-m", module, *arguments],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
 
 
-def _end(children: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Terminate the children and all that they have started, and kill what takes too long."""
+def _stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Terminate the process groups of the children; kill them after STOP_SECONDS."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # A second Ctrl-C must not leave processes behind.
         signal.signal(number, signal.SIG_IGN)
     deadline = time.monotonic() + STOP_SECONDS
     for child in children.values():
         _signal(child, signal.SIGTERM)
-    while any(_is_left(child) for child in children.values()) and time.monotonic() < deadline:
+    while any(_is_running(child) for child in children.values()) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     for child in children.values():
         _signal(child, signal.SIGKILL)
         child.wait()
 
 
-def _is_left(child: subprocess.Popen[bytes]) -> bool:
-    """Whether a process of the child's group is left; its own end has to be taken note of for that."""
+def _is_running(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a process of the child's group runs. Polls the child first, as a zombie counts as a process."""
     child.poll()
     return _signal(child, 0)
 
 
 def _signal(child: subprocess.Popen[bytes], number: int) -> bool:
-    """Send a signal to a child's group; whether there is any process in it."""
+    """Send a signal to a child's process group; False if the group has no process."""
     try:
         os.killpg(child.pid, number)
     except ProcessLookupError:
@@ -183,7 +183,7 @@ def _await_start(code_server: subprocess.Popen[bytes], path: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if code_server.poll() is not None:
-            raise UIStopped(f"Dagster's code server ended with {code_server.returncode}: its lines above say why")
+            raise UIStopped(f"Dagster's code server ended with {code_server.returncode}: its output above says why")
         try:
             client.ping("")
         except dg.DagsterError:

@@ -1,48 +1,48 @@
-"""What to say of a sweep that a filter left without milestones: is its value known, and what is spelled alike."""
+"""Messages for a sweep whose filters matched no milestone: names unknown values and suggests similar ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from pipelines.reading.published import ask_home
+from pipelines.reading.published import query_home
 from pipelines.storage.home import Home
 from schemas.sql import quote
 
-NEAR, LISTED = 3, 8
-"""How many spellings are named: of those alike, or else of those that most milestones have."""
+SUGGESTED, LISTED = 3, 8
+"""How many values a message names: similar ones, or else the most frequent ones."""
 
 
 def unknown_filters(home: Home, **filters: str | None) -> list[str]:
-    """A line for each filter whose value no published milestone has. The names are columns of `milestones`."""
+    """A message for each filter whose value no published milestone has. The keywords are columns of `milestones`."""
     lines = []
     for column, value in filters.items():
         if value is None:
             continue
-        known = ask_home(
+        known = query_home(
             home,
             f"SELECT {quote(column)} FROM milestones WHERE {quote(column)} IS NOT NULL "  # noqa: S608
             "GROUP BY 1 ORDER BY count(*) DESC, 1",
         )
-        spellings = [row[0] for row in known.rows]
-        if value not in spellings:
-            lines.append(f"there is no {column} {value} among the published milestones{_instead(value, spellings)}")
+        values = [row[0] for row in known.rows]
+        if value not in values:
+            lines.append(f"there is no {column} {value} among the published milestones{_suggestion(value, values)}")
     return lines
 
 
-def _instead(value: str, spellings: list[str]) -> str:
-    if near := _near(value, spellings):
-        return f"; did you mean {' or '.join(near)}?"
-    if not spellings:
-        return ", of which there are none yet: run milestones ingest first, without a filter"
-    more = f" and {len(spellings) - LISTED:,} more" if len(spellings) > LISTED else ""
-    return f"; there are: {', '.join(spellings[:LISTED])}{more}"
+def _suggestion(value: str, values: list[str]) -> str:
+    if similar := _similar(value, values):
+        return f"; did you mean {' or '.join(similar)}?"
+    if not values:
+        return ", as there are none yet: run milestones ingest without filters first"
+    more = f" and {len(values) - LISTED:,} more" if len(values) > LISTED else ""
+    return f"; there are: {', '.join(values[:LISTED])}{more}"
 
 
-def _near(value: str, spellings: Iterable[str]) -> list[str]:
-    """Spellings alike; case does not matter, and one whose case alone differs comes first."""
+def _similar(value: str, values: Iterable[str]) -> list[str]:
+    """Similar values, most similar first. Case does not matter."""
     by_folded: dict[str, list[str]] = {}
-    for one in spellings:
-        by_folded.setdefault(one.casefold(), []).append(one)
-    near = get_close_matches(value.casefold(), by_folded, n=NEAR)
-    return [one for folded in near for one in by_folded[folded]][:NEAR]
+    for known in values:
+        by_folded.setdefault(known.casefold(), []).append(known)
+    similar = get_close_matches(value.casefold(), by_folded, n=SUGGESTED)
+    return [known for folded in similar for known in by_folded[folded]][:SUGGESTED]

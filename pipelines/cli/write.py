@@ -1,4 +1,4 @@
-"""`milestones ingest`, and what else runs a sweep through Dagster."""
+"""`milestones ingest`, and `run_sweep` for every command that runs a sweep through Dagster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from pipelines.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, FLAG, app, complain
+from pipelines.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, FLAG, app, print_error
 from pipelines.errors import WrongUse
 from pipelines.storage.home import Home
 
@@ -25,34 +25,34 @@ def ingest(
     start_anew: Annotated[bool, FLAG] = False,
     json: Annotated[bool, FLAG] = False,
 ) -> int:
-    """Run one sweep through Dagster, from the API to the published tables; a full one the first time.
+    """Run one sweep through Dagster, from the API to the published tables. The first one is a full sweep.
 
     Parameters
     ----------
     full
-        Read every milestone, not just what was updated since the last sweep.
+        Fetch every milestone, not only those updated since the last sweep.
     ids
-        Read just this milestone; may be given several times.
+        Fetch only this milestone; may be given several times.
     category
-        Read just this category, spelled as the API spells it.
+        Fetch only this category, spelled as in the API.
     type
-        Read just this type, for example football_game.
+        Fetch only this type, for example football_game.
     since
-        Read just what starts at or after this date or time (UTC unless it says otherwise).
+        Fetch only milestones that start at or after this date or time (UTC unless it has an offset).
     allow_shrink
-        Believe a full sweep that brings far fewer milestones than there were.
+        Accept a full sweep that returns far fewer milestones than before.
     start_anew
-        Make a new warehouse, without history, where the one before was lost.
+        Create a new warehouse without history, if the old one is lost.
     json
-        Print the outcome as JSON.
+        Print the summary as JSON.
     """
     for option, value in (("--id", ids), ("--category", [category]), ("--type", [type])):
-        if any(one is not None and not one.strip() for one in value or ()):
+        if any(text is not None and not text.strip() for text in value or ()):
             raise WrongUse(f"{option} is empty: give a value, or leave it out")
     if ids and (full or category or type or since):
-        raise WrongUse("--id stands alone: leave --full, --category, --type and --since out")
+        raise WrongUse("--id excludes --full, --category, --type and --since: leave them out")
     if full and (category or type or since):
-        raise WrongUse("--full reads everything: leave --category, --type and --since out")
+        raise WrongUse("--full fetches every milestone: leave --category, --type and --since out")
     config: dict[str, object] = {
         "mode": "full" if full else "auto",
         "ids": ids or [],
@@ -68,28 +68,28 @@ def ingest(
 
 
 def _status_of_filters(home: Home, category: str | None, type_: str | None) -> int:
-    """Say why a limited sweep brought nothing; a failure where its filters are not known to be spelled right."""
+    """Explain a filtered sweep without milestones; EXIT_FAILED if a filter value is unknown, so probably misspelled."""
     from pipelines.cli.unknown_filters import unknown_filters
-    from pipelines.reading.published import ask_home
+    from pipelines.reading.published import query_home
 
     if category is None and type_ is None:
         return 0
     newest = "SELECT records FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
-    if ask_home(home, newest).rows[0][0]:
+    if query_home(home, newest).rows[0][0]:
         return 0
     unknown = unknown_filters(home, category=category, type=type_)
-    for line in unknown or ["the API has no milestone that passes these filters; each of them is known by itself"]:
-        complain(f"0 milestones were read: {line}")
+    for line in unknown or ["no milestone of the API matches all of these filters, although each value exists"]:
+        print_error(f"0 milestones were fetched: {line}")
     return EXIT_FAILED if unknown else 0
 
 
 def run_sweep(home: Home, config: dict[str, object], *, as_json: bool) -> int:
-    """Run a sweep and print its outcome; its exit status. Raises MilestonesError, KalshiError."""
+    """Run a sweep and print its summary; the exit status. Raises MilestonesError, KalshiError."""
     import gc
     import logging
     import signal
 
-    from pipelines.cli.progress import LogProgress, progress_on
+    from pipelines.cli.progress import LogProgress, progress_for
     from pipelines.kalshi.base_url import check_base_url
     from pipelines.observability.logs import configure, log_format
     from pipelines.reading.published import pages_of_last_full_sweep
@@ -100,7 +100,7 @@ def run_sweep(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     home.preflight()
     expected_pages = pages_of_last_full_sweep(home)
 
-    # Two thousand modules, nothing of which will ever be garbage: looking for some takes a fifth of the time.
+    # The import creates two thousand modules and no garbage; collecting would take a fifth of its time.
     gc.disable()
     from pipelines.cli.run_job import run_ingest
 
@@ -108,22 +108,22 @@ def run_sweep(home: Home, config: dict[str, object], *, as_json: bool) -> int:
     gc.enable()
 
     console = Console(stderr=True)
-    # Retries are in the run's log; a person at a terminal also wants to know what is being waited for.
+    # Retries are in the run's log. At a terminal they are printed too, to explain a wait.
     logs_json = log_format() == "json"
-    quietly = logging.WARNING if console.is_terminal else logging.CRITICAL
-    configure(sys.stderr, as_json=logs_json, level=logging.INFO if logs_json else quietly)
-    # A service manager's SIGTERM ends a run as Ctrl-C does: Dagster knows how to end on that.
+    text_level = logging.WARNING if console.is_terminal else logging.CRITICAL
+    configure(sys.stderr, as_json=logs_json, level=logging.INFO if logs_json else text_level)
+    # Service managers send SIGTERM; Dagster shuts down cleanly on SIGINT.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        progress_shown = LogProgress() if logs_json else progress_on(console, expected_pages=expected_pages)
-        with progress_shown as progress:
-            ran = run_ingest(home, config, progress)
+        progress_display = LogProgress() if logs_json else progress_for(console, expected_pages=expected_pages)
+        with progress_display as progress:
+            completed = run_ingest(home, config, progress)
     except KeyboardInterrupt:
-        complain(_interrupted(home))
+        print_error(_interrupted(home))
         return EXIT_INTERRUPTED
-    if ran.warning:
-        complain(ran.warning)
-    _print_outcome(home, as_json=as_json)
+    if completed.warning:
+        print_error(completed.warning)
+    _print_summary(home, as_json=as_json)
     return 0
 
 
@@ -132,29 +132,29 @@ def _interrupted(home: Home) -> str:
 
     newest = Landing.newest(home.raw)
     if newest is None or not (newest.sweep.is_interrupted or newest.sweep.is_fetched_not_loaded):
-        return "interrupted; what was published stays as it was"
+        return "interrupted; the published files are unchanged"
     where = f"page {newest.landed_pages} of sweep {newest.sweep.sweep_id}"
-    return f"interrupted after {where}: the next milestones ingest goes on from there"
+    return f"interrupted after {where}: the next milestones ingest resumes there"
 
 
-def _print_outcome(home: Home, *, as_json: bool) -> None:
+def _print_summary(home: Home, *, as_json: bool) -> None:
     from pipelines.cli.report import print_sweep
     from pipelines.reading.formats import as_json as to_json
-    from pipelines.reading.published import ask_home, table_rows
+    from pipelines.reading.published import query_home, table_rows
     from pipelines.storage.landing import Landing
 
-    newest = ask_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
+    newest = query_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
     rows = table_rows(home)
     sweep = Landing.open(home.raw, newest["sweep_id"]).sweep
     if as_json:
         files = {"duckdb": str(home.published_duckdb), "parquet": str(home.latest_snapshot)}
-        outcome = {
+        summary = {
             "sweep": newest,
             "archived": sweep.archived,
             "not_found": sweep.not_found,
             "rows": rows,
             "files": files,
         }
-        sys.stdout.write(to_json(outcome) + "\n")
+        sys.stdout.write(to_json(summary) + "\n")
     else:
         print_sweep(Console(), newest, rows, home, sweep.not_found, archived=sweep.archived)

@@ -1,1 +1,1 @@
-"""Logs and alerts."""
+"""Logs and alerts, with secrets redacted. Nothing here imports Dagster, DuckDB or Arrow."""

@@ -1,7 +1,7 @@
-"""Alerts: a text posted to a webhook that takes Slack's `{"text": ...}`, and what such a text may hold.
+"""Alerts: posts a text to a Slack-compatible webhook (`{"text": ...}`), and makes the text safe to post.
 
-The address of a webhook is its password: it is in no message, log or `repr`. Texts quote errors and data, so
-secrets, control characters and mentions that would ring every phone are taken out here.
+The URL of a webhook is its password, so no message, log or `repr` contains it. Texts quote errors and data, so secrets,
+control characters and mentions (`@channel`) are removed here. When to alert is decided in `orchestration.sensors`.
 """
 
 from __future__ import annotations
@@ -29,41 +29,40 @@ if TYPE_CHECKING:
     import requests
 
 TIMEOUT_SECONDS = 10.0
-TRIES = 2
+ATTEMPTS = 2
 PAUSE_SECONDS = 1.0
 TEXT_CHARACTERS = 3_000
-"""What Slack takes in one section of a message."""
+"""Slack's limit for one section of a message."""
 NAME_CHARACTERS = 200
 ERROR_CHARACTERS = 2_000
 
 HIDDEN = "***"
 SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "KEY", "WEBHOOK")
 SECRET_CHARACTERS = 6
-"""Shorter values (`us` of a KEYBOARD, `false` of a TOKENIZERS_PARALLELISM) hide words and no secrets."""
+"""Minimum length of a secret: shorter values (KEYBOARD=us, TOKENIZERS_PARALLELISM=false) are ordinary words."""
 SECRET_PATH_CHARACTERS = 12
-"""A part of an address is a secret from here on; shorter ones are words such as `services`."""
+"""Minimum length of a secret in the path of a URL; shorter parts are ordinary words such as `services`."""
 
-# Bounded or without overlap, so that long hostile texts cost no quadratic time.
+# Bounded, or without overlap, so that long hostile texts do not take quadratic time.
 _ADDRESS = re.compile(r"://[^\s\"<>]+")
 _CREDENTIALS = re.compile(r"[^\s\"'<>:/@]{1,100}:(?!//)[^\s\"'<>@]{1,200}@")
 _USERINFO = re.compile(r"://(\S+)@")
 _QUERY = re.compile(r"\?[\w.~%\[\]-]{1,100}=[^\s\"<>]*")
-# Mattermost and Discord, which take the same messages, read these without Slack's brackets.
+# Mattermost and Discord accept the same messages, and mention without Slack's brackets.
 _MENTION = re.compile(r"@(?=(?:channel|here|everyone|all)\b)", re.IGNORECASE)
 _SLACK_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _PLAIN_QUERY = re.compile(r"[!-~]*")
 
 
 class AlertNotDelivered(MilestonesError):
-    """The webhook did not take an alert; names its host only."""
+    """The webhook did not accept an alert. The message names its host only."""
 
 
 class Webhook:
-    """A webhook that takes Slack's messages; https anywhere, plain http on this machine only.
+    """A Slack-compatible webhook; https for any host, plain http for loopback only. Raises WrongSetting.
 
-    `session` is one as `pipelines.kalshi.transport.build_session` makes them, and stays its owner's to close; without
-    one every post opens its own, which goes out as `network` says and follows no redirect. `timeout_seconds` is
-    for a whole try. Raises WrongSetting.
+    `session` comes from `pipelines.kalshi.transport.build_session`, and the caller closes it. Without one, each post
+    opens a session for `network`. Redirects are not followed. `timeout_seconds` is for one attempt.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Webhook:
     ) -> None:
         fault = _fault_of(url)
         if fault:
-            raise WrongSetting(f"{WEBHOOK_VARIABLE} cannot be used ({fault}): give the https address of a webhook")
+            raise WrongSetting(f"{WEBHOOK_VARIABLE} cannot be used ({fault}): give the https URL of a webhook")
         self._url = url
         self._session = session
         self._network = network or Network()
@@ -89,38 +88,38 @@ class Webhook:
 
     @classmethod
     def from_environment(cls) -> Webhook | None:
-        """The webhook of `MILESTONES_WEBHOOK_URL`, None where it is not set. Raises WrongSetting."""
+        """The webhook of `MILESTONES_WEBHOOK_URL`; None if it is not set. Raises WrongSetting."""
         settings = Settings.from_environment()
         return cls(settings.webhook_url, network=settings.network()) if settings.webhook_url else None
 
     @property
     def host(self) -> str:
-        """Host and port, the part that may be shown."""
+        """Host and port, the only part that is not secret."""
         return urlsplit(self._url).netloc
 
     def post(self, text: str) -> None:
-        """Deliver a text, made safe by `message_text`. Raises AlertNotDelivered.
+        """Post a text after `message_text` made it safe. Raises AlertNotDelivered.
 
-        A receiver that took it and was too slow to say so gets it again: twice is better than not at all.
+        An alert may arrive twice, if a receiver accepted it but responded too late: better than not at all.
         """
         payload = json.dumps({"text": message_text(text)}).encode("ascii")
-        fault = self._try(payload)
-        tries = 1
-        while fault is not None and fault.is_worth_retrying and tries < TRIES:
+        fault = self._attempt(payload)
+        attempts = 1
+        while fault is not None and fault.is_worth_retrying and attempts < ATTEMPTS:
             self._sleep(PAUSE_SECONDS)
-            fault = self._try(payload)
-            tries += 1
+            fault = self._attempt(payload)
+            attempts += 1
         if fault is not None:
-            # Raised here, outside every `except`: what requests raised names the whole address, and would be its
-            # context, which Dagster stores.
-            times = f", {tries} tries" if tries > 1 else ""
+            # Raised outside every `except`: the error of requests contains the whole URL, and would become the
+            # `__context__`, which Dagster stores.
+            times = f", {attempts} attempts" if attempts > 1 else ""
             raise AlertNotDelivered(
                 f"the alert was not delivered to {self.host} ({fault.detail}{times}): check {WEBHOOK_VARIABLE}"
             )
 
-    def _try(self, payload: bytes) -> _Fault | None:
-        """One try; None when it was taken."""
-        # Takes a third of a second, which commands that only log need not wait for.
+    def _attempt(self, payload: bytes) -> _Fault | None:
+        """Post once; None if it was accepted."""
+        # Imported here: it takes a third of a second, and commands that only log do not need it.
         import requests  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
 
@@ -131,7 +130,7 @@ class Webhook:
         try:
             with (
                 nullcontext(self._session) if self._session is not None else build_session(self._network) as session,
-                # The answer's body is never read: it says nothing that the status does not.
+                # The body is not read: the status says everything.
                 session.post(
                     self._url,
                     data=payload,
@@ -144,7 +143,7 @@ class Webhook:
                 status = response.status_code
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             cause = root_cause(error)
-            # Never their str(): it may hold the address.
+            # Never str(error): it may contain the URL.
             detail = quoted(str(getattr(cause, "strerror", None) or type(cause).__name__))
             return _Fault(detail, is_worth_retrying=True)
         if status // 100 == 2:
@@ -154,53 +153,53 @@ class Webhook:
 
 
 class _Fault(NamedTuple):
-    """Why a try did not succeed, in words without the address."""
+    """Why an attempt failed, without the URL."""
 
     detail: str
     is_worth_retrying: bool
 
 
 def run_failed_text(job: str, run_id: str, error: str) -> str:
-    """The alert of a failed run, in one line."""
+    """The alert for a failed run, in one line."""
     return f"Run failed: {_name(job)} (run {_name(run_id)}): {_line(error, ERROR_CHARACTERS)}"
 
 
 def check_failed_text(asset: str, check: str, severity: str, description: str) -> str:
-    """The alert of a failed check, in one line."""
+    """The alert for a failed check, in one line."""
     return f"Check failed ({_name(severity)}): {_name(check)} of {_name(asset)}: {_line(description, ERROR_CHARACTERS)}"
 
 
 def message_text(text: str, *, characters: int = TEXT_CHARACTERS) -> str:
-    """The text as it may be posted: redacted, escaped for Slack, mentioning nobody, bounded; lines stay lines."""
-    # What is far beyond the bound is dropped before it is worked on, but never before it is redacted.
-    whole = redact(text).replace("\r\n", "\n")[: characters + 1]
-    shown = "\n".join(map(printable, whole.split("\n")))
-    escaped = [_SLACK_ESCAPES.get(one, one) for one in _MENTION.sub("@\u200b", shown)]
+    """The text to post: redacted, printable, escaped for Slack, without mentions, at most `characters` long."""
+    # Redact first, as a truncated secret is not recognised; then truncate, to escape no more than is needed.
+    truncated = redact(text).replace("\r\n", "\n")[: characters + 1]
+    shown = "\n".join(map(printable, truncated.split("\n")))
+    escaped = [_SLACK_ESCAPES.get(character, character) for character in _MENTION.sub("@\u200b", shown)]
     if sum(map(len, escaped)) <= characters:
         return "".join(escaped)
-    kept, room = [], characters - len("...")
-    for one in escaped:
-        room -= len(one)
-        if room < 0:
+    kept, remaining = [], characters - len("...")
+    for piece in escaped:
+        remaining -= len(piece)
+        if remaining < 0:
             break
-        kept.append(one)
+        kept.append(piece)
     return "".join(kept) + "..."
 
 
 def redact(text: str, *, environment: Mapping[str, str] = os.environ) -> str:
-    """The text without the values of secret variables, credentials in front of an `@`, and queries of addresses."""
+    """Replace the values of secret variables, credentials before an `@`, and the queries of URLs."""
     for secret in sorted(set(_secrets(environment)), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     text = _ADDRESS.sub(lambda match: _bare_address(match[0]), text)
-    # Most texts hold no `@`, and the log asks for every line.
+    # Every log line is redacted, and most have no `@`.
     if "@" in text:
         text = _CREDENTIALS.sub(f"{HIDDEN}@", text)
     return _QUERY.sub(f"?{HIDDEN}", text)
 
 
 def _bare_address(address: str) -> str:
-    """From `://` on. Everything up to the last `@` goes: a password may hold any character, and to hide too much of
-    an address does no harm.
+    """A URL from `://` on, without credentials and query. All text up to the last `@` is hidden, as a password may
+    contain any character: hiding too much of a URL does no harm.
     """
     before, at, after = address.rpartition("@")
     shown = f"://{HIDDEN}@{after}" if before and at else address
@@ -209,20 +208,20 @@ def _bare_address(address: str) -> str:
 
 
 def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
-    """Every text that gives a secret away: the value, each of its lines, and both as they stand in an address.
+    """Every form of a secret: the value, each of its lines, and both percent-encoded.
 
-    A variable of any name may hold an address with a password, as KALSHI_PROXY does.
+    A variable of any name, such as KALSHI_PROXY, may contain a URL with a password.
     """
     for name, value in environment.items():
         if "@" in value and (found := _USERINFO.search(value)):
-            yield from (one for one in _forms_of_userinfo(found[1]) if len(one) >= SECRET_CHARACTERS)
+            yield from (form for form in _forms_of_userinfo(found[1]) if len(form) >= SECRET_CHARACTERS)
         if not any(part in name.upper() for part in SECRET_NAMES):
             continue
         for line in (value, *value.splitlines()):
             for form in (line.strip(), quote(line.strip(), safe="", errors="surrogateescape")):
                 if len(form) >= SECRET_CHARACTERS:
                     yield form
-        # Errors of the network name the path without the host.
+        # Network errors contain the path without the host.
         path = value.strip().partition("://")[2].partition("/")[2]
         for part in (path, *path.split("?", 1), path.partition("?")[0].rpartition("/")[2]):
             if len(part) >= SECRET_PATH_CHARACTERS:
@@ -230,14 +229,14 @@ def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _forms_of_userinfo(userinfo: str) -> Iterator[str]:
-    """What stands before the `@`, its password as it is written and as it is meant, and the header made of it."""
+    """The text before the `@` and its password, both also percent-decoded, and the Authorization header made of it."""
     user, colon, password = userinfo.partition(":")
     if not colon and len(user) < SECRET_PATH_CHARACTERS:
-        # A name, not a token.
+        # A user name, not a token.
         return
-    meant = unquote(userinfo)
-    yield from (userinfo, meant, password, unquote(password))
-    yield base64.b64encode(meant.encode("utf-8", "replace")).decode()
+    decoded = unquote(userinfo)
+    yield from (userinfo, decoded, password, unquote(password))
+    yield base64.b64encode(decoded.encode("utf-8", "replace")).decode()
 
 
 def _name(text: str) -> str:
@@ -245,13 +244,13 @@ def _name(text: str) -> str:
 
 
 def _line(text: str, characters: int) -> str:
-    """One printable line: redacted while it is whole, as half a secret is not recognised."""
+    """One printable, truncated line. Redacted first, as a truncated secret is not recognised."""
     return quoted(" ".join(redact(text).split()), characters=characters)
 
 
 def _fault_of(url: str) -> str:
-    """What is wrong with an address, without quoting it; "" when nothing is."""
-    # The rule of the API's address, but for the query, in which some services want their key.
+    """Why a URL is refused, without quoting it; "" if it is allowed."""
+    # The rules for the API's base URL, except that a query is allowed: some services expect their key there.
     base, _, query = url.partition("?")
     if not _PLAIN_QUERY.fullmatch(query) or "#" in query:
         return "it has a fragment, or characters that no plain ASCII URL has"

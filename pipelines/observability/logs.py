@@ -1,7 +1,7 @@
-"""The log of unattended runs: a line a record, as JSON or as text, on a stream of the caller's choice.
+"""The log of unattended runs: one line per record, as JSON or text.
 
-Records quote titles and answers that others wrote: nothing in them can break a line, act on a terminal, or give a
-secret away.
+Records quote titles and responses of the API. They are escaped, so that none can break a line or control a terminal,
+and secrets are redacted.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pipelines.settings import LOG_VARIABLE, setting
 
 LOGGER = "pipelines"
 CONTEXT = ("sweep_id", "page", "run_id")
-"""What a record may have by `extra=`."""
+"""Fields that `extra=` may add to a record."""
 
 LogFormat = Literal["json", "text"]
 
 
 def log_format() -> LogFormat:
-    """How the log is written: `MILESTONES_LOG`, text when not set. Raises WrongSetting."""
+    """The format of the log from `MILESTONES_LOG`; text if it is not set. Raises WrongSetting."""
     text: str = setting("log")
     match text.strip().lower():
         case "json":
@@ -35,23 +35,23 @@ def log_format() -> LogFormat:
 
 
 def configure(stream: TextIO, *, as_json: bool, level: int | str) -> None:
-    """Log what the pipeline says, from `level` on, to a stream; what was configured here before is replaced."""
+    """Log the pipeline's records of `level` and above to a stream; replaces an earlier configuration."""
     logger = logging.getLogger(LOGGER)
-    for handler in [one for one in logger.handlers if isinstance(one, _Handler)]:
+    for handler in [existing for existing in logger.handlers if isinstance(existing, _Handler)]:
         logger.removeHandler(handler)
         handler.close()
     handler = _Handler(stream)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
-    # On the handler: a logger's filters do not see what its children log.
+    # A filter of the handler: filters of a logger do not see the records of its children.
     handler.addFilter(redact_record)
     logger.addHandler(handler)
     logger.setLevel(level)
 
 
 def redact_record(record: logging.LogRecord) -> bool:
-    """A filter that lets every record pass, its message, exception and context redacted.
+    """A filter that keeps every record and redacts its message, exception and context.
 
-    The record itself is changed, and the root logger's handlers (Dagster's, say) come after ours.
+    It changes the record itself, so handlers of the root logger (such as Dagster's), which run later, get it redacted.
     """
     record.msg, record.args = redact(_message(record)), None
     trace = _exception(record)
@@ -64,14 +64,13 @@ def redact_record(record: logging.LogRecord) -> bool:
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object in one line of ASCII.
+    """One JSON object per record, in one line of ASCII.
 
-    Fields: time (RFC 3339, UTC), level, logger, message; sweep_id, page, run_id where the record has them; exception
-    and stack as one string each where there is one.
+    Fields: time (RFC 3339, UTC), level, logger, message; if present, sweep_id, page, run_id, exception and stack.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """The line, without a newline."""
         entry: dict[str, str | int] = {
             "time": _time(record),
             "level": record.levelname,
@@ -83,31 +82,31 @@ class JsonFormatter(logging.Formatter):
             entry["exception"] = trace
         if record.stack_info:
             entry["stack"] = record.stack_info
-        # Printable ASCII alone: escapes do nothing to a terminal and break no line, as U+2028 does for some readers.
-        return json.dumps({name: _whole(value) for name, value in entry.items()}, separators=(",", ":"))
+        # ASCII only: escapes cannot control a terminal, nor break a line as U+2028 does for some readers.
+        return json.dumps({name: _encodable(value) for name, value in entry.items()}, separators=(",", ":"))
 
 
 class TextFormatter(logging.Formatter):
-    """A record as one printable line; an exception's lines follow behind a bar, so that none passes for a record."""
+    """One printable line per record. Lines of an exception follow with a bar, so that none looks like a record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The lines, without the end of the last."""
+        """The lines, without the last newline."""
         context = " ".join(f"{name}={value}" for name, value in _context(record).items())
         line = f"{_time(record)} {record.levelname} {record.name}: {_message(record)}{context and f' [{context}]'}"
         traces = [trace for trace in (_exception(record), record.stack_info) if trace]
-        behind = [f"    | {printable(one)}" for trace in traces for one in trace.split("\n")]
-        return "\n".join([printable(line), *behind])
+        trace_lines = [f"    | {printable(text)}" for trace in traces for text in trace.split("\n")]
+        return "\n".join([printable(line), *trace_lines])
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Known by its class, to be replaced when the log is configured again."""
+    """A class of its own, so that `configure` finds and replaces its handler."""
 
 
 def _message(record: logging.LogRecord) -> str:
-    """What is logged; a call whose arguments do not fit its message is shown as it is, it must not end a run."""
+    """The message. A logging call with wrong arguments must not end a run, so its template is shown."""
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001 - arguments word themselves, and may raise anything
+    except Exception:  # noqa: BLE001 - __str__ of an argument may raise anything
         return f"{record.msg!s} (its arguments do not fit)"
 
 
@@ -123,11 +122,11 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _context(record: logging.LogRecord) -> dict[str, str | int]:
-    """Sweep, page and run, where the record has them."""
+    """The fields of CONTEXT that the record has."""
     found = ((name, getattr(record, name, None)) for name in CONTEXT)
     return {name: value if isinstance(value, int) else str(value) for name, value in found if value is not None}
 
 
-def _whole(value: str | int) -> str | int:
-    """Half a surrogate pair, which JSON can spell and readers refuse, is spelled out."""
+def _encodable(value: str | int) -> str | int:
+    """Escape lone surrogates, which JSON can express but readers reject."""
     return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value

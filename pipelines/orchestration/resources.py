@@ -12,7 +12,7 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.orchestration.run_history import fail_dead_runs
 from pipelines.settings import MAX_OVERLAP_SECONDS, Settings
 from pipelines.storage.home import Home, expanded
-from pipelines.storage.leftovers import writing
+from pipelines.storage.leftovers import writer_session
 from pipelines.storage.retention import Retention
 from pipelines.sweep.stages import Stages
 from schemas.api import PAGE_LIMIT
@@ -50,7 +50,7 @@ class HomeResource(dg.ConfigurableResource[Stages]):
         contract = settings.details_contract() if self.contract is None else Contract.parse(self.contract)
         overlap_seconds = settings.overlap_seconds if self.overlap_seconds is None else self.overlap_seconds
         retention = Retention(snapshots=settings.keep_snapshots, sweeps=settings.keep_sweeps)
-        with writing(home, purpose=f"run {run_id or 'without id'}"):
+        with writer_session(home, purpose=f"run {run_id or 'without id'}"):
             if context.instance is not None:
                 fail_dead_runs(context.instance, own_run_id=run_id, now=utc_now())
             yield Stages(home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds)

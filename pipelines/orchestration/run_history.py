@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import DiskFull, MilestonesError, is_disk_full
 from pipelines.orchestration.instance import point_dagster_at
-from pipelines.storage.durable import one_at_a_time
+from pipelines.storage.durable import exclusive_file_lock
 from pipelines.storage.home import Home
 
 PROCESS_TAG = "milestones/process"
@@ -40,7 +40,7 @@ def open_history(home: Home) -> Iterator[dg.DagsterInstance]:
     point_dagster_at(home)
     try:
         # Dagster makes its tables here: two processes that make them at once would fail.
-        with one_at_a_time(home.start_file):
+        with exclusive_file_lock(home.start_file):
             instance = dg.DagsterInstance.get()
     except Exception as error:
         fault = history_fault(error, home)

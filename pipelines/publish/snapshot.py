@@ -24,7 +24,7 @@ from pipelines.publish.parquet import SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
 from pipelines.publish.previous_snapshot import OF_NO_MILESTONE, WAREHOUSE, PreviousSnapshot
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
-from pipelines.storage.durable import TEMPORARY_SUFFIX, point_durably, replace_durably, sync
+from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably, replace_link, sync
 from pipelines.storage.home import Home
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.blocks import read_through
@@ -184,9 +184,9 @@ def _swap_in(building: _Building, manifest: Manifest) -> Path:
     replace_durably(building.duckdb_file, home.published_duckdb)
     # Earlier versions kept the file that was published before, to write to it again.
     home.spare_duckdb.unlink(missing_ok=True)
-    point_durably(home.latest_snapshot, building.name)
+    replace_link(home.latest_snapshot, building.name)
     if not home.published_summary.is_symlink():
-        point_durably(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
+        replace_link(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Reading what is published. Public: `open_reader` and `query`, which need DuckDB and pytz, not Dagster or Arrow."""
+"""Read access to the published file. Public: `open_reader` and `query`, which need DuckDB and pytz only."""
 
 from pipelines.reading.connection import QueryResult, open_reader, query
 

@@ -1,4 +1,4 @@
-"""Opening a published file to read it, with nothing else in reach. Light: needs DuckDB and nothing else."""
+"""Read-only, sandboxed connections to a published file. Imports DuckDB only, so that it loads fast."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import MilestonesError, WarehouseUnusable
-from pipelines.reading.answers import distinct
-from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, faults_explained
+from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, explain_errors
+from pipelines.reading.results import unique_names
 from pipelines.storage.home import Home
 from schemas.sql import literal
 
@@ -22,15 +22,15 @@ NO_EXTENSIONS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-"""DuckDB installs extensions from a server of its own unless told not to; nothing here needs one."""
+"""DuckDB installs extensions from its server by default; no query here needs one."""
 
 MAX_SWAPS = 20
-"""Of the file while it is being opened, which takes a thousandth of the time from one publish to the next."""
+"""How often the file may be replaced while it is opened. Opening is about 1,000 times faster than a publish."""
 
 _CLOSED = NO_EXTENSIONS | {
-    # A query that does not fit into memory fails: it must not spill into the folder where it was asked.
+    # A query that exceeds the memory fails: it must not spill into the current folder.
     "temp_directory": "",
-    # A name that is no table would be looked up among the variables of this program.
+    # DuckDB would look up an unknown table name among the Python variables of the caller.
     "python_enable_replacements": "false",
 }
 
@@ -48,15 +48,15 @@ class QueryResult:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Rows by column name; a name that comes again is numbered: a, a_2."""
-        names = distinct(self.columns)
+        """Rows by column name; a repeated name gets a number (a, a_2)."""
+        names = unique_names(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
 def query(
     text: str, parameters: Mapping[str, object] | Sequence[object] | None = None, *, path: Path | str | None = None
 ) -> QueryResult:
-    """Run one query on a published file: `path`, or that of the home folder ($MILESTONES_HOME or ./data).
+    """Run one query on a published file: `path`, or the one in the home folder ($MILESTONES_HOME or ./data).
 
     The file is opened for this call, so that each call reads the newest publish. `parameters` are the values of `$name`
     or `?` in the text. Raises NothingPublished, WarehouseUnusable (the file cannot be opened), QueryFailed.
@@ -64,9 +64,9 @@ def query(
     file = Path(path) if path is not None else Home.from_environment().published_duckdb
     if not file.exists():
         raise NothingPublished(f"nothing is published at {file}: run milestones ingest first")
-    with open_reader(file) as connection, faults_explained(connection):
+    with open_reader(file) as connection, explain_errors(connection):
         cursor = connection.execute(text, parameters)
-        # DuckDB answers a text without a statement with None, against its types.
+        # For a text without a statement DuckDB returns None, although its type says otherwise.
         if not cursor or not cursor.description:
             raise QueryFailed(NOT_A_QUERY)
         return QueryResult([column[0] for column in cursor.description], cursor.fetchall())
@@ -74,12 +74,11 @@ def query(
 
 @contextmanager
 def open_reader(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A published file, read-only and without access to anything else: no other files, no extensions, no settings.
+    """Open a published file read-only, without access to other files, extensions or settings. Raises WarehouseUnusable.
 
-    A publish replaces the file, and this connection keeps the file that it opened: open it again to read the newest.
-
-    Attached to an instance of its own: DuckDB shares one a process for a path, and this one's settings are locked.
-    Raises WarehouseUnusable.
+    The connection keeps the file that it opened, even after a publish replaced it: open again to read the newest one.
+    The file is attached to a separate in-memory instance: DuckDB shares one instance per path within a process, and the
+    settings of this one are locked.
     """
     connection = duckdb.connect(":memory:", config=dict(_CLOSED))
     try:
@@ -93,10 +92,10 @@ def open_reader(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach the file that stands at `path`, whole. Raises WarehouseUnusable.
+    """Attach the file at `path`. Raises WarehouseUnusable.
 
-    DuckDB opens a file by its name twice, for its head and then for the rest. Where another was published between the
-    two, it reads the head of one file and the rest of another: then it is done again.
+    DuckDB opens a file twice by name, for its header and for the rest. If a publish replaces the file in between, it
+    would mix two files, so the attach is repeated.
     """
     for _ in range(MAX_SWAPS):
         before = _identity(path)
@@ -115,7 +114,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is that has this name now."""
+    """Device and inode of the file that has this name now; None if there is none."""
     try:
         found = path.stat()
     except OSError:

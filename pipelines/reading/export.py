@@ -1,4 +1,4 @@
-"""`milestones export`: the answer of a query as a file, streamed, there whole or not at all."""
+"""`milestones export`: streams the result of a query into a file, which is written atomically, or to stdout."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import duckdb
 
 from pipelines.errors import MilestonesError, WrongUse
 from pipelines.escaping import write
-from pipelines.reading.answers import Question, TextAnswer, distinct
 from pipelines.reading.formats import Style, csv_lines, json_lines
-from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, faults_explained
+from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, explain_errors
+from pipelines.reading.results import BoundStatement, TextResult, unique_names
 from pipelines.reading.statements import statements
 from pipelines.storage.durable import write_durably
 from pipelines.storage.home import Home
@@ -23,53 +23,55 @@ FORMATS_BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjs
 DEFAULT_TABLE = "milestones"
 ROWS_PER_GROUP = 100_000
 
-_LINES: dict[str, Callable[[TextAnswer, Style], Iterator[str]]] = {
+_LINES: dict[str, Callable[[TextResult, Style], Iterator[str]]] = {
     "csv": csv_lines,
     "jsonl": json_lines,
 }
 
 
 class CannotWrite(MilestonesError):
-    """The file that was asked for cannot be written."""
+    """The output file cannot be written."""
 
 
-def format_of(output: Path | None) -> Format:
-    """The format that a file's name says; CSV where it says none."""
+def export_format(output: Path | None) -> Format:
+    """The format for the suffix of a file name; CSV for any other suffix."""
     return FORMATS_BY_SUFFIX.get(output.suffix.lower(), "csv") if output else "csv"
 
 
-def query_of(query: str | None, table: str | None) -> str:
-    """What to export: one statement. Raises WrongUse, and QueryFailed where there is none."""
+def export_query(query: str | None, table: str | None) -> str:
+    """The statement to export. Raises WrongUse, and QueryFailed for a text without a statement."""
     if query is None:
         return f"FROM {quote(table or DEFAULT_TABLE)}"
     if table is not None:
-        raise WrongUse("--query and --table say two things: leave one of them out")
-    asked = list(statements(query))
-    if not asked:
+        raise WrongUse("--query and --table exclude each other: leave one of them out")
+    found = list(statements(query))
+    if not found:
         raise QueryFailed(NOT_A_QUERY)
-    if len(asked) > 1:
-        raise WrongUse(f"--query has {len(asked)} statements, and one answer goes into a file: give one of them")
-    return asked[0]
+    if len(found) > 1:
+        raise WrongUse(f"--query has {len(found)} statements, but an export has one result: give one statement")
+    return found[0]
 
 
 def check_output(home: Home, output: Path) -> None:
-    """Raises WrongUse for a file that belongs to the pipeline, which it would replace."""
+    """Raise WrongUse for a file in the pipeline's own folders, which the export would replace."""
     for folder in (home.raw, home.warehouse, home.published, home.dagster):
         if output.resolve().is_relative_to(folder.resolve()):
-            raise WrongUse(f"{output} is among the pipeline's own files: give another file with --output")
+            raise WrongUse(f"{output} is in a folder of the pipeline: give another file with --output")
 
 
 def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Style, output: Path) -> int:
-    """Write the answer to a file; its rows. Raises QueryFailed and CannotWrite: what stood there before still does.
+    """Write the result to a file; the number of rows. Raises QueryFailed and CannotWrite, and keeps an existing file.
 
-    A symbolic link stays one: the file that it leads to is written.
+    Through a symbolic link, its target is written.
     """
     output = output.resolve()
     if output.is_dir() or not output.parent.is_dir():
         raise CannotWrite(f"cannot write {output}: give a file in a folder that exists with --output")
     if output.exists() and not output.is_file():
-        # It would be replaced by a file.
-        raise CannotWrite(f"cannot write {output}, which is no file: leave --output out and redirect standard output")
+        # The rename would replace a pipe or a device with a file.
+        raise CannotWrite(
+            f"cannot write {output}, which is not a regular file: leave --output out and redirect standard output"
+        )
     rows = 0
 
     def write(path: Path) -> None:
@@ -88,32 +90,32 @@ def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Style,
 
 
 def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Style, file: IO[str]) -> int:
-    """Write the answer as lines; its rows. Raises QueryFailed."""
-    question = Question(connection, query)
-    if not question.has_answer:
+    """Write the result as text; the number of rows. Raises QueryFailed."""
+    statement = BoundStatement(connection, query)
+    if not statement.has_result:
         raise QueryFailed(NOT_A_QUERY)
-    answer, rows = question.answer(is_nested=style.format == "jsonl"), 0
+    result, rows = statement.result(is_nested=style.format == "jsonl"), 0
 
     def counting() -> Iterator[Sequence[Any]]:
         nonlocal rows
-        for row in answer.rows:
+        for row in result.rows:
             rows += 1
             yield row
 
-    for line in _LINES[style.format](TextAnswer(answer.columns, counting()), style):
+    for line in _LINES[style.format](TextResult(result.columns, counting()), style):
         write(file, line)
     return rows
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    # Takes longer to load than most exports take, and the other formats do without.
+    # Imported here: it takes longer than most exports, and the other formats do not need it.
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     rows = 0
     try:
-        with faults_explained(connection):
-            relation = _as_parquet_knows(connection.sql(query))
+        with explain_errors(connection):
+            relation = _for_parquet(connection.sql(query))
             if relation is None:
                 raise QueryFailed(NOT_A_QUERY)
             reader = relation.to_arrow_reader(ROWS_PER_GROUP)
@@ -122,26 +124,26 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path
                     rows += batch.num_rows
                     writer.write_batch(batch)
     except pa.ArrowException as error:
-        raise QueryFailed(f"this cannot be written as Parquet ({error}): cast the column in the query") from error
+        raise QueryFailed(f"Parquet cannot store this result ({error}): cast the column in the query") from error
     return rows
 
 
 def _batches(reader: Any) -> Iterator[Any]:
-    """A fault of the query in mid-stream reaches Arrow as one of reading."""
+    """The batches. An error of the query during the stream arrives as an OSError of Arrow, and raises QueryFailed."""
     try:
         yield from reader
     except OSError as error:
         raise QueryFailed(" ".join(str(error).split())) from error
 
 
-def _as_parquet_knows(relation: duckdb.DuckDBPyRelation | None) -> duckdb.DuckDBPyRelation | None:
-    """Names that differ, and intervals as text: hardly anything reads the type that Parquet has for them."""
+def _for_parquet(relation: duckdb.DuckDBPyRelation | None) -> duckdb.DuckDBPyRelation | None:
+    """Make names unique, and intervals text: few programs read Parquet's interval type."""
     if relation is None:
         return None
-    names = distinct(relation.columns)
+    names = unique_names(relation.columns)
     columns = (
         f"CAST({quote(name)} AS VARCHAR) AS {quote(name)}" if str(kind) == "INTERVAL" else quote(name)
         for name, kind in zip(names, relation.types, strict=True)
     )
-    renamed = f"answer ({', '.join(map(quote, names))})"
-    return relation.query("answer", f"SELECT {', '.join(columns)} FROM answer AS {renamed}")  # noqa: S608
+    renamed = f"result ({', '.join(map(quote, names))})"
+    return relation.query("result", f"SELECT {', '.join(columns)} FROM result AS {renamed}")  # noqa: S608

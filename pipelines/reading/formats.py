@@ -1,4 +1,7 @@
-"""Text formats of an answer: CSV, JSON, JSON lines, Markdown. Text from the API is escaped here."""
+"""Text formats of a result: CSV, JSON, JSON lines, Markdown. Text from the API is escaped here.
+
+Tables for a terminal are in `cli.text_table`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipelines.errors import WrongUse
-from pipelines.escaping import in_csv, in_json, in_markdown, one_line
-from pipelines.reading.answers import Kind, TextAnswer, for_people, in_rfc3339, json_value
-from pipelines.reading.json_text import dumps, on_one_line, parsed
+from pipelines.escaping import escape_csv, escape_json, escape_markdown, one_line
+from pipelines.reading.json_text import dumps, parsed, single_line_json
+from pipelines.reading.results import Kind, TextResult, json_value, to_display_time, to_rfc3339
 
 Format = Literal["table", "csv", "json", "markdown"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json", "markdown")
@@ -19,10 +22,10 @@ FORMATS: tuple[Format, ...] = ("table", "csv", "json", "markdown")
 
 @dataclass(frozen=True)
 class Style:
-    """How to print an answer.
+    """How to print a result. Raises WrongUse for an option that does not apply to the format.
 
-    `all_rows` fits no table to the terminal; `raw` leaves text in CSV as it is, formulas too; `json_as_text` leaves
-    JSON columns text in JSON. Raises WrongUse for an option that the format does not know.
+    `all_rows` does not fit a table to the terminal; `raw` does not escape formulas in CSV; `json_as_text` does not nest
+    JSON columns in JSON.
     """
 
     format: Format | Literal["jsonl", "parquet"] = "table"
@@ -32,82 +35,82 @@ class Style:
 
     def __post_init__(self) -> None:
         if self.raw and self.format != "csv":
-            raise WrongUse(f"--raw is about CSV: leave it out with the format {self.format}")
+            raise WrongUse(f"--raw applies to CSV only: leave it out for the format {self.format}")
         if self.json_as_text and self.format not in ("json", "jsonl"):
-            raise WrongUse(f"--json-as-text is about JSON: leave it out with the format {self.format}")
+            raise WrongUse(f"--json-as-text applies to JSON only: leave it out for the format {self.format}")
         if self.all_rows and self.format != "table":
-            raise WrongUse(f"--all is about tables: the format {self.format} has every row without it")
+            raise WrongUse(f"--all applies to tables only: leave it out, as the format {self.format} has every row")
 
 
 def as_json(value: Any) -> str:
-    """JSON text, indented; times as RFC 3339, numbers that JSON does not have as null, what else is unknown as text."""
-    return in_json(dumps(value, indent=True))
+    """Indented JSON: times as RFC 3339, NaN and infinity as null, other unknown types as text."""
+    return escape_json(dumps(value, indent=True))
 
 
 def cell_text(kind: Kind, value: str | None) -> str:
-    """One cell as people read it: NULL is empty, times are to the second, nothing acts on a terminal."""
+    """One cell for display: NULL is empty, times are to the second, non-printable characters are escaped."""
     if value is None:
         return ""
-    return one_line(for_people(value) if kind.name == "time" else value)
+    return one_line(to_display_time(value) if kind.name == "time" else value)
 
 
-def csv_lines(answer: TextAnswer, style: Style) -> Iterator[str]:
-    """CSV, the names first; unless it is raw, nothing in it is a formula to a spreadsheet."""
+def csv_lines(result: TextResult, style: Style) -> Iterator[str]:
+    """CSV with a header. Unless `style.raw`, text that a spreadsheet would run as a formula is escaped."""
 
     def guarded(text: str) -> str:
-        return text if style.raw else in_csv(text)
+        return text if style.raw else escape_csv(text)
 
     def cell(kind: Kind, value: str | None) -> str | None:
         if value is None or kind.name in ("number", "boolean", "other"):
             return value
-        return in_rfc3339(value) if kind.name == "time" else guarded(value)
+        return to_rfc3339(value) if kind.name == "time" else guarded(value)
 
-    kinds = [column.kind for column in answer.columns]
-    yield _csv_line([guarded(column.name) for column in answer.columns])
-    for row in answer.rows:
+    kinds = [column.kind for column in result.columns]
+    yield _csv_line([guarded(column.name) for column in result.columns])
+    for row in result.rows:
         yield _csv_line([cell(kind, value) for kind, value in zip(kinds, row, strict=True)])
 
 
 def _csv_line(row: Iterable[str | None]) -> str:
-    """One line, ended as Unix does. The writer quotes a carriage return only where lines end with one."""
+    """One line with a Unix line end. csv.writer quotes a carriage return only if its line terminator has one."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(row)
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
-def json_lines(answer: TextAnswer, style: Style) -> Iterator[str]:
-    """One JSON object a row, of an answer whose values are nested; JSON columns are nested too, unless left as text."""
-    kinds = [column.kind for column in answer.columns]
-    # The names are spelled once: there can be more of them than of values that are not null.
-    starts = [f"{dumps(name)}: " for name in answer.names]
-    json = str if style.json_as_text else on_one_line
-    for row in answer.rows:
+def json_lines(result: TextResult, style: Style) -> Iterator[str]:
+    """One JSON object per row of a nested result. JSON columns are nested unless `style.json_as_text`."""
+    kinds = [column.kind for column in result.columns]
+    # Encode the names once, not per row: in sparse rows they are most of the text.
+    starts = [f"{dumps(name)}: " for name in result.names]
+    json = str if style.json_as_text else single_line_json
+    for row in result.rows:
         members = (
             f"{start}{dumps(json_value(kind, value, json=json))}"
             for start, kind, value in zip(starts, kinds, row, strict=True)
         )
-        yield f"{in_json('{' + ', '.join(members) + '}')}\n"
+        yield f"{escape_json('{' + ', '.join(members) + '}')}\n"
 
 
-def json_rows(answer: TextAnswer, style: Style) -> Iterator[str]:
-    """An array of objects, indented, an object at a time."""
-    names, kinds = answer.names, [column.kind for column in answer.columns]
+def json_rows(result: TextResult, style: Style) -> Iterator[str]:
+    """An indented array with one object per row, written row by row."""
+    names, kinds = result.names, [column.kind for column in result.columns]
     json = str if style.json_as_text else parsed
     start = "[\n"
-    for row in answer.rows:
+    for row in result.rows:
         values = (json_value(kind, value, json=json) for kind, value in zip(kinds, row, strict=True))
-        yield f"{start}  {in_json(dumps(dict(zip(names, values, strict=True)), indent=True, level=1))}"
+        yield f"{start}  {escape_json(dumps(dict(zip(names, values, strict=True)), indent=True, level=1))}"
         start = ",\n"
     yield "[]\n" if start == "[\n" else "\n]\n"
 
 
-def markdown_lines(answer: TextAnswer, _: Style) -> Iterator[str]:
+def markdown_lines(result: TextResult, _: Style) -> Iterator[str]:
     """A Markdown table."""
-    yield _markdown_line(in_markdown(column.name) for column in answer.columns)
-    yield _markdown_line("---" for _ in answer.columns)
-    for row in answer.rows:
+    yield _markdown_line(escape_markdown(column.name) for column in result.columns)
+    yield _markdown_line("---" for _ in result.columns)
+    for row in result.rows:
         yield _markdown_line(
-            in_markdown(cell_text(column.kind, value)) for column, value in zip(answer.columns, row, strict=True)
+            escape_markdown(cell_text(column.kind, value)) for column, value in zip(result.columns, row, strict=True)
         )
 
 

@@ -1,4 +1,4 @@
-"""JSON text that loses no digit: numbers are written as they are spelled. Python's `json` knows doubles only."""
+"""JSON that keeps every digit: numbers are written as they were spelled. Python's `json` has doubles only."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ _INDENT = "  "
 
 
 class Raw(str):
-    """JSON text that is written as it is: a number as it is spelled, or a value on one line."""
+    """JSON text to write unchanged: a number as it was spelled, or a value on one line."""
 
     __slots__ = ()
 
 
 class Pairs(tuple[tuple[str, Any], ...]):
-    """A JSON object with its members in their order, those of one name too."""
+    """A JSON object with its members in order, including repeated names."""
 
     __slots__ = ()
 
 
 def number(text: str) -> str:
-    """A number that JSON knows as one, anything else (inf, nan) as text."""
+    """Raw for a JSON number; text for anything else, such as inf and nan."""
     return Raw(text) if _NUMBER.fullmatch(text) else text
 
 
 def parsed(text: str) -> Any:
-    """What a JSON text means, its numbers as Raw and its objects as Pairs; the text itself where it is none."""
+    """Parse JSON with numbers as Raw and objects as Pairs; the text itself if it is not JSON."""
     try:
         return json.loads(text, parse_int=Raw, parse_float=Raw, parse_constant=_no_constant, object_pairs_hook=Pairs)
     except (ValueError, RecursionError):
         return text
 
 
-def on_one_line(text: str) -> Any:
-    """What a JSON text means, to be written as it is where it is one line; the text itself where it is no JSON."""
+def single_line_json(text: str) -> Any:
+    """Raw for JSON on one line, parsed JSON for several lines; the text itself if it is not JSON."""
     if "\n" in text or "\r" in text:
         return parsed(text)
     try:
@@ -55,9 +55,9 @@ def _no_constant(name: str) -> Any:
 
 
 def dumps(value: Any, *, indent: bool = False, level: int = 0) -> str:
-    """JSON text on one line, or indented by two blanks.
+    """JSON on one line, or indented by two spaces.
 
-    Times are RFC 3339, numbers that JSON does not have null, what else it does not know is text.
+    Times are RFC 3339, NaN and infinity are null, other unknown types are text.
     """
     if isinstance(value, str):
         return str(value) if isinstance(value, Raw) else encode_basestring(value)
@@ -70,11 +70,11 @@ def dumps(value: Any, *, indent: bool = False, level: int = 0) -> str:
     if isinstance(value, (dict, Pairs)):
         pairs: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else value
         members = (
-            f"{encode_basestring(str(name))}: {dumps(one, indent=indent, level=level + 1)}" for name, one in pairs
+            f"{encode_basestring(str(name))}: {dumps(member, indent=indent, level=level + 1)}" for name, member in pairs
         )
         return _enclosed("{", members, "}", indent=indent, level=level)
     if isinstance(value, (list, tuple)):
-        items = (dumps(one, indent=indent, level=level + 1) for one in value)
+        items = (dumps(item, indent=indent, level=level + 1) for item in value)
         return _enclosed("[", items, "]", indent=indent, level=level)
     return encode_basestring(str(value))
 

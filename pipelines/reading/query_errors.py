@@ -1,4 +1,4 @@
-"""What DuckDB says of a query that fails, in one line that helps: the tables there are, the columns that were meant."""
+"""Explains a DuckDB error in one line: lists the tables, suggests similar columns, or quotes DuckDB."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipelines.errors import MilestonesError
 
 NOT_A_QUERY = "there is no query in this text: write one, such as select count(*) from milestones"
 NO_FILES = (
-    "only the published file is in reach here: to join files or databases of your own, attach it in DuckDB as "
-    "docs/other-tools.md shows; to write an answer to a file, use milestones export"
+    "only the published file is accessible here: to join your own files or databases, attach it in DuckDB as "
+    "docs/other-tools.md shows; to write a result to a file, use milestones export"
 )
 
 _NO_TABLE = re.compile(r"Table (Function )?with name (\S+) does not exist")
@@ -40,49 +40,49 @@ _TABLES_SHOWN = 4
 
 
 class QueryFailed(MilestonesError):
-    """DuckDB refused a query."""
+    """DuckDB cannot run a query."""
 
 
 @contextmanager
-def faults_explained(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Whatever DuckDB cannot do with a query in the block raises QueryFailed, which says what to do about it."""
+def explain_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Turn every DuckDB error of the block into QueryFailed, whose message explains it."""
     try:
         yield
     except duckdb.Error as error:
-        raise QueryFailed(explained(connection, error)) from error
+        raise QueryFailed(explain(connection, error)) from error
     except OverflowError as error:
-        # Python's intervals end at a thousand million days.
-        raise QueryFailed(f"a value is too large to be shown ({error}): cast it to text in the query") from error
+        # Python's timedelta ends at a thousand million days.
+        raise QueryFailed(f"a value is too large for Python ({error}): cast it to text in the query") from error
 
 
-def explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
-    """One line for a user: what is unknown and what there is instead, or else DuckDB's own words."""
+def explain(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
+    """One line: which name is unknown and which names exist, or else DuckDB's message."""
     text = str(error)
     if match := _NO_TABLE.search(text):
-        return no_table(connection, match[2], is_called=bool(match[1]))
+        return unknown_table(connection, match[2], is_called=bool(match[1]))
     if match := _NO_COLUMN.search(text):
         return _no_column(connection, match[1] or match[2])
-    own = " ".join(_POSITION.sub("", text).split()) or " ".join(text.split())
-    return f"{own} ({NO_FILES})" if _NO_FILES.search(text) else own
+    message = " ".join(_POSITION.sub("", text).split()) or " ".join(text.split())
+    return f"{message} ({NO_FILES})" if _NO_FILES.search(text) else message
 
 
-def no_table(connection: duckdb.DuckDBPyConnection, name: str, *, is_called: bool = False) -> str:
-    """That there is none of this name, and which there are."""
+def unknown_table(connection: duckdb.DuckDBPyConnection, name: str, *, is_called: bool = False) -> str:
+    """The message for an unknown table, view or macro, with similar names and a list of all."""
     names = [row[0] for row in connection.execute(_READABLE).fetchall()]
     what = "macro" if is_called else "table or view"
-    near = get_close_matches(name.lower(), [one.removesuffix("()") for one in names], n=3)
-    meant = f"; did you mean {' or '.join(near)}?" if near else "."
-    shown = list(dict.fromkeys(_TYPED if _is_typed(one) else one for one in names))
-    return f"there is no {what} {name}{meant} There are: {', '.join(shown)}"
+    near = get_close_matches(name.lower(), [known.removesuffix("()") for known in names], n=3)
+    suggestion = f"; did you mean {' or '.join(near)}?" if near else "."
+    shown = list(dict.fromkeys(_TYPED if _is_typed(known) else known for known in names))
+    return f"there is no {what} {name}{suggestion} There are: {', '.join(shown)}"
 
 
 def _no_column(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     tables = dict(connection.execute(_COLUMNS).fetchall())
     near = [name] if name in tables else get_close_matches(name.lower(), tables, n=3)
     if not near:
-        return f"there is no column {name}: see what a table has with describe milestones"
-    meant = " or ".join(f"{one} (of {_few(tables[one])})" for one in near)
-    return f"there is no column {name} here; did you mean {meant}?"
+        return f"there is no column {name}: list the columns of a table with describe, as in describe milestones"
+    suggestions = " or ".join(f"{column} (of {_few(tables[column])})" for column in near)
+    return f"there is no column {name} here; did you mean {suggestions}?"
 
 
 def _few(tables: list[str]) -> str:

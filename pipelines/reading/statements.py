@@ -1,4 +1,4 @@
-"""Where one SQL statement ends and the next begins, as DuckDB's own scanner sees it."""
+"""Splits a text into SQL statements, with DuckDB's tokenizer."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ _END = b";"
 
 
 def statements(text: str) -> Iterator[str]:
-    """The statements of a text, each without its semicolon; what holds nothing but comments is left out.
+    """The statements of a text without their semicolons. Parts that have only comments are left out.
 
-    A statement that does not parse is one as well: those before it can be run. Lengths of tokens are in bytes.
+    A statement with a syntax error is included, so that the ones before it can run.
     """
+    # Token offsets are in bytes.
     data = text.encode("utf-8", "surrogateescape")
-    begin, has_words = 0, False
+    begin, has_tokens = 0, False
     for offset, kind in duckdb.tokenize(text):
         if _is_end(data, offset, kind):
-            if has_words:
+            if has_tokens:
                 yield data[begin:offset].decode("utf-8", "surrogateescape").strip()
-            begin, has_words = offset + 1, False
+            begin, has_tokens = offset + 1, False
         elif kind != duckdb.token_type.comment:
-            has_words = True
-    if has_words:
+            has_tokens = True
+    if has_tokens:
         yield data[begin:].decode("utf-8", "surrogateescape").strip()
 
 
 def is_complete(text: str) -> bool:
-    """Whether a text ends with a semicolon that ends a statement; comments may follow it."""
+    """Whether the last statement of a text ends with a semicolon; comments may follow it."""
     data = text.encode("utf-8", "surrogateescape")
-    words = [token for token in duckdb.tokenize(text) if token[1] != duckdb.token_type.comment]
-    return bool(words) and _is_end(data, *words[-1])
+    tokens = [token for token in duckdb.tokenize(text) if token[1] != duckdb.token_type.comment]
+    return bool(tokens) and _is_end(data, *tokens[-1])
 
 
 def _is_end(data: bytes, offset: int, kind: duckdb.token_type) -> bool:

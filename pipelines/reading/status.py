@@ -1,4 +1,4 @@
-"""What `milestones status` shows: freshness, rows, the last sweeps, refusals, drift, lateness."""
+"""The data of `milestones status`: freshness, rows, the last sweeps, refused records, drift, lateness."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipelines.reading.published import ask, reading, row_counts
+from pipelines.reading.published import open_published, row_counts, run_query
 from pipelines.storage.disk_usage import sizes
 from pipelines.storage.home import Home
 
@@ -15,7 +15,7 @@ DRIFT = """
     QUALIFY first_sweep_id > min(first_sweep_id) OVER (PARTITION BY type) AND path <> ''
     ORDER BY first_sweep_id DESC, type, path LIMIT 5
 """
-"""Fields that a type did not have from its first sweep on, the newest first."""
+"""Fields that appeared after the first sweep of their type, newest first."""
 
 MISSING = """
     SELECT count(*) FILTER (category IS NULL) AS category, count(*) FILTER (title IS NULL) AS title,
@@ -23,7 +23,7 @@ MISSING = """
            count(*) FILTER (details IS NULL) AS details
     FROM milestones WHERE vanished_at IS NULL
 """
-"""Milestones without a value that the API calls required. A missing array of tickers is an empty one in the tables."""
+"""Milestones without a value that the API documents as required. In the tables, a missing list of tickers is empty."""
 
 LATENESS_DAYS = 7
 
@@ -44,20 +44,20 @@ LATENESS = f"""
            CASE WHEN count(*) > 0 THEN greatest(max(behind), 0) END AS overlap_used_seconds
     FROM brought
 """  # noqa: S608
-"""How late incremental sweeps see updates, over the versions that they brought first.
+"""How late incremental sweeps see updates, over the versions that they stored.
 
-A version counts where its update lies at most a day back: the zero time, times of the future, and rows that waited for
-the end of a long pause say nothing about it. Waiting for the next sweep is part of `seconds_*`; `overlap_used_seconds`
-is the farthest that an update lay before the watermark of its time: only the overlap brings such a row.
+Only updates of the last day before a version count: the zero time, future times and rows after a long pause tell
+nothing about lateness. `seconds_*` include the wait for the next sweep. `overlap_used_seconds` is the largest distance
+of an update before the watermark of its sweep: only the overlap finds such a row.
 """
 
 
 @dataclass(frozen=True)
 class Status:
-    """What `milestones status` shows.
+    """The data of `milestones status`.
 
-    `missing` counts milestones without a value that the API calls required, by column; `unpublished` is the newest
-    sweep where it is not the newest published one; `lateness` has rows, seconds_p99, seconds_max and
+    `missing` counts milestones without a required value, by column; `unpublished` is the newest sweep, if it is newer
+    than the newest published one; `lateness` has rows, seconds_p99, seconds_max and
     overlap_used_seconds, None where there are no rows: see LATENESS.
     """
 
@@ -77,10 +77,10 @@ class Status:
 
 
 def status(home: Home, *, sweeps: int = 5) -> Status:
-    """Freshness, rows, the last sweeps and refusals, of the published file; and what came after it."""
-    with reading(home) as connection:
-        last = ask(connection, f"SELECT * FROM sweeps ORDER BY sweep_id DESC LIMIT {int(sweeps)}").records  # noqa: S608
-        watermark, last_full_at = ask(
+    """Read the status from the published file, with the last `sweeps` sweeps, and a newer sweep from `raw/`."""
+    with open_published(home) as connection:
+        last = run_query(connection, f"SELECT * FROM sweeps ORDER BY sweep_id DESC LIMIT {int(sweeps)}").records  # noqa: S608
+        watermark, last_full_at = run_query(
             connection, "SELECT max(watermark), max(finished_at) FILTER (mode = 'full' AND is_complete) FROM sweeps"
         ).rows[0]
         return Status(
@@ -90,24 +90,24 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
             sweeps=last,
             watermark=watermark,
             last_full_at=last_full_at,
-            newest_update=ask(connection, "SELECT newest_update FROM freshness").rows[0][0],
-            quarantined_by_reason=ask(
+            newest_update=run_query(connection, "SELECT newest_update FROM freshness").rows[0][0],
+            quarantined_by_reason=run_query(
                 connection,
                 "SELECT reason, field, count(*) AS records FROM quarantine "
                 "GROUP BY ALL ORDER BY records DESC, reason LIMIT 5",
             ).records,
-            missing={name: count for name, count in ask(connection, MISSING).records[0].items() if count},
-            drift=ask(connection, DRIFT).records,
+            missing={name: count for name, count in run_query(connection, MISSING).records[0].items() if count},
+            drift=run_query(connection, DRIFT).records,
             sizes=sizes(home),
             unpublished=_unpublished(home, last[0]["sweep_id"] if last else ""),
-            lateness=ask(connection, LATENESS).records[0],
+            lateness=run_query(connection, LATENESS).records[0],
         )
 
 
 def _unpublished(home: Home, newest_published: str) -> dict[str, Any] | None:
     if not any(folder.name > newest_published for folder in home.raw.glob("[0-9]*")):
         return None
-    # Only then: landed pages are read with Arrow, which takes longer to load than most queries take.
+    # Imported here: it loads Arrow, which takes longer than most queries.
     from pipelines.storage.landing import Landing  # noqa: PLC0415
 
     landing = Landing.newest(home.raw)

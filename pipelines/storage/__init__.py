@@ -1,1 +1,4 @@
-"""Files below the home folder: where they are, how they are written, locked, kept and removed."""
+"""Files below the home folder: paths, durable writes, locks, landed pages and retention.
+
+Nothing here opens DuckDB or imports Dagster.
+"""

@@ -1,4 +1,4 @@
-"""How much of the disk the parts of a home take."""
+"""Disk usage of a home, by part."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pipelines.storage.home import Home
 def sizes(home: Home) -> dict[str, int]:
     """Bytes by part of the home: raw, warehouse, staging, published_duckdb, published_parquet, dagster.
 
-    A file with several names in a part is counted once; what vanishes while it is counted is not counted.
+    Hard links within a part are counted once; files that disappear meanwhile are not counted.
     """
-    staging = home.staging("of a sweep").parent
+    staging = home.staging("any").parent
     return {
         "raw": bytes_of(files_below(home.raw)),
-        "warehouse": bytes_of(files_below(home.warehouse, apart=staging)),
+        "warehouse": bytes_of(files_below(home.warehouse, excluded=staging)),
         "staging": bytes_of(files_below(staging)),
         "published_duckdb": home.published_duckdb.stat().st_size if home.published_duckdb.exists() else 0,
         "published_parquet": bytes_of(files_below(home.snapshots)),
@@ -26,19 +26,19 @@ def sizes(home: Home) -> dict[str, int]:
 
 
 def bytes_of(files: Iterable[os.stat_result]) -> int:
-    """Their sizes together, a file with several names counted once."""
+    """Total size of the files; hard links to one file are counted once."""
     return sum({(file.st_dev, file.st_ino): file.st_size for file in files}.values())
 
 
-def files_below(folder: Path, *, apart: Path | None = None) -> Iterator[os.stat_result]:
-    """Every file below a folder, without the folder `apart`; links below it are not followed."""
+def files_below(folder: Path, *, excluded: Path | None = None) -> Iterator[os.stat_result]:
+    """Every file below a folder except those in `excluded`; symbolic links are not followed."""
     for parent, folders, names in os.walk(folder):
-        if apart is not None and Path(parent) == apart:
+        if excluded is not None and Path(parent) == excluded:
             folders.clear()
             continue
         for name in names:
             try:
                 yield Path(parent, name).lstat()
             except FileNotFoundError:
-                # Dagster and publishing go on while we count.
+                # Dagster and publishing may remove files meanwhile.
                 continue

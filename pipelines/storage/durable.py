@@ -1,6 +1,6 @@
-"""Files that are there whole or not at all: temporary path, fsync, rename, fsync of the folder.
+"""Atomic, durable writes: write to a temporary path, fsync, rename, fsync the folder.
 
-Neither pyarrow nor DuckDB syncs what it writes; killed in mid-write in place, every file would be unreadable.
+Neither pyarrow nor DuckDB syncs its files, and a kill during a write in place leaves an unreadable file.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 TEMPORARY_SUFFIX = ".tmp"
 
 _CLONE_FILE = 0x40049409
-"""Linux's FICLONE, which the standard library does not name; other systems refuse it."""
+"""Linux's FICLONE ioctl, which the standard library does not name; other systems reject it."""
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or a folder's list of names, to the disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -28,7 +28,7 @@ def sync(path: Path) -> None:
 
 
 def replace_durably(temporary: Path, final: Path) -> None:
-    """Move a finished file or folder into place in one step, what stands there is replaced."""
+    """Move a finished file or folder to its final path atomically; an existing file or empty folder is replaced."""
     if not temporary.is_dir():
         sync(temporary)
     temporary.replace(final)
@@ -36,7 +36,7 @@ def replace_durably(temporary: Path, final: Path) -> None:
 
 
 def write_durably(final: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file under a temporary name beside `final`, then move it into place."""
+    """Call `write` with a temporary path next to `final`, then move the file to `final`. Removes it on failure."""
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(final.name + TEMPORARY_SUFFIX)
     try:
@@ -48,7 +48,7 @@ def write_durably(final: Path, write: Callable[[Path], object]) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file by the cheapest means that the file system has: shared blocks, a copy in the kernel, or its bytes."""
+    """Copy a file as cheaply as the file system can: shared blocks, in the kernel, or read and write."""
     with source.open("rb") as reading, target.open("wb") as writing:
         with suppress(OSError):
             fcntl.ioctl(writing, _CLONE_FILE, reading.fileno())
@@ -62,19 +62,19 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def one_at_a_time(guard: Path) -> Iterator[None]:
-    """Wait for whoever holds the file `guard`, then hold it: for what is written without the writer's lock.
+def exclusive_file_lock(lock_file: Path) -> Iterator[None]:
+    """Wait for the lock on a file, then hold it: for small writes that do not need the writer's lock.
 
-    Temporary names are fixed, so two processes that write the same file at once would take it from each other.
+    Temporary names are fixed, so two processes that write the same file at once would rename each other's.
     """
-    guard.parent.mkdir(parents=True, exist_ok=True)
-    with guard.open("a", encoding="utf-8") as file:
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def point_durably(link: Path, target: str) -> None:
-    """Make `link` a symbolic link to `target`, replacing what it pointed to in one step."""
+def replace_link(link: Path, target: str) -> None:
+    """Point the symbolic link `link` to `target` atomically."""
     temporary = link.with_name(link.name + TEMPORARY_SUFFIX)
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)

@@ -1,4 +1,4 @@
-"""Where everything lies: the folder MILESTONES_HOME and the paths below it. Nothing is written anywhere else."""
+"""The home folder (MILESTONES_HOME) and every path below it. The pipeline writes nowhere else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import DiskFull, HomeUnusable, WrongSetting, is_disk_full
-from pipelines.storage.durable import one_at_a_time, write_durably
+from pipelines.storage.durable import exclusive_file_lock, write_durably
 
 HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
@@ -15,34 +15,32 @@ DEMO_HOME = Path("data/demo")
 
 
 def expanded(path: Path | str) -> Path:
-    """A path with `~` at its start spelled out, which no shell did between quotes or after `=`. Raises WrongSetting."""
+    """Expand a leading `~`: shells leave it inside quotes and after `=`. Raises WrongSetting."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise WrongSetting(
-            f"the path {path} begins with a user's home that is not known: give the whole path"
-        ) from error
+        raise WrongSetting(f"cannot expand the path {path}, as there is no such user: give an absolute path") from error
 
 
 @dataclass(frozen=True)
 class Home:
-    """The home folder; paths only, nothing is made until something is written."""
+    """The home folder. Its properties are paths; only `preflight` creates folders."""
 
     root: Path
 
     @classmethod
     def from_environment(cls) -> Home:
-        """`$MILESTONES_HOME`, `~` in it spelled out, or `./data`. Raises WrongSetting."""
+        """`$MILESTONES_HOME` with `~` expanded, or `./data`. Raises WrongSetting."""
         return cls(expanded(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).absolute())
 
     @property
     def raw(self) -> Path:
-        """Landed pages, one folder a sweep."""
+        """Landed pages, one folder per sweep."""
         return self.root / "raw"
 
     @property
     def warehouse(self) -> Path:
-        """The writer's own folder; nobody else opens what is in it."""
+        """Files that only the writer opens."""
         return self.root / "warehouse"
 
     @property
@@ -57,26 +55,26 @@ class Home:
 
     @property
     def lock_file(self) -> Path:
-        """Held by the run that may write."""
+        """The writer's lock; its text names the process that holds it."""
         return self.warehouse / "lock"
 
     @property
     def start_file(self) -> Path:
-        """Held for the moment in which a command that starts writes what it does not need the lock for."""
+        """The lock for the small files that every command writes when it starts."""
         return self.warehouse / "start"
 
     def staging(self, sweep_id: str) -> Path:
-        """Tables of a sweep on their way into the warehouse."""
+        """Staged tables of a sweep, before they are loaded into the warehouse."""
         return self.warehouse / "staging" / sweep_id
 
     @property
     def published(self) -> Path:
-        """What readers open."""
+        """Files for readers."""
         return self.root / "published"
 
     @property
     def published_duckdb(self) -> Path:
-        """The published DuckDB file, replaced whole by every publish."""
+        """The published DuckDB file; each publish replaces it atomically."""
         return self.published / "milestones.duckdb"
 
     @property
@@ -96,7 +94,7 @@ class Home:
 
     @property
     def sql_history(self) -> Path:
-        """What was typed at the prompt of `milestones sql`."""
+        """Input history of the `milestones sql` prompt."""
         return self.root / "sql_history"
 
     @property
@@ -105,7 +103,7 @@ class Home:
         return self.root / "dagster"
 
     def preflight(self) -> None:
-        """Prove that files can be written, synced and renamed here, before anything is asked of the API.
+        """Create the folders and check that files can be written, synced and renamed, before any request is sent.
 
         Raises HomeUnusable.
         """
@@ -113,12 +111,12 @@ class Home:
         try:
             for folder in (self.raw, self.warehouse, self.published, self.dagster):
                 folder.mkdir(parents=True, exist_ok=True)
-            with one_at_a_time(self.start_file):
+            with exclusive_file_lock(self.start_file):
                 write_durably(probe, lambda path: path.write_bytes(b"1"))
                 probe.unlink()
         except OSError as error:
             if is_disk_full(error):
                 raise DiskFull(self.root) from error
             raise HomeUnusable(
-                f"cannot write to {self.root} ({error.strerror}): give {HOME_VARIABLE} a folder that you may write to"
+                f"cannot write to {self.root} ({error.strerror}): set {HOME_VARIABLE} to a writable folder"
             ) from error

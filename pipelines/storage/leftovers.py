@@ -1,6 +1,6 @@
-"""What killed runs leave under temporary names: removed by the next writer, whatever its mode, before it begins.
+"""Removal of the temporary files that killed runs leave: each writer does it before it starts.
 
-Every temporary name is listed in `_leftovers` and `storage.temporary`. A finished file has another name.
+`_leftovers` and `storage.temporary` list every temporary name. Finished files never have one.
 """
 
 from __future__ import annotations
@@ -27,46 +27,46 @@ from pipelines.storage.temporary import (
 _STAGING = (REBUILD_STAGING, MIGRATION_STAGING, RESTORE_STAGING)
 
 SWEEPS_SEARCHED = 20
-"""The newest landed sweeps: a killed run leaves something in the newest only, and the next run removes it."""
+"""How many of the newest landed sweeps are searched: a killed run leaves files in the newest one only."""
 
 HISTORY_SECONDS = 60 * 60
-"""Age of a temporary copy of the prompt's history: a prompt holds no lock, and writes one when it ends."""
+"""Age at which a temporary copy of the prompt's history is stale: a prompt holds no lock while it writes one."""
 
 
 @contextmanager
-def writing(home: Home, *, purpose: str) -> Iterator[None]:
-    """Hold the home's lock, with what killed runs left removed. Raises WarehouseBusy, HomeUnusable."""
+def writer_session(home: Home, *, purpose: str) -> Iterator[None]:
+    """Hold the writer's lock and remove the leftovers of killed runs. Raises WarehouseBusy, HomeUnusable."""
     with writer_lock(home, purpose=purpose):
         remove_leftovers(home)
         yield
 
 
 def remove_leftovers(home: Home) -> None:
-    """Remove everything under a temporary name; with the writer's lock held and nothing open. Raises HomeUnusable."""
-    with removal_faults_named():
+    """Remove every temporary file. The caller holds the writer's lock and has no file open. Raises HomeUnusable."""
+    with explain_removal_errors():
         remove_unpublished(home)
         for path in list(_leftovers(home)):
             if path.is_dir() and not path.is_symlink():
-                # A worker of a killed run may still be writing, or removing its folder itself.
+                # A worker of a killed run may still write to the folder, or remove it itself.
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
 
 
 @contextmanager
-def removal_faults_named() -> Iterator[None]:
-    """An OSError in the block raises HomeUnusable, which names the path."""
+def explain_removal_errors() -> Iterator[None]:
+    """Turn an OSError of the block into HomeUnusable, which names the path."""
     try:
         yield
     except OSError as error:
         raise HomeUnusable(
-            f"cannot remove {error.filename} ({error.strerror}): give it to the user who runs the pipeline, "
-            "or remove it by hand"
+            f"cannot remove {error.filename} ({error.strerror}): change its owner to the user who runs the "
+            "pipeline, or remove it by hand"
         ) from error
 
 
 def stale_staging(home: Home) -> list[str]:
-    """Names of staging folders that no stage will read: all but that of the newest sweep while it is not loaded."""
+    """Names of the staging folders that no stage will read: all but that of the newest sweep if it is not loaded."""
     staging = _staging(home)
     newest = Landing.newest(home.raw) if staging.exists() else None
     kept = newest.sweep.sweep_id if newest is not None and newest.sweep.state != "loaded" else None
@@ -82,7 +82,7 @@ def stale_staging(home: Home) -> list[str]:
 
 def _leftovers(home: Home) -> Iterator[Path]:
     temporary = f"*{TEMPORARY_SUFFIX}*"
-    # A warehouse on the way, with its log; DuckDB's spilled rows.
+    # An incomplete warehouse with its WAL, and rows that DuckDB spilled to disk.
     yield from home.warehouse.glob(temporary)
     yield from (home.warehouse / SPILL).glob("*")
     yield from (_staging(home) / name for name in stale_staging(home))
@@ -91,10 +91,10 @@ def _leftovers(home: Home) -> Iterator[Path]:
     sweeps = sorted((entry for entry in home.raw.glob("*") if is_sweep_id(entry.name)), reverse=True)
     for rank, sweep in enumerate(sweeps[:SWEEPS_SEARCHED]):
         yield from sweep.glob(temporary)
-        # Killed before it was a sweep; the newest folder carries the numbers on.
+        # Killed before `sweep.json` was written. The newest folder stays: the next sweep takes its number from it.
         if rank and not (sweep / SWEEP_FILE).exists() and not any(sweep.glob("*.parquet")):
             yield sweep
-    # GNU readline writes the history beside itself first.
+    # GNU readline writes the history to a temporary file first.
     oldest = time.time() - HISTORY_SECONDS
     for copy in home.root.glob(f"{home.sql_history.name}-*{TEMPORARY_SUFFIX}"):
         if copy.stat().st_mtime < oldest:

@@ -1,4 +1,4 @@
-"""One writer: a kernel lock on a file of our own. It dies with its holder, so there is never a stale one."""
+"""The writer's lock: a kernel lock on a file. The kernel releases it when the process ends, so it is never stale."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pipelines.storage.home import Home
 
 
 def holder(home: Home) -> str | None:
-    """Who holds the home now; None when nobody does. A snapshot: only `writer_lock` keeps others out."""
+    """The process that holds the lock now, or None. It may change at any time: only `writer_lock` excludes others."""
     try:
-        with writer_lock(home, purpose="a look at the lock"):
+        with writer_lock(home, purpose="lock check"):
             return None
     except WarehouseBusy as busy:
         return busy.holder
@@ -22,9 +22,9 @@ def holder(home: Home) -> str | None:
 
 @contextmanager
 def writer_lock(home: Home, *, purpose: str) -> Iterator[None]:
-    """Hold the home against every other writer. Raises WarehouseBusy, naming the holder."""
+    """Hold the lock. Raises WarehouseBusy, which names the holder, if another process has it."""
     home.lock_file.parent.mkdir(parents=True, exist_ok=True)
-    # Kept open for as long as the lock is held: closing the descriptor lets go of it.
+    # The file stays open while the lock is held: closing its descriptor releases the lock.
     with home.lock_file.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

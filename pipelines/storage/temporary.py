@@ -1,4 +1,4 @@
-"""Temporary names below the home folder, beside TEMPORARY_SUFFIX: readers never open what has one."""
+"""Temporary names below the home folder, in addition to TEMPORARY_SUFFIX. Readers never open such a file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from pipelines.storage.durable import TEMPORARY_SUFFIX
 from pipelines.storage.home import Home
 
 SPILL = "spill"
-"""DuckDB's temporary folder, beside the warehouse."""
-
+"""DuckDB's temporary folder, next to the warehouse."""
 
 REBUILD_STAGING, MIGRATION_STAGING, RESTORE_STAGING = "rebuild", "migration", "restore"
-"""Staging folders that belong to no sweep."""
+"""Staging folders that do not belong to a sweep."""
 
 
 def remove_unpublished(home: Home) -> None:
-    """Remove what a killed or failed publish left."""
+    """Remove the temporary files of a killed or failed publish. Links are removed, not followed."""
     for folder in (home.published, home.snapshots):
         for path in folder.glob(f"*{TEMPORARY_SUFFIX}*"):
             if path.is_dir() and not path.is_symlink():

@@ -61,7 +61,7 @@ def _archive(api: Api, archived: Sequence[str], landing: Landing, land: Land) ->
         "answered_by_id": pa.array([answers.get(one) for one in archived], pa.bool_()),
     }
     pq.write_table(pa.table(columns), landing.archived_file)
-    landing.keep(landing.archived_file)
+    landing.record_checksum(landing.archived_file)
 
 
 def spread(items: Sequence[str], most: int) -> list[str]:

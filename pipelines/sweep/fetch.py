@@ -126,7 +126,7 @@ class Fetch:
         seen += self._land(fetched)
         with self._warehouse.reading() as connection:
             absences = find_absences(connection, seen, self._landing.absent_file)
-        self._landing.keep(self._landing.absent_file)
+        self._landing.record_checksum(self._landing.absent_file)
         received = sum(map(len, seen))
         if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.expected):
             raise SweepRefused(_refusal(received, absences))

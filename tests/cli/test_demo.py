@@ -11,7 +11,7 @@ import pytest
 from pipelines.cli.demo import CHANGES, SWEEPS_BEFORE, run_demo
 from pipelines.cli.main import run
 from pipelines.errors import WrongUse
-from pipelines.reading.published import ask_home
+from pipelines.reading.published import query_home
 from pipelines.storage.home import Home
 from tests.support import demo_home
 
@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 def answer(home: Home, query: str) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in ask_home(home, query).rows]
+    return [tuple(row) for row in query_home(home, query).rows]
 
 
 def test_three_full_sweeps_the_last_of_them_now(home: Home) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.cli.app import complain
+from pipelines.cli.app import print_error
 from pipelines.cli.main import app, run
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.query import MilestoneQuery
@@ -189,17 +189,17 @@ def test_a_sweep_that_its_filters_leave_empty(
     unknown = command("ingest", "--category", "sports", "--json")
     assert (unknown.status, json.loads(unknown.out)["sweep"]["records"]) == (1, 0)
     assert unknown.err.splitlines()[-1] == (
-        "milestones: 0 milestones were read: there is no category sports among the published milestones; "
+        "milestones: 0 milestones were fetched: there is no category sports among the published milestones; "
         "did you mean Sports?"
     )
     known = command("ingest", "--category", "Sports", "--type", "football_game", "--since", "2099-01-01")
     assert known.status == 0
     assert known.err.splitlines()[-1] == (
-        "milestones: 0 milestones were read: the API has no milestone that passes these filters; "
-        "each of them is known by itself"
+        "milestones: 0 milestones were fetched: no milestone of the API matches all of these filters, "
+        "although each value exists"
     )
     found = command("ingest", "--category", "Crypto")
-    assert (found.status, "milestones were read" in found.err) == (0, False)
+    assert (found.status, "milestones were fetched" in found.err) == (0, False)
 
 
 # What is wrong is said in one line
@@ -328,9 +328,9 @@ WRONG_USE = {
     "no such format": (["sql", "select 1", "--format", "xml"], "xml"),
     "no number": (["sandbox", "--port", "http"], "http"),
     "an option without its value": (["ingest", "--category"], "--category"),
-    "ids and filters": (["ingest", "--id", "a", "--category", "Sports"], "--id stands alone"),
-    "ids and everything": (["ingest", "--id", "a", "--full"], "--id stands alone"),
-    "everything and filters": (["ingest", "--full", "--type", "x"], "--full reads everything"),
+    "ids and filters": (["ingest", "--id", "a", "--category", "Sports"], "--id excludes --full"),
+    "ids and everything": (["ingest", "--id", "a", "--full"], "--id excludes --full"),
+    "everything and filters": (["ingest", "--full", "--type", "x"], "--full fetches every milestone"),
     "two queries": (["sql", "select 1", "select 2"], "select 2"),
     "fewer rows than none": (["sandbox", "--rows", "-1"], "--rows"),
     "no requests at all": (["sandbox", "--requests-per-second", "0"], "--requests-per-second"),
@@ -339,9 +339,9 @@ WRONG_USE = {
     "an empty category": (["ingest", "--category", ""], "--category is empty"),
     "a blank type": (["ingest", "--type", " "], "--type is empty"),
     "a port beyond the last": (["ui", "--port", "99999"], "--port"),
-    "raw JSON": (["sql", "select 1", "--raw", "--format", "json"], "--raw is about CSV"),
-    "JSON as text in a table": (["sql", "select 1", "--json-as-text"], "--json-as-text is about JSON"),
-    "all of CSV": (["sql", "select 1", "--all", "--format", "csv"], "--all is about tables"),
+    "raw JSON": (["sql", "select 1", "--raw", "--format", "json"], "--raw applies to CSV only"),
+    "JSON as text in a table": (["sql", "select 1", "--json-as-text"], "--json-as-text applies to JSON only"),
+    "all of CSV": (["sql", "select 1", "--all", "--format", "csv"], "--all applies to tables only"),
     "a comment alone that looks like an option": (["sql", "--comment"], "--comment"),
     "a list shorter than none": (["quarantine", "--limit", "-1"], "--limit"),
 }
@@ -623,7 +623,7 @@ def test_want_of_room_is_one_line(
         said = command(*arguments)
     assert said.status == 1
     assert said.err.splitlines()[-1] == (
-        f"milestones: no space is left for {root}: make room, then run again; what is published is whole"
+        f"milestones: no space left for {root}: free disk space, then run again (published files are intact)"
     )
     assert "Traceback" not in said.err
     assert tree(home.published) == before
@@ -655,9 +655,7 @@ def test_a_sandbox_in_a_process_of_its_own() -> None:
     ) as server:
         assert server.stdout is not None
         try:
-            said = re.match(
-                r"the sandbox answers at (http://127\.0\.0\.1:\d+/trade-api/v2)\n", server.stdout.readline()
-            )
+            said = re.match(r"the sandbox serves (http://127\.0\.0\.1:\d+/trade-api/v2)\n", server.stdout.readline())
             assert said
             with KalshiClient(said[1], requests_per_second=0) as api:
                 assert api.list_page(MilestoneQuery()).records == 3
@@ -676,7 +674,7 @@ def test_where_the_demo_is(
     assert "the demo's data" not in command("status").complaint
     shutil.copytree(published.home.published, tmp_path / "data" / "demo" / "published", symlinks=True)
     said = command("status")
-    assert "(the demo's data are: export MILESTONES_HOME=data/demo): run milestones ingest first" in said.complaint
+    assert "(to use the demo's data: export MILESTONES_HOME=data/demo): run milestones ingest first" in said.complaint
     at(Path("data/demo"))
     assert command("status").status == 0
 
@@ -746,7 +744,7 @@ def test_what_only_asks_loads_no_more_than_it_needs(
 
 
 def test_a_message_that_quotes_data_passes_for_no_other(capsys: pytest.CaptureFixture[str]) -> None:
-    complain("a field called x\nmilestones: all is well\x1b[2K\u202e")
+    print_error("a field called x\nmilestones: all is well\x1b[2K\u202e")
     assert capsys.readouterr().err == "milestones: a field called x\n  milestones: all is well\\x1b[2K\\u202e\n"
 
 
@@ -767,7 +765,7 @@ def test_a_lost_warehouse_and_its_way_back(
         assert not home.warehouse_file.exists()
     restored = command("restore")
     assert restored.status == 0
-    assert f"{home.warehouse_file} was made again from {home.published_duckdb}" in restored.out
+    assert f"{home.warehouse_file} was recreated from {home.published_duckdb}" in restored.out
     assert command("ingest", "--json").status == 0
     assert rows_of(home.warehouse_file, "SELECT count(*) FROM milestone_versions") == [(2,)]
     again = command("restore")

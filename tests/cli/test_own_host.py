@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from pipelines.cli.own_host import guarded
+from pipelines.cli.own_host import guard
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +38,7 @@ def ask(*, kind: str = "http", method: str = "GET", **headers: str) -> Message:
     }
 
     async def answer() -> None:
-        await guarded(app)(scope, receive, send)
+        await guard(app)(scope, receive, send)
 
     asyncio.run(answer())
     return sent[0]

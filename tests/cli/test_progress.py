@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
-from pipelines.cli.progress import SECONDS_BETWEEN_LINES, BarProgress, PlainProgress, progress_on
+from pipelines.cli.progress import SECONDS_BETWEEN_LINES, BarProgress, PlainProgress, progress_for
 from pipelines.storage.landing import Filters, Mode, Page, Sweep
 from tests.support import NOON
 
@@ -61,7 +61,7 @@ def test_a_sweep_that_is_taken_up_says_so() -> None:
     shown_on = console()
     with PlainProgress(shown_on) as progress:
         progress.resumed(sweep())
-    assert text_of(shown_on) == "full sweep 000001-20261123T120000Z: taken up after page 7\n"
+    assert text_of(shown_on) == "full sweep 000001-20261123T120000Z: resumed after page 7\n"
 
 
 def bar_text(mode: Mode, expected_pages: int | None, pages: int) -> str:
@@ -94,4 +94,4 @@ def test_an_incremental_sweep_does_not_count_towards_a_full_one() -> None:
 
 @pytest.mark.parametrize(("terminal", "kind"), [(True, BarProgress), (False, PlainProgress)], ids=["terminal", "file"])
 def test_which_fits(terminal: bool, kind: type) -> None:
-    assert isinstance(progress_on(console(terminal=terminal)), kind)
+    assert isinstance(progress_for(console(terminal=terminal)), kind)

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.cli.report import print_answer, print_status, print_sweep, shown, status_json
-from pipelines.reading.answers import NUMBER, Column, Kind, TextAnswer
+from pipelines.cli.report import display_text, print_result, print_status, print_sweep, status_json
 from pipelines.reading.formats import FORMATS, Style, as_json
+from pipelines.reading.results import NUMBER, Column, Kind, TextResult
 from pipelines.reading.status import Status
 from pipelines.storage.home import Home
 from tests.support import NOON
@@ -25,15 +25,15 @@ from tests.support import NOON
 HOSTILE = "a\x1b[31m\x07\u202e\x9b\r\n\x00|z"
 
 
-def printed(answer: TextAnswer, style: Any, *, is_terminal: bool = False, **options: bool) -> str:
+def printed(answer: TextResult, style: Any, *, is_terminal: bool = False, **options: bool) -> str:
     file = Screen() if is_terminal else io.StringIO()
-    print_answer(Console(file=file, width=80, force_terminal=is_terminal), answer, Style(style, **options))
+    print_result(Console(file=file, width=80, force_terminal=is_terminal), answer, Style(style, **options))
     return file.getvalue()
 
 
-def answer(names: list[str], rows: list[tuple[Any, ...]], **kinds: Kind) -> TextAnswer:
+def answer(names: list[str], rows: list[tuple[Any, ...]], **kinds: Kind) -> TextResult:
     """Columns of text, but for those that are named with their kind."""
-    return TextAnswer([Column(name, kinds.get(name, Kind())) for name in names], rows)
+    return TextResult([Column(name, kinds.get(name, Kind())) for name in names], rows)
 
 
 class Screen(io.StringIO):
@@ -63,12 +63,12 @@ class Screen(io.StringIO):
     ],
 )
 def test_cells_for_people(value: Any, text: str) -> None:
-    assert shown(value) == text
+    assert display_text(value) == text
 
 
 @given(st.text())
 def test_what_is_shown_is_printable(text: str) -> None:
-    assert shown(text).isprintable()
+    assert display_text(text).isprintable()
 
 
 TIME = Kind("time")
@@ -252,8 +252,8 @@ def test_the_status_says_how_old_things_are() -> None:
     assert "(5 hours ago)" in text
     assert "(90 seconds ago)" in text
     assert "1,234  milestones" in text
-    assert "99 % within 37 s of their update, the last after 1,240 s (1,234 rows of polls)" in text
-    assert "12 s of the overlap were used" in text
+    assert "99 % within 37 s of their update, the latest after 1,240 s (1,234 rows of incremental sweeps)" in text
+    assert "12 s of the overlap were needed" in text
     assert "000002-20261123T120000Z" in text
     assert "1 x a\\x1b[31m" in text
     assert "1,200 x title, 3 x details" in text
@@ -307,4 +307,4 @@ def test_a_home_with_brackets_is_shown_as_it_is() -> None:
 
 
 def test_times_in_utc() -> None:
-    assert shown(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01 00:00:00Z"
+    assert display_text(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01 00:00:00Z"

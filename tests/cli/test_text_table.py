@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from pipelines.cli.text_table import GAP, MIN_CELL, fitted, print_table
+from pipelines.cli.text_table import GAP, MIN_CELL, fit_widths, print_table
 
 
 def printed(names: list[str], rows: list[list[str]], *, width: int = 80, more: int = 0, fit: bool = True) -> list[str]:
@@ -22,7 +22,7 @@ def printed(names: list[str], rows: list[list[str]], *, width: int = 80, more: i
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=40), st.integers(MIN_CELL, 300))
 def test_widths_fit(natural: list[int], width: int) -> None:
-    widths = fitted(natural, width)
+    widths = fit_widths(natural, width)
     assert sum(widths) + GAP * (len(widths) - 1) <= width
     assert all(one <= wanted for one, wanted in zip(widths, natural, strict=False))
     assert all(one >= min(wanted, MIN_CELL) for one, wanted in zip(widths, natural, strict=False))
@@ -42,7 +42,7 @@ def test_widths_fit(natural: list[int], width: int) -> None:
     ids=str,
 )
 def test_the_widest_are_cut(natural: list[int], width: int, widths: list[int]) -> None:
-    assert fitted(natural, width) == widths
+    assert fit_widths(natural, width) == widths
 
 
 def test_what_is_cut_and_left_out_is_said() -> None:

@@ -107,7 +107,7 @@ def test_it_answers_its_own_names_and_ends_with_all_its_processes(tmp_path: Path
         assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), 0.5)
         assert process.stderr is not None
         first = process.stderr.readline()
-    assert first == f"Dagster's UI will answer at http://127.0.0.1:{port} in some seconds; Ctrl-C ends it\n"
+    assert first == f"Dagster's UI will be at http://127.0.0.1:{port} in a few seconds; Ctrl-C stops it\n"
 
 
 def test_it_ends_when_a_part_of_it_does(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_it_ends_when_a_part_of_it_does(tmp_path: Path) -> None:
         assert process.returncode == 1
         assert process.stderr is not None
         last = process.stderr.read().splitlines()[-1]
-    assert last == "milestones: Dagster's daemon ended with -9, so the UI ends: start it again with milestones ui"
+    assert last == "milestones: Dagster's daemon ended with -9, so the UI stopped: start it again with milestones ui"
 
 
 def test_a_code_server_that_ends_at_once_is_said(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(WrongUse, match=f"port {port} on 127.0.0.1 cannot be had .*: choose another with --port"):
+        with pytest.raises(WrongUse, match=f"port {port} on 127.0.0.1 is not available .*: choose another with --port"):
             serve_ui(Home(tmp_path), port)
 
 

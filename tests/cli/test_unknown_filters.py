@@ -59,6 +59,4 @@ def test_where_nothing_is_known(tmp_path: Path) -> None:
         shell.sweep(category="no such")
         shell.stages.publish()
     (line,) = unknown_filters(shell.home, type="x")
-    assert line == (
-        f"there is no type x {WHERE}, of which there are none yet: run milestones ingest first, without a filter"
-    )
+    assert line == (f"there is no type x {WHERE}, as there are none yet: run milestones ingest without filters first")

@@ -1,4 +1,4 @@
-"""Alerts: delivered to a receiver on loopback, safe to read there, and without a secret wherever they end."""
+"""Alerts: delivered to a receiver on loopback, escaped, and without secrets in any message or error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PATH = f"/services/T000/B000/{CANARY}?key=query-{CANARY}"
 
 
 class Receiver(ThreadingHTTPServer):
-    """Takes posts on loopback, answering with a script of statuses, the last one again and again."""
+    """Receives posts on loopback and responds with the given statuses; the last one repeats."""
 
     daemon_threads = True
 
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST  # noqa: N815 - the library's name
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's signature
-        """Stay silent."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
@@ -94,11 +94,11 @@ def webhook(url: str, **options: Any) -> Webhook:
     return Webhook(url, timeout_seconds=5, sleep=lambda _: None, **options)
 
 
-def everything_said(error: BaseException) -> str:
-    """The error as logs, consoles and Dagster would show it, with all that hangs on it."""
+def full_text(error: BaseException) -> str:
+    """The error with its causes and contexts, as logs, consoles and Dagster show it."""
     linked: list[BaseException] = [error]
-    for one in linked:
-        linked += [inner for inner in (one.__cause__, one.__context__) if inner is not None]
+    for current in linked:
+        linked += [inner for inner in (current.__cause__, current.__context__) if inner is not None]
     return "\n".join([*traceback.format_exception(error), *map(repr, linked), *map(str, linked)])
 
 
@@ -112,14 +112,14 @@ def test_a_text_is_delivered() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_any_2xx_is_taken(status: int) -> None:
+def test_any_2xx_is_success(status: int) -> None:
     with receiving(status) as receiver:
         webhook(receiver.url).post("x")
         assert len(receiver.posts) == 1
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_what_may_pass_is_tried_twice(status: int) -> None:
+def test_temporary_failures_are_retried_once(status: int) -> None:
     pauses: list[float] = []
     with receiving(status, 200) as receiver:
         Webhook(receiver.url, sleep=pauses.append).post("x")
@@ -128,52 +128,52 @@ def test_what_may_pass_is_tried_twice(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "tries", "detail"),
+    ("status", "attempts", "detail"),
     [
-        (500, 2, "HTTP 500, 2 tries"),
-        (429, 2, "HTTP 429, 2 tries"),
+        (500, 2, "HTTP 500, 2 attempts"),
+        (429, 2, "HTTP 429, 2 attempts"),
         (404, 1, "HTTP 404"),
         (403, 1, "HTTP 403"),
         (302, 1, "HTTP 302, and redirects are not followed"),
         (307, 1, "HTTP 307, and redirects are not followed"),
     ],
 )
-def test_refusals(status: int, tries: int, detail: str) -> None:
+def test_a_rejected_post_raises(status: int, attempts: int, detail: str) -> None:
     with receiving(status) as receiver:
         with pytest.raises(AlertNotDelivered) as caught:
             webhook(receiver.url).post(f"about {CANARY}")
-        assert [path for path, _, _ in receiver.posts] == [PATH] * tries
+        assert [path for path, _, _ in receiver.posts] == [PATH] * attempts
         expected = f"the alert was not delivered to {receiver.host} ({detail}): check MILESTONES_WEBHOOK_URL"
     assert str(caught.value) == expected
     assert isinstance(caught.value, MilestonesError)
-    assert CANARY not in everything_said(caught.value)
+    assert CANARY not in full_text(caught.value)
 
 
-def test_nobody_listens() -> None:
+def test_a_closed_port_raises() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(AlertNotDelivered, match=rf"127\.0\.0\.1:{port} \(Connection refused, 2 tries\)") as caught:
+    with pytest.raises(AlertNotDelivered, match=rf"127\.0\.0\.1:{port} \(Connection refused, 2 attempts\)") as caught:
         webhook(f"http://127.0.0.1:{port}{PATH}").post("x")
-    said = everything_said(caught.value)
-    assert CANARY not in said
-    assert "/services" not in said
+    text = full_text(caught.value)
+    assert CANARY not in text
+    assert "/services" not in text
 
 
-def test_a_receiver_that_says_nothing_is_not_waited_for() -> None:
+def test_a_silent_receiver_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}{PATH}"
-        with pytest.raises(AlertNotDelivered, match=r"TimeoutError, 2 tries") as caught:
+        with pytest.raises(AlertNotDelivered, match=r"TimeoutError, 2 attempts") as caught:
             Webhook(url, timeout_seconds=0.1, sleep=lambda _: None).post("x")
-    assert CANARY not in everything_said(caught.value)
+    assert CANARY not in full_text(caught.value)
 
 
-def test_a_host_no_resolver_takes() -> None:
+def test_an_invalid_host_name_is_refused() -> None:
     with pytest.raises(WrongSetting) as caught:
         webhook(f"https://{'a' * 70}.invalid{PATH}")
-    assert CANARY not in everything_said(caught.value)
+    assert CANARY not in full_text(caught.value)
 
 
-def test_the_environment_does_not_say_where_to_post(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_variables_of_other_tools_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     with receiving(200) as receiver, receiving(200) as proxy:
         for variable in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(variable, f"http://{proxy.host}")
@@ -183,7 +183,7 @@ def test_the_environment_does_not_say_where_to_post(monkeypatch: pytest.MonkeyPa
         assert (len(receiver.posts), len(proxy.posts)) == (1, 0)
 
 
-def test_a_session_of_the_owner_stays_open() -> None:
+def test_the_callers_session_stays_open() -> None:
     with receiving(200) as receiver, build_session() as session:
         hook = webhook(receiver.url, session=session)
         hook.post("one")
@@ -191,7 +191,7 @@ def test_a_session_of_the_owner_stays_open() -> None:
         assert receiver.texts == ["one", "two"]
 
 
-def test_a_session_that_follows_redirects_is_not_let() -> None:
+def test_redirects_are_not_followed_with_the_callers_session() -> None:
     with receiving(307) as receiver, requests.Session() as session:
         with pytest.raises(AlertNotDelivered, match="HTTP 307"):
             webhook(receiver.url, session=session).post("x")
@@ -212,7 +212,7 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "why"),
+    ("url", "reason"),
     [
         (f"http://hooks.slack.com/{CANARY}", "plain http"),
         (f"https://[::ffff:169.254.169.254]/{CANARY}", "usual spelling"),
@@ -232,12 +232,12 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"https://hooks.slack.com:{CANARY}/", "not a URL"),
     ],
 )
-def test_bad_addresses(monkeypatch: pytest.MonkeyPatch, url: str, why: str) -> None:
+def test_an_invalid_url_is_refused(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
     monkeypatch.setenv("MILESTONES_WEBHOOK_URL", url)
-    with pytest.raises(WrongSetting, match=why) as caught:
+    with pytest.raises(WrongSetting, match=reason) as caught:
         Webhook.from_environment()
     assert str(caught.value).startswith("MILESTONES_WEBHOOK_URL cannot be used (")
-    assert CANARY not in everything_said(caught.value)
+    assert CANARY not in full_text(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -253,9 +253,9 @@ def test_bad_addresses(monkeypatch: pytest.MonkeyPatch, url: str, why: str) -> N
         ("東京 🏀", "東京 🏀"),
         ("", ""),
     ],
-    ids=["entities", "brackets", "mentions", "no mention", "controls", "formats", "lines", "not ASCII", "nothing"],
+    ids=["entities", "brackets", "mentions", "not a mention", "controls", "bidi marks", "lines", "not ASCII", "empty"],
 )
-def test_texts_are_made_safe(text: str, shown: str | None) -> None:
+def test_texts_are_escaped(text: str, shown: str | None) -> None:
     made = message_text(text)
     assert "<" not in made
     assert shown is None or made == shown
@@ -263,7 +263,7 @@ def test_texts_are_made_safe(text: str, shown: str | None) -> None:
 
 @given(st.text(st.characters(), max_size=400))
 @example("half a pair: \ud83c")
-def test_no_text_breaks_a_message(text: str) -> None:
+def test_any_text_makes_a_valid_message(text: str) -> None:
     made = message_text(text, characters=100)
     assert len(made) <= 100
     assert not set(made) & {"<", ">"}
@@ -271,20 +271,20 @@ def test_no_text_breaks_a_message(text: str) -> None:
     json.dumps({"text": made}).encode("ascii")
 
 
-@pytest.mark.parametrize("one", ["a", "&", "\x1b", "é"], ids=["plain", "entity", "control", "not ASCII"])
-def test_texts_are_bounded(one: str) -> None:
-    made = message_text(one * 100_000)
+@pytest.mark.parametrize("character", ["a", "&", "\x1b", "é"], ids=["plain", "entity", "control", "not ASCII"])
+def test_texts_are_truncated(character: str) -> None:
+    made = message_text(character * 100_000)
     assert TEXT_CHARACTERS - 10 < len(made) <= TEXT_CHARACTERS
     assert made.endswith("...")
-    # No entity is cut in two.
+    # No entity is truncated.
     assert set(made.removesuffix("...").split(";")) <= {"", "&amp"} or "&" not in made
 
 
-def test_a_text_of_just_the_bound_is_whole() -> None:
+def test_a_text_of_the_maximum_length_is_not_truncated() -> None:
     assert message_text("a" * TEXT_CHARACTERS) == "a" * TEXT_CHARACTERS
 
 
-def test_wording() -> None:
+def test_the_texts_of_alerts() -> None:
     assert run_failed_text("ingest", "1f0c", "HTTP 503\n  at the API") == (
         "Run failed: ingest (run 1f0c): HTTP 503 at the API"
     )
@@ -293,7 +293,7 @@ def test_wording() -> None:
     )
 
 
-def test_wording_is_one_bounded_line() -> None:
+def test_the_texts_of_alerts_are_one_short_line() -> None:
     hostile = "a\nRun failed: b\x1b[2J\u202e" * 1000
     for text in (run_failed_text(hostile, hostile, hostile), check_failed_text(*[hostile] * 4)):
         assert text.isprintable()
@@ -309,7 +309,7 @@ def test_values_of_secret_variables_are_hidden(variable: str) -> None:
     assert redact(CANARY, environment={variable: f" {CANARY}\n"}) == "***"
 
 
-def test_other_variables_and_short_values_are_left_alone() -> None:
+def test_other_variables_and_short_values_are_not_hidden() -> None:
     environment = {"HOME": "/home/user", "MILESTONES_KEEP_SWEEPS": "200000", "KEYBOARD": "us", "A_TOKEN": ""}
     text = "200000 users in /home/user, plus us"
     assert redact(text, environment=environment) == text
@@ -338,22 +338,22 @@ def test_the_path_of_a_webhook_is_hidden_without_its_host() -> None:
         "the password hunter2%2Fhunter3 is wrong",
         "the password hunter2/hunter3 is wrong",
         "Proxy-Authorization: Basic bWU6aHVudGVyMi9odW50ZXIz",
-        "http://me:hunter2%2Fhunter3@proxy.example:3128 does not answer",
+        "http://me:hunter2%2Fhunter3@proxy.example:3128 does not respond",
     ],
 )
-def test_the_password_in_an_address_is_hidden_whatever_its_variable_is_called(name: str, text: str) -> None:
+def test_the_password_in_a_url_is_hidden_for_any_variable_name(name: str, text: str) -> None:
     shown = redact(text, environment={name: "http://me:hunter2%2Fhunter3@proxy.example:3128"})
     assert "hunter" not in shown
     assert "bWU6" not in shown
 
 
-def test_the_user_in_an_address_is_a_secret_where_it_is_a_token() -> None:
+def test_a_token_as_user_name_in_a_url_is_hidden() -> None:
     environment = {"KALSHI_PROXY": "http://a1b2c3d4e5f6a7b8@proxy.example", "REMOTE": "ssh://milestones@host.example"}
     assert redact("milestones uses a1b2c3d4e5f6a7b8", environment=environment) == "milestones uses ***"
 
 
 @pytest.mark.parametrize("value", ["\udcff\udcfe" * 9, "http://[::1/" + "x" * 20, "\x00" * 9, "https://"])
-def test_odd_values_of_secret_variables_do_no_harm(value: str) -> None:
+def test_invalid_values_of_secret_variables_are_ignored(value: str) -> None:
     assert redact("a line", environment={"A_SECRET": value}) == "a line"
 
 
@@ -382,13 +382,13 @@ def test_credentials_and_queries_are_hidden(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["://", "a:", "?a", "a@", "://a@", ":@?=#", "a"])
-def test_hostile_texts_take_no_time(piece: str) -> None:
+def test_hostile_texts_take_linear_time(piece: str) -> None:
     redact(piece * 20_000 + "@?", environment={})
 
 
 def test_a_canary_reaches_neither_the_receiver_nor_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALSHI_PRIVATE_KEY", CANARY)
-    # Once at the very bound of a text, where a cut would leave half of it.
+    # Also at the maximum length, where truncation could leave a part of the secret.
     for error in (f"refused: {CANARY}", "x" * (TEXT_CHARACTERS - 8) + CANARY, "y" * 1_990 + CANARY):
         with receiving(200) as receiver:
             webhook(receiver.url).post(run_failed_text(CANARY, CANARY, error))
@@ -398,7 +398,7 @@ def test_a_canary_reaches_neither_the_receiver_nor_the_error(monkeypatch: pytest
             assert not [text for text in receiver.texts if CANARY[:6] in text]
 
 
-def test_a_webhook_goes_out_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_uses_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with Proxy(0, refusal=b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as proxy:
         monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example.invalid{PATH}")
         monkeypatch.setenv("KALSHI_PROXY", f"http://me:{CANARY}@127.0.0.1:{proxy.port}")
@@ -409,12 +409,12 @@ def test_a_webhook_goes_out_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(AlertNotDelivered) as caught:
             found.post("x")
     assert [head.split(" ")[:2] for head in proxy.heads] == [["CONNECT", "hooks.example.invalid:443"]] * 2
-    assert CANARY not in everything_said(caught.value)
+    assert CANARY not in full_text(caught.value)
 
 
-def test_a_webhook_with_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_with_an_invalid_proxy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example.invalid{PATH}")
     monkeypatch.setenv("KALSHI_PROXY", f"ftp://me:{CANARY}@proxy.example")
-    with pytest.raises(WrongSetting, match="KALSHI_PROXY cannot be used") as refused:
+    with pytest.raises(WrongSetting, match="KALSHI_PROXY cannot be used") as caught:
         Webhook.from_environment()
-    assert CANARY not in everything_said(refused.value)
+    assert CANARY not in full_text(caught.value)

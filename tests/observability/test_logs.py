@@ -1,4 +1,4 @@
-"""The log: a line a record whatever is in it, JSON that parses, and no secret."""
+"""The log: one line per record for any content, valid JSON, and no secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOSTILE = (
 
 @pytest.fixture
 def logger() -> Iterator[logging.Logger]:
-    """The pipeline's logger, put back as it was."""
+    """A logger of the pipeline; the configuration is restored after the test."""
     logger = logging.getLogger("pipelines")
     handlers, level = list(logger.handlers), logger.level
     yield logging.getLogger("pipelines.kalshi.client")
@@ -71,7 +71,7 @@ def test_a_record_as_text() -> None:
     )
 
 
-def test_context_where_the_record_has_it() -> None:
+def test_context_fields_of_a_record() -> None:
     extra: dict[str, Any] = {"sweep_id": "000001-20261123T120000Z", "page": 3, "run_id": "1f0c", "other": "x"}
     entry = parsed(JsonFormatter().format(record_of("m", **extra)))
     assert list(entry) == ["time", "level", "logger", "message", "sweep_id", "page", "run_id"]
@@ -87,7 +87,7 @@ def test_an_exception_is_one_field() -> None:
     assert entry["stack"] == "Stack:\n  here"
 
 
-def test_an_exception_in_text_passes_for_no_record() -> None:
+def test_an_exception_in_text_does_not_look_like_a_record() -> None:
     lines = TextFormatter().format(record_of("it broke", exc_info=failed(ValueError(HOSTILE)))).split("\n")
     assert lines[0] == "2026-11-23T12:00:00.250Z INFO pipelines.x: it broke"
     assert all(line.startswith("    | ") and line.isprintable() for line in lines[1:])
@@ -95,14 +95,14 @@ def test_an_exception_in_text_passes_for_no_record() -> None:
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()], ids=["json", "text"])
-def test_a_hostile_title_breaks_no_line(formatter: logging.Formatter) -> None:
+def test_a_hostile_title_does_not_break_the_line(formatter: logging.Formatter) -> None:
     record = record_of("title %s", HOSTILE, sweep_id=HOSTILE, run_id=HOSTILE)
     line = formatter.format(record)
     assert line.isprintable()
     assert len(line.splitlines()) == 1
 
 
-def test_json_gives_the_title_back() -> None:
+def test_json_keeps_the_title() -> None:
     entry = parsed(JsonFormatter().format(record_of("%s", HOSTILE, run_id=HOSTILE)))
     assert (entry["message"], entry["run_id"]) == (HOSTILE, HOSTILE)
 
@@ -117,12 +117,14 @@ def test_any_text_makes_one_line(text: str) -> None:
 
 class _Unprintable:
     def __str__(self) -> str:
-        raise RuntimeError("no words")
+        raise RuntimeError("not printable")
 
 
-@pytest.mark.parametrize("arguments", [("one",), ("one", _Unprintable()), (1, 2, 3)], ids=["few", "broken", "many"])
+@pytest.mark.parametrize(
+    "arguments", [("one",), ("one", _Unprintable()), (1, 2, 3)], ids=["too few", "not printable", "too many"]
+)
 @pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])
-def test_a_call_that_does_not_fit_is_logged_as_it_is(
+def test_a_call_with_wrong_arguments_logs_its_template(
     logger: logging.Logger, as_json: bool, arguments: tuple[object, ...]
 ) -> None:
     stream = io.StringIO()
@@ -131,7 +133,7 @@ def test_a_call_that_does_not_fit_is_logged_as_it_is(
     assert "%s and %s (its arguments do not fit)" in stream.getvalue()
 
 
-def test_configuring_again_replaces(logger: logging.Logger) -> None:
+def test_configure_replaces_its_own_handler(logger: logging.Logger) -> None:
     others = logging.NullHandler()
     logging.getLogger("pipelines").addHandler(others)
     first, second = io.StringIO(), io.StringIO()
@@ -139,7 +141,7 @@ def test_configuring_again_replaces(logger: logging.Logger) -> None:
         configure(first, as_json=False, level="DEBUG")
     logger.debug("one")
     configure(second, as_json=True, level="INFO")
-    logger.debug("not said")
+    logger.debug("below the level")
     logger.info("two")
     assert len(first.getvalue().splitlines()) == 1
     assert [parsed(line)["message"] for line in second.getvalue().splitlines()] == ["two"]
@@ -147,7 +149,7 @@ def test_configuring_again_replaces(logger: logging.Logger) -> None:
     assert others in logging.getLogger("pipelines").handlers
 
 
-def test_times_are_of_the_record(logger: logging.Logger) -> None:
+def test_the_time_is_that_of_the_record(logger: logging.Logger) -> None:
     stream = io.StringIO()
     configure(stream, as_json=True, level="INFO")
     before = datetime.now(UTC)
@@ -164,26 +166,26 @@ def test_no_secret_reaches_the_log(
     monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example/services/{CANARY}")
     stream = io.StringIO()
     configure(stream, as_json=as_json, level="INFO")
-    says: list[Callable[[], None]] = [
+    calls: list[Callable[[], None]] = [
         lambda: logger.info("key %s", CANARY),
         lambda: logger.info("with url: /services/%s", CANARY),
         lambda: logger.info("m", extra={"run_id": CANARY, "sweep_id": f"a {CANARY}"}),
         lambda: logger.error("m", exc_info=failed(ValueError(f"https://me:{CANARY}@host/?a={CANARY}"))),
-        lambda: logger.info("m %s %s", CANARY),  # noqa: PLE1206  # a wrong call is what is logged
-        lambda: logger.info("asked %s", "https://host/path?cursor=hunter2"),
+        lambda: logger.info("m %s %s", CANARY),  # noqa: PLE1206  # the wrong call is the test
+        lambda: logger.info("requested %s", "https://host/path?cursor=hunter2"),
     ]
-    for say in says:
-        say()
-    said = stream.getvalue()
-    assert "***" in said
-    assert CANARY not in said
-    assert "hunter2" not in said
-    # Handlers of the root logger come after ours and get what is left.
+    for call in calls:
+        call()
+    text = stream.getvalue()
+    assert "***" in text
+    assert CANARY not in text
+    assert "hunter2" not in text
+    # Handlers of the root logger run later and get the redacted record.
     assert caplog.messages[0] == "key ***"
     assert CANARY not in caplog.text
 
 
-def test_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_format(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MILESTONES_LOG", raising=False)
     assert log_format() == "text"
     for text, expected in (("", "text"), ("text", "text"), ("json", "json"), (" JSON\n", "json")):
@@ -192,7 +194,7 @@ def test_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("text", ["yaml", "jsonl", "1", "\x1b[31m", "x" * 400], ids=lambda text: text[:5])
-def test_no_such_format(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_unknown_format_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("MILESTONES_LOG", text)
     with pytest.raises(WrongSetting) as caught:
         log_format()

@@ -136,7 +136,7 @@ def test_there_is_nothing_to_restore_from(shells: Shells, tmp_path: Path) -> Non
 def test_a_lost_warehouse_is_said_to_be_lost(shell: Shell) -> None:
     published = shell.home.published_duckdb.read_bytes()
     lose(shell.home.warehouse_file)
-    with pytest.raises(WarehouseLost, match=r"milestones restore, or start anew .* --start-anew"):
+    with pytest.raises(WarehouseLost, match=r"milestones restore, or start without its history .* --start-anew"):
         shell.land()
     assert not shell.home.warehouse_file.exists()
     assert shell.home.published_duckdb.read_bytes() == published

@@ -1,4 +1,4 @@
-"""A reader reads and can do nothing else: attacked with every statement that reaches beyond the published file."""
+"""A reader can only read: statements that reach beyond the published file fail and leave no file behind."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support import tree
 
 pytestmark = pytest.mark.slow
 
-CANARY = "sings when told"
+CANARY = "canary-value"
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file to read, with others beside it that are not to be read. All lie in the current folder."""
+    """A file to read, next to files that must not be read, all in the current folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret.csv").write_text(f"{CANARY}\n1\n")
     (tmp_path / "secret.json").write_text(f'[{{"a": "{CANARY}"}}]')
@@ -53,7 +53,7 @@ FORBIDDEN = [
     "CREATE INDEX i ON sweeps (sweep_id)",
     "COMMENT ON TABLE sweeps IS 'x'",
     "COPY sweeps FROM 'secret.csv'",
-    # Other files, to write
+    # Write to other files
     "COPY sweeps TO 'stolen.csv'",
     "COPY (SELECT 1) TO '{folder}/stolen.parquet' (FORMAT parquet)",
     "EXPORT DATABASE 'stolen'",
@@ -69,7 +69,7 @@ FORBIDDEN = [
     "CALL enable_logging(storage = 'file', storage_config = {{'path': '{folder}/log'}})",
     "CALL enable_profiling(save_location = '{folder}/stolen.json')",
     "CREATE PERSISTENT CANARY (TYPE http)",
-    # Other files, to read
+    # Read other files
     "SELECT * FROM 'secret.csv'",
     "SELECT * FROM '{folder}/secret.parquet'",
     "SELECT * FROM read_csv('secret.csv')",
@@ -87,7 +87,7 @@ FORBIDDEN = [
     "IMPORT DATABASE '.'",
     "SELECT getenv('HOME')",
     "FROM duckdb_secrets()",
-    # The network, and code
+    # Network and extensions
     "INSTALL httpfs",
     "FORCE INSTALL spatial FROM community",
     "LOAD httpfs",
@@ -95,7 +95,7 @@ FORBIDDEN = [
     "SELECT * FROM 'https://example.com/x.parquet'",
     "SELECT * FROM read_csv('s3://bucket/x.csv')",
     "ATTACH 'https://example.com/x.duckdb'",
-    # The bolts
+    # Settings of the sandbox
     "SET enable_external_access = true",
     "RESET enable_external_access",
     "SET GLOBAL enable_external_access = true",
@@ -111,7 +111,7 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
-def test_a_reader_can_do_nothing_but_read(file: Path, statement: str) -> None:
+def test_a_forbidden_statement_fails(file: Path, statement: str) -> None:
     before = tree(file.parent)
     with open_reader(file) as connection, pytest.raises(duckdb.Error) as caught:
         connection.execute(statement.format(folder=file.parent)).fetchall()
@@ -119,7 +119,7 @@ def test_a_reader_can_do_nothing_but_read(file: Path, statement: str) -> None:
     assert tree(file.parent) == before
 
 
-HARMLESS = [
+ALLOWED = [
     "ATTACH ':memory:' AS scratch",
     "CREATE TEMP TABLE t AS SELECT 1",
     "USE memory",
@@ -132,8 +132,8 @@ HARMLESS = [
 ]
 
 
-@pytest.mark.parametrize("statement", HARMLESS)
-def test_what_else_is_let_through_leaves_nothing_behind(file: Path, statement: str) -> None:
+@pytest.mark.parametrize("statement", ALLOWED)
+def test_an_allowed_statement_leaves_no_file_behind(file: Path, statement: str) -> None:
     before = tree(file.parent)
     with open_reader(file) as connection:
         connection.execute(statement)
@@ -142,26 +142,26 @@ def test_what_else_is_let_through_leaves_nothing_behind(file: Path, statement: s
     assert tree(file.parent) == before
 
 
-def test_a_query_too_large_for_the_memory_is_not_spilt(file: Path) -> None:
+def test_a_large_query_does_not_spill_to_disk(file: Path) -> None:
     with open_reader(file) as connection:
         assert connection.execute("SELECT current_setting('temp_directory')").fetchall() == [("",)]
 
 
-def test_variables_of_this_program_are_no_tables(file: Path) -> None:
+def test_python_variables_are_not_tables(file: Path) -> None:
     secret = pa.table({"a": [CANARY]})
     assert secret.num_rows
     with open_reader(file) as connection, pytest.raises(duckdb.CatalogException, match="secret"):
         connection.execute("SELECT * FROM secret")
 
 
-def test_readers_of_one_process_do_not_block_each_other(file: Path) -> None:
-    with open_reader(file) as one, open_reader(file) as other:
-        for connection in (one, other):
+def test_two_readers_in_one_process(file: Path) -> None:
+    with open_reader(file) as first, open_reader(file) as second:
+        for connection in (first, second):
             assert connection.execute("SELECT count(*) FROM sweeps").fetchall() == [(0,)]
 
 
-def test_a_reader_sees_the_newest_file_beside_one_that_is_open(tmp_path: Path) -> None:
-    """DuckDB keeps one instance a process for a path: a second connect beside an open one sees the file before."""
+def test_a_new_reader_sees_the_newest_file_while_an_old_one_is_open(tmp_path: Path) -> None:
+    """DuckDB keeps one instance per path and process: a plain second connect would see the old file."""
     file = tmp_path / "published.duckdb"
 
     def publish(value: int) -> None:
@@ -231,3 +231,24 @@ def test_the_reading_api_loads_neither_arrow_nor_dagster() -> None:
     program = "import sys, pipelines.reading; print({'pyarrow', 'dagster', 'requests', 'msgspec'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "set()\n"
+
+
+def test_query_returns_columns_rows_and_records(file: Path) -> None:
+    result = query("SELECT $a AS a, 2 AS a", {"a": 1}, path=file)
+    assert (result.columns, result.rows) == (["a", "a"], [(1, 2)])
+    assert result.records == [{"a": 1, "a_2": 2}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("FROM nowhere", "there is no table or view nowhere"), ("-- nothing", "there is no query in this text")],
+    ids=["unknown table", "no statement"],
+)
+def test_query_explains_its_errors(file: Path, text: str, message: str) -> None:
+    with pytest.raises(QueryFailed, match=message):
+        query(text, path=file)
+
+
+def test_query_without_a_published_file(tmp_path: Path) -> None:
+    with pytest.raises(NothingPublished, match=r"nothing is published at .*none\.duckdb: run milestones ingest first"):
+        query("SELECT 1", path=tmp_path / "none.duckdb")

@@ -1,4 +1,4 @@
-"""Exports: every format gives the same rows back, a file is there whole or not at all."""
+"""Exports: every format keeps all rows, and a file is written atomically."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import pytest
 
 from pipelines.cli.main import run
 from pipelines.errors import MilestonesError, WrongUse
-from pipelines.reading.answers import ROWS_PER_FETCH
-from pipelines.reading.export import Format, export_file, export_text, format_of, query_of
+from pipelines.reading.export import Format, export_file, export_format, export_query, export_text
 from pipelines.reading.formats import Style
-from pipelines.reading.published import reading
+from pipelines.reading.published import open_published
 from pipelines.reading.query_errors import QueryFailed
+from pipelines.reading.results import ROWS_PER_FETCH
 from tests.support import Shell, milestone, milestone_id, serving_shells, tree
 
 HOSTILE = '=HYPERLINK("https://example.com"), "x"\n'
@@ -42,7 +42,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture
 def connection(published: Shell) -> Iterator[duckdb.DuckDBPyConnection]:
-    with reading(published.home) as connection:
+    with open_published(published.home) as connection:
         yield connection
 
 
@@ -112,7 +112,7 @@ def test_parquet_of_every_type(connection: duckdb.DuckDBPyConnection, tmp_path: 
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
-def test_numbers_that_json_does_not_have_are_text(connection: duckdb.DuckDBPyConnection, value: str) -> None:
+def test_nan_and_infinity_are_text_in_json_lines(connection: duckdb.DuckDBPyConnection, value: str) -> None:
     file = io.StringIO()
     export_text(connection, f"SELECT '{value}'::DOUBLE AS x", Style("jsonl"), file)
     assert file.getvalue() == f'{{"x": "{value}"}}\n'
@@ -130,13 +130,13 @@ NESTED_JSON = {
 }
 
 
-def test_what_is_nested_is_json_in_json_lines(connection: duckdb.DuckDBPyConnection) -> None:
+def test_nested_values_are_nested_in_json_lines(connection: duckdb.DuckDBPyConnection) -> None:
     file = io.StringIO()
     export_text(connection, NESTED, Style("jsonl"), file)
     assert json.loads(file.getvalue(), parse_constant=pytest.fail) == NESTED_JSON
 
 
-def test_what_is_nested_is_as_duckdb_spells_it_in_csv(connection: duckdb.DuckDBPyConnection) -> None:
+def test_nested_values_are_spelled_by_duckdb_in_csv(connection: duckdb.DuckDBPyConnection) -> None:
     file = io.StringIO()
     export_text(connection, NESTED, Style("csv"), file)
     spelled = connection.execute(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({NESTED})").fetchall()[0]
@@ -145,7 +145,7 @@ def test_what_is_nested_is_as_duckdb_spells_it_in_csv(connection: duckdb.DuckDBP
 
 
 @pytest.mark.parametrize("style", ["csv", "jsonl", "parquet"])
-def test_more_rows_than_are_fetched_at_once(connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any) -> None:
+def test_more_rows_than_one_batch(connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any) -> None:
     rows = ROWS_PER_FETCH * 2 + 1
     file = tmp_path / "many"
     assert export_file(connection, f"SELECT range AS number FROM range({rows}) ORDER BY 1", Style(style), file) == rows
@@ -160,7 +160,7 @@ def test_more_rows_than_are_fetched_at_once(connection: duckdb.DuckDBPyConnectio
 
 @pytest.mark.parametrize("style", ["csv", "jsonl", "parquet"])
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
         ("SELECT CAST(if(range = 50000, 'x', '1') AS INTEGER) AS n FROM range(60000)", "Could not convert"),
         ("FROM nowhere", "there is no table or view nowhere"),
@@ -168,44 +168,44 @@ def test_more_rows_than_are_fetched_at_once(connection: duckdb.DuckDBPyConnectio
     ],
     ids=["late", "table", "copy"],
 )
-def test_a_query_that_fails_leaves_what_was_there(
-    connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any, query: str, says: str
+def test_a_failed_query_keeps_the_existing_file(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any, query: str, message: str
 ) -> None:
     (tmp_path / "kept").write_text("as it was")
     before = tree(tmp_path)
-    with pytest.raises(MilestonesError, match=says):
+    with pytest.raises(MilestonesError, match=message):
         export_file(connection, query, Style(style), tmp_path / "kept")
     assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("style", ["csv", "jsonl", "parquet"])
-def test_an_answer_without_rows_is_a_file(connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any) -> None:
+def test_a_result_without_rows_makes_a_file(connection: duckdb.DuckDBPyConnection, tmp_path: Path, style: Any) -> None:
     assert export_file(connection, "SELECT 1 AS x WHERE false", Style(style), tmp_path / "empty") == 0
     assert (tmp_path / "empty").exists()
 
 
 @pytest.mark.parametrize("name", ["warehouse/warehouse.duckdb", "published/milestones.duckdb", "raw/x.csv"])
-def test_the_pipelines_own_files_are_not_written_over(published: Shell, command: Any, name: str) -> None:
+def test_the_pipelines_own_files_are_not_overwritten(published: Shell, command: Any, name: str) -> None:
     before = tree(published.home.root)
     assert command("--output", published.home.root / name) == 2
     assert tree(published.home.root) == before
 
 
-def test_what_is_no_file_is_not_replaced(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_a_pipe_is_not_replaced(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(MilestonesError, match="is no file"):
+    with pytest.raises(MilestonesError, match="is not a regular file"):
         export_file(connection, "SELECT 1", Style("csv"), tmp_path / "pipe")
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_a_link_stays_one(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_the_target_of_a_link_is_written(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
     export_file(connection, "SELECT 1 AS x", Style("csv"), tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_text() == "x\n1\n"
 
 
-@pytest.mark.parametrize("name", ["", "missing/file.csv"], ids=["a folder", "no folder"])
+@pytest.mark.parametrize("name", ["", "missing/file.csv"], ids=["folder", "missing folder"])
 def test_a_file_that_cannot_be_written(connection: duckdb.DuckDBPyConnection, tmp_path: Path, name: str) -> None:
     with pytest.raises(MilestonesError, match=r"cannot write .*--output"):
         export_file(connection, "SELECT 1", Style("csv"), tmp_path / name)
@@ -216,40 +216,40 @@ def test_a_file_that_cannot_be_written(connection: duckdb.DuckDBPyConnection, tm
     ("name", "expected"),
     [("a.csv", "csv"), ("a.JSONL", "jsonl"), ("a.ndjson", "jsonl"), ("a.parquet", "parquet"), ("a.txt", "csv")],
 )
-def test_the_format_that_a_name_says(name: str, expected: str) -> None:
-    assert format_of(Path(name)) == expected
-    assert format_of(None) == "csv"
+def test_the_format_of_a_suffix(name: str, expected: str) -> None:
+    assert export_format(Path(name)) == expected
+    assert export_format(None) == "csv"
 
 
-def test_what_is_exported() -> None:
-    assert query_of(None, None) == 'FROM "milestones"'
-    assert query_of(None, 'a"b') == 'FROM "a""b"'
-    assert query_of("-- first\nSELECT ';';", None) == "-- first\nSELECT ';'"
+def test_the_statement_to_export() -> None:
+    assert export_query(None, None) == 'FROM "milestones"'
+    assert export_query(None, 'a"b') == 'FROM "a""b"'
+    assert export_query("-- first\nSELECT ';';", None) == "-- first\nSELECT ';'"
     with pytest.raises(WrongUse):
-        query_of("SELECT 1", "milestones")
+        export_query("SELECT 1", "milestones")
     with pytest.raises(WrongUse, match="has 2 statements"):
-        query_of("SELECT 1; SELECT 2", None)
+        export_query("SELECT 1; SELECT 2", None)
     for nothing in ("", "-- a comment"):
         with pytest.raises(QueryFailed, match="there is no query"):
-            query_of(nothing, None)
+            export_query(nothing, None)
 
 
-def test_a_statement_without_an_answer_is_no_export(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_statement_without_a_result_is_not_exported(connection: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(QueryFailed, match="there is no query"):
         export_text(connection, "SET VARIABLE x = 1", Style("csv"), io.StringIO())
 
 
 def test_details_are_nested_in_json_lines(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = [
+    arguments = [
         "--format",
         "jsonl",
         "--query",
         f"-- one\nSELECT details FROM milestones WHERE milestone_id = '{milestone_id(2)}'",
     ]
-    assert command(*asked) == 0
+    assert command(*arguments) == 0
     nested = json.loads(capsys.readouterr().out)["details"]
     assert isinstance(nested, dict)
-    assert command(*asked, "--json-as-text") == 0
+    assert command(*arguments, "--json-as-text") == 0
     assert json.loads(json.loads(capsys.readouterr().out)["details"]) == nested
 
 
@@ -264,7 +264,7 @@ def test_a_table_as_csv_on_standard_output(command: Any, capsys: pytest.CaptureF
     assert {row["title"] for row in rows if row["milestone_id"] == milestone_id(1)} == {f"'{HOSTILE}"}
 
 
-def test_raw_csv_is_as_the_data_are(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_raw_csv_is_not_escaped(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("--raw", "--query", "SELECT '=1' AS \"+a\", '-3.5' AS b, '+x' AS c") == 0
     assert capsys.readouterr().out == "+a,b,c\n=1,-3.5,+x\n"
     assert command("--query", "SELECT '=1' AS \"+a\", '-3.5' AS b, '+x' AS c") == 0
@@ -272,23 +272,23 @@ def test_raw_csv_is_as_the_data_are(command: Any, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("style", ["csv", "jsonl"])
-def test_names_and_values_act_on_no_terminal(connection: duckdb.DuckDBPyConnection, style: Any) -> None:
-    class Screen(io.StringIO):
+def test_names_and_values_are_escaped_for_a_terminal(connection: duckdb.DuckDBPyConnection, style: Any) -> None:
+    class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     query = "SELECT 'a' || chr(27) || '[31m' || chr(8238) AS kind, 1 AS n"
     pivot = f"PIVOT (SELECT *, chr(155) AS c FROM ({query})) ON kind USING any_value(c)"
-    screen, file = Screen(), io.StringIO()
-    export_text(connection, pivot, Style(style), screen)
+    terminal, file = Terminal(), io.StringIO()
+    export_text(connection, pivot, Style(style), terminal)
     export_text(connection, pivot, Style(style), file)
-    assert all(character.isprintable() or character == "\n" for character in screen.getvalue())
+    assert all(character.isprintable() or character == "\n" for character in terminal.getvalue())
     spelled = "a\\x1b[31m\\u202e" if style == "csv" else "a\\u001b[31m\\u202e"
-    assert spelled in screen.getvalue()
+    assert spelled in terminal.getvalue()
     assert "a\x1b[31m\u202e" in file.getvalue() or style == "jsonl"
 
 
-def test_a_view_into_a_file(command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_view_is_exported_to_a_file(command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "starts.parquet"
     assert command("--table", "event_starts", "--output", file) == 0
     assert capsys.readouterr().err == f"{2 * ROWS} rows in {file}\n"
@@ -297,21 +297,21 @@ def test_a_view_into_a_file(command: Any, tmp_path: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        (["--raw", "--format", "jsonl"], "--raw is about CSV: leave it out with the format jsonl"),
-        (["--json-as-text"], "--json-as-text is about JSON: leave it out with the format csv"),
-        (["--format", "parquet"], "Parquet goes into a file: name it with --output"),
-        (["--query", "SELECT 1", "--table", "sweeps"], "--query and --table say two things: leave one of them out"),
+        (["--raw", "--format", "jsonl"], "--raw applies to CSV only: leave it out for the format jsonl"),
+        (["--json-as-text"], "--json-as-text applies to JSON only: leave it out for the format csv"),
+        (["--format", "parquet"], "Parquet needs a file: name it with --output"),
+        (["--query", "SELECT 1", "--table", "sweeps"], "--query and --table exclude each other: leave one of them out"),
     ],
-    ids=["raw JSON", "CSV with JSON as text", "parquet on standard output", "both"],
+    ids=["raw JSON", "CSV with JSON as text", "parquet on standard output", "query and table"],
 )
-def test_wrong_use(command: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
+def test_wrong_use(command: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert command(*arguments) == 2
-    assert capsys.readouterr() == ("", f"milestones: {says}\n")
+    assert capsys.readouterr() == ("", f"milestones: {message}\n")
 
 
-def test_a_reader_that_has_enough(published: Shell) -> None:
+def test_a_closed_pipe_ends_the_export_without_an_error(published: Shell) -> None:
     program = [sys.executable, "-m", "pipelines.cli", "export", "--query", "SELECT range FROM range(300000)"]
     environment = {"MILESTONES_HOME": str(published.home.root)}
     with subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

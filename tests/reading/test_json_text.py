@@ -1,4 +1,4 @@
-"""JSON keeps every digit, and means what was parsed."""
+"""JSON keeps every digit and its meaning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.reading.json_text import Raw, dumps, number, on_one_line, parsed
+from pipelines.reading.json_text import Raw, dumps, number, parsed, single_line_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -19,7 +19,7 @@ JSON = st.recursive(
 
 @pytest.mark.slow
 @given(JSON)
-def test_what_is_written_means_the_same(value: Any) -> None:
+def test_written_json_has_the_same_value(value: Any) -> None:
     assert json.loads(dumps(value)) == value
     assert json.loads(dumps(value, indent=True)) == value
     assert dumps(parsed(json.dumps(value)), indent=True) == json.dumps(
@@ -36,25 +36,25 @@ def test_digits_are_kept(text: str) -> None:
     assert dumps(parsed(f'{{"a": [{text}]}}')) == f'{{"a": [{text}]}}'
 
 
-def test_members_of_one_name_are_kept() -> None:
+def test_repeated_names_are_kept() -> None:
     assert dumps(parsed('{"a": 1, "a": 2}')) == '{"a": 1, "a": 2}'
 
 
 @pytest.mark.parametrize("text", ["{", "NaN", "[1,]", "", "[" * 100_000], ids=lambda text: text[:5])
-def test_what_is_no_json_stays_text(text: str) -> None:
+def test_invalid_json_stays_text(text: str) -> None:
     assert parsed(text) == text
     assert not isinstance(parsed(text), Raw)
 
 
 @pytest.mark.parametrize("text", ["inf", "-inf", "nan", "0x1", "01", "1.", ""])
-def test_what_json_has_no_number_for_is_text(text: str) -> None:
+def test_invalid_json_numbers_are_text(text: str) -> None:
     assert dumps(number(text)) == f'"{text}"'
 
 
 @pytest.mark.parametrize(
     ("text", "written"),
     [('{"a":1.10}', '{"a":1.10}'), ('{"a":\n1.10}', '{"a": 1.10}'), ('{"a":', dumps('{"a":')), ("NaN", '"NaN"')],
-    ids=["as it is", "of several lines", "none", "no number"],
+    ids=["one line", "several lines", "invalid", "NaN"],
 )
-def test_json_on_one_line(text: str, written: str) -> None:
-    assert dumps(on_one_line(text)) == written
+def test_single_line_json(text: str, written: str) -> None:
+    assert dumps(single_line_json(text)) == written

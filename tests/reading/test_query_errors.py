@@ -1,4 +1,4 @@
-"""A query that fails is answered with what there is, in one line."""
+"""A DuckDB error is explained in one line, with the names that exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from pipelines.publish.views import create_views
-from pipelines.reading.query_errors import explained
+from pipelines.reading.query_errors import explain
 from schemas.tables import PUBLISHED_TABLES
 
 
@@ -24,10 +24,10 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def said(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+def message_of(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     with pytest.raises(duckdb.Error) as caught:
         connection.execute(query)
-    text = explained(connection, caught.value)
+    text = explain(connection, caught.value)
     assert "\n" not in text
     return text
 
@@ -41,21 +41,21 @@ THERE_ARE = (
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
         ("FROM nowhere", "there is no table or view nowhere."),
         ("FROM sweps", "there is no table or view sweps; did you mean sweeps?"),
         ("FROM coverage(1)", "there is no macro coverage; did you mean coverage_daily?"),
         ("FROM zzz(1)", "there is no macro zzz."),
     ],
-    ids=["unknown", "a near miss", "a macro", "an unknown macro"],
+    ids=["unknown table", "similar table", "similar macro", "unknown macro"],
 )
-def test_an_unknown_table_lists_those_there_are(connection: duckdb.DuckDBPyConnection, query: str, says: str) -> None:
-    assert said(connection, query) == f"{says} {THERE_ARE}"
+def test_an_unknown_table_lists_all_tables(connection: duckdb.DuckDBPyConnection, query: str, message: str) -> None:
+    assert message_of(connection, query) == f"{message} {THERE_ARE}"
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
         ("SELECT shft FROM reschedules", "there is no column shft here; did you mean shift (of reschedules)?"),
         (
@@ -72,19 +72,19 @@ def test_an_unknown_table_lists_those_there_are(connection: duckdb.DuckDBPyConne
         ),
         (
             "SELECT xyzzy FROM milestones",
-            "there is no column xyzzy: see what a table has with describe milestones",
+            "there is no column xyzzy: list the columns of a table with describe, as in describe milestones",
         ),
     ],
-    ids=["a near miss", "of an alias", "of another table", "unknown"],
+    ids=["similar", "with an alias", "of another view", "unknown"],
 )
-def test_an_unknown_column_is_answered_with_what_was_meant(
-    connection: duckdb.DuckDBPyConnection, query: str, says: str
+def test_an_unknown_column_suggests_similar_columns(
+    connection: duckdb.DuckDBPyConnection, query: str, message: str
 ) -> None:
-    assert said(connection, query) == says
+    assert message_of(connection, query) == message
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
         ("SELEC 1", 'Parser Error: syntax error at or near "SELEC"'),
         ("SELECT CAST('x' AS INTEGER)", "Conversion Error: Could not convert string 'x' to INT32"),
@@ -93,7 +93,7 @@ def test_an_unknown_column_is_answered_with_what_was_meant(
     ],
     ids=["syntax", "value", "function", "parameters"],
 )
-def test_everything_else_in_duckdbs_words(connection: duckdb.DuckDBPyConnection, query: str, says: str) -> None:
-    text = said(connection, query)
-    assert says in text
+def test_other_errors_quote_duckdb(connection: duckdb.DuckDBPyConnection, query: str, message: str) -> None:
+    text = message_of(connection, query)
+    assert message in text
     assert "LINE 1" not in text

@@ -1,4 +1,4 @@
-"""A text is cut where DuckDB sees statements end, whatever stands in strings, names and comments."""
+"""A text is split at the ends of statements; semicolons in strings, names and comments do not count."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.reading.statements import is_complete, statements
 
-CUT = {
+SPLITS = {
     "one": ("select 1", ["select 1"]),
     "two": ("select 1; select 2;", ["select 1", "select 2"]),
     "strings": ("select 'a;''b'; select 2", ["select 'a;''b'", "select 2"]),
@@ -14,13 +14,13 @@ CUT = {
     "dollars": ("select $$a;b$$; select $x$;$x$", ["select $$a;b$$", "select $x$;$x$"]),
     "comments": ("-- a; b\nselect 1 /* ; */; select 2 -- c;", ["-- a; b\nselect 1 /* ; */", "select 2 -- c;"]),
     "beyond ASCII": ("select 'é東;🏀'; select 'ü'", ["select 'é東;🏀'", "select 'ü'"]),
-    "nothing": (" ;; -- x\n; /* y */", []),
-    "what does not parse": ("select 1; selec 2; select 3", ["select 1", "selec 2", "select 3"]),
-    "a string without its end": ("select 1; select 'a;", ["select 1", "select 'a;"]),
+    "no statement": (" ;; -- x\n; /* y */", []),
+    "syntax error": ("select 1; selec 2; select 3", ["select 1", "selec 2", "select 3"]),
+    "unterminated string": ("select 1; select 'a;", ["select 1", "select 'a;"]),
 }
 
 
-@pytest.mark.parametrize(("text", "parts"), CUT.values(), ids=CUT)
+@pytest.mark.parametrize(("text", "parts"), SPLITS.values(), ids=SPLITS)
 def test_statements(text: str, parts: list[str]) -> None:
     assert list(statements(text)) == parts
 
@@ -30,5 +30,5 @@ def test_statements(text: str, parts: list[str]) -> None:
     [("select 1;", True), ("select 1; -- x", True), ("select 1", False), ("select 'a;", False), ("-- x;", False)],
     ids=str,
 )
-def test_when_a_text_is_complete(text: str, *, complete: bool) -> None:
+def test_is_complete(text: str, *, complete: bool) -> None:
     assert is_complete(text) is complete

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.publish.views import view_texts
 from pipelines.reading.formats import as_json
-from pipelines.reading.published import ask_home
+from pipelines.reading.published import query_home
 from pipelines.reading.status import status
 from pipelines.warehouse.audits import audits, run, typed_tables_agree
 from pipelines.warehouse.database import open_warehouse
@@ -97,7 +97,7 @@ def test_rebuilding_changes_nothing(shells: Shells, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("view", sorted({*view_texts()} - {"milestones_as_of", "milestones_starting_within"}))
 def test_every_view_answers(loaded: Shell, view: str) -> None:
-    rows = ask_home(loaded.home, f"SELECT * FROM {view}").records
+    rows = query_home(loaded.home, f"SELECT * FROM {view}").records
     if view == "upcoming_milestones":
         assert [row["title"] for row in rows] == [None, None, "Game 3", "Game 4"]
     if view == "coverage_daily":
@@ -118,7 +118,7 @@ def test_what_was_believed_is_told_of_milestones_without_fields(shells: Shells, 
     # One part of the answer is read out of the log, the other out of the table.
     for time, expected in ((at, (None, None, None)), (shell.clock(), ("Sports", "Game 1", "scheduled"))):
         query = f"SELECT category, title, status, details FROM milestones_as_of('{time.isoformat()}')"
-        rows = ask_home(shell.home, query).rows
+        rows = query_home(shell.home, query).rows
         assert len(rows) == 2
         assert rows[0][:3] == expected
         assert (rows[0][3] is None) == (expected[0] is None)
@@ -182,4 +182,4 @@ def test_null_details_are_drift_where_a_type_had_some(shells: Shells, tmp_path: 
 
 
 def test_answers_with_nulls_are_printed(loaded: Shell) -> None:
-    assert '"title": null' in as_json(ask_home(loaded.home, "SELECT * FROM milestones").records)
+    assert '"title": null' in as_json(query_home(loaded.home, "SELECT * FROM milestones").records)

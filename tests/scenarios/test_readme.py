@@ -13,7 +13,7 @@ import pytest
 from pipelines.cli.demo import DEMO_ROWS
 from pipelines.cli.main import app, run
 from pipelines.orchestration.instance import PROJECT_ROOT
-from pipelines.reading.published import ask_home
+from pipelines.reading.published import query_home
 from pipelines.storage.home import Home
 from tests.support import Shell, demo_home, milestone, serving_shells
 
@@ -114,12 +114,12 @@ def test_every_query_answers_something_in_the_demo(
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out
-    assert says_something(ask_home(demo, words[-1]).rows)
+    assert says_something(query_home(demo, words[-1]).rows)
 
 
 def test_an_empty_answer_would_be_noticed(demo: Home) -> None:
-    assert not says_something(ask_home(demo, "select title from milestones where false").rows)
-    assert not says_something(ask_home(demo, "select count(*), null, '' from milestones where false").rows)
+    assert not says_something(query_home(demo, "select title from milestones where false").rows)
+    assert not says_something(query_home(demo, "select count(*), null, '' from milestones where false").rows)
 
 
 @pytest.mark.parametrize("words", EXPORTS, ids=lambda words: words[-3][:60])
@@ -154,11 +154,11 @@ def test_every_table_of_the_readme_is_published(published: Shell) -> None:
     }
     assert {"milestones", "milestone_versions", "sweeps"} <= names
     for name in names:
-        ask_home(published.home, f"SELECT * FROM {name} LIMIT 1")
+        query_home(published.home, f"SELECT * FROM {name} LIMIT 1")
 
 
 def test_every_table_that_is_published_is_in_the_readme(published: Shell) -> None:
-    tables = ask_home(published.home, "SELECT table_name FROM duckdb_tables() WHERE NOT internal").rows
+    tables = query_home(published.home, "SELECT table_name FROM duckdb_tables() WHERE NOT internal").rows
     for (name,) in tables:
         if name != "schema_version" and not re.fullmatch(r"details_(?!fields)\w+", name):
             assert f"`{name}`" in README, name

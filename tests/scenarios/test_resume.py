@@ -184,7 +184,7 @@ def test_an_interrupted_command_ends_soon_and_says_that_it_goes_on(how: signal.S
         assert time.monotonic() - begun < SECONDS_TO_END
         assert process.returncode == 130
         assert "Traceback" not in errors
-        assert errors.splitlines()[-1].endswith("the next milestones ingest goes on from there")
+        assert errors.splitlines()[-1].endswith("the next milestones ingest resumes there")
         landed = len(list(tmp_path.glob("raw/*/page-*.parquet")))
         assert landed >= 1
     # The server has ended its last answer, which nobody waited for any more, and counted it.

@@ -1,4 +1,4 @@
-"""Where everything lies, and the proof that it can be written there."""
+"""The home folder: its paths, its default, and the check that it is writable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.orchestration.instance import point_dagster_at
 from pipelines.storage.home import DEFAULT_HOME, HOME_VARIABLE, Home
 
 
-def test_nothing_lies_outside_and_asking_makes_nothing(tmp_path: Path) -> None:
+def test_every_path_is_below_the_root_and_none_is_created(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     paths = [
         home.raw,
@@ -42,7 +42,7 @@ def test_the_public_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [None, ""], ids=["unset", "empty"])
-def test_the_default_is_below_the_working_folder(
+def test_the_default_is_data_in_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -52,7 +52,7 @@ def test_the_default_is_below_the_working_folder(
     assert Home.from_environment().root == tmp_path / DEFAULT_HOME
 
 
-@pytest.mark.parametrize("value", ["here", "./here", "a/../here"], ids=["relative", "dotted", "up and down"])
+@pytest.mark.parametrize("value", ["here", "./here", "a/../here"], ids=["relative", "dotted", "parent"])
 def test_a_relative_home_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     (tmp_path / "a").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -62,7 +62,7 @@ def test_a_relative_home_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     assert root.resolve() == tmp_path / "here"
 
 
-def test_a_good_home_passes_and_keeps_no_probe(tmp_path: Path) -> None:
+def test_preflight_creates_the_folders_and_removes_its_probe(tmp_path: Path) -> None:
     home = Home(tmp_path / "not" / "there" / "yet")
     home.preflight()
     home.preflight()
@@ -70,42 +70,42 @@ def test_a_good_home_passes_and_keeps_no_probe(tmp_path: Path) -> None:
 
 
 # root ignores modes, so every case breaks the paths themselves.
-@pytest.mark.parametrize("taken", [".", "raw", "warehouse", "published", "dagster"], ids=lambda name: f"file: {name}")
-def test_a_file_in_place_of_a_folder(tmp_path: Path, taken: str) -> None:
+@pytest.mark.parametrize(
+    "occupied", [".", "raw", "warehouse", "published", "dagster"], ids=lambda name: f"file: {name}"
+)
+def test_a_file_instead_of_a_folder_fails(tmp_path: Path, occupied: str) -> None:
     home = Home(tmp_path / "home")
-    path = home.root / taken
+    path = home.root / occupied
     path.parent.mkdir(exist_ok=True)
     path.write_text("mine")
     with pytest.raises(HomeUnusable) as caught:
         home.preflight()
     assert re.fullmatch(
         rf"cannot write to {re.escape(str(home.root))} \((File exists|Not a directory)\): "
-        r"give MILESTONES_HOME a folder that you may write to",
+        r"set MILESTONES_HOME to a writable folder",
         str(caught.value),
     )
     assert caught.value.exit_status == 1
     assert path.read_text() == "mine"
 
 
-def test_a_home_below_a_file(tmp_path: Path) -> None:
+def test_a_home_below_a_file_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(HomeUnusable, match=r"file/home \(Not a directory\)"):
         Home(tmp_path / "file" / "home").preflight()
 
 
-def test_a_probe_that_cannot_be_put_in_place(tmp_path: Path) -> None:
-    (tmp_path / ".preflight" / "in the way").mkdir(parents=True)
+def test_a_blocked_probe_fails(tmp_path: Path) -> None:
+    (tmp_path / ".preflight" / "occupied").mkdir(parents=True)
     with pytest.raises(HomeUnusable, match=r"cannot write to .* \(Is a directory\)"):
         Home(tmp_path).preflight()
     assert not (tmp_path / ".preflight.tmp").exists()
 
 
 @pytest.mark.slow
-def test_commands_that_start_together_do_not_disturb_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_starts_do_not_interfere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path)
-    # Set by every start, and given back when the test ends.
+    # Every start sets it; the test restores it.
     monkeypatch.setenv("DAGSTER_HOME", str(home.dagster))
 
     def start(_: int) -> None:
@@ -118,10 +118,12 @@ def test_commands_that_start_together_do_not_disturb_each_other(
     assert [path.name for path in home.dagster.iterdir()] == ["dagster.yaml"]
 
 
-def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_tilde_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MILESTONES_HOME", "~/m")
     assert Home.from_environment().root == tmp_path / "m"
     monkeypatch.setenv("MILESTONES_HOME", "~no-such-user/m")
-    with pytest.raises(WrongSetting, match="~no-such-user/m begins with a user's home that is not known"):
+    with pytest.raises(
+        WrongSetting, match=r"^cannot expand the path ~no-such-user/m, as there is no such user: give an absolute path$"
+    ):
         Home.from_environment()

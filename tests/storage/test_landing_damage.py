@@ -1,4 +1,4 @@
-"""Damaged landed files: every changed bit is met with one typed error, and what was landed is fetched again."""
+"""Damaged landed files: any flipped bit raises one typed error, and the pages are fetched again."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.slow
 
 FLIPS = 600
 LISTED = 3
-"""Pages of the sandbox's list; a full sweep lands one more, the catch-up."""
+"""Pages of the sandbox's list; a full sweep lands one more for the catch-up."""
 
 BODIES = list(generate_bodies(LISTED * PAGE_LIMIT, 5, NOON))
-OF_THE_RUN = (
+RUN_SPECIFIC = (
     OUR_CLOCK
     | {"requests", "retries", "bytes", "pages", "superseded", "records", "unchanged", "sweep_id"}
     | {"first_sweep_id"}
@@ -37,8 +37,8 @@ OF_THE_RUN = (
 
 @pytest.fixture(scope="module")
 def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
+    with serving_shells() as started:
+        yield started
 
 
 def flip(file: Path, bit: int) -> None:
@@ -76,32 +76,32 @@ def outcomes(file: Path, read: Callable[[], Any]) -> tuple[int, int]:
     return same, damaged
 
 
-def test_a_flipped_bit_in_a_page_gives_the_same_page_or_one_error(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_page_changes_nothing_or_raises(tmp_path: Path) -> None:
     landing = landed(tmp_path)
     same, damaged = outcomes(landing.folder / "page-000001.parquet", lambda: landing.page(1))
     assert same + damaged == FLIPS
     assert damaged > FLIPS / 2
 
 
-def test_a_flipped_bit_in_the_sweep_file_gives_the_same_sweep_or_one_error(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_the_sweep_file_changes_nothing_or_raises(tmp_path: Path) -> None:
     landing = landed(tmp_path)
     same, damaged = outcomes(landing.folder / SWEEP_FILE, lambda: Landing.open(tmp_path, landing.sweep.sweep_id).sweep)
     assert same + damaged == FLIPS
     assert damaged > FLIPS / 2
 
 
-def test_a_flipped_bit_in_the_list_of_absent_milestones_is_one_error(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_the_absent_milestones_raises(tmp_path: Path) -> None:
     landing = landed(tmp_path)
     pq.write_table(pa.table({"milestone_id": [f"id-{number}" for number in range(100)]}), landing.absent_file)
-    landing.keep(landing.absent_file)
+    landing.record_checksum(landing.absent_file)
     assert outcomes(landing.absent_file, landing.absent) == (0, FLIPS)
     landing.absent_file.unlink()
     with pytest.raises(SweepDamaged, match=r"absent\.parquet is damaged: run milestones ingest --full"):
         landing.absent()
 
 
-@pytest.mark.parametrize("size", [0, 4, 1_000], ids=["empty", "the head", "a part"])
-def test_a_cut_page_is_damaged(tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("size", [0, 4, 1_000], ids=["empty", "only the magic number", "the first kilobyte"])
+def test_a_truncated_page_is_damaged(tmp_path: Path, size: int) -> None:
     landing = landed(tmp_path)
     file = landing.folder / "page-000001.parquet"
     file.write_bytes(file.read_bytes()[:size])
@@ -109,7 +109,7 @@ def test_a_cut_page_is_damaged(tmp_path: Path, size: int) -> None:
         landing.page(1)
 
 
-def test_a_page_in_the_place_of_another_is_damaged(tmp_path: Path) -> None:
+def test_a_page_under_the_name_of_another_is_damaged(tmp_path: Path) -> None:
     landing = landed(tmp_path)
     shutil.copyfile(landing.folder / "page-000001.parquet", landing.folder / "page-000002.parquet")
     with pytest.raises(SweepDamaged, match="does not match") as caught:
@@ -117,7 +117,7 @@ def test_a_page_in_the_place_of_another_is_damaged(tmp_path: Path) -> None:
     assert caught.value.good_pages == 1
 
 
-def test_a_missing_page_is_damage_also_the_last(tmp_path: Path) -> None:
+def test_a_missing_page_is_damage_even_if_it_is_the_last(tmp_path: Path) -> None:
     landing = landed(tmp_path)
     page = landing.page(1)
     landing.land(Page(3, page.path, page.cursor, page.next_cursor, page.fetched_at, page.records, page.body))
@@ -125,13 +125,13 @@ def test_a_missing_page_is_damage_also_the_last(tmp_path: Path) -> None:
     with pytest.raises(SweepDamaged, match=r"page-000002\.parquet is damaged \(it is missing\)"):
         list(landing.pages())
     landing.reopen()
-    assert (landing.sweep.pages, [one.number for one in landing.pages()]) == (1, [1])
+    assert (landing.sweep.pages, [read.number for read in landing.pages()]) == (1, [1])
     landing.sweep.pages = 2
     with pytest.raises(SweepDamaged, match=r"page-000002\.parquet is damaged \(it is missing\)"):
         list(landing.pages())
 
 
-def test_pages_and_sweeps_from_before_there_were_checksums_are_read(tmp_path: Path) -> None:
+def test_pages_and_sweeps_without_checksums_are_read(tmp_path: Path) -> None:
     landing = landed(tmp_path)
     file = landing.folder / "page-000001.parquet"
     page = landing.page(1)
@@ -145,11 +145,11 @@ def test_pages_and_sweeps_from_before_there_were_checksums_are_read(tmp_path: Pa
     assert Landing.open(tmp_path, landing.sweep.sweep_id).sweep == landing.sweep
 
 
-def test_a_page_that_may_not_be_read_is_not_taken_for_damaged(tmp_path: Path) -> None:
+def test_an_unreadable_page_is_not_reported_as_damaged(tmp_path: Path) -> None:
     landing = landed(tmp_path)
     file = landing.folder / "page-000001.parquet"
     file.rename(landing.folder / "elsewhere")
-    # A name that leads to itself: like a file without permission, for which root does not ask.
+    # A link to itself stands in for a missing permission, which root ignores.
     file.symlink_to(file.name)
     with pytest.raises(OSError, match="symbolic links"):
         landing.page(1)
@@ -160,11 +160,11 @@ def undisturbed(shells: Shells, tmp_path_factory: pytest.TempPathFactory) -> dic
     shell = shells(tmp_path_factory.mktemp("undisturbed"))
     shell.world.load(BODIES)
     shell.sweep(mode="full")
-    return contents(shell.home.warehouse_file, without=OF_THE_RUN)
+    return contents(shell.home.warehouse_file, without=RUN_SPECIFIC)
 
 
-@pytest.mark.parametrize("number", [1, 2], ids=["the first page", "the last page"])
-def test_an_interrupted_sweep_with_a_damaged_page_goes_on_from_the_page_before(
+@pytest.mark.parametrize("number", [1, 2], ids=["first page", "last page"])
+def test_an_interrupted_sweep_resumes_before_its_damaged_page(
     number: int,
     shells: Shells,
     undisturbed: dict[str, str],
@@ -174,7 +174,7 @@ def test_an_interrupted_sweep_with_a_damaged_page_goes_on_from_the_page_before(
     shell = shells(tmp_path / "home")
     shell.world.load(BODIES)
     before = shell.land(mode="full")
-    # As a kill leaves it: two pages, and more to fetch.
+    # The state after a kill: two pages landed, more to fetch.
     before.reopen(pages=LISTED - 1)
     damage(before.folder / f"page-{number:06d}.parquet")
     with caplog.at_level(logging.WARNING):
@@ -183,7 +183,7 @@ def test_an_interrupted_sweep_with_a_damaged_page_goes_on_from_the_page_before(
     assert line.startswith(f"sweep {before.sweep.sweep_id} is fetched again from page {number} on: ")
     assert f"page-{number:06d}.parquet is damaged" in line
     assert (ledger.sweep_id, ledger.pages, ledger.new) == (before.sweep.sweep_id, LISTED + 1, len(BODIES))
-    assert contents(shell.home.warehouse_file, without=OF_THE_RUN) == undisturbed
+    assert contents(shell.home.warehouse_file, without=RUN_SPECIFIC) == undisturbed
 
 
 @pytest.mark.parametrize("file", ["page-000002.parquet", "absent.parquet"])
@@ -193,17 +193,17 @@ def test_a_landed_sweep_with_damage_is_fetched_again(
     shell = shells(tmp_path / "home")
     shell.world.load(BODIES)
     landing = shell.land(mode="full")
-    # The run that was killed had staged its records.
+    # The killed run had staged its records.
     shell.stages.stage_records()
     damage(landing.folder / file)
     with caplog.at_level(logging.WARNING):
         ledger = shell.sweep(mode="full")
     assert [file in line for line in caplog.messages] == [True]
     assert (ledger.sweep_id, ledger.new) == (landing.sweep.sweep_id, len(BODIES))
-    assert contents(shell.home.warehouse_file, without=OF_THE_RUN) == undisturbed
+    assert contents(shell.home.warehouse_file, without=RUN_SPECIFIC) == undisturbed
 
 
-def test_a_page_damaged_before_it_is_decoded_fails_the_run_in_one_line_and_the_next_one_is_right(
+def test_a_page_damaged_before_decoding_fails_the_run_and_the_next_run_repairs_it(
     shells: Shells, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     shell = shells(tmp_path / "home")
@@ -214,11 +214,11 @@ def test_a_page_damaged_before_it_is_decoded_fails_the_run_in_one_line_and_the_n
     assert shell.rows("SELECT status FROM sweeps") == [("failed",)]
     ledger: LedgerRow = shell.sweep(mode="full")
     assert ledger.new == len(BODIES)
-    found, expected = contents(shell.home.warehouse_file, without=OF_THE_RUN), dict(undisturbed)
+    found, expected = contents(shell.home.warehouse_file, without=RUN_SPECIFIC), dict(undisturbed)
     assert {name for name in found if found[name] != expected[name]} == {"sweeps"}
 
 
-def test_absences_damaged_before_the_load_fail_it(shells: Shells, tmp_path: Path) -> None:
+def test_damaged_absent_milestones_fail_the_load(shells: Shells, tmp_path: Path) -> None:
     shell = shells(tmp_path / "home", [milestone(number) for number in range(3)])
     landing = shell.land(mode="full")
     shell.stage()

@@ -1,4 +1,4 @@
-"""What killed runs leave under temporary names goes with the next writer, and nothing else does."""
+"""The next writer removes the temporary files of killed runs, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from pipelines.errors import HomeUnusable, WarehouseBusy
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Filters, Landing, Mode
-from pipelines.storage.leftovers import HISTORY_SECONDS, remove_leftovers, writing
+from pipelines.storage.leftovers import HISTORY_SECONDS, remove_leftovers, writer_session
 from pipelines.storage.lock import writer_lock
 from tests.support import NOON, tree
 
-LEFT = [
+LEFTOVERS = [
     "warehouse/warehouse.duckdb.tmp",
     "warehouse/warehouse.duckdb.tmp.wal",
     "warehouse/spare.duckdb.tmp",
@@ -51,14 +51,14 @@ KEPT = [
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """A home with two sweeps, the newer one killed before it was loaded."""
+    """A home with two sweeps; the newer one was killed before it was loaded."""
     home = Home(tmp_path)
     for mode in ("full", "retry"):
-        begun(home, mode)
+        begin_sweep(home, mode)
     return home
 
 
-def begun(home: Home, mode: Mode) -> Landing:
+def begin_sweep(home: Home, mode: Mode) -> Landing:
     return Landing.begin(home.raw, mode=mode, filters=Filters(), ids=[], now=NOON)
 
 
@@ -68,47 +68,47 @@ def put(home: Home, *names: str) -> None:
         (home.root / name).write_bytes(b"left")
 
 
-def test_every_temporary_name_goes_and_nothing_else(home: Home) -> None:
+def test_every_temporary_file_is_removed_and_nothing_else(home: Home) -> None:
     put(home, *KEPT)
     before = tree(home.root)
-    put(home, *LEFT)
-    with writing(home, purpose="a test"):
+    put(home, *LEFTOVERS)
+    with writer_session(home, purpose="a test"):
         assert {name: content for name, content in tree(home.root).items() if name != "warehouse/lock"} == {
             name: content for name, content in before.items() if name != "warehouse/lock"
         }
-        for name in LEFT:
+        for name in LEFTOVERS:
             assert not (home.root / name).exists()
 
 
-def test_an_empty_home(tmp_path: Path) -> None:
+def test_a_missing_home_is_not_created(tmp_path: Path) -> None:
     remove_leftovers(Home(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 
 
-def test_staging_of_the_newest_sweep_goes_once_a_newer_one_was_begun(home: Home) -> None:
-    """A killed retry is never resumed: whatever runs next leaves it behind."""
+def test_staging_is_removed_once_a_newer_sweep_exists(home: Home) -> None:
+    """A killed retry is never resumed: the next run starts a new sweep."""
     put(home, "warehouse/staging/000002-20261123T120000Z/records.parquet")
     remove_leftovers(home)
     assert home.staging("000002-20261123T120000Z").exists()
-    begun(home, "incremental")
+    begin_sweep(home, "incremental")
     remove_leftovers(home)
     assert not home.staging("000002-20261123T120000Z").exists()
 
 
-def test_a_landing_folder_that_never_became_a_sweep_goes_once_a_newer_one_has_its_number(home: Home) -> None:
+def test_a_folder_without_a_sweep_file_is_removed_once_a_newer_sweep_exists(home: Home) -> None:
     empty = home.raw / "000003-20261123T120000Z"
     empty.mkdir()
     with_pages = home.raw / "000000-20261123T120000Z"
     put(home, f"raw/{with_pages.name}/page-000001.parquet")
     remove_leftovers(home)
     assert empty.exists()
-    assert begun(home, "full").sweep.sweep_id.startswith("000004-")
+    assert begin_sweep(home, "full").sweep.sweep_id.startswith("000004-")
     remove_leftovers(home)
     assert not empty.exists()
     assert with_pages.exists()
 
 
-def test_a_temporary_copy_of_the_prompts_history_goes_when_no_prompt_can_be_writing_it(home: Home) -> None:
+def test_a_stale_copy_of_the_prompts_history_is_removed(home: Home) -> None:
     put(home, "sql_history-00012.tmp", "sql_history-00013.tmp")
     old = time.time() - HISTORY_SECONDS - 60
     os.utime(home.root / "sql_history-00012.tmp", (old, old))
@@ -116,10 +116,14 @@ def test_a_temporary_copy_of_the_prompts_history_goes_when_no_prompt_can_be_writ
     assert [path.name for path in home.root.glob("sql_history-*")] == ["sql_history-00013.tmp"]
 
 
-def test_nothing_goes_while_another_process_writes(home: Home) -> None:
-    put(home, *LEFT)
+def test_nothing_is_removed_while_another_process_holds_the_lock(home: Home) -> None:
+    put(home, *LEFTOVERS)
     before = tree(home.raw)
-    with writer_lock(home, purpose="the other run"), pytest.raises(WarehouseBusy), writing(home, purpose="a test"):
+    with (
+        writer_lock(home, purpose="the other run"),
+        pytest.raises(WarehouseBusy),
+        writer_session(home, purpose="a test"),
+    ):
         pass
     assert tree(home.raw) == before
 
@@ -133,12 +137,15 @@ def test_links_are_removed_and_not_followed(home: Home, tmp_path: Path) -> None:
     assert not (home.warehouse / "x.tmp").is_symlink()
 
 
-def test_what_cannot_be_removed_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_path_that_cannot_be_removed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     put(home, "raw/000002-20261123T120000Z/sweep.json.tmp")
 
     def refuse(self: Path, missing_ok: bool = False) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(HomeUnusable, match=r"cannot remove .*sweep\.json\.tmp \(Permission denied\)"):
+    with pytest.raises(
+        HomeUnusable,
+        match=r"cannot remove .*sweep\.json\.tmp \(Permission denied\): change its owner",
+    ):
         remove_leftovers(home)

@@ -1,4 +1,4 @@
-"""One writer at a time, across processes; a lock never outlives its holder."""
+"""The writer's lock: one holder across processes; it ends with its process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.errors import WarehouseBusy
 from pipelines.storage.home import Home
-from pipelines.storage.lock import writer_lock
+from pipelines.storage.lock import holder, writer_lock
 
 HOLDER = """
 import sys
@@ -29,7 +29,7 @@ with writer_lock(Home(Path(sys.argv[1])), purpose="run of a test"):
 
 @contextlib.contextmanager
 def held_elsewhere(home: Home) -> Iterator[subprocess.Popen[str]]:
-    """The lock held by another process until the block ends, or it is killed."""
+    """Another process holds the lock until the block ends or the process is killed."""
     command = [sys.executable, "-c", HOLDER, str(home.root)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -38,18 +38,18 @@ def held_elsewhere(home: Home) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_a_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+def test_a_second_writer_gets_the_name_of_the_holder(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with held_elsewhere(home) as process:
         with pytest.raises(WarehouseBusy) as caught, writer_lock(home, purpose="mine"):
             pytest.fail("two hold the lock")
         assert str(caught.value) == (
-            f"{tmp_path} is being written by process {process.pid} (run of a test): wait for it, then run again"
+            f"process {process.pid} (run of a test) is writing to {tmp_path}: wait until it ends, then run again"
         )
         assert caught.value.exit_status == 75
 
 
-def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
+def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with held_elsewhere(home) as process:
         os.kill(process.pid, signal.SIGKILL)
@@ -58,7 +58,7 @@ def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
             assert home.lock_file.read_text() == f"process {os.getpid()} (mine)"
 
 
-def test_the_lock_is_given_back(tmp_path: Path) -> None:
+def test_the_lock_is_released_after_success_and_failure(tmp_path: Path) -> None:
     home = Home(tmp_path)
     for fault in (None, ZeroDivisionError()):
         with contextlib.suppress(ZeroDivisionError), writer_lock(home, purpose="mine"):
@@ -68,7 +68,7 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
         pass
 
 
-def test_a_second_run_in_this_process_waits_its_turn_too(tmp_path: Path) -> None:
+def test_the_lock_excludes_other_writers_in_this_process(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with (
         writer_lock(home, purpose="first"),
@@ -78,10 +78,10 @@ def test_a_second_run_in_this_process_waits_its_turn_too(tmp_path: Path) -> None
         pytest.fail("two hold the lock")
 
 
-def test_a_lock_file_left_behind_is_no_lock(tmp_path: Path) -> None:
+def test_a_leftover_lock_file_does_not_lock(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.lock_file.parent.mkdir(parents=True)
-    home.lock_file.write_text("process 1 (long gone, and with a longer name than ours)")
+    home.lock_file.write_text("process 1 (ended, with a longer text than the new one)")
     with writer_lock(home, purpose="mine"):
         assert home.lock_file.read_text() == f"process {os.getpid()} (mine)"
 
@@ -89,3 +89,11 @@ def test_a_lock_file_left_behind_is_no_lock(tmp_path: Path) -> None:
 def test_homes_do_not_share_a_lock(tmp_path: Path) -> None:
     with writer_lock(Home(tmp_path / "a"), purpose="a"), writer_lock(Home(tmp_path / "b"), purpose="b"):
         pass
+
+
+def test_the_holder_is_named_while_the_lock_is_held(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert holder(home) is None
+    with writer_lock(home, purpose="mine"):
+        assert holder(home) == f"process {os.getpid()} (mine)"
+    assert holder(home) is None

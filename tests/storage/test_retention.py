@@ -1,4 +1,4 @@
-"""Retention: what is kept, what goes, and that a kill on the way leaves nothing half."""
+"""Retention: what is kept, what is removed, and that a killed prune leaves nothing incomplete."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from pipelines.errors import HomeUnusable
 from pipelines.storage.disk_usage import sizes
-from pipelines.storage.durable import point_durably
+from pipelines.storage.durable import replace_link
 from pipelines.storage.home import Home
 from pipelines.storage.landing import MAX_AGE_TO_RESUME, SWEEP_FILE, Filters, Landing
 from pipelines.storage.retention import Pruned, Retention, prune
 from tests.support import NOON, milestone, serving_shells, tree
 
 State = Literal["landing", "landed", "loaded", "failed"]
-AGES_APART = timedelta(hours=1)
+HOUR_APART = timedelta(hours=1)
 COUNTS_ONLY = Retention(3, timedelta(0), 3, timedelta(0))
 
 
@@ -30,12 +30,12 @@ def name_of(number: int, at: datetime = NOON) -> str:
     return f"{number:06d}-{at:%Y%m%dT%H%M%SZ}"
 
 
-def publish(home: Home, count: int, *, apart: timedelta = AGES_APART, last: datetime = NOON) -> list[str]:
-    """Snapshots of one file of 10 bytes, the newest made at `last` and pointed to."""
+def publish(home: Home, count: int, *, apart: timedelta = HOUR_APART, last: datetime = NOON) -> list[str]:
+    """Snapshots with one file of 10 bytes each; `latest` points to the newest, made at `last`."""
     names = [name_of(number, last - apart * (count - number)) for number in range(1, count + 1)]
     for name in names:
         put(home.snapshots / name / "milestones" / "part-000.parquet", b"0123456789")
-    point_durably(home.latest_snapshot, names[-1])
+    replace_link(home.latest_snapshot, names[-1])
     return names
 
 
@@ -64,7 +64,7 @@ def test_nothing_to_prune(home: Home) -> None:
     assert prune(home, Retention(), now=NOON) == Pruned()
 
 
-def test_snapshots_beyond_the_newest_go(home: Home) -> None:
+def test_snapshots_beyond_the_newest_are_removed(home: Home) -> None:
     names = publish(home, 6)
     pruned = prune(home, COUNTS_ONLY, now=NOON)
     assert pruned == Pruned(snapshots=names[:3], bytes=30)
@@ -82,14 +82,14 @@ def test_the_age_of_a_snapshot_counts_from_its_replacement(home: Home) -> None:
     assert names_in(home.snapshots) == [names[3]]
 
 
-def test_snapshots_younger_than_the_age_stay_however_many(home: Home) -> None:
+def test_all_snapshots_younger_than_the_age_are_kept(home: Home) -> None:
     names = publish(home, 20, apart=timedelta(minutes=5))
     assert prune(home, Retention(), now=NOON).snapshots == names[:7]
 
 
-def test_the_snapshot_that_latest_points_to_and_newer_ones_stay(home: Home) -> None:
+def test_the_latest_snapshot_and_newer_ones_are_kept(home: Home) -> None:
     names = publish(home, 6)
-    point_durably(home.latest_snapshot, names[1])
+    replace_link(home.latest_snapshot, names[1])
     assert prune(home, Retention(0, timedelta(0)), now=NOON + timedelta(days=99)).snapshots == names[:1]
     assert names_in(home.snapshots) == names[1:]
 
@@ -97,7 +97,7 @@ def test_the_snapshot_that_latest_points_to_and_newer_ones_stay(home: Home) -> N
 @pytest.mark.parametrize(
     "target", [None, "000009-20261123T120000Z", "../../elsewhere/000006-20261123T120000Z", "latest"]
 )
-def test_without_a_latest_that_can_be_followed_no_snapshot_goes(home: Home, target: str | None) -> None:
+def test_no_snapshot_is_removed_if_latest_is_broken(home: Home, target: str | None) -> None:
     names = publish(home, 6)
     home.latest_snapshot.unlink()
     if target is not None:
@@ -106,7 +106,7 @@ def test_without_a_latest_that_can_be_followed_no_snapshot_goes(home: Home, targ
     assert names_in(home.snapshots) == names
 
 
-def test_what_is_not_ours_stays(home: Home, tmp_path: Path) -> None:
+def test_foreign_files_are_kept(home: Home, tmp_path: Path) -> None:
     publish(home, 4)
     elsewhere = tmp_path / "elsewhere"
     put(elsewhere / "file", b"kept")
@@ -117,19 +117,19 @@ def test_what_is_not_ours_stays(home: Home, tmp_path: Path) -> None:
             (folder / name).symlink_to(elsewhere)
     before = tree(home.root)
     pruned = prune(home, COUNTS_ONLY, now=NOON)
-    gone = set(before) - set(tree(home.root))
+    removed = set(before) - set(tree(home.root))
     assert pruned == Pruned(snapshots=[name_of(1, NOON - timedelta(hours=3))], bytes=10)
-    assert [Path(file).parts[2] for file in gone] == pruned.snapshots
+    assert [Path(file).parts[2] for file in removed] == pruned.snapshots
 
 
-def test_a_reader_of_a_removed_snapshot_reads_on(home: Home) -> None:
+def test_an_open_file_of_a_removed_snapshot_stays_readable(home: Home) -> None:
     names = publish(home, 4)
     with (home.snapshots / names[0] / "milestones" / "part-000.parquet").open("rb") as file:
         assert prune(home, COUNTS_ONLY, now=NOON).snapshots == names[:1]
         assert file.read() == b"0123456789"
 
 
-def test_bytes_that_a_kept_snapshot_shares_are_not_free(home: Home) -> None:
+def test_bytes_shared_with_a_kept_snapshot_are_not_counted_as_freed(home: Home) -> None:
     names = publish(home, 4)
     removed, kept = (home.snapshots / name for name in (names[0], names[3]))
     put(removed / "shared", b"x" * 1000)
@@ -142,45 +142,45 @@ def test_bytes_that_a_kept_snapshot_shares_are_not_free(home: Home) -> None:
     assert sizes(home)["published_parquet"] == 3 * 10 + 1000
 
 
-def test_a_killed_prune_is_finished(home: Home) -> None:
+def test_the_next_prune_finishes_a_killed_one(home: Home) -> None:
     names = publish(home, 4)
     old = [land(home, "loaded", NOON - timedelta(days=30), staged=True) for _ in range(5)]
     for folder, name in ((home.snapshots, names[0]), (home.raw, old[0]), (home.staging(""), old[0])):
         (folder / name).rename(folder / f"{name}.pruned.tmp")
-    # The kill came in the middle of the delete.
+    # Killed during the deletion.
     (home.raw / f"{old[0]}.pruned.tmp" / SWEEP_FILE).unlink()
     pruned = prune(home, COUNTS_ONLY, now=NOON)
     assert (pruned.snapshots, pruned.sweeps, pruned.staging) == (names[:1], old[:2], old)
     assert (names_in(home.snapshots), names_in(home.raw), names_in(home.staging(""))) == (names[1:], old[2:], [])
 
 
-def test_sweeps_go_when_they_are_old_and_many(home: Home) -> None:
+def test_sweeps_are_removed_if_they_are_old_and_beyond_the_newest(home: Home) -> None:
     ids = [land(home, "loaded", NOON - timedelta(days=10 - number)) for number in range(10)]
     assert prune(home, Retention(sweeps=2, sweep_age=timedelta(days=4)), now=NOON).sweeps == ids[:7]
     assert names_in(home.raw) == ids[7:]
 
 
-def test_many_young_sweeps_and_few_old_ones_stay(home: Home) -> None:
+def test_young_sweeps_and_the_newest_sweeps_are_kept(home: Home) -> None:
     for number in range(30):
         land(home, "loaded", NOON - timedelta(days=6, minutes=-number))
     assert prune(home, Retention(), now=NOON).sweeps == []
     assert len(prune(home, Retention(), now=NOON + timedelta(days=300)).sweeps) == 10
 
 
-def test_a_time_to_come_is_young(home: Home) -> None:
+def test_a_sweep_from_the_future_is_young(home: Home) -> None:
     ids = [land(home, "loaded", NOON + timedelta(days=900)) for _ in range(3)]
     assert prune(home, Retention(sweeps=1), now=NOON).sweeps == []
     assert prune(home, Retention(sweeps=1), now=NOON + timedelta(days=907)).sweeps == ids[:2]
 
 
-def test_the_newest_sweep_and_the_newest_loaded_one_stay(home: Home) -> None:
+def test_the_newest_sweep_and_the_newest_loaded_sweep_are_kept(home: Home) -> None:
     states: list[State] = ["loaded", "loaded", "landed", "failed", "failed"]
     ids = [land(home, state) for state in states]
     pruned = prune(home, Retention(sweeps=0, sweep_age=timedelta(0)), now=NOON + timedelta(days=99))
     assert pruned.sweeps == [ids[0], ids[2], ids[3]]
 
 
-def test_a_folder_killed_before_it_was_a_sweep_does_not_stand_for_the_newest(home: Home) -> None:
+def test_a_folder_without_a_sweep_file_does_not_count_as_the_newest_sweep(home: Home) -> None:
     ids = [land(home, "failed") for _ in range(3)]
     (home.raw / name_of(4)).mkdir()
     (home.raw / name_of(5)).mkdir()
@@ -189,7 +189,7 @@ def test_a_folder_killed_before_it_was_a_sweep_does_not_stand_for_the_newest(hom
 
 
 @pytest.mark.parametrize("state", ["landing", "failed"])
-def test_a_sweep_that_can_be_gone_on_from_stays_while_it_can(home: Home, state: State) -> None:
+def test_a_resumable_sweep_is_kept_while_it_is_resumable(home: Home, state: State) -> None:
     interrupted = land(home, state, landed=False)
     newer = land(home, "loaded")
     none = Retention(sweeps=0, sweep_age=timedelta(0))
@@ -199,14 +199,14 @@ def test_a_sweep_that_can_be_gone_on_from_stays_while_it_can(home: Home, state: 
     assert names_in(home.raw) == [newer]
 
 
-def test_sweeps_not_loaded_stay_among_the_newest(home: Home) -> None:
+def test_sweeps_that_were_not_loaded_count_among_the_newest(home: Home) -> None:
     for state in ("landed", "failed", "landing", "landed"):
         land(home, state)
     assert prune(home, Retention(sweeps=4, sweep_age=timedelta(0)), now=NOON + timedelta(days=99)) == Pruned()
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"state":"from a newer version"}', b"\xff\xfe"])
-def test_a_sweep_of_unreadable_state_goes_like_any_other(home: Home, text: bytes) -> None:
+def test_a_sweep_with_an_unreadable_state_is_removed_like_any_other(home: Home, text: bytes) -> None:
     broken = land(home, "loaded", staged=True)
     (home.raw / broken / SWEEP_FILE).write_bytes(text)
     land(home, "loaded")
@@ -215,14 +215,14 @@ def test_a_sweep_of_unreadable_state_goes_like_any_other(home: Home, text: bytes
     assert prune(home, Retention(sweeps=1), now=NOON + timedelta(days=99)).sweeps == [broken]
 
 
-def test_staging_of_all_but_the_newest_sweep_goes(home: Home) -> None:
+def test_staging_of_all_but_the_newest_sweep_is_removed(home: Home) -> None:
     staged = {state: land(home, state, staged=True) for state in ("loaded", "failed", "landing", "landed")}
     put(home.staging(name_of(77)) / "records.parquet", b"of a sweep that is gone")
     put(home.staging("rebuild") / "records.parquet", b"of a killed rebuild")
     put(home.staging("migration") / "records.parquet", b"of a killed migration")
     newest = staged.pop("landed")
     pruned = prune(home, Retention(), now=NOON)
-    # No stage reads that of a sweep which a newer one followed: killed retries and polls never run again.
+    # No stage reads the staging of a sweep with a successor: killed retries and incremental sweeps are not resumed.
     assert pruned.staging == [*sorted(staged.values()), name_of(77), "migration", "rebuild"]
     assert names_in(home.staging("")) == [newest]
     assert pruned.bytes == 3 * len(b"staged") + sum(
@@ -230,13 +230,13 @@ def test_staging_of_all_but_the_newest_sweep_goes(home: Home) -> None:
     )
 
 
-def test_staging_of_the_newest_sweep_goes_once_it_is_loaded(home: Home) -> None:
+def test_staging_of_the_newest_sweep_is_removed_once_it_is_loaded(home: Home) -> None:
     newest = land(home, "loaded", staged=True)
     assert prune(home, Retention(), now=NOON).staging == [newest]
 
 
 @pytest.mark.slow
-def test_the_pipeline_goes_on_after_everything_old_is_gone(tmp_path: Path) -> None:
+def test_the_pipeline_works_after_a_prune(tmp_path: Path) -> None:
     with serving_shells() as shells:
         shell = shells(tmp_path / "home", [milestone(1), milestone(2)])
         for _ in range(2):
@@ -250,33 +250,9 @@ def test_the_pipeline_goes_on_after_everything_old_is_gone(tmp_path: Path) -> No
         assert shell.value("SELECT count(*) FROM milestones") == 2
 
 
-def test_what_cannot_be_removed_is_said(home: Home) -> None:
+def test_the_error_names_the_path_that_cannot_be_removed(home: Home) -> None:
     names = publish(home, 4)
     put(home.snapshots / f"{names[0]}.pruned.tmp", b"a file where the folder is to be moved")
     with pytest.raises(HomeUnusable, match=r"cannot remove .*Not a directory"):
         prune(home, COUNTS_ONLY, now=NOON)
     assert names_in(home.snapshots) == names
-
-
-def test_sizes(home: Home) -> None:
-    assert set(sizes(home).values()) == {0}
-    for number, file in enumerate(
-        [
-            home.raw / "000001-20261123T120000Z" / "page-000001.parquet",
-            home.warehouse_file,
-            home.staging("000001-20261123T120000Z") / "records.parquet",
-            home.published_duckdb,
-            home.snapshots / "000001-20261123T120000Z" / "manifest.json",
-            home.dagster / "history" / "runs.db",
-        ]
-    ):
-        put(file, b"x" * 10**number)
-    point_durably(home.latest_snapshot, "000001-20261123T120000Z")
-    assert sizes(home) == {
-        "raw": 1,
-        "warehouse": 10,
-        "staging": 100,
-        "published_duckdb": 1000,
-        "published_parquet": 10_000,
-        "dagster": 100_000,
-    }

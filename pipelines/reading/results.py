@@ -1,7 +1,7 @@
-"""The answer of one statement, every value spelled by DuckDB itself.
+"""The result of one SQL statement, with every value as the text that DuckDB spells.
 
-Python holds fewer values than DuckDB does: no months in intervals, no infinite times, no float that is not a double. So
-values are cast to text before they are handed over, and a column's `Kind` says what they were.
+Python cannot hold every DuckDB value: intervals with months, infinite times and 32-bit floats. So DuckDB casts values
+to text, and the `Kind` of a column says what they were. Output formats are in `reading.formats`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from pipelines.reading.json_text import number, parsed
-from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, faults_explained
+from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, explain_errors
 from schemas.json_columns import JSON_TEXT_COLUMNS
 from schemas.sql import quote
 
@@ -30,27 +30,28 @@ _NUMBERS = frozenset(
 )
 _TIMES = frozenset(("timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp with time zone"))
 _OTHERS = frozenset(("date", "time", "time_ns", "time with time zone", "interval", "uuid", "bit"))
-"""Whose spelling holds no text of anybody's."""
+"""Types whose text never holds text of the API."""
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d+)?(\+00)?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What the text of a value means: number, boolean, time, other (no text of anybody's), json (of DuckDB's type
-    JSON), json_text (of a column that is declared to hold it), text; or list, map, struct.
+    """What the text of a value means.
 
-    `fields` are a struct's, or one without a name: a list's items, a map's values.
+    `name` is number, boolean, time, other (such as a date or UUID: never text of the API), json (DuckDB's type JSON),
+    json_text (a text column that is declared to hold JSON), text, list, map or struct. `fields` are those of a struct,
+    or a single unnamed one for the items of a list or the values of a map.
     """
 
     name: str = "text"
     fields: tuple[tuple[str, Kind], ...] = ()
     sql_type: str = "VARCHAR"
-    """What to cast to, so that every leaf is text and nothing else changes."""
+    """The type to cast to: the same structure, with text leaves."""
 
     @property
     def item(self) -> Kind:
-        """Of a list's items or a map's values."""
+        """The kind of a list's items or a map's values."""
         return self.fields[0][1]
 
 
@@ -59,17 +60,17 @@ TEXT, NUMBER = Kind(), Kind("number")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of an answer."""
+    """A column of a result."""
 
     name: str
     kind: Kind = TEXT
 
 
 @dataclass(frozen=True)
-class TextAnswer:
-    """Columns and rows. A value is None, text as DuckDB spells it, or (where asked for as such) nested text.
+class TextResult:
+    """Columns and rows. A value is None, text as DuckDB spells it, or (if requested) a nested structure of such text.
 
-    `more` counts the rows that were left out.
+    `more` counts the rows that were not fetched.
     """
 
     columns: Sequence[Column]
@@ -78,8 +79,8 @@ class TextAnswer:
 
     @property
     def names(self) -> list[str]:
-        """Names that can be keys."""
-        return distinct(column.name for column in self.columns)
+        """Column names, made unique."""
+        return unique_names(column.name for column in self.columns)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -87,8 +88,8 @@ class TextAnswer:
         return [dict(zip(self.names, row, strict=True)) for row in self.rows]
 
 
-def distinct(columns: Iterable[str]) -> list[str]:
-    """Names that can be keys; one that comes again is numbered: a, a_2."""
+def unique_names(columns: Iterable[str]) -> list[str]:
+    """Make column names unique: a repeated name gets a number (a, a_2)."""
     seen: Counter[str] = Counter()
     names = []
     for column in columns:
@@ -98,41 +99,41 @@ def distinct(columns: Iterable[str]) -> list[str]:
 
 
 @dataclass
-class Question:
-    """One statement, bound: it is known what columns its answer has. Raises QueryFailed."""
+class BoundStatement:
+    """One statement whose result columns are known. Raises QueryFailed."""
 
     connection: duckdb.DuckDBPyConnection
     statement: str
     columns: list[Column] = field(init=False)
     _relation: duckdb.DuckDBPyRelation | None = field(init=False, default=None)
-    _has_answer: bool = field(init=False, default=False)
+    _has_result: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        with faults_explained(self.connection):
+        with explain_errors(self.connection):
             found = self.connection.extract_statements(self.statement)
             if not found:
                 raise QueryFailed(NOT_A_QUERY)
             relation = self.connection.sql(self.statement)
-            self._has_answer = relation is not None and found[0].type not in _SILENT
+            self._has_result = relation is not None and found[0].type not in _WITHOUT_RESULT
             self.columns = [] if relation is None else _columns(relation)
-            # Whatever is no SELECT cannot be part of one: its relation can.
+            # Only a SELECT can be a subquery. The relation of any other statement can be queried instead.
             if found[0].type != duckdb.StatementType.SELECT:
                 self._relation = relation
 
     @property
-    def has_answer(self) -> bool:
-        """Whether it asks; statements that make or set something do not."""
-        return self._has_answer
+    def has_result(self) -> bool:
+        """Whether it returns a result; statements that create or set something do not."""
+        return self._has_result
 
-    def answer(self, *, is_nested: bool = False) -> TextAnswer:
-        """All rows, fetched as they are read. With `is_nested` lists and structs come as such, else as one text."""
-        return TextAnswer(self.columns, self._rows(is_nested=is_nested))
+    def result(self, *, is_nested: bool = False) -> TextResult:
+        """All rows, fetched in batches while they are read. `is_nested` keeps lists and structs, else they are text."""
+        return TextResult(self.columns, self._rows(is_nested=is_nested))
 
-    def first(self, limit: int) -> TextAnswer:
-        """As many rows, and how many more there are."""
+    def first(self, limit: int) -> TextResult:
+        """The first `limit` rows, and the number of the others."""
         rows = list(islice(self._rows(limit=limit + 1), limit + 1))
         more = self._count() - limit if len(rows) > limit else 0
-        return TextAnswer(self.columns, rows[:limit], more)
+        return TextResult(self.columns, rows[:limit], more)
 
     def _rows(self, *, is_nested: bool = False, limit: int | None = None) -> Iterator[tuple[Any, ...]]:
         casts = (
@@ -140,46 +141,46 @@ class Question:
             for index, column in enumerate(self.columns)
         )
         tail = "" if limit is None else f" LIMIT {limit:d}"
-        with faults_explained(self.connection):
+        with explain_errors(self.connection):
             if self._relation is not None:
-                yield from self._ask(self._relation, ", ".join(casts), tail)
+                yield from self._query_relation(self._relation, ", ".join(casts), tail)
                 return
-            cursor = self.connection.execute(self._asking(", ".join(casts)) + tail)
+            cursor = self.connection.execute(self._subquery(", ".join(casts)) + tail)
             while batch := cursor.fetchmany(ROWS_PER_FETCH):
                 yield from batch
 
     def _count(self) -> int:
-        with faults_explained(self.connection):
+        with explain_errors(self.connection):
             if self._relation is not None:
-                return int(self._ask(self._relation, "count(*)")[0][0])
-            return int(self.connection.execute(self._asking("count(*)")).fetchall()[0][0])
+                return int(self._query_relation(self._relation, "count(*)")[0][0])
+            return int(self.connection.execute(self._subquery("count(*)")).fetchall()[0][0])
 
-    def _asking(self, what: str) -> str:
-        # On lines of its own: it may end in a comment.
-        return f"SELECT {what} FROM (\n{self.statement}\n) AS {self._named()}"  # noqa: S608
+    def _subquery(self, what: str) -> str:
+        # Own lines, as the statement may end with a comment.
+        return f"SELECT {what} FROM (\n{self.statement}\n) AS {self._alias()}"  # noqa: S608
 
-    def _ask(self, relation: duckdb.DuckDBPyRelation, what: str, tail: str = "") -> list[tuple[Any, ...]]:
-        asked = relation.query("answer", f"SELECT {what} FROM answer AS {self._named()}{tail}")  # noqa: S608
-        return asked.fetchall() if asked else []
+    def _query_relation(self, relation: duckdb.DuckDBPyRelation, what: str, tail: str = "") -> list[tuple[Any, ...]]:
+        found = relation.query("result", f"SELECT {what} FROM result AS {self._alias()}{tail}")  # noqa: S608
+        return found.fetchall() if found else []
 
-    def _named(self) -> str:
-        return f"answer ({', '.join(f'c{index}' for index in range(len(self.columns)))})"
+    def _alias(self) -> str:
+        return f"result ({', '.join(f'c{index}' for index in range(len(self.columns)))})"
 
 
-_SILENT = frozenset(
+_WITHOUT_RESULT = frozenset(
     getattr(duckdb.StatementType, name)
     for name in (
         *("CREATE", "CREATE_FUNC", "DROP", "ALTER", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "COPY", "EXPORT"),
         *("SET", "VARIABLE_SET", "PREPARE", "TRANSACTION", "ATTACH", "DETACH", "LOAD", "ANALYZE", "VACUUM"),
     )
-    # Which there are differs from one DuckDB to the next.
+    # Statement types differ between DuckDB versions.
     if hasattr(duckdb.StatementType, name)
 )
-"""Statements whose answer is that they were run."""
+"""Statements that return only a status."""
 
 
-def in_rfc3339(text: str) -> str:
-    """A time with T and Z; one that RFC 3339 does not have (infinity, before Christ) as DuckDB spells it."""
+def to_rfc3339(text: str) -> str:
+    """A time in RFC 3339; one that it cannot express (infinity, BC) as DuckDB spells it."""
     match = _TIME.fullmatch(text)
     if not match:
         return text
@@ -187,14 +188,14 @@ def in_rfc3339(text: str) -> str:
     return f"{match[1]}T{match[2]}{fraction}{'Z' if match[4] else ''}"
 
 
-def for_people(text: str) -> str:
-    """A time with a zone to the second."""
+def to_display_time(text: str) -> str:
+    """A time with a zone, to the second; other text unchanged."""
     match = _TIME.fullmatch(text)
     return f"{match[1]} {match[2]}Z" if match and match[4] else text
 
 
 def json_value(kind: Kind, value: Any, *, json: Callable[[str], Any] = parsed) -> Any:
-    """What `json_text.dumps` writes for a value that was cast to `kind.sql_type`; `json` reads JSON, or leaves it."""
+    """Convert a value that was cast to `kind.sql_type` for `json_text.dumps`. `json` parses JSON text, or keeps it."""
     if value is None:
         return None
     match kind.name:
@@ -205,17 +206,17 @@ def json_value(kind: Kind, value: Any, *, json: Callable[[str], Any] = parsed) -
         case "boolean":
             return value == "true"
         case "time":
-            return in_rfc3339(value)
+            return to_rfc3339(value)
         case "json":
             return json(value)
         case "json_text":
             return json(value) if value.startswith(("{", "[")) else value
         case "list":
-            return [json_value(kind.item, one, json=json) for one in value]
+            return [json_value(kind.item, item, json=json) for item in value]
         case "map":
-            return {key: json_value(kind.item, one, json=json) for key, one in value.items()}
+            return {key: json_value(kind.item, item, json=json) for key, item in value.items()}
     kinds = dict(kind.fields)
-    return {key: json_value(kinds[key], one, json=json) for key, one in value.items()}
+    return {key: json_value(kinds[key], item, json=json) for key, item in value.items()}
 
 
 def _columns(relation: duckdb.DuckDBPyRelation) -> list[Column]:
