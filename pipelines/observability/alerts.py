@@ -6,16 +6,14 @@ control characters and mentions (`@channel`) are removed here. When to alert is 
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from http.client import HTTPException
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pipelines.errors import MilestonesError, WrongSetting
 from pipelines.escaping import printable
@@ -23,6 +21,7 @@ from pipelines.kalshi.base_url import check_base_url
 from pipelines.kalshi.errors import BadBaseUrl
 from pipelines.kalshi.network import Network
 from pipelines.kalshi.server_text import quoted
+from pipelines.observability.redaction import redact
 from pipelines.settings import WEBHOOK_VARIABLE, Settings
 
 if TYPE_CHECKING:
@@ -36,18 +35,6 @@ TEXT_CHARACTERS = 3_000
 NAME_CHARACTERS = 200
 ERROR_CHARACTERS = 2_000
 
-HIDDEN = "***"
-SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "KEY", "WEBHOOK")
-SECRET_CHARACTERS = 6
-"""Minimum length of a secret: shorter values (KEYBOARD=us, TOKENIZERS_PARALLELISM=false) are ordinary words."""
-SECRET_PATH_CHARACTERS = 12
-"""Minimum length of a secret in the path of a URL; shorter parts are ordinary words such as `services`."""
-
-# Bounded, or without overlap, so that long hostile texts do not take quadratic time.
-_ADDRESS = re.compile(r"://[^\s\"<>]+")
-_CREDENTIALS = re.compile(r"[^\s\"'<>:/@]{1,100}:(?!//)[^\s\"'<>@]{1,200}@")
-_USERINFO = re.compile(r"://(\S+)@")
-_QUERY = re.compile(r"\?[\w.~%\[\]-]{1,100}=[^\s\"<>]*")
 # Mattermost and Discord accept the same messages, and mention without Slack's brackets.
 _MENTION = re.compile(r"@(?=(?:channel|here|everyone|all)\b)", re.IGNORECASE)
 _SLACK_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -184,59 +171,6 @@ def message_text(text: str, *, characters: int = TEXT_CHARACTERS) -> str:
             break
         kept.append(piece)
     return "".join(kept) + "..."
-
-
-def redact(text: str, *, environment: Mapping[str, str] = os.environ) -> str:
-    """Replace the values of secret variables, credentials before an `@`, and the queries of URLs."""
-    for secret in sorted(set(_secrets(environment)), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    text = _ADDRESS.sub(lambda match: _bare_address(match[0]), text)
-    # Every log line is redacted, and most have no `@`.
-    if "@" in text:
-        text = _CREDENTIALS.sub(f"{HIDDEN}@", text)
-    return _QUERY.sub(f"?{HIDDEN}", text)
-
-
-def _bare_address(address: str) -> str:
-    """A URL from `://` on, without credentials and query. All text up to the last `@` is hidden, as a password may
-    contain any character: hiding too much of a URL does no harm.
-    """
-    before, at, after = address.rpartition("@")
-    shown = f"://{HIDDEN}@{after}" if before and at else address
-    bare = re.split(r"[?#]", shown, maxsplit=1)[0]
-    return bare if bare == shown else f"{bare}?{HIDDEN}"
-
-
-def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
-    """Every form of a secret: the value, each of its lines, and both percent-encoded.
-
-    A variable of any name, such as KALSHI_PROXY, may contain a URL with a password.
-    """
-    for name, value in environment.items():
-        if "@" in value and (found := _USERINFO.search(value)):
-            yield from (form for form in _forms_of_userinfo(found[1]) if len(form) >= SECRET_CHARACTERS)
-        if not any(part in name.upper() for part in SECRET_NAMES):
-            continue
-        for line in (value, *value.splitlines()):
-            for form in (line.strip(), quote(line.strip(), safe="", errors="surrogateescape")):
-                if len(form) >= SECRET_CHARACTERS:
-                    yield form
-        # Network errors contain the path without the host.
-        path = value.strip().partition("://")[2].partition("/")[2]
-        for part in (path, *path.split("?", 1), path.partition("?")[0].rpartition("/")[2]):
-            if len(part) >= SECRET_PATH_CHARACTERS:
-                yield part
-
-
-def _forms_of_userinfo(userinfo: str) -> Iterator[str]:
-    """The text before the `@` and its password, both also percent-decoded, and the Authorization header made of it."""
-    user, colon, password = userinfo.partition(":")
-    if not colon and len(user) < SECRET_PATH_CHARACTERS:
-        # A user name, not a token.
-        return
-    decoded = unquote(userinfo)
-    yield from (userinfo, decoded, password, unquote(password))
-    yield base64.b64encode(decoded.encode("utf-8", "replace")).decode()
 
 
 def _name(text: str) -> str:

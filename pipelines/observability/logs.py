@@ -13,7 +13,7 @@ from typing import Literal, TextIO
 
 from pipelines.errors import WrongSetting
 from pipelines.escaping import printable
-from pipelines.observability.alerts import redact
+from pipelines.observability.redaction import redact
 from pipelines.settings import LOG_VARIABLE, setting
 
 LOGGER = "pipelines"
