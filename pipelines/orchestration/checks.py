@@ -8,7 +8,7 @@ import dagster as dg
 from pipelines.orchestration.keys import WAREHOUSE_KEY
 from pipelines.publish.manifest import published_sweep
 from pipelines.sweep.stages import Stages
-from pipelines.warehouse.audits import Audit, audits, rules_kept, run, typed_tables_agree
+from pipelines.warehouse.audits import Audit, audits, check_new_rows, check_typed_tables, run
 from pipelines.warehouse.monitors import MONITORS, evaluate
 from schemas.tables import DETAILS_FIELDS
 
@@ -44,8 +44,8 @@ def warehouse_audit(stages: dg.ResourceParam[Stages]) -> Iterator[dg.AssetCheckR
         for table, of_table in AUDITS_BY_TABLE.items():
             findings = [run(connection, audit) for audit in of_table]
             if table == DETAILS_FIELDS.name:
-                findings.append(typed_tables_agree(connection))
-            findings += rules_kept(connection, table, published)
+                findings.append(check_typed_tables(connection))
+            findings += check_new_rows(connection, table, published)
             failed = [finding for finding in findings if not finding.passed]
             yield dg.AssetCheckResult(
                 check_name=_check_name(table),

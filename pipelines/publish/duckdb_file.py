@@ -11,7 +11,7 @@ from pipelines.reading.connection import CATALOG
 from pipelines.storage.durable import copy_file, sync
 from pipelines.storage.home import Home
 from pipelines.warehouse.compaction import discard
-from pipelines.warehouse.connection import SKIP_ROW_GROUP_MERGE, attach, beside
+from pipelines.warehouse.connection import SKIP_ROW_GROUP_MERGE, attach, second_connection
 from pipelines.warehouse.statements import transaction
 from schemas.sql import quote
 from schemas.tables import PRIVATE_TABLES
@@ -22,7 +22,7 @@ def make_next(connection: duckdb.DuckDBPyConnection, home: Home, file: Path) -> 
     discard(file)
     copy_file(home.warehouse_file, file)
     attach(connection, file, CATALOG)
-    with beside(connection) as own:
+    with second_connection(connection) as own:
         own.execute(SKIP_ROW_GROUP_MERGE)
         # One transaction: each syncs the write-ahead log.
         with transaction(own):

@@ -23,7 +23,7 @@ from pipelines.publish.partitions import FILE_NAME, Ranges
 from pipelines.publish.previous_snapshot import WAREHOUSE, PreviousSnapshot
 from pipelines.staging.files import ROWS_PER_BATCH
 from pipelines.storage.durable import copy_file, sync
-from pipelines.warehouse.connection import beside
+from pipelines.warehouse.connection import second_connection
 from pipelines.warehouse.row_ranges import rows_of
 from schemas.sql import quote
 
@@ -130,7 +130,7 @@ class SnapshotWriter:
         return PublishedFile(f"{self.path}/{table.name}/{name}", table.name, file.rows, file.bytes, file.sha256)
 
     def _write_whole(self, table: Source) -> PublishedFile:
-        with beside(self.connection, WAREHOUSE) as connection:
+        with second_connection(self.connection, WAREHOUSE) as connection:
             reader = connection.sql(f"SELECT * FROM {quote(table.name)}").to_arrow_reader(ROWS_PER_BATCH)  # noqa: S608
             out = ParquetFile(self.building / table.name / FILE_NAME, table.schema or reader.schema)
             for batch in reader:
@@ -157,7 +157,7 @@ class SnapshotWriter:
     def _write_some(self, table: Source, numbers: set[int]) -> list[PublishedFile]:
         """The files of some ranges."""
         files: dict[int, ParquetFile] = {}
-        with beside(self.connection, WAREHOUSE) as connection:
+        with second_connection(self.connection, WAREHOUSE) as connection:
             schema = table.schema or _arrow_schema(connection, table.name)
             # Where every range is written there is nothing to pass over.
             own = rows_of(connection, quote(table.name), _PLACED) if self.before else f"FROM {quote(table.name)}"

@@ -11,7 +11,7 @@ from pipelines.errors import PublishedDiffers
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
 from pipelines.publish.partitions import HIVE_KEY, Ranges
 from pipelines.storage.home import Home
-from pipelines.warehouse.change_log import Touched, is_known, touched_since
+from pipelines.warehouse.change_log import Touched, is_logged, touched_since
 from pipelines.warehouse.row_ranges import rows_of
 from schemas.sql import quote
 from schemas.tables import DETAILS_FIELDS, MILESTONES, QUARANTINE, SCHEMA_VERSION, SWEEPS
@@ -44,7 +44,7 @@ class PreviousSnapshot:
         if (
             manifest is None
             or manifest.sweep_id is None
-            or not is_known(connection, manifest.sweep_id, catalog=WAREHOUSE)
+            or not is_logged(connection, manifest.sweep_id, catalog=WAREHOUSE)
         ):
             return None
         touched = touched_since(connection, manifest.sweep_id, catalog=WAREHOUSE, into=_TOUCHED)

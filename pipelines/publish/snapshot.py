@@ -29,7 +29,7 @@ from pipelines.storage.home import Home
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import rewrite
-from pipelines.warehouse.connection import beside, damage_named, open_reading
+from pipelines.warehouse.connection import explain_damage, open_reading, second_connection
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import newest_loaded_sweep_id
 from pipelines.warehouse.typed_tables import typed_tables
@@ -106,7 +106,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     Warehouse(home).prepare()
     home.snapshots.mkdir(parents=True, exist_ok=True)
     try:
-        with damage_named(home.warehouse_file):
+        with explain_damage(home.warehouse_file):
             return _publish(home, now=now, per_range=per_range, is_checked=True)
     except _DamagedBlocks:
         _LOG.warning("%s has damaged blocks: it is written anew from what DuckDB can read", home.warehouse_file)
@@ -144,7 +144,7 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
 
 
 def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection) -> PublishedFile:
-    with beside(connection) as asking:
+    with second_connection(connection) as asking:
         return write_summary(asking, building.name, building.folder, now=building.now)
 
 

@@ -58,7 +58,7 @@ def test_what_fails_is_named_and_stops_the_run(shell: Shell, tmp_path: Path) -> 
     assert not failed.passed
     assert failed.severity is dg.AssetCheckSeverity.ERROR
     assert failed.description == (
-        "milestone_sources: not true that (milestone_id, provider) is unique: 1 row, such as "
+        'milestone_sources: 1 row broke the rule "(milestone_id, provider) is unique", for example '
         "00000000-0000-4000-8000-000000000001"
     )
     assert failed.metadata["milestone_sources_key_is_unique"].value == 1

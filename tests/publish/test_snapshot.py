@@ -24,7 +24,7 @@ from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
 from pipelines.reading.connection import open_reader
 from pipelines.storage.home import Home
-from pipelines.warehouse.change_log import forget
+from pipelines.warehouse.change_log import clear
 from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, copied, milestone, rows_of, serving_shells, tree
@@ -255,7 +255,7 @@ def sql(home: Home, statements: str) -> None:
     """Change the warehouse past every load: what changed is not known then, as after a rebuild."""
     with open_warehouse(home.warehouse_file) as connection:
         connection.execute(statements)
-        forget(connection)
+        clear(connection)
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
