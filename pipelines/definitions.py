@@ -1,4 +1,4 @@
-"""The whole graph on one page; `build_defs(kalshi=...)` swaps a part, in tests and in the CLI."""
+"""The Dagster definitions. Tests and the command line replace resources: `build_defs(kalshi=...)`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipelines.sweep.progress_listener import NullProgress
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
-    """Assets, checks, jobs, schedules, sensors and resources; `overrides` replaces resources by name."""
+    """All assets, checks, jobs, schedules, sensors and resources; `overrides` replaces resources by name."""
     return dg.Definitions(
         assets=_with_code_references(),
         asset_checks=ALL_CHECKS,
@@ -25,7 +25,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
         schedules=ALL_SCHEDULES,
         sensors=ALL_SENSORS,
         resources={"stages": HomeResource(), "kalshi": KalshiResource(), "progress": NullProgress()} | overrides,
-        # One process: on one machine starting a process for each step costs seven times the run.
+        # In process: starting a process for each step takes seven times as long as the run.
         executor=dg.in_process_executor,
     )
 
@@ -33,12 +33,12 @@ def build_defs(**overrides: Any) -> dg.Definitions:
 def _with_code_references() -> list[dg.AssetsDefinition]:
     """The assets, each with a link to its source lines."""
     with warnings.catch_warnings():
-        # Beta in Dagster 1.13, whose version is pinned; a breaking change would only cost the links.
+        # Beta in Dagster 1.13, which is pinned; a breaking change would only affect these links.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return [asset for asset in dg.with_source_code_references(ALL_ASSETS) if isinstance(asset, dg.AssetsDefinition)]
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What Dagster loads."""
+    """The entry point that Dagster loads."""
     return build_defs()

@@ -1,1 +1,4 @@
-"""Dagster: assets, checks, jobs, schedules, sensors and resources. Thin: the work is done by the packages below."""
+"""Dagster: assets, checks, jobs, schedules, sensors and resources.
+
+Only Dagster code is here: the stages are in `sweep`, the audits in `warehouse`, the snapshot in `publish`.
+"""

@@ -1,6 +1,6 @@
-"""The five stages as assets: each calls its stage and reports the result to Dagster.
+"""The five stages as Dagster assets: each calls its stage and reports the result to Dagster.
 
-No postponed annotations here and in checks.py: Dagster reads them as they are.
+No `from __future__ import annotations` here and in checks.py: Dagster reads the annotations at run time.
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ from schemas.tables import (
 )
 
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(minutes=30))
-"""Six missed polls are worth a look; a day without even the daily full sweep is a fault."""
+"""Warns after six missed polls; fails after a day without even the daily full sweep."""
 
 
 @dg.asset(
@@ -67,7 +67,7 @@ FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn
     kinds={"python", "parquet"},
     code_version=CODE_VERSIONS["pages"],
     metadata=static_metadata(PAGES),
-    description="Raw answers of the Kalshi API, landed page by page before anything reads them.",
+    description="Raw responses of the Kalshi API, stored page by page before they are decoded.",
 )
 def pages(
     config: SweepConfig,
@@ -75,7 +75,7 @@ def pages(
     kalshi: KalshiResource,
     progress: dg.ResourceParam[ProgressListener],
 ) -> dg.MaterializeResult[None]:
-    """Fetch a sweep."""
+    """Fetch a sweep and land its pages."""
     with kalshi.client() as api:
         landing = stages.land(api, config.request(), progress)
     sweep = landing.sweep
@@ -106,12 +106,13 @@ def pages(
     kinds={"python", "parquet"},
     code_version=CODE_VERSIONS["records"],
     metadata=static_metadata(RECORDS),
-    description="Milestones decoded strictly, with canonical JSON and content hash; what does not fit is quarantined.",
+    description="Strictly decoded milestones, with canonical JSON and content hash; others are quarantined.",
     check_specs=[
         dg.AssetCheckSpec(
             FIELDS_CHECK,
             asset=RECORDS_KEY,
-            description=f"Every record has the fields that the API calls required: {', '.join(EXPECTED_FIELDS)}.",
+            description="Every record has the fields that the API documents as required: "
+            f"{', '.join(EXPECTED_FIELDS)}.",
         )
     ],
 )
@@ -143,7 +144,7 @@ def records(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[N
             owners=OWNERS,
             kinds={"python", "arrow", "pandera"},
             code_version=CODE_VERSIONS["tables"],
-            # The published asset has the table's name: this one is no table that can be queried.
+            # No dagster/table_name: only the published asset is a table that can be queried.
             metadata={"dagster/column_schema": table_schema(table)},
             description=f"Staged: {table.description} New and changed milestones of one sweep, validated.",
         )
@@ -167,12 +168,12 @@ def records(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[N
         dg.AssetCheckSpec(
             DRIFT_CHECK,
             asset=FLAT_KEYS[MILESTONE_DETAILS.name],
-            description="The details of known types show no field and no kind that they never had before.",
+            description="The details of known types have no new field and no new kind.",
         ),
     ],
 )
 def tables(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[None]]:
-    """Flatten and validate what is new."""
+    """Flatten and validate new and changed milestones."""
     sweep, summary = stages.stage_tables()
     for table in FLAT_TABLES:
         checks = [rules_check(table.name, summary)]
@@ -203,10 +204,10 @@ def tables(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[No
     kinds={"duckdb"},
     code_version=CODE_VERSIONS["warehouse"],
     metadata={"dagster/column_schema": table_schema(MILESTONE_VERSIONS)},
-    description="The private DuckDB file: version log, derived tables and ledger, committed in one transaction.",
+    description="The private DuckDB file: version log, derived tables and ledger, loaded in one transaction.",
 )
 def warehouse(stages: dg.ResourceParam[Stages]) -> dg.MaterializeResult[None]:
-    """Load the sweep."""
+    """Load the staged sweep."""
     ledger = stages.load()
     from_records = {
         name: [(RECORDS_KEY, name)] for name in ("milestone_id", "content_hash", "last_updated_ts", "record")
@@ -243,8 +244,8 @@ def warehouse(stages: dg.ResourceParam[Stages]) -> dg.MaterializeResult[None]:
             kinds={"duckdb", "parquet"},
             code_version=CODE_VERSIONS["published"],
             metadata=static_metadata(table),
-            description=f"Published: {table.description} In the DuckDB file, and as Parquet.",
-            # Publishing follows loading, also where the warehouse was materialized alone; never past a failed check.
+            description=f"Published: {table.description} In the DuckDB file and as Parquet.",
+            # Publish after every load, also of the warehouse alone, but never after a failed blocking check.
             automation_condition=dg.AutomationCondition.eager()
             & dg.AutomationCondition.all_deps_blocking_checks_passed(),
             freshness_policy=FRESHNESS,

@@ -1,4 +1,4 @@
-"""Checks of the whole warehouse, between loading and publishing: what fails here is not published."""
+"""Checks of the whole warehouse after a load: failed audits block the publish, monitors only warn."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -8,7 +8,7 @@ import dagster as dg
 from pipelines.orchestration.keys import WAREHOUSE_KEY
 from pipelines.publish.manifest import published_sweep
 from pipelines.sweep.stages import Stages
-from pipelines.warehouse.audits import Audit, audits, rules_kept, run, typed_tables_agree
+from pipelines.warehouse.audits import Audit, audits, check_new_rows, check_typed_tables, run
 from pipelines.warehouse.monitors import MONITORS, evaluate
 from schemas.tables import DETAILS_FIELDS
 
@@ -24,7 +24,7 @@ def _check_name(table: str) -> str:
     return f"{table}_is_sound"
 
 
-# One check a table, not one an audit: every check costs Dagster two commits.
+# One check for each table and not for each audit: every check costs Dagster two commits.
 @dg.multi_asset_check(
     name="warehouse_audit",
     specs=[
@@ -32,20 +32,20 @@ def _check_name(table: str) -> str:
             _check_name(table),
             asset=WAREHOUSE_KEY,
             blocking=True,
-            description=f"{table}: " + "; ".join(audit.description for audit in of_table) + "; pandera's rules",
+            description=f"{table}: " + "; ".join(audit.description for audit in of_table) + "; the rules of pandera",
         )
         for table, of_table in AUDITS_BY_TABLE.items()
     ],
 )
 def warehouse_audit(stages: dg.ResourceParam[Stages]) -> Iterator[dg.AssetCheckResult]:
-    """Ask every question of the audit."""
+    """Run every audit, grouped by table."""
     with stages.warehouse.reading() as connection:
         published = published_sweep(stages.home)
         for table, of_table in AUDITS_BY_TABLE.items():
             findings = [run(connection, audit) for audit in of_table]
             if table == DETAILS_FIELDS.name:
-                findings.append(typed_tables_agree(connection))
-            findings += rules_kept(connection, table, published)
+                findings.append(check_typed_tables(connection))
+            findings += check_new_rows(connection, table, published)
             failed = [finding for finding in findings if not finding.passed]
             yield dg.AssetCheckResult(
                 check_name=_check_name(table),
@@ -64,7 +64,7 @@ def warehouse_audit(stages: dg.ResourceParam[Stages]) -> Iterator[dg.AssetCheckR
     ],
 )
 def warehouse_watch(stages: dg.ResourceParam[Stages]) -> Iterator[dg.AssetCheckResult]:
-    """Look at what is worth a look; nothing here stops publishing."""
+    """Evaluate every monitor. They only warn."""
     with stages.warehouse.reading() as connection:
         for monitor in MONITORS:
             result = evaluate(connection, monitor)

@@ -1,4 +1,7 @@
-"""The configuration of a run: which sweep to fetch. No postponed annotations: Dagster reads them as they are."""
+"""The configuration of a run: which sweep to fetch.
+
+No `from __future__ import annotations`: Dagster reads the annotations at run time.
+"""
 
 from datetime import UTC, datetime
 from enum import Enum
@@ -11,7 +14,7 @@ from pipelines.sweep.request import SweepRequest
 
 
 class SweepMode(Enum):
-    """Which sweep to run; Dagster's run configuration takes the names, so they are in lower case."""
+    """Which sweep to run. Dagster's run configuration uses the names of the members, so they are in lower case."""
 
     auto = "auto"
     full = "full"
@@ -20,27 +23,27 @@ class SweepMode(Enum):
 
 
 class SweepConfig(dg.Config):
-    """What to fetch; by default what changed since the last sweep, everything when there was none."""
+    """What to fetch. By default, the changes since the last sweep, or everything if there was none."""
 
     mode: SweepMode = Field(
         default=SweepMode.auto,
-        description="auto: incremental once a full sweep was loaded; retry: the quarantine, not the API.",
+        description="auto: full until a full sweep is loaded, then incremental; retry: process the quarantine again.",
     )
-    ids: list[str] = Field(default_factory=list, description="Fetch just these milestones.")
-    category: str | None = Field(default=None, description="Fetch just this category, as the API spells it.")
-    type: str | None = Field(default=None, description="Fetch just this type.")
-    allow_shrink: bool = Field(default=False, description="Believe a full sweep that brings far fewer milestones.")
+    ids: list[str] = Field(default_factory=list, description="Fetch only these milestones.")
+    category: str | None = Field(default=None, description="Fetch only this category, in the spelling of the API.")
+    type: str | None = Field(default=None, description="Fetch only this type.")
+    allow_shrink: bool = Field(default=False, description="Accept a full sweep that lists far fewer milestones.")
     start_anew: bool = Field(
-        default=False, description="Make a new warehouse, without history, where the one before was lost."
+        default=False, description="Create a new warehouse, without history, if the previous one was lost."
     )
     since: str | None = Field(
-        default=None, description="Fetch what starts at or after this ISO 8601 date or time (UTC)."
+        default=None, description="Fetch milestones that start at or after this ISO 8601 date or time (UTC)."
     )
 
     def request(self) -> SweepRequest:
-        """The request that the stages understand. Raises WrongUse."""
+        """The request for the stages. Raises WrongUse."""
         if self.ids and (self.category or self.type or self.since):
-            raise WrongUse("ids stand alone: leave category, type and since out")
+            raise WrongUse("ids cannot be combined with filters: remove category, type and since")
         return SweepRequest(
             mode=self.mode.value,
             ids=tuple(dict.fromkeys(self.ids)),
@@ -48,11 +51,11 @@ class SweepConfig(dg.Config):
             type=self.type,
             allow_shrink=self.allow_shrink,
             start_anew=self.start_anew,
-            since=None if self.since is None else _time(self.since),
+            since=None if self.since is None else _parse_time(self.since),
         )
 
 
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Dagster's instance for our commands: settings from dagster.yaml, everything it writes below the home folder."""
+"""Configures the Dagster instance: settings from dagster.yaml, all storage below the home folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ INSTANCE_FILE = "dagster.yaml"
 
 
 def point_dagster_at(home: Home) -> None:
-    """Make $MILESTONES_HOME/dagster the home of Dagster: whatever it writes lies below our home."""
+    """Set DAGSTER_HOME to $MILESTONES_HOME/dagster, and copy dagster.yaml there."""
     os.environ["DAGSTER_HOME"] = str(home.dagster)
-    # Read again at every start, so that an edit or an upgrade of the project's file counts.
+    # Copied at every start, so that edits and upgrades of the project's file take effect.
     settings = (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
     with exclusive_file_lock(home.start_file):
         write_durably(home.dagster / INSTANCE_FILE, lambda path: path.write_bytes(settings))

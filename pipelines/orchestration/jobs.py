@@ -1,4 +1,7 @@
-"""The jobs: one sweep from the API to the published tables; publishing alone; retention of Dagster's runs."""
+"""Jobs: `ingest` (a sweep from the API to the published tables), `publish` alone, and `retention` of Dagster's runs.
+
+Also which sweeps are running, so that schedules can skip. When jobs run is decided in `schedules`.
+"""
 
 from pathlib import Path
 
@@ -19,26 +22,26 @@ INGEST = dg.define_asset_job(
     INGEST_JOB,
     selection=dg.AssetSelection.all(),
     description="One sweep, from the API to the published tables.",
-    # Run monitoring cannot see a killed worker: it ends what takes longer than any sweep does.
+    # Run monitoring cannot detect a killed worker: it ends a run that takes longer than any sweep.
     tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
 )
 
 PUBLISH = dg.define_asset_job(
     "publish",
     selection=dg.AssetSelection.assets(*PUBLISHED_KEYS.values()),
-    description="The warehouse as it stands, to the published files.",
+    description="Publishes the current warehouse.",
 )
 
 SWEEP_TAG = "milestones/sweep"
-"""Which sweep a schedule launched a run for."""
+"""The run tag with the mode of the sweep that a schedule launched."""
 
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
 
 
-def full_under_way(instance: dg.DagsterInstance) -> str | None:
-    """The full sweep that a schedule launched and that has not ended; None when there is none.
+def running_full_sweep(instance: dg.DagsterInstance) -> str | None:
+    """A scheduled full sweep that has not ended, as text; None if there is none.
 
-    An incremental one is no reason to leave a full one out for a day: the pool lets it wait for whatever runs.
+    An incremental sweep does not count, as skipping would delay the full sweep by a day: the pool queues it instead.
     """
     is_full = dg.RunsFilter(
         job_name=INGEST_JOB, statuses=[*_WAITING, dg.DagsterRunStatus.STARTED], tags={SWEEP_TAG: "full"}
@@ -47,10 +50,10 @@ def full_under_way(instance: dg.DagsterInstance) -> str | None:
     return f"run {running[0].run_id}" if running else None
 
 
-def under_way(instance: dg.DagsterInstance, home: Home) -> str | None:
-    """What a new sweep would have to wait for; None when nothing.
+def running_sweep(instance: dg.DagsterInstance, home: Home) -> str | None:
+    """The running or queued sweep that a new one would have to wait for, as text; None if there is none.
 
-    Asks the kernel who writes: a run that was killed stays "started" in Dagster's storage for hours.
+    Checks the kernel lock and not Dagster's storage, where a killed run stays "started" for hours.
     """
     writer = holder(home)
     if writer is not None:
@@ -59,17 +62,17 @@ def under_way(instance: dg.DagsterInstance, home: Home) -> str | None:
     return f"run {waiting[0].run_id}" if waiting else None
 
 
-@dg.op(description="Removes old runs from Dagster's storage; MILESTONES_KEEP_RUNS says how many are kept.")
+@dg.op(description="Deletes old runs from Dagster's storage; MILESTONES_KEEP_RUNS is the number of runs to keep.")
 def prune_dagster_runs(context: dg.OpExecutionContext) -> None:
-    """Call the retention of Dagster's runs."""
+    """Delete old runs."""
     retention = RunRetention(runs=Settings.from_environment().keep_runs)
     removed = prune_runs(Path(context.instance.root_directory), retention, now=utc_now())
     context.add_output_metadata({"removed_runs": removed})
 
 
-@dg.job(name="retention", description="Old runs leave Dagster's storage; tables and snapshots are not touched.")
+@dg.job(name="retention", description="Deletes old runs from Dagster's storage; does not change tables or snapshots.")
 def retention_job() -> None:
-    """One op."""
+    """Run the retention."""
     prune_dagster_runs()
 
 

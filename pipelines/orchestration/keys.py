@@ -13,7 +13,7 @@ CODE_VERSIONS = {
     "warehouse": f"warehouse-schema-{SCHEMA_VERSION}",
     "published": "published-1",
 }
-"""One for each stage: raise it when the stage makes something else of the same input."""
+"""The code version of each stage: raise it if the stage gives another result for the same input."""
 
 RAW_GROUP, TABLES_GROUP, WAREHOUSE_GROUP, PUBLISHED_GROUP = "raw", "tables", "warehouse", "published"
 OWNERS = ["team:milestones"]
@@ -25,4 +25,4 @@ FLAT_KEYS = {table.name: dg.AssetKey(["tables", table.name]) for table in FLAT_T
 PUBLISHED_KEYS = {table.name: dg.AssetKey(["published", table.name]) for table in PUBLISHED_TABLES}
 
 POOL = "milestones_writer"
-"""One at a time, limited in dagster.yaml; the kernel lock on the home is what really keeps two writers apart."""
+"""Pool with a limit of one, set in dagster.yaml. A second writer is excluded by the kernel lock on the home folder."""

@@ -1,4 +1,4 @@
-"""Declarations as Dagster shows them: column schema, column lineage, rows, where the data lies."""
+"""Dagster metadata of tables: column schema, column lineage, row count, location."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.table import Column, Table
 
 
 def table_schema(table: Table) -> dg.TableSchema:
-    """The declaration as Dagster's TableSchema."""
+    """The columns of a declared table as a TableSchema."""
     return dg.TableSchema(columns=[_column(table, column) for column in table.columns])
 
 
@@ -27,12 +27,12 @@ def _column(table: Table, column: Column) -> dg.TableColumn:
 
 
 def _tag(text: str) -> str:
-    """Free text as a tag value: letters, digits and a few marks, at most 63."""
+    """Free text as a valid tag value: letters, digits, `.`, `_` and `-`, at most 63 characters."""
     return "".join(character if character.isalnum() or character in "._-" else "_" for character in text)[:63]
 
 
 def lineage(table: Table, upstream: Mapping[str, Sequence[tuple[dg.AssetKey, str]]]) -> dg.TableColumnLineage:
-    """Which upstream columns each column is made from; "" stands for the columns that are not named."""
+    """The upstream columns of each column. The key "" of `upstream` applies to columns that it does not name."""
     return dg.TableColumnLineage(
         {
             column.name: [dg.TableColumnDep(key, name) for key, name in upstream.get(column.name, upstream.get("", []))]
@@ -42,17 +42,17 @@ def lineage(table: Table, upstream: Mapping[str, Sequence[tuple[dg.AssetKey, str
 
 
 def static_metadata(table: Table) -> dict[str, Any]:
-    """What a definition says before anything ran."""
+    """The metadata of an asset definition, before any run."""
     return {"dagster/column_schema": table_schema(table), "dagster/table_name": table.name}
 
 
 def run_metadata(*, rows: int, where: Path) -> dict[str, Any]:
-    """What a materialization says of every table."""
+    """The metadata of a materialization: row count, and the location `where`."""
     return {"dagster/row_count": rows, "dagster/uri": where.absolute().as_uri()}
 
 
 def typed_tables_metadata(tables: Mapping[str, Mapping[str, str]]) -> dg.TableMetadataValue:
-    """The typed tables (details_<type>) with their columns and SQL types, a row for each table."""
+    """The typed tables (details_<type>), one row each, with their columns and SQL types."""
     return dg.MetadataValue.table(
         records=[
             dg.TableRecord(

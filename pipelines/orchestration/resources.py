@@ -1,4 +1,4 @@
-"""Dagster resources: the home folder with the writer's lock, and the settings of the API's client."""
+"""Dagster resources: the stages over a home folder with its writer's lock, and the API client."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,29 +19,30 @@ from schemas.api import PAGE_LIMIT
 
 
 def utc_now() -> datetime:
-    """The clock of everything that is recorded."""
+    """The current time in UTC. All recorded times come from here."""
     return datetime.now(UTC)
 
 
 class HomeResource(dg.ConfigurableResource[Stages]):
-    """The home folder. Assets get the stages over it; the writer's lock is held for as long as the run."""
+    """Gives assets the stages over a home folder, and holds its writer's lock for the duration of a run."""
 
-    path: str | None = Field(default=None, description="The home folder; $MILESTONES_HOME or ./data when not set.")
+    path: str | None = Field(default=None, description="The home folder; default: $MILESTONES_HOME or ./data.")
     contract: str | None = Field(
-        default=None, description="How details may change, such as evolve,football_game=freeze; $MILESTONES_CONTRACT."
+        default=None,
+        description="The contract of details, such as evolve,football_game=freeze; default: $MILESTONES_CONTRACT.",
     )
     overlap_seconds: int | None = Field(
         default=None,
         ge=0,
         le=MAX_OVERLAP_SECONDS,
-        description="How far an incremental sweep reaches back before the watermark; $KALSHI_OVERLAP_SECONDS or 300.",
+        description="Seconds before the watermark from which to sweep; default: $KALSHI_OVERLAP_SECONDS or 300.",
     )
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stages]:
-        """Check that the home can be written and hold its lock. Raises HomeUnusable, WarehouseBusy, WrongSetting.
+        """Check that the home can be written, and hold its lock. Raises HomeUnusable, WarehouseBusy, WrongSetting.
 
-        Every run passes here, whoever launched it: dead runs are marked as failed first.
+        Every run calls this, so dead runs are marked as failed here.
         """
         home = Home(expanded(self.path).absolute()) if self.path else Home.from_environment()
         home.preflight()
@@ -57,27 +58,27 @@ class HomeResource(dg.ConfigurableResource[Stages]):
 
 
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):
-    """The API's client. What is not set comes from the environment; see docs for the variables.
+    """Creates API clients. Unset fields default to environment variables, documented in docs.
 
-    A proxy comes from the environment alone: Dagster stores configuration, and its address may hold a password.
+    A proxy can only be set in the environment: Dagster stores run configuration, and a proxy URL may have a password.
     """
 
     base_url: str | None = Field(
-        default=None, description="Address of the API; $KALSHI_BASE_URL or the documented one when not set."
+        default=None, description="Base URL of the API; default: $KALSHI_BASE_URL or the documented one."
     )
     requests_per_second: float | None = Field(
-        default=None, description="The pace, 0 for none; $KALSHI_REQUESTS_PER_SECOND or 4 when not set."
+        default=None, description="Maximum request rate, 0 for no limit; default: $KALSHI_REQUESTS_PER_SECOND or 4."
     )
     deadline_seconds: float | None = Field(
-        default=None, description="For one page, all tries included; $KALSHI_DEADLINE_SECONDS or 60 when not set."
+        default=None, description="Deadline of a page with all its attempts; default: $KALSHI_DEADLINE_SECONDS or 60."
     )
 
     page_limit: int | None = Field(
-        default=None, ge=1, le=PAGE_LIMIT, description="Milestones a page; $KALSHI_PAGE_LIMIT or 500 when not set."
+        default=None, ge=1, le=PAGE_LIMIT, description="Milestones per page; default: $KALSHI_PAGE_LIMIT or 500."
     )
 
     def client(self) -> KalshiClient:
-        """A client of its own for one sweep; the caller closes it. Raises BadBaseUrl, WrongSetting."""
+        """A new client for one sweep; the caller closes it. Raises BadBaseUrl, WrongSetting."""
         settings = Settings.from_environment()
         pace, deadline = self.requests_per_second, self.deadline_seconds
         return KalshiClient(

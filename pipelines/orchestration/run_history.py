@@ -1,4 +1,7 @@
-"""Dagster's history of runs, opened for our commands: its faults in one line, dead runs marked as failed."""
+"""Opens Dagster's run history for our commands, turns its errors into one line, and marks dead runs as failed.
+
+Deleting old runs is in `run_retention`.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ from pipelines.storage.durable import exclusive_file_lock
 from pipelines.storage.home import Home
 
 PROCESS_TAG = "milestones/process"
-"""The number of the process that runs a run, where a command of ours started it."""
+"""The run tag with the process id, set by our commands."""
 
 MAX_START = timedelta(minutes=3)
-"""In which a run that has started holds the writer's lock, or has failed for want of it."""
+"""A started run acquires the writer's lock within this time, or fails."""
 
-KILLED = "the process of this run ended without a word (it was killed, or the machine stopped); the next run resumes"
+KILLED = "the process of this run was killed, or the machine stopped; the next run resumes its sweep"
 
 _STARTED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _FAULTS = (SQLAlchemyError, sqlite3.Error, CommandError)
-"""How Dagster's storage fails; nothing else of ours uses SQLite."""
+"""Errors of Dagster's storage. No other code of ours uses SQLite."""
 
 
 class HistoryUnusable(MilestonesError):
@@ -36,10 +39,10 @@ class HistoryUnusable(MilestonesError):
 
 @contextmanager
 def open_history(home: Home) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance over $MILESTONES_HOME/dagster. Raises HistoryUnusable when it cannot be opened."""
+    """Open Dagster's instance in $MILESTONES_HOME/dagster. Raises HistoryUnusable, DiskFull."""
     point_dagster_at(home)
     try:
-        # Dagster makes its tables here: two processes that make them at once would fail.
+        # Dagster creates its tables here, which fails if two processes do it at the same time.
         with exclusive_file_lock(home.start_file):
             instance = dg.DagsterInstance.get()
     except Exception as error:
@@ -52,8 +55,8 @@ def open_history(home: Home) -> Iterator[dg.DagsterInstance]:
 
 
 def history_fault(error: BaseException, home: Home) -> MilestonesError | None:
-    """The fault of Dagster's storage that led to an error, as HistoryUnusable or DiskFull; None when another did."""
-    fault = next((one for one in causes(error) if isinstance(one, _FAULTS)), None)
+    """HistoryUnusable or DiskFull for an error that Dagster's storage caused; None for other errors."""
+    fault = next((cause for cause in causes(error) if isinstance(cause, _FAULTS)), None)
     if fault is None:
         return None
     if is_disk_full(fault):
@@ -62,16 +65,16 @@ def history_fault(error: BaseException, home: Home) -> MilestonesError | None:
     if "is locked" in reason:
         return HistoryUnusable(
             f"Dagster's storage in {home.dagster} is locked by another program ({reason}): "
-            "end that program, then run again"
+            "stop that program, then run again"
         )
     return HistoryUnusable(
         f"Dagster's storage in {home.dagster} is damaged or of another version ({reason}): move it away "
-        f"(mv {home.dagster} {home.dagster}.damaged), then run again; it holds the history of runs and no data"
+        f"(mv {home.dagster} {home.dagster}.damaged), then run again; it has the history of runs and no milestones"
     )
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what led to it, nearest first; Dagster's chains of exceptions can be rings."""
+    """An error and its causes, nearest first. Dagster's exception chains can be cyclic."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -81,10 +84,10 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def fail_dead_runs(instance: dg.DagsterInstance, *, own_run_id: str | None, now: datetime) -> list[str]:
-    """Mark runs as failed whose process is gone; their ids. Call with the writer's lock held. `now` is aware.
+    """Mark runs whose process has ended as failed; their ids. The caller holds the writer's lock. `now` is aware.
 
-    Every run holds the lock while it works. A run that is "started" while another process holds it is dead, or within
-    moments of its beginning or its end: its process still lives then.
+    A run holds the lock while it works. A "started" run without the lock is dead, or about to begin or end; in the
+    latter case its process still exists.
     """
     dead = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED)):
@@ -99,17 +102,17 @@ def fail_dead_runs(instance: dg.DagsterInstance, *, own_run_id: str | None, now:
 
 
 def _may_live(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether the process of a run may still exist: unless its number is known and nobody, or this process, has it."""
-    pid = run.tags.get(PROCESS_TAG) or _told_pid(instance, run.run_id)
-    # In containers every command has the same number: a run that has ours is an earlier one.
+    """Whether the process of a run may exist: True for an unknown process id, False for that of this process."""
+    pid = run.tags.get(PROCESS_TAG) or _logged_pid(instance, run.run_id)
+    # In containers every command has the same process id: a run with ours is an earlier one.
     return pid is None or (int(pid) != os.getpid() and _exists(int(pid)))
 
 
-def _told_pid(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """The number that Dagster's launcher or executor noted last."""
+def _logged_pid(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """The process id that Dagster's launcher or executor logged last."""
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    told = [entry.get_dagster_event().engine_event_data.metadata.get("pid") for entry in entries]
-    return next((str(pid.value) for pid in reversed(told) if pid is not None), None)
+    pids = [entry.get_dagster_event().engine_event_data.metadata.get("pid") for entry in entries]
+    return next((str(pid.value) for pid in reversed(pids) if pid is not None), None)
 
 
 def _exists(pid: int) -> bool:

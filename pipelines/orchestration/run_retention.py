@@ -1,8 +1,8 @@
-"""Retention of Dagster's storage: old runs, their events and check results are removed; SQLite reuses the space.
+"""Retention of Dagster's storage: deletes old runs with their events and check results; SQLite reuses the space.
 
-Dagster keeps one SQLite file a run, a row a run in `history/runs.db`, and copies of every asset and check event in
-`history/runs/index.db`. Its own `delete_run` leaves the run's file and its check results behind, so the rows are
-deleted here. Nothing in this module raises: a file that is locked or damaged is skipped with a line in the log.
+Dagster has one SQLite file for each run, a row for each run in `history/runs.db`, and copies of every asset and check
+event in `history/runs/index.db`. Its own `delete_run` keeps the file of the run and its check results, so this module
+deletes the rows itself. It never raises: a locked or damaged file is skipped with a warning.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 RUNS_PER_PASS = 50
-"""Deleted after one run at most: a tenth of a second. A backlog of years is worked off over the next runs."""
+"""Runs deleted in one pass at most, which takes a tenth of a second. Later passes delete the rest of a backlog."""
 
 ORPHAN_SECONDS = 24 * 60 * 60
-"""A file of events without a run: Dagster makes one again when a page in its UI still asks for a deleted run."""
+"""Age at which an event file without a run is deleted. Dagster recreates one if its UI requests a deleted run."""
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
-"""Free space in the index that is worth a VACUUM, where it is more than half of the file as well."""
+"""The index is vacuumed if its free space exceeds this, and half of the file."""
 
 BUSY_SECONDS = 1.0
-"""How long another process's lock is waited for; the next run tries again."""
+"""How long to wait for the lock of another process. The next pass retries."""
 
 _FINISHED = "('SUCCESS', 'FAILURE', 'CANCELED')"
 
@@ -52,7 +52,7 @@ _HOLDS_NEWEST = """
     UNION
     SELECT last_run_id FROM asset_keys WHERE last_run_id IN ({runs})
 """.replace("FROM_EVENTS", "SELECT 1 FROM")
-"""Of old runs, those with the newest materialization of an asset or the newest result of a check."""
+"""The old runs with the newest materialization of an asset or the newest result of a check."""
 
 _OLD_FRESHNESS = """
     DELETE FROM event_logs
@@ -60,24 +60,24 @@ _OLD_FRESHNESS = """
         SELECT 1 FROM event_logs AS newer WHERE newer.asset_key = event_logs.asset_key
           AND newer.dagster_event_type = event_logs.dagster_event_type AND newer.id > event_logs.id)
 """
-"""Freshness states belong to no run; the newest of each asset stays."""
+"""Deletes old freshness states, which belong to no run; keeps the newest of each asset."""
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RunRetention:
-    """Which runs are kept: whatever is among the newest so many OR younger than the age."""
+    """Keeps the newest `runs` runs, and all runs younger than `age`."""
 
     runs: int = 200
     age: timedelta = timedelta(days=14)
 
 
 def prune_runs(storage: Path, retention: RunRetention, *, now: datetime) -> int:
-    """Delete old runs from Dagster's storage folder (`DAGSTER_HOME`); how many. `now` is aware. Never raises.
+    """Delete old runs from Dagster's storage folder (`DAGSTER_HOME`); their number. `now` is aware. Never raises.
 
-    A run is never deleted while it is unfinished, or holds the newest materialization of an asset or the newest
-    result of a check: asset pages, freshness and alerts go by those.
+    Keeps unfinished runs, and runs with the newest materialization of an asset or the newest result of a check, which
+    asset pages, freshness and alerts need.
     """
     history = storage / "history"
     files = _Files(history / "runs.db", history / "runs" / "index.db", history / "runs")
@@ -86,7 +86,7 @@ def prune_runs(storage: Path, retention: RunRetention, *, now: datetime) -> int:
     try:
         return _prune(files, retention, now=now)
     except (sqlite3.Error, OSError) as error:
-        _LOG.warning("old runs in %s were not removed (%s): the next run tries again", storage, error)
+        _LOG.warning("old runs in %s were not deleted (%s): the next pass retries", storage, error)
         return 0
 
 
@@ -109,23 +109,23 @@ def _prune(files: _Files, retention: RunRetention, *, now: datetime) -> int:
         old = [run_id for (run_id,) in runs.execute(_OLD_RUNS, asked)]
         with _opened(files.index) as index:
             holding = _query(index, _HOLDS_NEWEST, old)
-            condemned = [run_id for run_id in old if run_id not in holding]
-            # The run's own row goes last: killed before that, the next pass does all of it again.
-            _delete_events(index, condemned, before)
+            expired = [run_id for run_id in old if run_id not in holding]
+            # The rows of the runs are deleted last: after a kill, the next pass repeats the rest.
+            _delete_events(index, expired, before)
             _reclaim(index)
-        for run_id in condemned:
+        for run_id in expired:
             _unlink(files.events(run_id))
-        if condemned:
+        if expired:
             with runs:
-                _execute(runs, "DELETE FROM run_tags WHERE run_id IN ({runs})", condemned)
-                _execute(runs, "DELETE FROM runs WHERE run_id IN ({runs})", condemned)
+                _execute(runs, "DELETE FROM run_tags WHERE run_id IN ({runs})", expired)
+                _execute(runs, "DELETE FROM runs WHERE run_id IN ({runs})", expired)
             _remove_orphans(files, {run_id for (run_id,) in runs.execute("SELECT run_id FROM runs")})
-    return len(condemned)
+    return len(expired)
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    # Not made where it is missing: Dagster alone makes its tables.
+    # Never creates a missing file: only Dagster creates its tables.
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as connection:
         yield connection
 
@@ -141,13 +141,13 @@ def _delete_events(index: sqlite3.Connection, runs: list[str], before: str) -> N
 
 
 def _reclaim(index: sqlite3.Connection) -> None:
-    """Give free space back to the file system where there is much of it: after an upgrade, not in daily use."""
+    """Return much free space to the file system. This happens after an upgrade, not in daily use."""
     size, pages, free = (
         index.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "page_count", "freelist_count")
     )
     if size * free > MIN_FREE_BYTES and 2 * free > pages:
         index.execute("VACUUM")
-        # Until then the new file lies in the write-ahead log, beside the old one.
+        # Until the checkpoint, the write-ahead log has a second copy of the file.
         index.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -175,6 +175,6 @@ def _query(connection: sqlite3.Connection, query: str, runs: list[str]) -> set[s
 
 
 def _execute(connection: sqlite3.Connection, statement: str, runs: list[str]) -> sqlite3.Cursor:
-    """Run a statement with `{runs}` for a list of run ids."""
+    """Run a statement with `{runs}` replaced by parameters for these run ids."""
     names = {f"run{number}": run_id for number, run_id in enumerate(runs)}
     return connection.execute(statement.format(runs=", ".join(f":{name}" for name in names)), names)

@@ -1,36 +1,36 @@
-"""Schedules: incremental sweeps every five minutes, a full one once a day, both off until switched on; retention.
+"""Schedules: incremental sweeps every five minutes, a full sweep once a day, hourly retention of Dagster's runs.
 
-Unpartitioned schedules launch one run after a downtime, however many ticks were missed.
+The sweeps are off by default. After a downtime, an unpartitioned schedule launches one run for all missed ticks.
 """
 
 from collections.abc import Callable
 
 import dagster as dg
 
-from pipelines.orchestration.jobs import INGEST, SWEEP_TAG, full_under_way, retention_job, under_way
+from pipelines.orchestration.jobs import INGEST, SWEEP_TAG, retention_job, running_full_sweep, running_sweep
 from pipelines.storage.home import Home
 
 INCREMENTAL_CRON = "*/5 * * * *"
 FULL_CRON = "17 4 * * *"
-"""Once a day, when little is played; not on the hour, when everybody polls."""
+"""Once a day, when few games are played, and not on the hour, when many clients poll."""
 RETENTION_CRON = "37 * * * *"
 
 
 def _tick(
-    mode: str, under_way: Callable[[dg.DagsterInstance], str | None]
+    mode: str, find_running: Callable[[dg.DagsterInstance], str | None]
 ) -> Callable[[dg.ScheduleEvaluationContext], dg.RunRequest | dg.SkipReason]:
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Skip where a sweep is under way that brings what this one would."""
-        waits_for = under_way(context.instance)
-        if waits_for is not None:
-            return dg.SkipReason(f"{waits_for} is under way")
+        """Skip if a running sweep already covers this one."""
+        running = find_running(context.instance)
+        if running is not None:
+            return dg.SkipReason(f"{running} has not finished")
         return dg.RunRequest(run_config={"ops": {"pages": {"config": {"mode": mode}}}}, tags={SWEEP_TAG: mode})
 
     return evaluate
 
 
-def _any_under_way(instance: dg.DagsterInstance) -> str | None:
-    return under_way(instance, Home.from_environment())
+def _running_sweep(instance: dg.DagsterInstance) -> str | None:
+    return running_sweep(instance, Home.from_environment())
 
 
 incremental_schedule = dg.ScheduleDefinition(
@@ -38,9 +38,9 @@ incremental_schedule = dg.ScheduleDefinition(
     job=INGEST,
     cron_schedule=INCREMENTAL_CRON,
     execution_timezone="UTC",
-    execution_fn=_tick("auto", _any_under_way),
+    execution_fn=_tick("auto", _running_sweep),
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="What was updated since the last sweep, every five minutes; everything when there was none.",
+    description="Sweeps the updates since the last sweep, every five minutes; the first sweep is full.",
 )
 
 full_schedule = dg.ScheduleDefinition(
@@ -48,9 +48,9 @@ full_schedule = dg.ScheduleDefinition(
     job=INGEST,
     cron_schedule=FULL_CRON,
     execution_timezone="UTC",
-    execution_fn=_tick("full", full_under_way),
+    execution_fn=_tick("full", running_full_sweep),
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Everything, once a day: finds what vanished and what no update time betrays.",
+    description="Sweeps everything, once a day: finds vanished milestones and changes without an update time.",
 )
 
 retention_schedule = dg.ScheduleDefinition(
@@ -58,9 +58,9 @@ retention_schedule = dg.ScheduleDefinition(
     job=retention_job,
     cron_schedule=RETENTION_CRON,
     execution_timezone="UTC",
-    # Without it the storage of a daemon that polls would grow for ever.
+    # On by default: without it, the storage of a polling daemon would grow without bound.
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Old runs leave Dagster's storage, every hour.",
+    description="Deletes old runs from Dagster's storage, every hour.",
 )
 
 ALL_SCHEDULES = [incremental_schedule, full_schedule, retention_schedule]

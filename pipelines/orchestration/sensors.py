@@ -1,4 +1,7 @@
-"""Sensors: alerts to a webhook when a run fails or a check turns from passed to failed. Off until switched on."""
+"""Sensors: post an alert to a webhook when a run fails, or when a check that passed fails. Off by default.
+
+The texts and the webhook are in `pipelines.observability.alerts`.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,21 +17,21 @@ from pipelines.orchestration.checks import ALL_CHECKS
 CHECK_KEYS = sorted(key for definition in (*ALL_ASSETS, *ALL_CHECKS) for key in definition.check_keys)
 NO_WEBHOOK = "no webhook is configured: set MILESTONES_WEBHOOK_URL"
 NO_FAILURE = {
-    WarehouseBusy.__name__: "another run held the warehouse, which is no failure",
-    dg.DagsterExecutionInterruptedError.__name__: "the run was interrupted, which is no failure",
+    WarehouseBusy.__name__: "another run held the warehouse, which is not a failure",
+    dg.DagsterExecutionInterruptedError.__name__: "the run was interrupted, which is not a failure",
 }
-"""By the name of the error: how runs end that Dagster holds to have failed, and that nobody need hear of."""
+"""Errors that Dagster counts as failures and that need no alert, by name, with the reason to skip."""
 
 
 @dg.run_failure_sensor(
     name="run_failure_alert",
-    # What a timer or a person started belongs to no code location, and what automation started to no job of ours.
+    # Runs started from the command line have no code location, and automated runs belong to none of our jobs.
     monitor_all_code_locations=True,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Posts to the webhook when a run fails.",
 )
 def run_failure_alert(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
-    """Tell of a failed run."""
+    """Post an alert for a failed run."""
     webhook = Webhook.from_environment()
     if webhook is None:
         return dg.SkipReason(NO_WEBHOOK)
@@ -41,16 +44,16 @@ def run_failure_alert(context: dg.RunFailureSensorContext) -> dg.SkipReason | No
 
 
 def _cause(context: dg.RunFailureSensorContext) -> tuple[str, str]:
-    """What a step, or the run before its first step, failed of: the error's name, and what it says."""
+    """The error of a failed step, or of a run that failed before its first step: its name, and name with message."""
     event = next(iter(context.get_step_failure_events()), context.failure_event)
     error: Any = getattr(event.event_specific_data, "error", None)
     while error is not None and error.cause is not None and str(error.cls_name).startswith("Dagster"):
-        # Wrapped around it by Dagster.
+        # Dagster wraps the error of a step in its own.
         error = error.cause
     if error is None or not error.cls_name:
         return "", context.failure_event.message or "no message"
     name: str = error.cls_name
-    # The module that stands in front says nothing to whoever reads an alert.
+    # Without the module name before it, which is of no use in an alert.
     return name, f"{name}{error.message.partition(name)[2]}".strip()
 
 
@@ -58,34 +61,34 @@ def _cause(context: dg.RunFailureSensorContext) -> tuple[str, str]:
     name="check_failure_alert",
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Posts to the webhook when a check that passed fails; once, not at every poll.",
+    description="Posts to the webhook when a check that passed fails: once, not at every poll.",
 )
 def check_failure_alert(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Tell of checks that turned."""
+    """Post an alert for each check that newly fails."""
     webhook = Webhook.from_environment()
     if webhook is None:
         return dg.SkipReason(NO_WEBHOOK)
     failing = set(msgspec.json.decode(context.cursor, type=list[str])) if context.cursor else set()
-    turned, failing = turned_checks(context.instance, CHECK_KEYS, failing)
-    for text in turned:
+    alerts, failing = find_new_failures(context.instance, CHECK_KEYS, failing)
+    for text in alerts:
         webhook.post(text)
-    # Kept only when all were told: an alert that could not be delivered is tried again at the next tick.
+    # Stored only after all alerts were posted: the next tick retries an alert that could not be delivered.
     context.update_cursor(msgspec.json.encode(sorted(failing)).decode())
-    return dg.SkipReason(f"{len(turned)} checks turned, {len(failing)} fail")
+    return dg.SkipReason(f"{len(alerts)} checks newly fail, {len(failing)} fail in total")
 
 
-def turned_checks(
+def find_new_failures(
     instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], failing: set[str]
 ) -> tuple[list[str], set[str]]:
-    """Alerts for the checks that fail and did not when last seen (`failing`), and all that fail now."""
-    turned = []
+    """Alerts for checks that fail and are not in `failing`, and the names of all checks that fail now."""
+    alerts = []
     fail_now = set()
     for key in keys:
         record = instance.get_latest_asset_check_evaluation_record(key)
         evaluation = record.evaluation if record else None
         name = key.to_user_string()
         if not isinstance(evaluation, dg.AssetCheckEvaluation):
-            # Never asked, or being asked again by a run under way: as it was until it is answered.
+            # Never evaluated, or being evaluated by a running run: keep its last state.
             fail_now |= failing & {name}
             continue
         if evaluation.passed:
@@ -93,8 +96,8 @@ def turned_checks(
         fail_now.add(name)
         if name not in failing:
             asset, severity = key.asset_key.to_user_string(), evaluation.severity.value
-            turned.append(check_failed_text(asset, key.name, severity, evaluation.description or "no description"))
-    return turned, fail_now
+            alerts.append(check_failed_text(asset, key.name, severity, evaluation.description or "no description"))
+    return alerts, fail_now
 
 
 ALL_SENSORS = [run_failure_alert, check_failure_alert]

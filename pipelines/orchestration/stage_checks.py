@@ -1,4 +1,4 @@
-"""Results of the checks that the stages themselves make, on the assets that they are about."""
+"""Check results of the stages: each turns the counts of a stage into a result on the asset that it is about."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DRIFT_CHECK = "details_keep_their_shape"
 
 
 def fields_check(decoded: Decoded) -> dg.AssetCheckResult:
-    """A record without an expected field is stored with NULL; a warning, since readers may rely on the field."""
+    """Records without an expected field are stored with NULL. A warning, as readers may rely on the field."""
     missing = dict(sorted(decoded.missing_fields.items()))
     return dg.AssetCheckResult(
         check_name=FIELDS_CHECK,
@@ -31,7 +31,7 @@ def fields_check(decoded: Decoded) -> dg.AssetCheckResult:
 
 
 def rules_check(table: str, staged: StagedSweep) -> dg.AssetCheckResult:
-    """A record with a row that breaks a rule is refused whole; a warning, since the others are loaded."""
+    """A record with a row that breaks a rule is refused as a whole. A warning, as all other records are loaded."""
     broken = {rule: count for rule, count in staged.flattened.breaches.items() if rule.startswith(f"{table}.")}
     return dg.AssetCheckResult(
         check_name=RULES_CHECK,
@@ -45,7 +45,7 @@ def rules_check(table: str, staged: StagedSweep) -> dg.AssetCheckResult:
 
 
 def drift_check(staged: StagedSweep) -> dg.AssetCheckResult:
-    """Drift is loaded unless a contract forbids it; a warning, so that somebody looks at it."""
+    """Drift is loaded unless a contract forbids it. A warning, so that somebody reviews it."""
     return dg.AssetCheckResult(
         check_name=DRIFT_CHECK,
         asset_key=FLAT_KEYS[MILESTONE_DETAILS.name],
@@ -57,7 +57,7 @@ def drift_check(staged: StagedSweep) -> dg.AssetCheckResult:
 
 
 def share_check(staged: StagedSweep) -> dg.AssetCheckResult:
-    """More refusals than a sweep may have stop it before it is loaded."""
+    """A sweep with too many refused records is not loaded. An error that blocks the load."""
     return dg.AssetCheckResult(
         check_name=SHARE_CHECK,
         asset_key=FLAT_KEYS[FLAT_TABLES[0].name],

@@ -1,1 +1,4 @@
-"""What readers open: an immutable Parquet snapshot with its manifest, and a self-contained DuckDB file."""
+"""Publishing: immutable Parquet snapshots with manifests, and a self-contained DuckDB file with views.
+
+Nothing here changes the warehouse, except to repair damaged unused blocks and to restore a lost one.
+"""

@@ -1,6 +1,6 @@
-"""The manifest of a snapshot: rows, bytes and sha256 of every published file, and the check against it.
+"""The manifest of a snapshot: rows, bytes and sha256 of every published file, and the verification against it.
 
-Page checksums are not enough: DuckDB reads flipped bits in Parquet without a word.
+Page checksums are not enough: DuckDB reads flipped bits in Parquet without an error.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pipelines.storage.home import Home
 
 MANIFEST_FILE = "manifest.json"
 
-MAX_SWAPS = 5
-"""Of what is published while it is verified."""
+MAX_RESTARTS = 5
+"""Verification restarts at most this often after a publish that ran at the same time."""
 
 
 class PublishedFile(msgspec.Struct, frozen=True):
-    """One file; `path` is relative to the published folder, `table` None for a file that is not one table's."""
+    """One file. `path` is relative to the published folder; `table` is None for files that are not one table."""
 
     path: str
     table: str | None
@@ -37,10 +37,10 @@ class PublishedFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a snapshot consists of, and which sweep it stands after.
+    """The files of a snapshot, and its newest loaded sweep.
 
-    `ranges` are the first days of the ranges of starts that its large tables are split into. `checksum` is the sha256
-    of the rest, so that a damaged manifest vouches for nothing; "" in manifests of earlier versions.
+    `ranges` are the first days of the start-date ranges into which large tables are split. `checksum` is the sha256 of
+    all other fields, so that damage to the manifest itself is detected; "" in manifests of earlier versions.
     """
 
     snapshot: str
@@ -52,17 +52,17 @@ class Manifest(msgspec.Struct, frozen=True):
     checksum: str = ""
 
     def sealed(self) -> Manifest:
-        """The same with its checksum."""
+        """A copy with its checksum."""
         return replace(self, checksum=self._own_checksum())
 
     def write(self, folder: Path) -> None:
-        """Keep it in the snapshot's folder, with its checksum."""
+        """Write it into the folder of the snapshot, with its checksum."""
         text = msgspec.json.format(msgspec.json.encode(self.sealed()), indent=2)
         write_durably(folder / MANIFEST_FILE, lambda path: path.write_bytes(text))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """The manifest of a snapshot. Raises PublishedDiffers when it is missing or unreadable."""
+        """Read the manifest of a snapshot. Raises PublishedDiffers if it is missing or damaged."""
         file = folder / MANIFEST_FILE
         try:
             manifest = msgspec.json.decode(file.read_bytes(), type=cls)
@@ -79,7 +79,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def published_sweep(home: Home) -> str | None:
-    """The newest sweep in what is published; None where that cannot be told."""
+    """The newest sweep in the published snapshot; None if there is no readable manifest."""
     try:
         return Manifest.read(home.latest_snapshot).sweep_id
     except PublishedDiffers:
@@ -88,7 +88,7 @@ def published_sweep(home: Home) -> str | None:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was checked and what differs."""
+    """The result of a verification: what was checked, and a line for each difference."""
 
     snapshot: str
     files: int
@@ -97,18 +97,18 @@ class Verified:
 
 
 def describe(file: Path, *, path: str, table: str | None, rows: int) -> PublishedFile:
-    """The manifest's entry for a finished file that will stand at `path` below the published folder."""
+    """The manifest entry of a finished file that will be published at `path`, relative to the published folder."""
     return PublishedFile(path, table, rows, file.stat().st_size, sha256_of(file))
 
 
 def sha256_of(file: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes."""
+    """The sha256 of a file in hexadecimal."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def is_as_published(home: Home, file: PublishedFile) -> bool:
-    """Whether a file has the size and the sha256 of its manifest's entry."""
+    """Whether a published file has the size and sha256 of its manifest entry."""
     path = home.published / file.path
     try:
         return path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
@@ -117,25 +117,27 @@ def is_as_published(home: Home, file: PublishedFile) -> bool:
 
 
 def verify(home: Home, *, hash_file: Callable[[Path], str] = sha256_of) -> Verified:
-    """Check every file of the newest snapshot, and the DuckDB file. Raises PublishedDiffers without a manifest.
+    """Verify the DuckDB file and every file of the newest snapshot. Raises PublishedDiffers without a manifest.
 
-    Where something else was published meanwhile, or what is no longer kept removed, it begins again with the new state.
+    It restarts if a publish or the retention of snapshots changed the files in the meantime.
     """
-    for _ in range(MAX_SWAPS):
+    for _ in range(MAX_RESTARTS):
         before = _state(home)
         try:
-            found = _verify_once(home, hash_file)
+            result = _verify_once(home, hash_file)
         except PublishedDiffers:
             if _state(home) == before:
                 raise
             continue
-        if not found.differences or _state(home) == before:
-            return found
-    raise PublishedDiffers(f"{home.published} changed {MAX_SWAPS} times while it was read: run milestones verify again")
+        if not result.differences or _state(home) == before:
+            return result
+    raise PublishedDiffers(
+        f"{home.published} changed {MAX_RESTARTS} times during the verification: run milestones verify again"
+    )
 
 
 def _state(home: Home) -> tuple[object, ...]:
-    """What a publish, and the retention after it, changes."""
+    """Everything that a publish, or the retention of snapshots, changes."""
     link, file = home.latest_snapshot, home.published_duckdb
     return (
         link.readlink() if link.is_symlink() else None,
@@ -146,26 +148,26 @@ def _state(home: Home) -> tuple[object, ...]:
 
 def _verify_once(home: Home, hash_file: Callable[[Path], str]) -> Verified:
     if not home.latest_snapshot.exists():
-        raise PublishedDiffers(f"nothing is published below {home.published}: run milestones ingest first")
+        raise PublishedDiffers(f"nothing is published in {home.published}: run milestones ingest first")
     manifest = Manifest.read(home.latest_snapshot)
-    # A run that died between the two renames leaves the DuckDB file one snapshot ahead: whole, and said to be.
+    # A run killed between the two renames leaves a valid DuckDB file that is one snapshot ahead of `latest`.
     sums: defaultdict[str, set[str]] = defaultdict(set)
-    for other in _manifests_since(home, manifest):
-        for file in other.files:
+    for newer in _manifests_since(home, manifest):
+        for file in newer.files:
             sums[file.path].add(file.sha256)
     differences = []
     for file in manifest.files:
         path = home.published / file.path
         try:
             if hash_file(path) not in sums[file.path] or not _is_as_described(path, file):
-                differences.append(f"{path} is not what its manifest says")
+                differences.append(f"{path} differs from its manifest")
         except FileNotFoundError:
             differences.append(f"{path} is missing")
     return Verified(manifest.snapshot, len(manifest.files), sum(file.bytes for file in manifest.files), differences)
 
 
 def _is_as_described(path: Path, file: PublishedFile) -> bool:
-    """Bytes and rows, of a Parquet file: the sum alone would not notice a manifest that says something else."""
+    """Compare bytes and rows of a Parquet file: its sha256 alone does not prove those fields of the manifest."""
     if file.table is None:
         return True
     return path.stat().st_size == file.bytes and pq.read_metadata(path).num_rows == file.rows

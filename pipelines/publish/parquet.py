@@ -1,7 +1,7 @@
-"""The tables of a snapshot as Parquet files: what changed is written, what did not is linked from the one before.
+"""Writes the tables of a snapshot as Parquet files, and links unchanged files from the previous snapshot.
 
-A small table is one file. A large one has a file for each range of starts (see `partitions`), so that writing costs
-the ranges in which milestones were touched.
+A small table is one file. A large one has a file for each range of start dates (see `partitions`), so that only the
+ranges with touched milestones are rewritten. Which files can be reused is known to `previous_snapshot`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from pipelines.publish.partitions import FILE_NAME, Ranges
 from pipelines.publish.previous_snapshot import WAREHOUSE, PreviousSnapshot
 from pipelines.staging.files import ROWS_PER_BATCH
 from pipelines.storage.durable import copy_file, sync
-from pipelines.warehouse.connection import beside
+from pipelines.warehouse.connection import second_connection
 from pipelines.warehouse.row_ranges import rows_of
 from schemas.sql import quote
 
 RANGES_OF_ONE_PASS = 8
-"""Whose milestones are looked up while a table is read, and whose rows wait for their groups, all in memory."""
+"""Ranges written in one pass over a table: their milestone ids and open row groups are held in memory."""
 _RANGE = "#range"
 _PLACED = "memory.placed"
-"""The ranges of milestones while some ranges are written: in the database in memory, which all cursors share."""
+"""The table of milestones with their range during a pass, in the in-memory database that all connections share."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table to write. `schema` is None for a typed table, whose schema is what the catalogue made of it."""
+    """A table to write. `schema` is None for a typed table, which keeps the schema that it has in DuckDB."""
 
     name: str
     schema: pa.Schema | None
@@ -45,9 +45,9 @@ class Source:
 
 @dataclass
 class SnapshotWriter:
-    """Writes the tables of one snapshot into `building`, which will stand at `path` below the published folder.
+    """Writes the tables of one snapshot into the folder `building`, which is published later at `path`.
 
-    A table of at most `rows_of_one_file` is one file. Tables are written beside each other, on the threads of `pool`.
+    A table of at most `rows_of_one_file` rows is one file. Tables are written in parallel, on the threads of `pool`.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -59,7 +59,7 @@ class SnapshotWriter:
     pool: Executor
 
     def write(self, tables: Iterable[Source]) -> list[PublishedFile]:
-        """The files of all tables, in their order and by path. NULL in a required column stops it here."""
+        """Write all tables; their files, ordered by table and path. Raises for NULL in a required column."""
         files: list[PublishedFile] = []
         whole: list[Source] = []
         stale: dict[Source, set[int]] = {}
@@ -87,19 +87,19 @@ class SnapshotWriter:
 
     @cached_property
     def _touched_ranges(self) -> set[int]:
-        """The ranges in which touched milestones stand or stood."""
+        """The ranges of the old and new starts of touched milestones."""
         return set(map(self.ranges.number_of, self.before.touched.starts)) if self.before else set()
 
     def _known(self, table: Source) -> dict[str, PublishedFile]:
-        """The files of a table in the snapshot before, where any of them may be what it would be again."""
+        """The files of a table in the previous snapshot; none if the table cannot reuse any."""
         if self.before is None or not table.is_of_milestones or table.name in self.before.touched.tables:
             return {}
         return self.before.files(table.name)
 
     def _is_touched(self, table: Source, known: dict[str, PublishedFile], rows: int) -> bool:
-        """Whether a table holds a touched milestone, or held one."""
-        assert self.before is not None  # noqa: S101 - what it has is known
-        # A milestone that left the table is not in it any more: then its rows are fewer, or others came.
+        """Whether a table has, or had, rows of a touched milestone."""
+        assert self.before is not None  # noqa: S101 - for the type checker; it has files
+        # A milestone that left a typed table changes its row count, unless another one came, which is touched.
         if sum(file.rows for file in known.values()) != rows:
             return True
         if table.schema is None:
@@ -107,30 +107,30 @@ class SnapshotWriter:
         return self.before.touched.milestones > 0
 
     def _kept_ranges(self, known: Mapping[str, PublishedFile]) -> set[int]:
-        """The ranges whose files hold what they would again, but for touched milestones; none if there is none."""
+        """The ranges whose files can be reused unless they have touched milestones."""
         if self.before is None or not known or FILE_NAME in known:
             return set()
         return self.ranges.kept_from(self.before.ranges)
 
     def _name(self, number: int) -> str:
-        """The file of a range, below its table's folder."""
+        """The path of the file of a range, below the folder of its table."""
         return f"{self.ranges.folder(number)}/{FILE_NAME}"
 
     def _link(self, table: Source, file: PublishedFile, name: str) -> PublishedFile:
-        """Give a file of the snapshot before a name in this one."""
-        assert self.before is not None  # noqa: S101 - what it has is linked
+        """Hard-link a file of the previous snapshot into this one."""
+        assert self.before is not None  # noqa: S101 - for the type checker; the file is one of its own
         source, target = self.before.folder / table.name / name, self.building / table.name / name
         target.parent.mkdir(exist_ok=True)
         try:
             os.link(source, target)
         except OSError:
-            # A file system without links.
+            # The file system has no hard links.
             copy_file(source, target)
             sync(target)
         return PublishedFile(f"{self.path}/{table.name}/{name}", table.name, file.rows, file.bytes, file.sha256)
 
     def _write_whole(self, table: Source) -> PublishedFile:
-        with beside(self.connection, WAREHOUSE) as connection:
+        with second_connection(self.connection, WAREHOUSE) as connection:
             reader = connection.sql(f"SELECT * FROM {quote(table.name)}").to_arrow_reader(ROWS_PER_BATCH)  # noqa: S608
             out = ParquetFile(self.building / table.name / FILE_NAME, table.schema or reader.schema)
             for batch in reader:
@@ -138,28 +138,28 @@ class SnapshotWriter:
         return self._described(table, FILE_NAME, out)
 
     def _write_ranges(self, stale: Mapping[Source, set[int]]) -> Iterator[PublishedFile]:
-        """The files of ranges of tables; none for a range without rows. One pass over a table brings a few ranges."""
+        """Write the stale ranges of tables, a few in each pass over a table; a range without rows has no file."""
         numbers = sorted(set().union(*stale.values()))
         for first in range(0, len(numbers), RANGES_OF_ONE_PASS):
-            some = set(numbers[first : first + RANGES_OF_ONE_PASS])
-            self.connection.execute(f"CREATE OR REPLACE TABLE {_PLACED} AS {self._places(some)}")
-            jobs = [(table, own & some) for table, own in stale.items() if own & some]
-            for files in self.pool.map(self._write_some, *zip(*jobs, strict=True)):
+            of_pass = set(numbers[first : first + RANGES_OF_ONE_PASS])
+            self.connection.execute(f"CREATE OR REPLACE TABLE {_PLACED} AS {self._places(of_pass)}")
+            jobs = [(table, own & of_pass) for table, own in stale.items() if own & of_pass]
+            for files in self.pool.map(self._write_table_ranges, *zip(*jobs, strict=True)):
                 yield from files
 
     def _places(self, numbers: set[int]) -> str:
-        """A query for the milestones of some ranges, with the number of the range."""
+        """A query for the milestones of these ranges, each with the number of its range."""
         return (
             f"SELECT milestone_id, {self.ranges.number_of_sql(numbers)} AS {quote(_RANGE)} "  # noqa: S608
             f"FROM milestones WHERE {self.ranges.holds_sql(numbers)}"
         )
 
-    def _write_some(self, table: Source, numbers: set[int]) -> list[PublishedFile]:
-        """The files of some ranges."""
+    def _write_table_ranges(self, table: Source, numbers: set[int]) -> list[PublishedFile]:
+        """Write these ranges of a table in one pass."""
         files: dict[int, ParquetFile] = {}
-        with beside(self.connection, WAREHOUSE) as connection:
+        with second_connection(self.connection, WAREHOUSE) as connection:
             schema = table.schema or _arrow_schema(connection, table.name)
-            # Where every range is written there is nothing to pass over.
+            # If every range is written, all rows are read.
             own = rows_of(connection, quote(table.name), _PLACED) if self.before else f"FROM {quote(table.name)}"
             reader = connection.sql(_with_range(own, _PLACED, numbers)).to_arrow_reader(ROWS_PER_BATCH)
             for number, rows in _by_range(reader):
@@ -179,7 +179,7 @@ def _arrow_schema(connection: duckdb.DuckDBPyConnection, table: str) -> pa.Schem
 
 
 def _with_range(rows: str, places: str, numbers: set[int]) -> str:
-    """A query for rows, of some ranges, with the number of the range as the last column."""
+    """A query for the rows in these ranges, with the number of the range as the last column."""
     listed = ", ".join(map(str, sorted(numbers)))
     return (
         f"SELECT own.*, {quote(_RANGE)} FROM ({rows}) AS own "  # noqa: S608
@@ -188,7 +188,7 @@ def _with_range(rows: str, places: str, numbers: set[int]) -> str:
 
 
 def _by_range(reader: pa.RecordBatchReader) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Rows with the number of their range, which was the last column."""
+    """Split batches by the number of the range, which is their last column."""
     for batch in reader:
         numbers = batch.column(batch.num_columns - 1)
         rows = batch.select(batch.schema.names[:-1])

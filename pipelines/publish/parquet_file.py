@@ -1,4 +1,4 @@
-"""One Parquet file of a declared schema, its rows gathered into row groups that are worth reading."""
+"""Writes one Parquet file of a declared schema, with small batches merged into row groups."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from pipelines.storage.durable import sync
 
 BYTES_PER_GROUP = 8 * 1024 * 1024
-"""Of rows in memory: a reader of one column skips the others, and a writer holds one group for each open range."""
+"""Uncompressed size of a row group. A writer holds one group in memory for each open range."""
 
 
 class ParquetFile:
-    """Written row group by row group; `close` syncs it."""
+    """A Parquet file that is written row group by row group. `close` completes and syncs it."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
@@ -25,7 +25,7 @@ class ParquetFile:
         self._waiting_bytes = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take rows."""
+        """Add rows, cast to the schema."""
         self.rows += batch.num_rows
         self._waiting.append(batch.cast(self._schema))
         self._waiting_bytes += batch.nbytes
@@ -33,19 +33,19 @@ class ParquetFile:
             self.flush()
 
     def close(self) -> None:
-        """Write what is left, and sync."""
+        """Write the remaining rows, and sync the file."""
         self.flush()
         self._open().close()
         sync(self.path)
 
     def flush(self) -> None:
-        """Write the rows that wait, as a group."""
+        """Write the pending rows as a row group."""
         if self._waiting:
             self._open().write_table(pa.Table.from_batches(self._waiting, self._schema))
         self._waiting, self._waiting_bytes = [], 0
 
     def _open(self) -> pq.ParquetWriter:
-        """The writer; until there is something to write there is no file."""
+        """The writer of pyarrow. The file is created when it is first needed."""
         if self._opened is None:
             self.path.parent.mkdir(exist_ok=True)
             self._opened = pq.ParquetWriter(self.path, self._schema, compression="zstd", write_page_checksum=True)

@@ -1,7 +1,7 @@
-"""Into which ranges of starts a large table is split, so that a change costs its range and not the table. Pure.
+"""Partitions of large tables by start date, so that a change rewrites a range and not the table. Pure functions.
 
-A range is known by its first day, and lasts until the next one's. Ranges are only ever split: files of a range that
-nothing touched stay what they are from snapshot to snapshot.
+A range is identified by its first day and ends at the first day of the next. Ranges are split but never merged, so that
+the files of unchanged ranges can be reused from snapshot to snapshot.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from datetime import date, datetime
 from itertools import pairwise
 
 MILESTONES_PER_RANGE = 25_000
-"""Ranges have this many when they are made, and are split when they have twice as many."""
+"""A new range has about this many milestones. It is split when it has more than twice as many."""
 
 FIRST_DAY = date(1, 1, 1)
-"""Of the first range, which also holds milestones without a start."""
+"""The first day of the first range, which also holds milestones without a start."""
 
 FOLDER_PREFIX = "from-"
-"""Of a range's folder, before its first day. Not `key=value`: hive-aware readers would see one more column."""
+"""Prefix of the folder of a range, before its first day. `key=value` would add a column in hive-aware readers."""
 
 HIVE_KEY = "start_from="
-"""Of the folders that earlier versions made; a snapshot with such folders is not built on."""
+"""Prefix of the folders in earlier versions. Snapshots with such folders are not reused."""
 
 FILE_NAME = "part-000.parquet"
-"""Of a range's file, and of the only file of a table that is not split."""
+"""Name of the file of a range, and of the single file of a table that is not split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Ranges:
         return len(self.days)
 
     def folder(self, number: int) -> str:
-        """The folder of a range's files, such as `from-2026-11-05`."""
+        """The folder of a range, such as `from-2026-11-05`."""
         return f"{FOLDER_PREFIX}{self.days[number].isoformat()}"
 
     def number_of(self, start: datetime | None) -> int:
@@ -46,18 +46,18 @@ class Ranges:
         return bisect_right(self.days, start.date()) - 1 if start else 0
 
     def kept_from(self, before: Ranges) -> set[int]:
-        """The ranges that begin and end where one of these others did."""
-        known = set(_spans(before.days))
-        return {number for number, span in enumerate(_spans(self.days)) if span in known}
+        """The ranges that have the same first and last day as a range of `before`."""
+        spans_before = set(_spans(before.days))
+        return {number for number, span in enumerate(_spans(self.days)) if span in spans_before}
 
     def number_of_sql(self, numbers: Collection[int]) -> str:
-        """SQL that gives the number of the range of `start_date`, a TIMESTAMPTZ that lies in one of these ranges."""
+        """SQL for the number of the range of `start_date`, a TIMESTAMPTZ in one of these ranges."""
         *others, last = sorted(numbers)
         cases = "".join(f" WHEN start_date < {_moment(self.days[number + 1])} THEN {number}" for number in others)
         return f"CASE WHEN start_date IS NULL THEN 0{cases} ELSE {last} END"
 
     def holds_sql(self, numbers: Collection[int]) -> str:
-        """SQL that says whether `start_date` lies in one of these ranges; bounds, so that DuckDB can pass over rows."""
+        """SQL condition that `start_date` is in one of these ranges, as bounds that let DuckDB skip row groups."""
         conditions = ["start_date IS NULL"] if 0 in numbers else []
         for number in sorted(numbers):
             bounds = []
@@ -80,7 +80,7 @@ def _spans(days: Sequence[date]) -> list[tuple[date, date | None]]:
 def split(
     before: Ranges, counts: Iterable[tuple[date | None, int]], *, per_range: int = MILESTONES_PER_RANGE
 ) -> Ranges:
-    """The ranges for milestones counted by the day of their start (None: without one): those there were, split."""
+    """Split the ranges that became too large; `counts` are milestones by start day, None for those without a start."""
     in_range: dict[int, list[tuple[date, int]]] = {}
     for day, count in counts:
         own = day or FIRST_DAY
@@ -93,7 +93,7 @@ def split(
 
 
 def _cuts(counts: list[tuple[date, int]], per_range: int) -> set[date]:
-    """The days at which a range is cut; a day is never cut itself."""
+    """The first days of the new ranges. All milestones of a day stay in one range."""
     cuts, rows = set(), 0
     for day, count in counts:
         if rows >= per_range:

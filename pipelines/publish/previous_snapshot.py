@@ -1,4 +1,7 @@
-"""The previous snapshot: which of its files the next one can reuse, and what was touched since."""
+"""The previous snapshot: which of its files the next one can reuse, and which milestones were touched since.
+
+A snapshot with a damaged file is never reused: the damage would be linked from snapshot to snapshot.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,23 @@ from pipelines.errors import PublishedDiffers
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
 from pipelines.publish.partitions import HIVE_KEY, Ranges
 from pipelines.storage.home import Home
-from pipelines.warehouse.change_log import Touched, is_known, touched_since
+from pipelines.warehouse.change_log import Touched, is_logged, touched_since
 from pipelines.warehouse.row_ranges import rows_of
 from schemas.sql import quote
 from schemas.tables import DETAILS_FIELDS, MILESTONES, QUARANTINE, SCHEMA_VERSION, SWEEPS
 
 WAREHOUSE = "warehouse"
-"""The name under which the warehouse is attached, to read."""
+"""The name under which the warehouse is attached for reading."""
 
 OF_NO_MILESTONE = (DETAILS_FIELDS, QUARANTINE, SWEEPS)
-"""Small tables whose rows belong to no milestone: every publish writes them."""
+"""Small tables whose rows belong to no milestone: every publish rewrites them."""
 
 _TOUCHED = "memory.touched"
 
 
 @dataclass(frozen=True)
 class PreviousSnapshot:
-    """The previous snapshot: its folder, its manifest, what was touched since, and in which typed tables."""
+    """The previous snapshot: its folder and manifest, the changes since, and the typed tables that they affect."""
 
     folder: Path
     manifest: Manifest
@@ -36,7 +39,7 @@ class PreviousSnapshot:
 
     @classmethod
     def find(cls, home: Home, connection: duckdb.DuckDBPyConnection) -> PreviousSnapshot | None:
-        """The newest snapshot; None if the next one cannot build on it.
+        """The newest snapshot; None if the next one cannot reuse it.
 
         `connection` has the closed warehouse attached as WAREHOUSE.
         """
@@ -44,7 +47,7 @@ class PreviousSnapshot:
         if (
             manifest is None
             or manifest.sweep_id is None
-            or not is_known(connection, manifest.sweep_id, catalog=WAREHOUSE)
+            or not is_logged(connection, manifest.sweep_id, catalog=WAREHOUSE)
         ):
             return None
         touched = touched_since(connection, manifest.sweep_id, catalog=WAREHOUSE, into=_TOUCHED)
@@ -56,26 +59,25 @@ class PreviousSnapshot:
 
     @property
     def ranges(self) -> Ranges:
-        """Its ranges."""
+        """The ranges of its large tables."""
         return Ranges(self.manifest.ranges)
 
     def may_outgrow(self, rows: int) -> bool:
-        """Whether a range may hold more milestones than so many by now."""
-        held = max((file.rows for file in self.files(MILESTONES.name).values()), default=0)
-        return held + self.touched.milestones > rows
+        """Whether a range may now have more than `rows` milestones."""
+        largest = max((file.rows for file in self.files(MILESTONES.name).values()), default=0)
+        return largest + self.touched.milestones > rows
 
     def files(self, table: str) -> dict[str, PublishedFile]:
-        """Its files of a table, by their path below the table's folder."""
+        """Its files of a table, by their path below the folder of the table."""
         prefix = f"{self.folder.parent.name}/{self.folder.name}/{table}/"
         return {file.path.removeprefix(prefix): file for file in self.manifest.files if file.table == table}
 
 
 def latest_manifest(home: Home) -> Manifest | None:
-    """The manifest of the newest snapshot; None where there is none that the next one could build on, whole.
+    """The manifest of the newest snapshot; None if the next one cannot reuse its files.
 
-    Every file that the next snapshot may link or read is compared with its checksum: a damaged one would be linked from
-    snapshot to snapshot, and where it is read and written anew it would get a checksum that says that it is whole.
-    A snapshot in the layout of an earlier version is not built on either, so that none has folders of both layouts.
+    Every file of a table is compared with its checksum, as a damaged one would be linked into all later snapshots. A
+    snapshot in the layout of an earlier version is not reused, so that no snapshot mixes both layouts.
     """
     try:
         manifest = Manifest.read(home.latest_snapshot)

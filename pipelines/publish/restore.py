@@ -1,7 +1,7 @@
-"""A lost or damaged warehouse made again from what is published: its version log, quarantine and ledger.
+"""Restores a lost or damaged warehouse from the published files: its version log, quarantine and ledger.
 
-Everything else in a warehouse is derived from the log. What only the warehouse knows is lost: which milestones were
-absent from the last full sweep, so that a milestone that is gone is found one full sweep later.
+All other tables are derived from the log. The absences of the last full sweep are not published and therefore lost: a
+vanished milestone is detected one full sweep later.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ _SOURCE = "source"
 
 @dataclass(frozen=True)
 class Restored:
-    """`source` is what the warehouse was made from, `moved_to` where the damaged one is kept; None where none was."""
+    """`source` is the published file or folder, `moved_to` the renamed damaged warehouse, if there was one."""
 
     source: Path
     moved_to: Path | None
 
 
 def restore(home: Home, *, now: datetime) -> Restored:
-    """Make the warehouse again from the newest published snapshot; call with the writer's lock held.
+    """Restore the warehouse from the newest published snapshot. The caller holds the writer's lock.
 
-    Raises WrongUse for a warehouse that is whole, NothingToDo where nothing is published, PublishedDiffers where
-    neither published form is whole.
+    Raises WrongUse for an intact warehouse, NothingToDo if nothing is published, PublishedDiffers if both the DuckDB
+    file and the Parquet files are damaged.
     """
     if home.warehouse_file.exists() and _is_whole(home.warehouse_file):
-        raise WrongUse(f"{home.warehouse_file} is whole: there is nothing to restore; run milestones ingest")
+        raise WrongUse(f"{home.warehouse_file} is intact: there is nothing to restore; run milestones ingest")
     if not home.latest_snapshot.exists():
         raise NothingToDo(
-            f"nothing is published below {home.published} to restore from: put a backup of {home.warehouse_file} back, "
-            "or move what is left of it away and run milestones ingest"
+            f"nothing is published in {home.published} to restore from: restore a backup of {home.warehouse_file}, "
+            "or move the damaged file away and run milestones ingest"
         )
     manifest = Manifest.read(home.latest_snapshot)
     source, tables = _find_source(home, manifest)
@@ -79,7 +79,7 @@ def _is_whole(file: Path) -> bool:
 
 
 def _find_source(home: Home, manifest: Manifest) -> tuple[Path, Mapping[str, str]]:
-    """What is whole of the published forms, and SQL for the rows of each table that is read from it."""
+    """The published file or folder that is intact, and SQL for the rows of each table to read from it."""
     by_table: dict[str, list[PublishedFile]] = {}
     for file in manifest.files:
         by_table.setdefault(file.table or "", []).append(file)
@@ -92,7 +92,7 @@ def _find_source(home: Home, manifest: Manifest) -> tuple[Path, Mapping[str, str
         for file in of_table:
             if not is_as_published(home, file):
                 raise PublishedDiffers(
-                    f"neither {home.published_duckdb} nor {home.published / file.path} is what was published: "
+                    f"{home.published_duckdb} and {home.published / file.path} both differ from their manifest: "
                     "restore one of them from a backup, then run milestones restore again"
                 )
     return home.latest_snapshot.resolve(), {
@@ -102,7 +102,7 @@ def _find_source(home: Home, manifest: Manifest) -> tuple[Path, Mapping[str, str
 
 
 def _fill(path: Path, source: Path, tables: Mapping[str, str]) -> None:
-    """A new warehouse with the rows of KEPT_TABLES."""
+    """Create a warehouse with the rows of KEPT_TABLES."""
     create(path)
     with open_warehouse(path) as connection:
         if source.is_file():
@@ -119,13 +119,13 @@ def _fill(path: Path, source: Path, tables: Mapping[str, str]) -> None:
 
 def _copy(connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[str, ...], rows: str) -> None:
     """Copy a table's rows; columns that an earlier version did not publish stay NULL."""
-    there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}  # noqa: S608
-    listed = ", ".join(quote(column) for column in columns if column in there)
+    published = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}  # noqa: S608
+    listed = ", ".join(quote(column) for column in columns if column in published)
     connection.execute(f"INSERT INTO {quote(name)} BY NAME SELECT {listed} FROM {rows}")  # noqa: S608
 
 
 def _keep_discarded(connection: duckdb.DuckDBPyConnection, fields: str) -> None:
-    """Note what the contract kept out of the columns, which the log does not know: a rebuild keeps these notes."""
+    """Restore which fields the contract discarded: the log does not record it, and a rebuild keeps it."""
     connection.execute(
         "INSERT INTO internal_evidence "  # noqa: S608
         "(type, path, kind, records, first_seen_at, last_seen_at, first_sweep_id, is_discarded) "

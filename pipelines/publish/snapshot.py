@@ -1,7 +1,8 @@
-"""Publishing: make the next DuckDB file, write the Parquet snapshot while that is read through, swap both in.
+"""Publishes the warehouse: builds the DuckDB file and a Parquet snapshot, then swaps both in atomically.
 
-Readers get either the old state or the new one, whole: they open a file or a folder that nobody writes any more. What
-is copied or reused is checked, so that damage on the disk never gets a fresh checksum.
+Readers see either the old state or the new one: they open files and folders that are never written again. Everything
+copied or reused is verified, so that damage on the disk never gets a valid checksum. How a table becomes files is in
+`parquet`.
 """
 
 from __future__ import annotations
@@ -29,15 +30,14 @@ from pipelines.storage.home import Home
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import rewrite
-from pipelines.warehouse.connection import beside, damage_named, open_reading
+from pipelines.warehouse.connection import explain_damage, open_reading, second_connection
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import newest_loaded_sweep_id
 from pipelines.warehouse.typed_tables import typed_tables
 from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
 
 THREADS = 2
-"""Of writing tables: DuckDB has threads of its own beside them, and each table that is being written holds rows in
-memory."""
+"""Threads that write tables. DuckDB has threads of its own as well, and each open table holds rows in memory."""
 
 _SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
@@ -45,7 +45,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class _DamagedBlocks(Exception):
-    """The copy of the warehouse has blocks whose checksum differs."""
+    """The copy of the warehouse has blocks with a wrong checksum."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Snapshot:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows by table."""
+        """The number of rows by table."""
         rows: Counter[str] = Counter()
         for file in self.manifest.files:
             if file.table:
@@ -65,7 +65,7 @@ class Snapshot:
         return dict(rows)
 
     def data_version(self, table: str) -> str:
-        """A digest of a table's files: the same as long as none of them changes."""
+        """A digest of the files of a table, which changes only if one of them does."""
         digest = hashlib.sha256()
         for file in self.manifest.files:
             if file.table == table:
@@ -74,13 +74,13 @@ class Snapshot:
 
     @property
     def bytes(self) -> int:
-        """Of all its files, the DuckDB file included."""
+        """The bytes of all its files, the DuckDB file included."""
         return sum(file.bytes for file in self.manifest.files)
 
 
 @dataclass(frozen=True)
 class _Building:
-    """What is built under temporary names: a snapshot that will have this name, and the DuckDB file."""
+    """The temporary names under which the snapshot `name` and the DuckDB file are built."""
 
     home: Home
     name: str
@@ -96,21 +96,21 @@ class _Building:
 
 
 def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE) -> Snapshot:
-    """Publish the warehouse as it stands; call with the writer's lock held and the warehouse closed.
+    """Publish the current warehouse. The caller holds the writer's lock and has closed the warehouse.
 
-    Tables of more than twice `per_range` rows are split into ranges of about so many milestones. Raises
-    WarehouseUnusable for a warehouse with damage in what it holds.
+    Tables of more than twice `per_range` rows are split into ranges of about `per_range` milestones. Raises NothingToDo
+    without a warehouse, WarehouseUnusable for damage in used blocks of it.
     """
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
     Warehouse(home).prepare()
     home.snapshots.mkdir(parents=True, exist_ok=True)
     try:
-        with damage_named(home.warehouse_file):
+        with explain_damage(home.warehouse_file):
             return _publish(home, now=now, per_range=per_range, is_checked=True)
     except _DamagedBlocks:
-        _LOG.warning("%s has damaged blocks: it is written anew from what DuckDB can read", home.warehouse_file)
-    # Reads all that the warehouse holds, and fails where the damage is in any of it; unused blocks are left behind.
+        _LOG.warning("%s has damaged blocks: rewriting it from the rows that DuckDB can read", home.warehouse_file)
+    # Copies all rows, so it fails if a used block is damaged; damaged unused blocks are not copied.
     rewrite(home.warehouse_file)
     return _publish(home, now=now, per_range=per_range, is_checked=False)
 
@@ -121,21 +121,21 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
     building.folder.mkdir()
     with (
         open_reading(home.warehouse_file, WAREHOUSE) as connection,
-        # End first, and wait: nobody may close what their threads read.
+        # The pools exit first and wait for their threads, which use the connection.
         ThreadPoolExecutor(THREADS) as pool,
-        ThreadPoolExecutor(1) as aside,
+        ThreadPoolExecutor(1) as verifier,
     ):
         sweep_id = newest_loaded_sweep_id(connection)
         before = PreviousSnapshot.find(home, connection)
         make_next(connection, home, building.duckdb_file)
-        read = aside.submit(read_through, building.duckdb_file)
+        verified = verifier.submit(read_through, building.duckdb_file)
         summary = pool.submit(_summarize, building, connection)
         files, ranges = _write_tables(building, connection, before, pool, per_range=per_range)
         files.append(summary.result())
         for folder in (path for path in building.folder.rglob("*") if path.is_dir()):
             sync(folder)
         rows, size = sum(file.rows for file in files), building.duckdb_file.stat().st_size
-        sha256, is_whole = read.result()
+        sha256, is_whole = verified.result()
         files.append(PublishedFile(home.published_duckdb.name, None, rows, size, sha256))
     if is_checked and not is_whole:
         raise _DamagedBlocks
@@ -144,8 +144,8 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
 
 
 def _summarize(building: _Building, connection: duckdb.DuckDBPyConnection) -> PublishedFile:
-    with beside(connection) as asking:
-        return write_summary(asking, building.name, building.folder, now=building.now)
+    with second_connection(connection) as summarizing:
+        return write_summary(summarizing, building.name, building.folder, now=building.now)
 
 
 def _write_tables(
@@ -156,7 +156,7 @@ def _write_tables(
     *,
     per_range: int,
 ) -> tuple[list[PublishedFile], Ranges]:
-    """Every table of the warehouse as Parquet files; their ranges."""
+    """Write every table of the warehouse as Parquet files; the files and their ranges."""
     ranges = before.ranges if before else Ranges()
     if before is None or before.may_outgrow(2 * per_range):
         days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
@@ -175,14 +175,14 @@ def _write_tables(
 
 
 def _swap_in(building: _Building, manifest: Manifest) -> Path:
-    """Make what was built what readers open, step by step; the snapshot's folder."""
+    """Publish the built files by renames and links; the folder of the snapshot."""
     home = building.home
     manifest.write(building.folder)
     sync(building.folder)
     folder = home.snapshots / building.name
     replace_durably(building.folder, folder)
     replace_durably(building.duckdb_file, home.published_duckdb)
-    # Earlier versions kept the file that was published before, to write to it again.
+    # Earlier versions kept the previously published file, to reuse it.
     home.spare_duckdb.unlink(missing_ok=True)
     replace_link(home.latest_snapshot, building.name)
     if not home.published_summary.is_symlink():

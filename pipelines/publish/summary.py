@@ -1,6 +1,6 @@
-"""Headline figures of a snapshot as a small JSON file, for embedding where nobody runs SQL.
+"""The headline figures of a snapshot as a small JSON file, for web pages and scripts without SQL.
 
-It lies in the snapshot; `published/summary.json` is a link through `latest`, so that it changes in the same step.
+It is a file of the snapshot. `published/summary.json` links to it through `latest`, so that both change together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FRESHNESS = "SELECT * EXCLUDE (lag, lag_minutes) FROM freshness(at_time := {now
 _COUNTS = {
     "simulated": "milestones WHERE is_simulated AND vanished_at IS NULL",
     "vanished": "milestones WHERE vanished_at IS NOT NULL",
-    # Not count(DISTINCT ...), which holds all of them in memory whatever the limit. Few milestones are left out.
+    # count(DISTINCT ...) would hold all tickers in memory, beyond the memory limit. The anti join excludes few rows.
     "events": """(
         SELECT DISTINCT event_ticker FROM milestone_events ANTI JOIN
         (SELECT milestone_id FROM milestones WHERE is_simulated OR vanished_at IS NOT NULL) USING (milestone_id))""",
@@ -32,7 +32,7 @@ _COUNTS = {
     "starting_within_24_hours": "milestones_starting_within(24, at_time := {now})",
     "reschedules_of_7_days": "reschedules WHERE seen_at > CAST({now} AS TIMESTAMPTZ) - INTERVAL 7 DAY",
 }
-"""One after the other: all in one query, they would be held in memory together."""
+"""Separate queries: a single one would hold the rows of all in memory."""
 _BY_CATEGORY_GROUP = """
     SELECT coalesce(category_group, 'no category'), count(*) FROM milestones
     WHERE NOT is_simulated AND vanished_at IS NULL
@@ -41,7 +41,7 @@ _BY_CATEGORY_GROUP = """
 
 
 def summary(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> dict[str, Any]:
-    """The figures by name; simulated games and vanished milestones are left out of those that do not name them."""
+    """The figures by name. They exclude simulated and vanished milestones, except those named after them."""
     at = literal(now.isoformat())
     cursor = connection.execute(_FRESHNESS.format(now=at))
     figures = dict(zip([column[0] for column in cursor.description or []], cursor.fetchall()[0], strict=True))
@@ -53,7 +53,7 @@ def summary(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> dict[str
 def write_summary(
     connection: duckdb.DuckDBPyConnection, snapshot: str, building: Path, *, now: datetime
 ) -> PublishedFile:
-    """Write the file into a snapshot that is being built; its entry for the manifest."""
+    """Write the file into the folder of a snapshot being built; its manifest entry."""
     file = building / SUMMARY_FILE
     figures = {"snapshot": snapshot, "published_at": now, **summary(connection, now=now)}
     file.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")

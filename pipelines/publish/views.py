@@ -1,10 +1,10 @@
-"""Views and macros of the published file: one .sql file each, from which everything about them is read.
+"""Creates the views and macros of the published file, and reads their documentation: one .sql file each.
 
-A file is a comment and a table macro. The comment's first paragraph is the question that it answers, the paragraphs
-after it are rules and caveats, the last one has a line `name: meaning` for each column and parameter that means
-something of its own. A macro whose parameters all have defaults also gets a view of its name, which calls it without
-any: the view leaves simulated and vanished milestones out, through the macro they can be asked for. The functions that
-macros call are in `schemas.functions`.
+A file has a comment and a table macro. The first paragraph of the comment is the question that the view answers, the
+next ones are rules and caveats, and the last has a line `name: meaning` for each column and parameter with a meaning of
+its own. A macro whose parameters all have defaults also gets a view of the same name, which calls it without arguments:
+the view excludes simulated and vanished milestones, the macro can include them. The functions that macros call are in
+`schemas.functions`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from schemas.sql import literal, quote
 from schemas.tables import MILESTONES
 from schemas.view import Parameter, View, ViewColumn
 
-# A default is NULL where it means now: DuckDB 2.0 stores what now() was when the macro was made.
+# The default for the current time is NULL: DuckDB 2.0 would store the value of now() at the creation of the macro.
 COMMON_PARAMETERS = {
-    "include_simulated": "Whether simulated games are in.",
-    "include_vanished": "Whether milestones that have vanished are in.",
-    "include_ended": "Whether milestones of the status groups ended and off are in (closed, cancelled, postponed).",
-    "at_time": "The time to take for now; what is believed today is looked at all the same (see milestones_as_of).",
+    "include_simulated": "Whether to include simulated games.",
+    "include_vanished": "Whether to include vanished milestones.",
+    "include_ended": "Whether to include milestones of the status groups ended and off (closed, cancelled, postponed).",
+    "at_time": "The time to use as now. The rows are still the current ones; for past rows see milestones_as_of.",
 }
 COMMON_COLUMNS = {column.name: column.description for column in MILESTONES.columns}
 _MACRO = re.compile(r"^CREATE OR REPLACE MACRO (\w+)\((.*)\) AS TABLE$", re.MULTILINE)
@@ -36,7 +36,7 @@ _MEANING = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 
 @cache
 def view_texts() -> dict[str, str]:
-    """The text of every file, by name, each after those that it calls: DuckDB 2.0 resolves calls at once."""
+    """The texts of all files by name, called macros first: DuckDB 2.0 resolves calls at creation."""
     files = resources.files("pipelines.publish").joinpath("sql").iterdir()
     texts = {file.name.removesuffix(".sql"): file.read_text(encoding="utf-8") for file in files}
     calls = {name: {other for other in texts if f"FROM {other}(" in texts[name]} for name in sorted(texts)}
@@ -44,7 +44,7 @@ def view_texts() -> dict[str, str]:
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, texts: Mapping[str, str] | None = None) -> None:
-    """Make them all, replacing what an older version made; each describes itself inside DuckDB."""
+    """Create or replace all views and macros, with their descriptions as comments in DuckDB."""
     for function in FUNCTIONS:
         for statement in function.statements:
             connection.execute(statement)
@@ -56,7 +56,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, texts: Mapping[str, str]
 
 
 def describe_views(connection: duckdb.DuckDBPyConnection) -> list[View]:
-    """What the views and macros in this database are, by name."""
+    """The descriptions of the views and macros in this database, ordered by name."""
     return [_describe(connection, name, text) for name, text in sorted(view_texts().items())]
 
 
@@ -71,7 +71,7 @@ def _statements(view: View) -> Iterator[str]:
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, name: str, text: str) -> View:
-    """Read a file's comment; ask DuckDB for columns and types. Raises KeyError for a column that nothing describes."""
+    """Describe a view by its file's comment and its columns in DuckDB. Raises KeyError for an undescribed column."""
     comment = "\n".join(line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--"))
     question, *notes, _ = paragraphs = comment.split("\n\n")
     meanings = dict(_MEANING.findall(paragraphs[-1]))

@@ -107,7 +107,7 @@ class Stages:
                 latest = compare.latest_of_sweep(connection, staging, landing.sweep.sweep_id)
                 staged.flattened = stage_tables(staging, landing.sweep.sweep_id, latest, workers=workers)
                 drift = compare.drift_of(connection, staging)
-                staged.refused_before = ledger.count_known_refusals(connection, staging)
+                staged.refused_before = ledger.count_repeated_refusals(connection, staging)
                 staged.reasons = ledger.reasons_of_refusals(connection, staging)
             staged.drift = [str(one) for one in drift]
             self._check_contract(drift)
@@ -178,7 +178,7 @@ class Stages:
     def _conclusions(self, landing: Landing, types: list[str]) -> Conclusions:
         sweep = landing.sweep
         return Conclusions(
-            gone=tuple(sweep.gone),
+            vanished=tuple(sweep.gone),
             landed_at=sweep.landed_at,
             absent=str(absent) if (absent := landing.absent()) else None,
             archived=str(archived) if (archived := landing.archived()) else None,

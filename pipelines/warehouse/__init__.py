@@ -1,1 +1,4 @@
-"""The private DuckDB file: who may write, what it holds, how a sweep gets into it in one transaction."""
+"""The private DuckDB file: its schema, migrations, audits, and the transaction that loads a sweep.
+
+Nothing here imports Dagster, calls the API or writes a published file.
+"""

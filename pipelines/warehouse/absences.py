@@ -1,7 +1,7 @@
 """Absences: milestones that a complete full sweep did not list, and whether they look deleted or archived.
 
-Kalshi moves history out of its lists by age. Then nearly all absent milestones start before some time, and nearly
-nothing that is listed does. Deleted milestones, and lists that are cut by an outage, show no such time.
+Kalshi removes history from its lists by age. Nearly all absent milestones then start before some cutoff, and nearly
+no listed milestone does. Deleted milestones, and lists cut short by an outage, show no such cutoff.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ import pyarrow.parquet as pq
 from schemas.sql import literal
 
 MIN_ARCHIVED = 21
-"""Fewer unlisted milestones show no pattern. They are cheap to ask for by id."""
+"""Fewer unlisted milestones show no pattern. Requesting them by id is cheap."""
 
 MAX_EXCEPTIONS_SHARE = 0.05
-"""Of the unlisted milestones: so many may start later, or be listed and start earlier. Some open events stay listed
-among history, and some later milestones are deleted."""
-
+"""The cutoff may misplace this share of the unlisted milestones: unlisted ones that start later, listed ones that start
+earlier. Some open events stay listed among history, and some later milestones are deleted."""
 
 FUZZY = timedelta(days=7)
-"""History leaves the list when it is settled, not when it starts: absent milestones that start so soon after the
-archived ones are left alone. They are archived once the time has passed them."""
+"""Kalshi archives a milestone when it is settled, not when it starts. Absent milestones that start this soon after the
+cutoff are not requested by id: a later cutoff will include them."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A time (UTC) before which nearly all unlisted milestones start and nearly no listed one does.
+    """A cutoff `before` (UTC): nearly all unlisted milestones start before it, and nearly no listed one does.
 
-    `ids` are the absent milestones that start before it, ordered by start; `absent` counts all absent ones.
-    `twice` are those of `ids` that the full sweep before did not list either.
+    `ids` are the absent milestones that start before the cutoff, ordered by start; `absent` counts all absent ones.
+    `twice` are those of `ids` that were also absent from the previous full sweep.
     """
 
     before: datetime
@@ -52,9 +51,9 @@ class Archive:
 class Absences:
     """What a complete full sweep did not list.
 
-    `expected` milestones were to be listed, `absent` of them were not. Milestones that were absent from the full
-    sweep before are no longer expected: it was believed. Neither are vanished and archived ones.
-    `twice` are those absent from both that neither look archived nor start soon after, in random order.
+    The sweep should have listed `expected` milestones and missed `absent` of them. Milestones that were absent from the
+    previous full sweep do not count as expected, nor do vanished and archived ones.
+    `twice` are the milestones absent from both sweeps that neither look archived nor start soon after, in random order.
     """
 
     expected: int
@@ -75,16 +74,16 @@ def find_absences(connection: duckdb.DuckDBPyConnection, seen: list[pa.Array], a
     new, twice = connection.execute(
         "SELECT count(*) FILTER (NOT is_twice), count(*) FILTER (is_twice) FROM absent"
     ).fetchall()[0]
-    known = connection.execute(
+    stored = connection.execute(
         "SELECT count(*) FROM milestones ANTI JOIN archived_milestones USING (milestone_id) WHERE vanished_at IS NULL"
     ).fetchall()[0][0]
     archive = _find_archive(connection)
-    # Random: an id that the API answers for stays absent, and must not take another one's turn in every sweep.
-    asked = connection.execute(
+    # Random order: an id that the API still answers stays absent, and must not use up the quota of every sweep.
+    unexplained = connection.execute(
         "SELECT milestone_id FROM absent WHERE is_twice AND NOT coalesce(start_date < $1, false) ORDER BY random()",
         [archive.before + FUZZY if archive else None],
     ).fetchall()
-    return Absences(known - twice, new, archive, [row[0] for row in asked])
+    return Absences(stored - twice, new, archive, [row[0] for row in unexplained])
 
 
 def _write_absent(connection: duckdb.DuckDBPyConnection, seen: list[pa.Array], absent_file: Path) -> None:
@@ -99,7 +98,7 @@ def _write_absent(connection: duckdb.DuckDBPyConnection, seen: list[pa.Array], a
     seen_file.unlink()
 
 
-_BEST_TIME = f"""
+_BEST_CUTOFF = f"""
 WITH unlisted AS (
     SELECT milestone_id FROM absent UNION ALL SELECT milestone_id FROM archived_milestones
 ), starts AS (
@@ -123,15 +122,15 @@ WHERE unlisted >= {MIN_ARCHIVED} AND listed > listed_before
 ORDER BY listed_before + (unlisted - unlisted_before), before
 LIMIT 1
 """  # noqa: S608
-"""The time that separates unlisted milestones from listed ones with the fewest exceptions, if they are few: midnight
-where nothing starts between."""
+"""The cutoff that separates unlisted from listed milestones with the fewest exceptions, if there are few enough. It is
+midnight if no milestone starts in between."""
 
 
 def _find_archive(connection: duckdb.DuckDBPyConnection) -> Archive | None:
-    found = connection.execute(_BEST_TIME).fetchall()
-    if not found:
+    cutoffs = connection.execute(_BEST_CUTOFF).fetchall()
+    if not cutoffs:
         return None
-    ((before,),) = found
+    ((before,),) = cutoffs
     rows = connection.execute(
         "SELECT milestone_id, is_twice FROM absent WHERE start_date < $1 ORDER BY start_date, milestone_id", [before]
     ).fetchall()

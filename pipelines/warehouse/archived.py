@@ -1,4 +1,4 @@
-"""The table of archived milestones: which a load adds, and which it removes because the API listed them again."""
+"""The table of archived milestones: a load adds newly archived ones and deletes those that the API returned again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pipelines.staging.files import Staging
 from schemas.tables import RECORDS
 
 
-def find_moves(
+def find_archive_changes(
     connection: duckdb.DuckDBPyConnection, staging: Staging, archived: str | None, *, is_retry: bool
 ) -> list[str]:
-    """The milestones that a staged sweep archives or brings back; `apply_moves` stores them.
+    """The ids of milestones that a staged sweep archives or restores; `apply_archive_changes` stores them.
 
-    `archived` is a Parquet file of milestone_id and answered_by_id, or None. Whatever the API lists, or answers by
-    id, comes back. Records out of quarantine (`is_retry`) are old and bring nothing back.
+    `archived` is a Parquet file of milestone_id and answered_by_id, or None. A milestone is restored if the sweep has a
+    record of it, unless the record comes from the quarantine (`is_retry`): such records are old.
     """
     added = "read_parquet($archived)" if archived else "archived_milestones WHERE false"
     connection.execute(
@@ -34,8 +34,8 @@ def find_moves(
     return [row[0] for row in rows]
 
 
-def apply_moves(connection: duckdb.DuckDBPyConnection, sweep_id: str, archived_at: datetime | None) -> None:
-    """Store what `find_moves` found; call inside the load's transaction."""
+def apply_archive_changes(connection: duckdb.DuckDBPyConnection, sweep_id: str, archived_at: datetime | None) -> None:
+    """Store what `find_archive_changes` found. Run inside the transaction of the load."""
     connection.execute(
         "DELETE FROM archived_milestones WHERE milestone_id IN (SELECT milestone_id FROM archive_returned)"
     )

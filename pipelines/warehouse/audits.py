@@ -1,6 +1,7 @@
-"""What must hold in the warehouse before it is published: keys, references, the account of records.
+"""Audits that a warehouse must pass before it is published: unique keys, references, counts of records.
 
-Made from the declarations, one query each; a batch cannot see these, since they span batches and sweeps.
+They are generated from the table declarations, one query each. They cover what batch validation cannot see: rules that
+span batches and sweeps.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from schemas.tables import (
 )
 
 ROWS_PER_CALL = 40_000
-"""Of pandera, a call of which takes as long as a thousand rows whatever it is given."""
+"""Rows per call of pandera: a call has a fixed cost, about that of validating a thousand rows."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """One thing that must hold; `query` gives one row an offence, the first column naming it."""
+    """A rule about a table. `query` returns a row for each offence, identified by its first column."""
 
     name: str
     table: str
@@ -51,20 +52,20 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Whether it holds."""
+        """Whether there are no offences."""
         return self.offences == 0
 
     def __str__(self) -> str:
         if self.passed:
             return self.audit.description
         return (
-            f"{self.audit.table}: not true that {self.audit.description}: {counted(self.offences, 'row')}, "
-            f"such as {self.example}"
+            f'{self.audit.table}: {counted(self.offences, "row")} broke the rule "{self.audit.description}", '
+            f"for example {self.example}"
         )
 
 
 def audits() -> Iterator[Audit]:
-    """Every audit, from the declarations."""
+    """Every audit of the declared tables."""
     for table in PUBLISHED_TABLES:
         yield _key(table)
         for reference in table.references:
@@ -74,21 +75,21 @@ def audits() -> Iterator[Audit]:
     yield Audit(
         "milestone_versions_one_holds",
         "milestone_versions",
-        "at most one version of a milestone holds",
+        "at most one version of a milestone is current",
         """SELECT milestone_id FROM milestone_versions WHERE valid_to IS NULL
            GROUP BY milestone_id HAVING count(*) > 1""",
     )
 
 
 def run(connection: duckdb.DuckDBPyConnection, audit: Audit) -> Finding:
-    """Run the query."""
+    """Run the query of an audit."""
     query = f"SELECT count(*), CAST(any_value(offence) AS VARCHAR) FROM ({audit.query}) AS offences (offence)"  # noqa: S608
     offences, example = connection.execute(query).fetchall()[0]
     return Finding(audit, offences, example)
 
 
-def typed_tables_agree(connection: duckdb.DuckDBPyConnection) -> Finding:
-    """The audit of the typed tables, which no declaration knows; one by one, as all at once take much memory."""
+def check_typed_tables(connection: duckdb.DuckDBPyConnection) -> Finding:
+    """Audit the typed tables, which are not declared. One table at a time, to bound memory."""
     offences: list[str] = []
     for type_, table in typed_tables(connection).items():
         rows = connection.execute(
@@ -117,31 +118,35 @@ NEWEST_ROWS = {
     DETAILS_FIELDS: "true",
     SWEEPS: "true",
 }
-"""Tables that are not validated on their way in, and which rows came after the published sweep: the others passed."""
+"""Tables that are not validated before they are loaded, each with a condition for the rows to validate: those added
+after the published sweep. Older rows have passed."""
 
 
-def rules_kept(connection: duckdb.DuckDBPyConnection, name: str, published: str | None) -> list[Finding]:
-    """Whether a table's new rows keep its rules, by pandera. Flat tables are validated before they are loaded."""
+def check_new_rows(connection: duckdb.DuckDBPyConnection, name: str, published: str | None) -> list[Finding]:
+    """Validate the new rows of a table with pandera; no finding for flat tables, validated before they are loaded.
+
+    `published` is the newest published sweep; None validates every row.
+    """
     for table, condition in NEWEST_ROWS.items():
         if table.name == name:
             is_new = condition.format(published=literal(published or ""))
             rows = connection.sql(f"SELECT * FROM {quote(name)} WHERE {is_new}")  # noqa: S608
-            found = [
+            failures = [
                 breach
-                for part in _parts(rows.to_arrow_reader(ROWS_PER_BATCH))
+                for part in _merged(rows.to_arrow_reader(ROWS_PER_BATCH))
                 for breach in breaches(table, part.cast(table.arrow_schema))
             ]
             audit = Audit(f"{name}_rows_keep_rules", name, "new rows keep pandera's rules", is_new)
-            return [Finding(audit, len(found), found[0].description if found else None)]
+            return [Finding(audit, len(failures), failures[0].description if failures else None)]
     return []
 
 
-def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches put together to about ROWS_PER_CALL rows: DuckDB gives smaller ones where it likes."""
+def _merged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches merged into tables of at least ROWS_PER_CALL rows: DuckDB may return smaller ones."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
-        if sum(one.num_rows for one in waiting) >= ROWS_PER_CALL:
+        if sum(pending.num_rows for pending in waiting) >= ROWS_PER_CALL:
             yield pa.Table.from_batches(waiting)
             waiting = []
     if waiting:
@@ -162,7 +167,7 @@ def _reference(table: Table, to: Reference) -> Audit:
     return Audit(
         f"{table.name}_{to.column}_refers_to_{to.table}",
         table.name,
-        f"every {to.column} stands in {to.table}",
+        f"every {to.column} exists in {to.table}",
         f"SELECT here.{quote(to.column)} FROM {quote(table.name)} AS here "  # noqa: S608
         f"ANTI JOIN {quote(to.table)} AS there ON here.{quote(to.column)} = there.{quote(to.to)}",
     )

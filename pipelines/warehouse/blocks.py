@@ -1,10 +1,10 @@
-"""Whether the blocks of a closed DuckDB file are what DuckDB wrote, told by the checksum that each block carries.
+"""Verifies the blocks of a closed DuckDB file against the checksum stored in each block.
 
-DuckDB checks a block when it reads it. Copying a file reads no block, and neither does hashing it: damage would be
-copied and get a checksum of its own. So a file is read through once, for both, before it is published.
+DuckDB verifies a block only when it reads it. Copying or hashing a file verifies nothing: damage would be copied and
+get a valid sha256 in the manifest. So a file is read once before it is published, to hash it and verify its blocks.
 
 The format (in DuckDB's source: `single_file_block_manager.cpp`, `checksum.cpp`): three headers of 4 KiB, which DuckDB
-checks whenever it opens the file, then blocks of 256 KiB. The first word of a block (64 bits) is 5381 XOR the other
+verifies when it opens the file, then blocks of 256 KiB. The first word of a block (64 bits) is 5381 XOR the other
 words, each multiplied by a constant.
 """
 
@@ -25,11 +25,11 @@ _SEED = 5_381
 _FACTOR = 0xBF58476D1CE4E5B9
 _WORD = (1 << 64) - 1
 _FOLDED_WORDS = 256
-"""How far Arrow folds a block: a call of it costs more than XORing what is left as one long integer."""
+"""Arrow folds a block down to this many words; below it, XORing one long integer is cheaper than another call."""
 
 
 def read_through(file: Path) -> tuple[str, bool]:
-    """The file's sha256 in hexadecimal digits, and whether all its blocks are whole."""
+    """The sha256 of the file in hexadecimal, and whether all its blocks are intact."""
     digest = hashlib.sha256()
     are_whole = True
     with file.open("rb") as opened:
@@ -44,17 +44,17 @@ def read_through(file: Path) -> tuple[str, bool]:
 
 
 def is_block_whole(block: bytes | memoryview) -> bool:
-    """Whether a block has the sum that its first word says."""
+    """Whether the checksum of a block matches the one in its first word."""
     if len(block) != BLOCK_BYTES:
         return False
     stored = int.from_bytes(block[:8], "little")
     words = pa.Array.from_buffers(pa.uint64(), _WORDS, [None, pa.py_buffer(block)])
-    # The sum itself is among the words that are multiplied: its share is taken out again.
+    # The stored checksum is one of the multiplied words: XORing its product again removes it.
     return _xor(pc.multiply(words, pa.scalar(_FACTOR, pa.uint64()))) ^ (stored * _FACTOR & _WORD) == _SEED ^ stored
 
 
 def _xor(words: pa.Array) -> int:
-    """All words of an array, XORed: it is folded in two until one is left. Their number is a power of two."""
+    """XOR all words of an array by folding it in half until one word is left. Its length must be a power of two."""
     while len(words) > _FOLDED_WORDS:
         half = len(words) // 2
         words = pc.bit_wise_xor(words[:half], words[half:])

@@ -1,6 +1,6 @@
-"""Comparing a staged sweep with the warehouse: which records are new, changed, unchanged or superseded.
+"""Compares a staged sweep with the warehouse: which records are new, changed, unchanged or superseded.
 
-Costs one join of content hashes: unchanged records are neither parsed nor written again.
+Reads the warehouse and never writes it; `load` does that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UPDATED_ONLY_SCHEMA = pa.schema([("milestone_id", pa.string()), ("last_updated_t
 
 @dataclass(frozen=True)
 class RecordCounts:
-    """What became of a sweep's decoded records."""
+    """The decoded records of a sweep by outcome."""
 
     new: int = 0
     changed: int = 0
@@ -36,37 +36,37 @@ class RecordCounts:
 def classify_records(
     connection: duckdb.DuckDBPyConnection, staging: Staging, *, is_retry: bool = False
 ) -> RecordCounts:
-    """Compare staged records with what is stored; the outcome stands in the connection's table `classified`.
+    """Classify staged records against the stored ones, into the temporary table `classified`.
 
-    `is_retry`: the records come out of quarantine, and so were seen before what is stored.
+    `is_retry`: the records come from the quarantine, so they were seen before the stored ones.
 
     Costs one join of content hashes: unchanged records are neither parsed nor written again.
     """
-    connection.execute(sql("classify_records"), _of_records(staging) | {"is_retry": is_retry})
+    connection.execute(sql("classify_records"), _parameters(staging) | {"is_retry": is_retry})
     counts = connection.execute("SELECT outcome, count(*) FROM classified GROUP BY outcome").fetchall()
     return RecordCounts(**dict(counts))
 
 
-def _of_records(staging: Staging) -> dict[str, Any]:
-    """The staged records, and how far after its own fetch an update may lie to be believed."""
+def _parameters(staging: Staging) -> dict[str, Any]:
+    """The staged records, and how far after its fetch an update time may lie and still count."""
     return {"records": staging.files(RECORDS), "tolerance": CLOCK_TOLERANCE_SECONDS}
 
 
 def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, sweep_id: str) -> Iterator[pa.RecordBatch]:
     """New and changed milestones: batches of `schemas.tables.LATEST`, then page, position, seen_at and outcome.
 
-    Asked for in runs of pages that bring about a batch each: all of it in one query would stand in memory whole.
+    Queried in ranges of pages that yield about a batch each: a single query would hold all rows in memory.
     """
-    for first, last in _runs_of_pages(connection):
-        _find_versions(connection, staging, first, last)
+    for first, last in _page_ranges(connection):
+        _create_versions_view(connection, staging, first, last)
         yield from connection.sql(
             sql("latest_of_sweep"),
             params={"records": staging.files(RECORDS), "sweep_id": sweep_id, "first": first, "last": last},
         ).to_arrow_reader(ROWS_PER_BATCH)
 
 
-def _find_versions(connection: duckdb.DuckDBPyConnection, staging: Staging, first: int, last: int) -> None:
-    """Have `versions_of_changed` stand for the versions of the milestones that a run of pages changed."""
+def _create_versions_view(connection: duckdb.DuckDBPyConnection, staging: Staging, first: int, last: int) -> None:
+    """Create the view `versions_of_changed`: all versions of the milestones that a range of pages changed."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE changed AS SELECT milestone_id FROM "
         "(SELECT * FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records SEMI JOIN "
@@ -77,27 +77,27 @@ def _find_versions(connection: duckdb.DuckDBPyConnection, staging: Staging, firs
     connection.execute(f"CREATE OR REPLACE TEMP VIEW versions_of_changed AS {versions}")
 
 
-def _runs_of_pages(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
-    """First and last page of runs that have about a batch of new and changed records each."""
+def _page_ranges(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
+    """The first and last page of ranges with about a batch of new and changed records each."""
     pages = connection.execute(
         "SELECT page, count(*) FROM classified WHERE outcome IN ('new', 'changed') GROUP BY page ORDER BY page"
     ).fetchall()
-    run: list[int] = []
+    in_range: list[int] = []
     rows = 0
     for page, count in pages:
-        if run and rows + count > ROWS_PER_BATCH:
-            yield run[0], run[-1]
-            run, rows = [], 0
-        run.append(page)
+        if in_range and rows + count > ROWS_PER_BATCH:
+            yield in_range[0], in_range[-1]
+            in_range, rows = [], 0
+        in_range.append(page)
         rows += count
-    if run:
-        yield run[0], run[-1]
+    if in_range:
+        yield in_range[0], in_range[-1]
 
 
 def stage_updated_only(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
-    """Keep the newest last_updated_ts of milestones that are otherwise unchanged, for `load`."""
+    """Stage the newer last_updated_ts of milestones that are otherwise unchanged, for `load`."""
     rows = (
-        connection.sql(sql("unchanged_of_sweep"), params=_of_records(staging))
+        connection.sql(sql("unchanged_of_sweep"), params=_parameters(staging))
         .to_arrow_table()
         .cast(UPDATED_ONLY_SCHEMA)
     )
@@ -105,6 +105,6 @@ def stage_updated_only(connection: duckdb.DuckDBPyConnection, staging: Staging) 
 
 
 def drift_of(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[Drift]:
-    """Fields and kinds that the staged sweep shows for the first time; none where nothing was known before."""
+    """Fields and kinds that the staged sweep has for the first time; none in the first sweep."""
     rows = connection.execute(sql("new_evidence"), {"evidence": staging.files(EVIDENCE)}).fetchall()
     return [Drift(*row) for row in rows]

@@ -1,6 +1,6 @@
 """DuckDB connections of the writer: settings, attached files, errors that say what to do.
 
-Files are written in a storage version that DuckDB 1.2 and later read: the published file is a copy of the warehouse.
+Files are written in a storage version that DuckDB 1.2 and later read, as the published file is a copy of the warehouse.
 """
 
 from __future__ import annotations
@@ -21,68 +21,70 @@ from schemas.sql import literal, quote
 STORAGE_VERSION = "v1.2.0"
 
 MEMORY_LIMIT = "128MiB"
-"""Of the writer's DuckDB: enough for the working set of a batch; beyond it DuckDB goes to disk, below the warehouse."""
+"""Memory of DuckDB in the writer: enough for the working set of a batch. DuckDB spills the rest to disk."""
 
 ZSTD_FROM_LENGTH = 128
-"""In bytes, on average: records and details repeat the same few keys, and take a fifth of the room. DuckDB itself
-begins at 4096; ids, titles and tickers stay with what it chooses for short texts."""
+"""Columns of at least this average length in bytes are compressed with zstd. Records and details repeat the same few
+keys, and shrink to a fifth. DuckDB's default is 4096; ids, titles and tickers keep its compression for short texts."""
 
 MAX_THREADS = 2
-"""Each of DuckDB's threads holds rows while it writes, for which MEMORY_LIMIT has room: a rebuild of 240,000 milestones
-failed for want of it with 4, a first load with 12. Flattening has every core all the same."""
+"""Each DuckDB thread holds rows while it writes, within MEMORY_LIMIT: a rebuild of 240,000 milestones ran out of memory
+with 4 threads, a first load with 12. Flattening still uses every core."""
 
 ROWS_PER_GROUP = 40_960
-"""DuckDB compresses, and reads, a group of rows on one core: its own 122,880 leave the other cores idle, and what does
-not fill a group is compressed again when it does. A multiple of its vectors of 2,048."""
+"""DuckDB compresses and reads a row group on one core: its default of 122,880 rows leaves the other cores idle, and a
+partly filled group is compressed again when it fills. Must be a multiple of its vector size, 2,048."""
 
 SKIP_ROW_GROUP_MERGE = "SET max_vacuum_tasks = 0"
-"""Until it is closed, DuckDB's checkpoints drop and merge no groups of rows.
+"""Turns off row-group vacuuming for a DuckDB instance until it is closed.
 
-For connections that delete nothing: merging would write up to four groups of each table once more, a second of a first
-load. Wherever rows are replaced it stays on: every small load appends a group to each table, of at least a block of
-256 KiB, and only merging takes the room of replaced ones back."""
+For loads that delete nothing: merging would rewrite up to four row groups of each table, a second of a first load. It
+must stay on where rows are replaced: every small load appends a row group to each table, of at least one block of
+256 KiB, and only merging frees the space of replaced rows."""
 
 _DAMAGE = re.compile("Corrupt database file|Could not read enough bytes")
 
 
 @contextmanager
 def open_reading(path: Path, catalog: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A closed warehouse to read as `catalog`; more can be attached beside it. Raises WarehouseUnusable."""
+    """Open a closed warehouse read-only as `catalog`; more files can be attached. Raises WarehouseUnusable."""
     with instance(path.parent / SPILL) as connection:
         attach(connection, path, catalog, read_only=True)
-        _settle(connection, catalog)
+        _configure(connection, catalog)
         yield connection
 
 
 @contextmanager
 def open_writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A warehouse to read and write. Raises WarehouseUnusable."""
+    """Open a warehouse to read and write. Raises WarehouseUnusable."""
     with instance(path.parent / SPILL) as connection:
         attach(connection, path, CATALOG)
-        _settle(connection, CATALOG)
+        _configure(connection, CATALOG)
         yield connection
 
 
 @contextmanager
-def beside(connection: duckdb.DuckDBPyConnection, catalog: str = CATALOG) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A second connection to what one has open, for another thread; the temporary tables of each are its own."""
-    with connection.cursor() as other:
-        _settle(other, catalog)
-        yield other
+def second_connection(
+    connection: duckdb.DuckDBPyConnection, catalog: str = CATALOG
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A second connection to the same DuckDB instance, for another thread. It has temporary tables of its own."""
+    with connection.cursor() as second:
+        _configure(second, catalog)
+        yield second
 
 
 def attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str, *, read_only: bool = False) -> None:
-    """Attach a file that is a warehouse, or a copy of one. Raises WarehouseUnusable."""
-    how = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {ROWS_PER_GROUP}"
+    """Attach a warehouse file or a copy of one. Raises WarehouseUnusable."""
+    options = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {ROWS_PER_GROUP}"
     try:
-        connection.execute(f"ATTACH {literal(str(path))} AS {quote(catalog)} ({how})")
+        connection.execute(f"ATTACH {literal(str(path))} AS {quote(catalog)} ({options})")
     except duckdb.Error as error:
         raise WarehouseUnusable(f"cannot open {path}: {str(error).splitlines()[0]} ({_advice(error)})") from error
 
 
 @contextmanager
-def damage_named(path: Path) -> Iterator[None]:
-    """Damage that is met in the middle of a file says what to do, as that of its first bytes does."""
+def explain_damage(path: Path) -> Iterator[None]:
+    """Turn errors of DuckDB about damage in a file into WarehouseUnusable, which says what to do."""
     try:
         yield
     except duckdb.Error as error:
@@ -93,7 +95,7 @@ def damage_named(path: Path) -> Iterator[None]:
 
 @contextmanager
 def instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB of our own settings with a database in memory, to attach files to; what does not fit goes to `spill`."""
+    """A DuckDB instance with our settings, to attach files to; it spills to the folder `spill`."""
     connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
@@ -105,19 +107,19 @@ def instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _settle(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-    """What holds for one connection, not for all that has the file open."""
+def _configure(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    """Apply the settings that hold for one connection only."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"USE {quote(catalog)}")
 
 
 def _advice(error: duckdb.Error) -> str:
-    """What to do about a file that cannot be opened: one that is whole must not be thrown away."""
+    """What to do about a file that cannot be opened. An intact one must never be restored over."""
     text = str(error)
     if "lock on file" in text:
-        return "end the program that has it open, then run again"
+        return "stop the program that has it open, then run again"
     if is_disk_full(error):
-        return "make room, then run again"
+        return "free disk space, then run again"
     if "Permission denied" in text:
-        return "give it to the user who runs the pipeline"
-    return "make it again from what is published with milestones restore"
+        return "make it readable and writable for the user who runs the pipeline"
+    return "restore it from the published files with milestones restore"

@@ -1,6 +1,6 @@
-"""The warehouse file: made whole or not at all, its schema version checked, older ones migrated.
+"""The warehouse file: created atomically, its schema version checked, older schemas migrated.
 
-Nothing but the writer opens it, and one run opens it for writing once: to load.
+Only the writer opens it, and a run opens it for writing once, to load.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pipelines.storage.durable import write_durably
 from pipelines.storage.home import Home
 from pipelines.storage.temporary import MIGRATION_STAGING
 from pipelines.warehouse import compaction
-from pipelines.warehouse.connection import damage_named, open_reading, open_writing
+from pipelines.warehouse.connection import explain_damage, open_reading, open_writing
 from pipelines.warehouse.migrations import migrate
 from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
 
 
 class Warehouse:
-    """The warehouse of a home: prepared (made, migrated) before it is first read or written."""
+    """The warehouse of a home folder. It is created or migrated before it is first read or written."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -33,24 +33,24 @@ class Warehouse:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The warehouse to read; temporary tables can be made beside it. Raises WarehouseUnusable."""
+        """Open the warehouse to read; temporary tables can be created. Raises WarehouseUnusable."""
         self.prepare()
-        with damage_named(self.path), open_reading(self.path, CATALOG) as connection:
+        with explain_damage(self.path), open_reading(self.path, CATALOG) as connection:
             yield connection
 
     def writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """The warehouse to read and write. Raises WarehouseUnusable."""
+        """Open the warehouse to read and write. Raises WarehouseUnusable."""
         return open_warehouse(self.path)
 
     def prepare(self) -> None:
-        """Make the warehouse where there is none, and open it once for writing where it cannot be read as it is.
+        """Create a missing warehouse, replay a write-ahead log, migrate an older schema.
 
-        What a killed load committed is in the write-ahead log and not in the file; an older schema is migrated.
+        All three open it for writing. A killed load leaves its commit in the write-ahead log, not in the file.
         """
         if self.path.exists() and not self.path.with_name(f"{self.path.name}.wal").exists():
             if self._is_current:
                 return
-            with damage_named(self.path), open_reading(self.path, CATALOG) as connection:
+            with explain_damage(self.path), open_reading(self.path, CATALOG) as connection:
                 self._is_current = _version(connection, self.path) >= SCHEMA_VERSION
             if self._is_current:
                 return
@@ -58,7 +58,7 @@ class Warehouse:
             self._is_current = True
 
     def check_not_lost(self) -> None:
-        """Raises WarehouseLost where something is published and the warehouse that it was published from is gone."""
+        """Raise WarehouseLost if tables are published but the warehouse they came from is missing."""
         if not self.path.exists() and self._home.published_duckdb.exists():
             raise WarehouseLost(self.path, self._home.published_duckdb)
 
@@ -67,24 +67,24 @@ class Warehouse:
 def open_warehouse(
     path: Path, *, max_free_bytes: int = compaction.MAX_FREE_BYTES
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse, read and write, made first where there is none; closed without a write-ahead log left behind.
+    """Open the warehouse to read and write; creates a missing one. Closing it leaves no write-ahead log.
 
-    Where a quarter of it is free then, and more than `max_free_bytes`, it is written anew. Raises WarehouseUnusable
-    for a file that is not ours, is damaged, or was written by a newer version.
+    It is compacted on closing if more than `max_free_bytes` and more than a quarter of it are free. Raises
+    WarehouseUnusable for a file that is foreign, damaged, or written by a newer version.
     """
     if not path.exists():
-        # Dying in the first writes of a new file leaves one that cannot be opened: never under its final name.
+        # A process killed during the first writes leaves a file that cannot be opened: use a temporary name until then.
         write_durably(path, create)
     with ExitStack() as stack:
         connection = stack.enter_context(open_writing(path))
         version = _version(connection, path)
         if version < SCHEMA_VERSION:
-            # Before schema 4 polls merged no row groups: to replace what is in hundreds of them takes more than
+            # Before schema 4, polls merged no row groups: replacing the rows in hundreds of groups takes more than
             # MEMORY_LIMIT.
             stack.close()
             compaction.compact(path, path.stat().st_size)
             connection = stack.enter_context(open_writing(path))
-        with damage_named(path):
+        with explain_damage(path):
             if version < SCHEMA_VERSION:
                 migrate(connection, Staging(path.parent / "staging" / MIGRATION_STAGING), version=version)
             yield connection
@@ -95,7 +95,7 @@ def open_warehouse(
 
 
 def create(path: Path) -> None:
-    """Make a new, empty warehouse of today's schema."""
+    """Create an empty warehouse with the current schema."""
     compaction.discard(path)
     with open_writing(path) as connection:
         connection.execute("BEGIN")
@@ -115,7 +115,10 @@ def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     except duckdb.CatalogException:
         version = None
     if not isinstance(version, int):
-        raise WarehouseUnusable(f"{path} is not a milestones warehouse: give MILESTONES_HOME another folder")
+        raise WarehouseUnusable(f"{path} is not a milestones warehouse: set MILESTONES_HOME to another folder")
     if version > SCHEMA_VERSION:
-        raise WarehouseUnusable(f"{path} has schema {version}, newer than the {SCHEMA_VERSION} known here: upgrade")
+        raise WarehouseUnusable(
+            f"{path} has schema version {version}, and this program supports up to {SCHEMA_VERSION}: "
+            "upgrade the program"
+        )
     return version

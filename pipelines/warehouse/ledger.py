@@ -1,4 +1,4 @@
-"""The ledger of sweeps and the quarantine: what each sweep brought, and the records that were refused."""
+"""The ledger and the quarantine: a row for each sweep, and the records that were refused."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from schemas.sql import quote
 from schemas.tables import PUBLISHED_TABLES, QUARANTINE, SWEEPS
 
 REASONS_NAMED = 2
-"""In the line of a sweep that refused too much: one field that changed has one reason, or few."""
+"""Reasons named in the error of a sweep that refused too many records. A changed field has one reason, or few."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """A row of `sweeps`; see `schemas.tables.SWEEPS` for what each says."""
+    """A row of `sweeps`; `schemas.tables.SWEEPS` describes the columns."""
 
     sweep_id: str
     mode: str
@@ -44,26 +44,26 @@ class LedgerRow:
 
 
 def is_loaded(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> bool:
-    """Whether a sweep is in already: a commit may succeed and its run die before it can say so."""
+    """Whether a sweep is loaded: a run may be killed after its commit and before it reports success."""
     rows = connection.execute("SELECT 1 FROM sweeps WHERE sweep_id = ? AND status = 'loaded'", [sweep_id]).fetchall()
     return bool(rows)
 
 
 def record_failure(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow) -> None:
-    """Keep a failed sweep's ledger row and what it refused; the tables stay as they are.
+    """Store the ledger row of a failed sweep and its refused records; other tables are not changed.
 
-    A sweep that failed when it was committed already is in, and its row stays.
+    Does nothing for a sweep that failed after it was loaded.
     """
     if is_loaded(connection, ledger.sweep_id):
         return
     with transaction(connection):
-        write_account(connection, staging, ledger)
+        write_ledger_row(connection, staging, ledger)
 
 
-def write_account(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow) -> None:
-    """Write a sweep's row of the ledger and its quarantine rows; call inside a transaction."""
+def write_ledger_row(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow) -> None:
+    """Write the ledger row and the quarantine rows of a sweep. Run inside a transaction."""
     for table in (QUARANTINE, SWEEPS):
-        # A sweep that failed once may be tried again: its account is written anew, never twice.
+        # A retried sweep replaces the rows of its failed attempt.
         connection.execute(f"DELETE FROM {quote(table.name)} WHERE sweep_id = ?", [ledger.sweep_id])  # noqa: S608
     if refused := staging.refused_files:
         connection.execute("INSERT INTO quarantine BY NAME SELECT * FROM read_parquet(?)", [refused])
@@ -71,7 +71,7 @@ def write_account(connection: duckdb.DuckDBPyConnection, staging: Staging, ledge
 
 
 def newest_watermark(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """Up to where all updates have been read; None before the first full sweep."""
+    """The time up to which all updates were read; None before the first full sweep."""
     watermark: datetime | None = connection.execute("SELECT max(watermark) FROM sweeps").fetchall()[0][0]
     return watermark
 
@@ -83,14 +83,14 @@ def newest_sweep_id(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def newest_loaded_sweep_id(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """The newest sweep that a warehouse, or a file published from one, holds; None before the first."""
+    """The newest loaded sweep in a warehouse or published file; None before the first."""
     query = "SELECT max(sweep_id) FROM sweeps WHERE status = 'loaded'"
     sweep_id: str | None = connection.execute(query).fetchall()[0][0]
     return sweep_id
 
 
 def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Rows of every published table."""
+    """The number of rows of every published table."""
     return {
         table.name: connection.execute(f"SELECT count(*) FROM {quote(table.name)}").fetchall()[0][0]  # noqa: S608
         for table in PUBLISHED_TABLES
@@ -99,7 +99,7 @@ def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A refused record: where it was met, and its text."""
+    """A refused record: its key (sweep_id, page, position) and its text."""
 
     key: tuple[str, int, int]
     record: str
@@ -113,13 +113,13 @@ def quarantined(connection: duckdb.DuckDBPyConnection) -> list[Quarantined]:
     return [Quarantined((sweep_id, page, position), record) for sweep_id, page, position, record in rows]
 
 
-def count_known_refusals(connection: duckdb.DuckDBPyConnection, staging: Staging) -> int:
-    """How many of a staged sweep's refused records were refused by a loaded sweep before, word for word."""
+def count_repeated_refusals(connection: duckdb.DuckDBPyConnection, staging: Staging) -> int:
+    """How many refused records of a staged sweep were already refused, with identical text, by a loaded sweep."""
     rows = connection.execute(
         """SELECT count(*) FROM read_parquet(?) AS refused
            SEMI JOIN (SELECT record FROM quarantine SEMI JOIN sweeps
-                      ON sweeps.sweep_id = quarantine.sweep_id AND sweeps.status = 'loaded') AS known
-           ON known.record = refused.record""",
+                      ON sweeps.sweep_id = quarantine.sweep_id AND sweeps.status = 'loaded') AS earlier
+           ON earlier.record = refused.record""",
         [staging.refused_files],
     ).fetchall()
     count: int = rows[0][0]
@@ -127,7 +127,7 @@ def count_known_refusals(connection: duckdb.DuckDBPyConnection, staging: Staging
 
 
 def reasons_of_refusals(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[str]:
-    """The fields for which most records of a staged sweep were refused, with the most frequent reason of each."""
+    """The fields that caused most refusals of a staged sweep, each with its most frequent reason."""
     rows = connection.execute(
         """WITH counted AS (
                SELECT field, left(reason, 200) AS reason, count(*) AS records FROM read_parquet(?) GROUP BY ALL

@@ -1,7 +1,7 @@
-"""Older warehouses brought forward, in one transaction: named, ordered, recorded in `schema_version`.
+"""Migrates older warehouses in one transaction: named, ordered steps, recorded in `schema_version`.
 
-A step changes what cannot be derived: the log, the quarantine, the ledger. Every derived table is then made by today's
-declaration and filled from the log, so no step ever has to know what a derived table once looked like.
+A step changes only tables that cannot be derived: the version log, the quarantine, the ledger. Every derived table is
+then created from its current declaration and filled from the log, so no step needs the old layout of a derived table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from schemas.tables import DERIVED_TABLES, KEPT_TABLES, PRIVATE_TABLES, PUBLISHE
 
 @dataclass(frozen=True)
 class Migration:
-    """One step to `version`."""
+    """The step to schema `version`."""
 
     version: int
     name: str
@@ -39,7 +39,7 @@ MIGRATIONS = (
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, staging: Staging, *, version: int) -> None:
-    """From `version` to today's, or not at all."""
+    """Migrate from schema `version` to the current one, or change nothing."""
     try:
         stage_whole_log(connection, staging)
         with transaction(connection):
@@ -61,7 +61,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, staging: Staging, version: int
     for table in DERIVED_TABLES:
         connection.execute(f"DROP TABLE IF EXISTS {quote(table.name)}")
         table.create(connection.execute)
-    # These hold what the log does not know, such as absences and archived milestones: create the missing ones.
+    # These tables cannot be derived from the log, such as absences and archived milestones: create the missing ones.
     present = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     for table in (*KEPT_TABLES, *PRIVATE_TABLES):
         if table.name not in present:

@@ -1,6 +1,7 @@
-"""Monitors: old data, unusual volume, many placeholders, unknown categories. They warn and never stop a publish.
+"""Monitors: stale data, unusual volume, many placeholders, ungrouped categories and statuses.
 
-Each is one query that returns whether the figures are as usual, and the figures.
+They warn and never stop a publish; the audits do that. Each is one query that returns whether the figures are usual,
+and the figures.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class MonitorResult:
 MONITORS = (
     Monitor(
         "data_is_fresh",
-        f"The newest update seen is at most {FRESH_WITHIN_HOURS} hours old: of the data itself, whenever runs ran. "
-        "Simulated and vanished milestones, and updates that lie in the future, do not count.",
+        f"The newest update is at most {FRESH_WITHIN_HOURS} hours old, by the times in the data, not of the runs. "
+        "Simulated and vanished milestones, and updates in the future, do not count.",
         f"""WITH updates AS (
                 SELECT last_updated_ts, last_updated_ts > now() OR has_future_update AS is_future FROM milestones
                 WHERE NOT is_simulated AND vanished_at IS NULL
@@ -50,7 +51,7 @@ MONITORS = (
     ),
     Monitor(
         "volume_is_usual",
-        f"The last full sweep brought within {USUAL_VOLUME_SHARE:.0%} of the median of the five before it.",
+        f"The records of the last full sweep are within {USUAL_VOLUME_SHARE:.0%} of the median of the previous five.",
         f"""WITH full_sweeps AS (
                 SELECT records, row_number() OVER (ORDER BY sweep_id DESC) AS age FROM sweeps
                 WHERE mode = 'full' AND status = 'loaded' AND is_complete
@@ -71,7 +72,7 @@ MONITORS = (
     ),
     Monitor(
         "categories_are_grouped",
-        "No two category groups differ only by case or by '&' for 'and': a new synonym for category_groups.csv.",
+        "No two category groups differ only by case or by '&' for 'and'; if two do, add one to category_groups.csv.",
         """WITH spelled AS (
                 SELECT DISTINCT category_group, replace(lower(category_group), '&', 'and') AS plain FROM milestones
             ), doubled AS (SELECT plain, string_agg(category_group, ' / ' ORDER BY category_group) AS groups
@@ -98,6 +99,6 @@ MONITORS = (
 
 
 def evaluate(connection: duckdb.DuckDBPyConnection, monitor: Monitor) -> MonitorResult:
-    """Run the query."""
+    """Run the query of a monitor."""
     passed, figures = connection.execute(monitor.query).fetchall()[0]
     return MonitorResult(monitor, bool(passed), figures)

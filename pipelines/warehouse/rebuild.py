@@ -1,4 +1,7 @@
-"""Deriving every table again from the version log."""
+"""Rebuilds every derived table from the version log.
+
+`rebuild` does it at once; migrations stage the log before their transaction and apply it inside.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from schemas.sql import quote
 from schemas.tables import EVIDENCE, FLAT_TABLES, MILESTONE_CHANGES
 
 VERSIONS_OF_ONE_PART = 250_000
-"""Of the log, when everything is derived from it again."""
+"""A longer log is read in parts of about this many versions, to bound memory."""
 
 
 def rebuild(
     connection: duckdb.DuckDBPyConnection, staging: Staging, *, versions_of_one_part: int = VERSIONS_OF_ONE_PART
 ) -> None:
-    """Derive every table again from the version log, in one transaction; see `stage_whole_log`."""
+    """Derive every table from the version log, in one transaction; see `stage_whole_log`."""
     stage_whole_log(connection, staging, versions_of_one_part=versions_of_one_part)
     with transaction(connection):
         apply_log(connection, staging)
@@ -31,7 +34,7 @@ def rebuild(
 def stage_whole_log(
     connection: duckdb.DuckDBPyConnection, staging: Staging, *, versions_of_one_part: int = VERSIONS_OF_ONE_PART
 ) -> None:
-    """Derive every table from the version log into staged files; a log of more versions is read in parts."""
+    """Derive every table from the version log into staged files; the log is read in parts of `versions_of_one_part`."""
     versions, milestones = connection.execute(
         "SELECT count(*), count(*) FILTER (version = 1) FROM milestone_versions"
     ).fetchall()[0]
@@ -41,16 +44,16 @@ def stage_whole_log(
 
 
 def _versions(connection: duckdb.DuckDBPyConnection, parts: int, *, is_latest: bool) -> Iterator[pa.RecordBatch]:
-    """Asked for when it is read: a connection has one open result at a time."""
+    """Query part by part while it is read: a connection has one open result at a time."""
     for part in range(parts):
         parameters = {"is_latest": is_latest, "parts": parts, "part": part}
         yield from connection.sql(sql("versions_of_log"), params=parameters).to_arrow_reader(ROWS_PER_BATCH)
 
 
 def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
-    """Put the staged tables of the whole log in the place of what is derived; call inside a transaction."""
+    """Replace the derived tables by the staged ones. Run inside a transaction."""
     connection.execute(sql("disappearances"))
-    # What the contract kept out of the columns is the one thing that the log does not know.
+    # The log does not record which fields the contract discarded: keep them.
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE discarded AS SELECT type, path, kind FROM internal_evidence WHERE is_discarded"
     )
@@ -65,4 +68,4 @@ def apply_log(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
         "AND discarded.path = internal_evidence.path AND discarded.kind = internal_evidence.kind"
     )
     typed_tables.refresh(connection, typed_tables.known_types(connection), changed=None)
-    change_log.forget(connection)
+    change_log.clear(connection)

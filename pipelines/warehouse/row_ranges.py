@@ -1,7 +1,8 @@
-"""Finding the rows of a few milestones in a large table.
+"""Finds the rows of a few milestones in a large table without reading all of it.
 
-DuckDB decompresses every column of every row that it joins, texts above all. What milestones have in a table stands
-close together, as it came: their ids are looked through first, and only the stretches that hold some are then read.
+DuckDB decompresses every column of every row that it joins, and text columns are slow. The rows of a milestone are
+stored close together, in the order of loading: a first query reads only the ids, and the second only the row ranges
+that contain them.
 """
 
 from __future__ import annotations
@@ -10,31 +11,31 @@ from collections.abc import Sequence
 
 import duckdb
 
-ROWS_OF_ONE_STRETCH = 2_048
-"""DuckDB's vector: less than that is not read."""
+ROWS_PER_BLOCK = 2_048
+"""DuckDB's vector size: it never reads fewer rows."""
 
-MAX_STRETCHES = 32
-"""Of one query: each is compared with every row number that is not passed over as a whole."""
+MAX_RANGES = 32
+"""Row ranges per query: DuckDB compares every row number that it cannot skip with each of them."""
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, table: str, milestones: str) -> str:
-    """A query for a table's rows of the milestones that another table lists by milestone_id; both quoted by the caller.
+    """A query for the rows of `table` whose milestone_id is in the table `milestones`; the caller quotes both names.
 
-    Holds as long as the table is not written to.
+    Valid until `table` is written.
     """
-    found = connection.execute(
-        f"SELECT DISTINCT rowid // {ROWS_OF_ONE_STRETCH} AS number FROM {table} "  # noqa: S608
+    blocks = connection.execute(
+        f"SELECT DISTINCT rowid // {ROWS_PER_BLOCK} AS number FROM {table} "  # noqa: S608
         f"SEMI JOIN {milestones} USING (milestone_id) ORDER BY number"
     ).fetchall()
     wanted = " OR ".join(
-        f"rowid BETWEEN {first * ROWS_OF_ONE_STRETCH} AND {(last + 1) * ROWS_OF_ONE_STRETCH - 1}"
-        for first, last in stretches([number for (number,) in found], most=MAX_STRETCHES)
+        f"rowid BETWEEN {first * ROWS_PER_BLOCK} AND {(last + 1) * ROWS_PER_BLOCK - 1}"
+        for first, last in cover([number for (number,) in blocks], most=MAX_RANGES)
     )
     return f"SELECT * FROM {table} SEMI JOIN {milestones} USING (milestone_id) WHERE {wanted or 'false'}"  # noqa: S608
 
 
-def stretches(numbers: Sequence[int], *, most: int) -> list[tuple[int, int]]:
-    """Ascending numbers as at most so many ranges, first and last of each; the widest gaps are left out."""
+def cover(numbers: Sequence[int], *, most: int) -> list[tuple[int, int]]:
+    """Cover ascending numbers by at most `most` ranges (first, last), split at the widest gaps."""
     if not numbers:
         return []
     gaps = [place for place in range(1, len(numbers)) if numbers[place] > numbers[place - 1] + 1]

@@ -1,4 +1,4 @@
-"""SQL statements of the warehouse: the files of `warehouse/sql`, transactions, inserting rows."""
+"""Runs SQL on the warehouse: the files in `warehouse/sql`, transactions, inserts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sql(name: str) -> str:
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All of it or nothing. After an error COMMIT would report success and roll back, so there is none then."""
+    """Commit, or roll back after an error: DuckDB's COMMIT of a failed transaction reports success and rolls back."""
     connection.execute("BEGIN")
     try:
         yield
@@ -35,21 +35,21 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 @contextmanager
 def unordered(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Rows may be stored in any order: two and a half times as fast on two cores."""
+    """Insert rows in any order: two and a half times as fast on two cores."""
     connection.execute("SET preserve_insertion_order = false")
     yield
-    # After a fault nothing more is inserted, and in a transaction that has failed this would be one more.
+    # Not reset after an error: no insert follows, and a statement in a failed transaction would raise another error.
     connection.execute("RESET preserve_insertion_order")
 
 
 def run_file(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> None:
-    """Every statement of a file; each gets the parameters that it names."""
+    """Run every statement of a file, each with the parameters that it names."""
     for statement in duckdb.extract_statements(sql(name)):
         connection.execute(statement, {key: parameters[key] for key in statement.named_parameters})
 
 
 def append(connection: duckdb.DuckDBPyConnection, staging: Staging, table: Table) -> None:
-    """Add the staged rows of a table, in any order: worker processes mixed it already."""
+    """Insert the staged rows of a table, in any order: worker processes have mixed it already."""
     with unordered(connection):
         connection.execute(
             f"INSERT INTO {quote(table.name)} BY NAME SELECT * FROM read_parquet($rows)",  # noqa: S608
@@ -58,7 +58,7 @@ def append(connection: duckdb.DuckDBPyConnection, staging: Staging, table: Table
 
 
 def insert_row(connection: duckdb.DuckDBPyConnection, table: Table, row: dict[str, Any]) -> None:
-    """Insert one row, given by column."""
+    """Insert one row, given as values by column name."""
     names = ", ".join(quote(name) for name in table.stored_columns)
     marks = ", ".join("?" for _ in table.stored_columns)
     connection.execute(

@@ -1,7 +1,8 @@
-"""The field catalogue and the typed tables in the warehouse, kept in step with the evidence inside the load.
+"""The field catalogue and the typed tables (details_<type>), updated inside the transaction of the load.
 
-A type's table is only touched where its milestones changed; it is made anew from the long table when its columns are
-not what the catalogue says they should be, so that a widened column holds all history.
+Usually only the rows of changed milestones are replaced. If the columns of a type differ from the catalogue, its table
+is recreated from milestone_details, so that a widened column holds all history. Which column a field gets is decided in
+`pipelines.flatten.field_catalogue`.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, EVIDENCE, MILESTONE_DETAILS, MILESTONE_ID, MILESTONES
 
 ROWS_OF_ONE_PIVOT = 100_000
-"""What the aggregates of a pivot hold cannot go to disk: a large type is pivoted in parts."""
+"""DuckDB cannot spill the list aggregates of a pivot: a larger type is pivoted in parts."""
 
 MILESTONES_GATHERED = 20_000
-"""Of all types that have few each: looking through all leaves for each of them would take longer than the rest."""
+"""Milestones of small types that are copied to temporary tables first: scanning all leaves for each type is slower."""
 
 RESERVED_NAMES = frozenset({DETAILS_FIELDS.name})
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A field or kind that a type's details had never shown before."""
+    """A field or kind that the details of a type have for the first time."""
 
     type: str
     path: str
@@ -47,19 +48,19 @@ class Drift:
 
 
 def typed_tables(connection: duckdb.DuckDBPyConnection, catalog: str | None = None) -> dict[str, str]:
-    """The name of every type's own table, as catalogued in the current file or in an attached one."""
+    """The table name of every type, from the catalogue of the current file or of the attached file `catalog`."""
     fields = f"{quote(catalog)}.details_fields" if catalog else "details_fields"
     query = f"SELECT DISTINCT type, table_name FROM {fields} ORDER BY type"  # noqa: S608
     return dict(connection.execute(query).fetchall())
 
 
 def known_types(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The types whose details are known."""
+    """The types that have evidence of their details."""
     return [row[0] for row in connection.execute("SELECT DISTINCT type FROM internal_evidence").fetchall()]
 
 
 def typed_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
-    """Columns and their SQL types of every typed table, by table."""
+    """The columns of every typed table with their SQL types, by table name."""
     rows = connection.execute(
         "SELECT DISTINCT table_name, column_name, sql_type FROM details_fields "
         "WHERE column_name IS NOT NULL ORDER BY ALL"
@@ -71,22 +72,22 @@ def typed_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, 
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """Staged Parquet files of the milestones whose rows changed, and of their leaves."""
+class ChangedRows:
+    """Staged Parquet files of the changed milestones, and of the leaves of their details."""
 
     milestones: list[str]
     details: list[str]
 
     @property
     def leaves(self) -> _Leaves:
-        """Read where they were staged: among all leaves there are, finding a few takes long."""
+        """Reads the staged files: finding a few leaves in milestone_details is slow."""
         parameters = {"milestones": self.milestones, "details": self.details}
         return _Leaves("read_parquet($milestones)", "read_parquet($details)", parameters)
 
 
 @dataclass(frozen=True, slots=True)
 class _Leaves:
-    """Where milestones and their leaves are read: SQL, and the parameters that it names."""
+    """SQL sources of milestones and of their leaves, with the parameters that the SQL names."""
 
     milestones: str
     details: str
@@ -99,57 +100,58 @@ _STORED = _Leaves(MILESTONES.name, MILESTONE_DETAILS.name)
 def refresh(
     connection: duckdb.DuckDBPyConnection,
     types: Iterable[str],
-    changed: Changed | None,
+    changed: ChangedRows | None,
     *,
     rows_of_one_pivot: int = ROWS_OF_ONE_PIVOT,
 ) -> list[str]:
-    """Decide the fields of `types` anew and bring their tables in step; the tables that were made or dropped whole.
+    """Update the catalogue and the tables of `types`; returns the names of the tables that were created or dropped.
 
-    `changed` says which rows to touch; None makes the tables of all types anew. A type with more rows than
-    `rows_of_one_pivot` is pivoted in parts. Runs inside the load's transaction,
-    after the flat tables and the evidence.
+    `changed` says which rows to replace; None recreates the tables. A type with more rows than `rows_of_one_pivot` is
+    pivoted in parts. Run inside the transaction of the load, after the flat tables and the evidence are stored.
     """
-    known = known_types(connection)
+    types_with_evidence = known_types(connection)
     before = typed_tables(connection)
-    names = table_names(known, reserved=RESERVED_NAMES)
+    names = table_names(types_with_evidence, reserved=RESERVED_NAMES)
     renamed = {type_ for type_ in before if names.get(type_) != before[type_]}
     for type_ in renamed:
         connection.execute(f"DROP TABLE IF EXISTS {quote(before[type_])}")
         connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
-    made: dict[str, list[DetailsColumn]] = {}
-    for type_ in sorted({*types, *renamed} & set(known)):
+    created: dict[str, list[DetailsColumn]] = {}
+    for type_ in sorted({*types, *renamed} & set(types_with_evidence)):
         fields = fields_of_type(_evidence(connection, type_))
-        _catalogue(connection, type_, names[type_], fields)
+        _write_fields(connection, type_, names[type_], fields)
         columns = [field.column for field in fields if field.column]
-        if changed is None or _columns_of(connection, names[type_]) != _declared(columns):
-            _make(connection, names[type_], columns)
-            made[type_] = columns
+        if changed is None or _actual_columns(connection, names[type_]) != _expected_columns(columns):
+            _create(connection, names[type_], columns)
+            created[type_] = columns
         else:
-            _remove(connection, names[type_], changed)
-            _fill(connection, type_, names[type_], columns, changed.leaves, rows_of_one_pivot)
-    few = _types_with_few(connection, made)
-    with _gathered(connection, few) as gathered:
-        for type_, columns in made.items():
-            _fill(connection, type_, names[type_], columns, gathered if type_ in few else _STORED, rows_of_one_pivot)
-    return [*(before[type_] for type_ in renamed), *(names[type_] for type_ in made)]
+            _delete_rows(connection, names[type_], changed)
+            _insert_rows(connection, type_, names[type_], columns, changed.leaves, rows_of_one_pivot)
+    small = _small_types(connection, created)
+    with _gathered(connection, small) as gathered:
+        for type_, columns in created.items():
+            _insert_rows(
+                connection, type_, names[type_], columns, gathered if type_ in small else _STORED, rows_of_one_pivot
+            )
+    return [*(before[type_] for type_ in renamed), *(names[type_] for type_ in created)]
 
 
-def _types_with_few(connection: duckdb.DuckDBPyConnection, types: Iterable[str]) -> list[str]:
-    """Those with the fewest milestones, as many types as have MILESTONES_GATHERED of them together."""
-    wanted, few, rows = set(types), list[str](), 0
+def _small_types(connection: duckdb.DuckDBPyConnection, types: Iterable[str]) -> list[str]:
+    """The types with the fewest milestones, up to MILESTONES_GATHERED milestones in total."""
+    wanted, small, rows = set(types), list[str](), 0
     if not wanted:
-        # As with nearly every poll.
-        return few
+        # The usual case of a poll: no table is recreated.
+        return small
     query = "SELECT type, count(*) FROM milestones GROUP BY type ORDER BY 2, 1"
     for type_, count in connection.execute(query).fetchall():
         if type_ in wanted and (rows := rows + count) <= MILESTONES_GATHERED:
-            few.append(type_)
-    return few
+            small.append(type_)
+    return small
 
 
 @contextmanager
 def _gathered(connection: duckdb.DuckDBPyConnection, types: list[str]) -> Iterator[_Leaves]:
-    """What the milestones of these types have, in tables of its own where that saves looking for it again."""
+    """Copy the milestones of these types and their leaves to temporary tables, if there are two types or more."""
     if len(types) < 2:
         yield _STORED
         return
@@ -174,7 +176,7 @@ def _evidence(connection: duckdb.DuckDBPyConnection, type_: str) -> list[Evidenc
     return [Evidence(*row) for row in rows]
 
 
-def _catalogue(connection: duckdb.DuckDBPyConnection, type_: str, table: str, fields: list[DetailsField]) -> None:
+def _write_fields(connection: duckdb.DuckDBPyConnection, type_: str, table: str, fields: list[DetailsField]) -> None:
     connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
     rows = DETAILS_FIELDS.from_columns(
         {
@@ -193,14 +195,14 @@ def _catalogue(connection: duckdb.DuckDBPyConnection, type_: str, table: str, fi
             "discarded_kinds": [field.discarded_kinds for field in fields],
         }
     )
-    # A row at a time, ten thousand fields would take seconds.
+    # Inserting ten thousand fields row by row would take seconds.
     connection.register("decided_fields", rows)
     connection.execute("INSERT INTO details_fields BY NAME SELECT * FROM decided_fields")
     connection.unregister("decided_fields")
 
 
-def _columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[str, str | None]]:
-    """Types and comments of a table's columns, by name."""
+def _actual_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[str, str | None]]:
+    """The actual columns of a table: SQL type and comment by name."""
     rows = connection.execute(
         "SELECT column_name, data_type, comment FROM duckdb_columns() "
         "WHERE database_name = current_database() AND table_name = ?",
@@ -209,18 +211,18 @@ def _columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, 
     return {name: (sql_type, comment) for name, sql_type, comment in rows}
 
 
-def _declared(columns: list[DetailsColumn]) -> dict[str, tuple[str, str | None]]:
-    """What `_columns_of` should find.
+def _expected_columns(columns: list[DetailsColumn]) -> dict[str, tuple[str, str | None]]:
+    """The columns that `_actual_columns` should return.
 
-    The comments matter: a name and a type can pass from one path to another, and a VARCHAR may hold text of containers
-    from now on.
+    Comments are compared as well: a column can keep its name and type while its path changes, or while it begins to
+    hold the JSON text of containers.
     """
     of_paths = {column.name: (column.sql_type, f"{column.path or 'details'} as {column.shape}") for column in columns}
     return {ROW_KEY: ("VARCHAR", None), **of_paths}
 
 
-def _make(connection: duckdb.DuckDBPyConnection, table: str, columns: list[DetailsColumn]) -> None:
-    declared = _declared(columns)
+def _create(connection: duckdb.DuckDBPyConnection, table: str, columns: list[DetailsColumn]) -> None:
+    declared = _expected_columns(columns)
     body = "".join(f", {quote(name)} {sql_type}" for name, (sql_type, _) in declared.items() if name != ROW_KEY)
     connection.execute(f"DROP TABLE IF EXISTS {quote(table)}")
     connection.execute(f"CREATE TABLE {quote(table)} ({MILESTONE_ID.ddl}{body})")
@@ -230,14 +232,14 @@ def _make(connection: duckdb.DuckDBPyConnection, table: str, columns: list[Detai
             connection.execute(f"COMMENT ON COLUMN {quote(table)}.{quote(name)} IS {literal(comment)}")
 
 
-def _remove(connection: duckdb.DuckDBPyConnection, table: str, changed: Changed) -> None:
+def _delete_rows(connection: duckdb.DuckDBPyConnection, table: str, changed: ChangedRows) -> None:
     connection.execute(
         f"DELETE FROM {quote(table)} WHERE milestone_id IN (SELECT milestone_id FROM read_parquet(?))",  # noqa: S608
         [changed.milestones],
     )
 
 
-def _fill(
+def _insert_rows(
     connection: duckdb.DuckDBPyConnection,
     type_: str,
     table: str,
@@ -245,7 +247,7 @@ def _fill(
     source: _Leaves,
     rows_of_one_pivot: int,
 ) -> None:
-    """Rows of the type's milestones, pivoted from the long table."""
+    """Insert the rows of the milestones of a type, pivoted from `source`."""
     parameters: dict[str, Any] = {"type": type_, **source.parameters}
     aggregates, values = [], []
     for number, column in enumerate(columns):
@@ -255,10 +257,10 @@ def _fill(
     pivoted = "".join(f", {aggregate}" for aggregate in aggregates)
     selected = "".join(f", {value}" for value in values)
     of_type = f"FROM {source.milestones} WHERE type = $type"
-    known = {name: parameters[name] for name in ("type", "milestones") if name in parameters}
-    # Every milestone has a leaf: only what reads its JSON text needs its row as well.
+    named = {name: parameters[name] for name in ("type", "milestones") if name in parameters}
+    # Every milestone has a leaf, so only columns that read its JSON text need the milestone row.
     joined = " JOIN chosen USING (milestone_id)" if any(column.shape == "text" for column in columns) else ""
-    rows = connection.execute(f"SELECT count(*) {of_type}", known).fetchall()[0][0]
+    rows = connection.execute(f"SELECT count(*) {of_type}", named).fetchall()[0][0]
     parts = rows // rows_of_one_pivot + 1
     for part in range(parts):
         chosen = f"{of_type} AND hash(milestone_id) % {parts} = {part}" if parts > 1 else of_type
@@ -271,7 +273,7 @@ def _fill(
 
 
 def _expressions(column: DetailsColumn, number: int, parameters: dict[str, Any]) -> tuple[str, str]:
-    """The aggregate that gathers a column's leaves, and the value that is made of it."""
+    """SQL of the aggregate that collects the leaves of a column, and of the value made from it."""
     leaf, item = f"leaf_{number}", f"c{number}"
     parameters[f"p{number}"] = column.path
     if column.shape == "list":
@@ -290,6 +292,6 @@ def _expressions(column: DetailsColumn, number: int, parameters: dict[str, Any])
 
 
 def json_pointer(path: str) -> str:
-    """A field's path as a JSON pointer (RFC 6901): unlike DuckDB's own paths it can name any key."""
+    """The path of a field as a JSON pointer (RFC 6901). Unlike DuckDB's own JSON paths, it can name any key."""
     keys = (key_of(segment) for segment in split_field(path))
     return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys)

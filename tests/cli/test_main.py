@@ -588,7 +588,7 @@ def test_verify(published: Shell, at: Callable[..., Home], command: Command) -> 
     finally:
         file.write_bytes(good)
     assert (said.status, said.out) == (1, "")
-    assert said.complaint == f"{file} is not what its manifest says"
+    assert said.complaint == f"{file} differs from its manifest"
 
 
 def test_quarantine(published: Shell, at: Callable[..., Home], command: Command) -> None:

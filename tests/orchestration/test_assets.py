@@ -114,7 +114,7 @@ def test_nothing_is_written_outside_the_home(ran: Ran) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
-def test_every_asset_tells_rows_place_and_columns(ran: Ran, name: str) -> None:
+def test_every_asset_reports_rows_location_and_columns(ran: Ran, name: str) -> None:
     metadata, spec = ran.metadata[name], SPECS[name]
     assert isinstance(metadata["dagster/row_count"].value, int)
     assert str(metadata["dagster/uri"].value).startswith(ran.home.root.as_uri())
@@ -129,7 +129,7 @@ def test_every_asset_tells_rows_place_and_columns(ran: Ran, name: str) -> None:
         assert columns == {column.name for column in DECLARED[spec.key.path[1]].columns}
 
 
-def test_row_counts_are_the_tables_own(ran: Ran) -> None:
+def test_reported_row_counts_are_those_of_the_tables(ran: Ran) -> None:
     published = Manifest.read(ran.home.latest_snapshot)
     for file in published.files:
         if file.table in DECLARED:
@@ -140,7 +140,7 @@ def test_row_counts_are_the_tables_own(ran: Ran) -> None:
     assert ran.metadata["pages"]["mode"].value == "full"
 
 
-def test_the_warehouse_counts_all_its_versions_not_only_the_sweeps(
+def test_the_warehouse_reports_all_versions_not_only_new_ones(
     shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = shells(tmp_path, ROWS[:2])
@@ -218,9 +218,7 @@ def test_every_check_is_evaluated_and_passes(ran: Ran) -> None:
     assert [check.check_name for check in ran.checks if not check.passed] == []
 
 
-def test_what_is_odd_is_warned_of_and_published_all_the_same(
-    shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_warnings_do_not_stop_the_publish(shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shell = shells(tmp_path / "home", ROWS)
     shell.sweep(mode="full")
     shell.world.load(
@@ -272,7 +270,7 @@ def shell(shells: Shells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sh
     return shell
 
 
-def test_a_failed_audit_stops_the_publishing(shell: Shell) -> None:
+def test_a_failed_audit_stops_the_publish(shell: Shell) -> None:
     published = tree(shell.home.published)
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
@@ -284,14 +282,14 @@ def test_a_failed_audit_stops_the_publishing(shell: Shell) -> None:
     assert rows_of(shell.home.warehouse_file, "SELECT count(*) FROM sweeps WHERE status = 'loaded'") == [(2,)]
 
 
-def test_the_failed_audit_is_named_in_the_line(shell: Shell) -> None:
+def test_the_error_names_the_failed_audit(shell: Shell) -> None:
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
     with pytest.raises(RunFailed, match="milestone_sources"):
         run_ingest(shell.home, {"mode": "full"}, NullProgress())
 
 
-def test_more_refused_than_may_be_fails_with_the_reason(shells: Shells, shell: Shell) -> None:
+def test_too_many_refused_records_fail_with_the_reason(shells: Shells, shell: Shell) -> None:
     published = tree(shell.home.published)
     before = contents(shell.home.warehouse_file, tables=["milestones", "milestone_versions", "milestone_details"])
     shells(shell.home.root, [milestone(1), milestone(2, title=7)])
@@ -309,7 +307,7 @@ def test_more_refused_than_may_be_fails_with_the_reason(shells: Shells, shell: S
     assert rows_of(shell.home.warehouse_file, "SELECT milestone_id FROM quarantine") == [(milestone_id(2),)]
 
 
-def test_an_api_that_is_not_there(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_api_fails_the_run(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     published = tree(shell.home.published)
     monkeypatch.setenv("KALSHI_BASE_URL", DEAD_URL)
     with pytest.raises(DeadlineExceeded, match=r"127\.0\.0\.1:9/trade-api/v2/milestones within 0\.5 s"):
@@ -317,14 +315,14 @@ def test_an_api_that_is_not_there(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     assert tree(shell.home.published) == published
 
 
-def test_another_run_holds_the_home(shell: Shell) -> None:
+def test_a_run_fails_while_another_holds_the_home(shell: Shell) -> None:
     raw = tree(shell.home.raw)
     with writer_lock(shell.home, purpose="the other run"), pytest.raises(WarehouseBusy, match=r"\(the other run\)"):
         run_ingest(shell.home, {}, NullProgress())
     assert tree(shell.home.raw) == raw
 
 
-def test_a_fault_is_not_blamed_on_the_run_before(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_not_recorded_for_the_previous_run(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest landed sweep failed; what stops this run has nothing to do with it."""
     landing = Landing.newest(shell.home.raw)
     assert landing is not None
@@ -350,7 +348,7 @@ def seconds_to_live() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-def test_an_unforeseen_fault_is_not_blamed_on_the_run_before(shell: Shell, seconds_to_live: None) -> None:
+def test_an_unexpected_failure_is_not_recorded_for_the_previous_run(shell: Shell, seconds_to_live: None) -> None:
     landing = Landing.newest(shell.home.raw)
     assert landing is not None
     landing.sweep.state, landing.sweep.error = "failed", "an old story"
@@ -362,9 +360,7 @@ def test_an_unforeseen_fault_is_not_blamed_on_the_run_before(shell: Shell, secon
     assert "an old story" not in str(caught.value)
 
 
-def test_the_home_that_is_given_is_the_one_that_is_used(
-    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_configured_home_is_used(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = Home(tmp_path / "given")
     monkeypatch.setenv("KALSHI_BASE_URL", "ftp://nowhere")
     with pytest.raises(BadBaseUrl):
@@ -390,18 +386,18 @@ def test_the_home_that_is_given_is_the_one_that_is_used(
     ],
     ids=["default", "full", "ids", "filters", "since UTC", "since elsewhere", "since naive", "since a day", "shrink"],
 )
-def test_what_is_asked_for(config: dict[str, Any], request_: SweepRequest) -> None:
+def test_the_configuration_becomes_a_request(config: dict[str, Any], request_: SweepRequest) -> None:
     assert SweepConfig(**config).request() == request_
 
 
 @pytest.mark.parametrize("other", [{"category": "Sports"}, {"type": "x"}, {"since": "2026-11-23"}], ids=repr)
-def test_ids_stand_alone(other: dict[str, str]) -> None:
-    with pytest.raises(WrongUse, match="ids stand alone"):
+def test_ids_cannot_be_combined_with_filters(other: dict[str, str]) -> None:
+    with pytest.raises(WrongUse, match="ids cannot be combined with filters: remove category, type and since"):
         SweepConfig(ids=["a"], **other).request()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "1795435200", "23.11.2026"])
-def test_what_is_no_time(since: str) -> None:
+def test_an_invalid_time_is_wrong_use(since: str) -> None:
     with pytest.raises(WrongUse) as caught:
         SweepConfig(since=since).request()
     assert str(caught.value) == f"{since!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"

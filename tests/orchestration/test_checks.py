@@ -50,7 +50,7 @@ def test_a_sound_warehouse_passes_every_check(shell: Shell) -> None:
         assert {value.value for value in result.metadata.values()} == {0}
 
 
-def test_what_fails_is_named_and_stops_the_run(shell: Shell, tmp_path: Path) -> None:
+def test_a_failed_check_is_named_and_blocks(shell: Shell, tmp_path: Path) -> None:
     with open_warehouse(shell.home.warehouse_file) as connection:
         connection.execute("INSERT INTO milestone_sources SELECT * FROM milestone_sources")
     found = results(shell)
@@ -58,14 +58,14 @@ def test_what_fails_is_named_and_stops_the_run(shell: Shell, tmp_path: Path) -> 
     assert not failed.passed
     assert failed.severity is dg.AssetCheckSeverity.ERROR
     assert failed.description == (
-        "milestone_sources: not true that (milestone_id, provider) is unique: 1 row, such as "
+        'milestone_sources: 1 row broke the rule "(milestone_id, provider) is unique", for example '
         "00000000-0000-4000-8000-000000000001"
     )
     assert failed.metadata["milestone_sources_key_is_unique"].value == 1
     assert all(result.passed for result in found.values())
 
 
-def test_what_failed_once_fails_with_every_sweep_until_it_is_mended(tmp_path: Path) -> None:
+def test_a_failed_check_fails_in_every_sweep_until_it_is_repaired(tmp_path: Path) -> None:
     """A poll touches other milestones than the one before: to ask of those alone would publish what had failed."""
     with serving_shells() as shells:
         shell = shells(tmp_path, map(milestone, range(1, 101)))

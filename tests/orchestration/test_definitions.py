@@ -78,7 +78,7 @@ def specs() -> list[dg.AssetSpec]:
     return sorted(build_defs().resolve_all_asset_specs(), key=lambda spec: spec.key.to_user_string())
 
 
-def test_assets_and_what_they_are_made_from() -> None:
+def test_assets_and_their_dependencies() -> None:
     lines = [
         " ".join([spec.key.to_user_string(), "<-", *sorted(dep.asset_key.to_user_string() for dep in spec.deps)])
         for spec in specs()
@@ -86,7 +86,7 @@ def test_assets_and_what_they_are_made_from() -> None:
     assert sorted(lines) == ASSETS.strip().splitlines()
 
 
-def test_checks_and_which_of_them_block() -> None:
+def test_checks_and_whether_they_block() -> None:
     graph = build_defs().resolve_asset_graph()
     lines = []
     for key in graph.asset_check_keys:
@@ -96,7 +96,7 @@ def test_checks_and_which_of_them_block() -> None:
 
 
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.key.to_user_string())
-def test_every_asset_says_what_it_is(spec: dg.AssetSpec) -> None:
+def test_every_asset_is_described(spec: dg.AssetSpec) -> None:
     assert spec.group_name == GROUPS[spec.key.path[0]]
     assert list(spec.owners) == ["team:milestones"]
     assert spec.code_version == CODE_VERSIONS[spec.key.path[0]]
@@ -106,7 +106,7 @@ def test_every_asset_says_what_it_is(spec: dg.AssetSpec) -> None:
     assert isinstance(spec.metadata["dagster/column_schema"], dg.TableSchema)
 
 
-def test_no_two_assets_read_alike() -> None:
+def test_descriptions_of_assets_are_unique() -> None:
     """A list of assets cuts descriptions off: their first words tell a staged table from the published one."""
     for spec in specs():
         stage, *table = spec.key.path
@@ -123,7 +123,7 @@ def test_jobs() -> None:
     assert jobs == {INGEST_JOB, "publish", "retention"} == {"ingest", "publish", "retention"}
 
 
-def test_schedules_of_sweeps_are_off_until_switched_on() -> None:
+def test_sweep_schedules_are_off_by_default() -> None:
     lines = sorted(
         f"{schedule.name} {schedule.cron_schedule} {schedule.job_name} {schedule.default_status.value}"
         for schedule in build_defs().schedules or []
@@ -136,11 +136,11 @@ def test_schedules_of_sweeps_are_off_until_switched_on() -> None:
     ]
 
 
-def test_the_job_runs_in_one_process() -> None:
+def test_jobs_run_in_one_process() -> None:
     assert build_defs().resolve_job_def(INGEST_JOB).executor_def.name == "in_process"
 
 
-def test_a_resource_can_be_swapped() -> None:
+def test_a_resource_can_be_replaced() -> None:
     mine = NullProgress()
     resources = build_defs(progress=mine).resources or {}
     assert resources["progress"] is mine
@@ -148,6 +148,6 @@ def test_a_resource_can_be_swapped() -> None:
     assert {"stages", "kalshi", "progress"} <= resources.keys()
 
 
-def test_what_dagster_loads_is_what_we_build() -> None:
+def test_dagster_loads_the_built_definitions() -> None:
     assert {spec.key for spec in defs().resolve_all_asset_specs()} == {spec.key for spec in specs()}
     dg.Definitions.validate_loadable(defs())

@@ -34,7 +34,7 @@ def test_a_wrong_setting_fails_before_anything_runs(tmp_path: Path, monkeypatch:
         raise AssertionError("the resource was made")
 
 
-def test_the_client_takes_configuration_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configuration_of_the_client_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALSHI_PAGE_LIMIT", "200")
     monkeypatch.setenv("KALSHI_BASE_URL", "http://127.0.0.1:1/trade-api/v2")
     with KalshiResource().client() as client:

@@ -95,7 +95,7 @@ for folder in sys.stdin:
 """
 
 
-def test_two_processes_that_open_a_new_home_at_once(tmp_path: Path) -> None:
+def test_two_processes_can_open_a_new_home_at_once(tmp_path: Path) -> None:
     """Dagster makes its tables without a lock of its own: one of the two would find them half made."""
     both = [
         subprocess.Popen([sys.executable, "-c", OPENS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -115,7 +115,7 @@ def test_two_processes_that_open_a_new_home_at_once(tmp_path: Path) -> None:
                 assert process.stdout.readline() == "0\n"
 
 
-def test_two_first_runs_in_the_same_moment(shells: Shells, tmp_path: Path) -> None:
+def test_two_first_runs_can_start_at_once(shells: Shells, tmp_path: Path) -> None:
     shell = shells(tmp_path / "home", [milestone(1)])
     for number in range(3):
         home = Home(tmp_path / str(number))
@@ -138,7 +138,7 @@ def test_two_first_runs_in_the_same_moment(shells: Shells, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("status", ["STARTING", "STARTED", "CANCELING"])
-def test_a_run_whose_process_is_gone_is_marked_as_failed(instance: dg.DagsterInstance, status: str) -> None:
+def test_a_run_without_a_process_is_marked_as_failed(instance: dg.DagsterInstance, status: str) -> None:
     run = started(instance, dg.DagsterRunStatus[status], gone_pid())
     assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC)) == [run.run_id]
     assert status_of(instance, run) == dg.DagsterRunStatus.FAILURE
@@ -147,36 +147,34 @@ def test_a_run_whose_process_is_gone_is_marked_as_failed(instance: dg.DagsterIns
     assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC)) == []
 
 
-def test_a_container_gives_every_process_the_same_number(instance: dg.DagsterInstance) -> None:
+def test_a_run_with_our_process_id_is_marked_as_failed(instance: dg.DagsterInstance) -> None:
     own = started(instance, dg.DagsterRunStatus.STARTED, os.getpid())
     earlier = started(instance, dg.DagsterRunStatus.STARTED, os.getpid())
     assert fail_dead_runs(instance, own_run_id=own.run_id, now=datetime.now(UTC)) == [earlier.run_id]
 
 
 @pytest.mark.parametrize("status", ["NOT_STARTED", "SUCCESS", "CANCELED"])
-def test_what_has_not_begun_or_has_ended_stays(instance: dg.DagsterInstance, status: str) -> None:
+def test_queued_and_finished_runs_are_not_marked(instance: dg.DagsterInstance, status: str) -> None:
     run = started(instance, dg.DagsterRunStatus[status], gone_pid())
     assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC) + timedelta(days=1)) == []
     assert status_of(instance, run) == dg.DagsterRunStatus[status]
 
 
 @pytest.mark.parametrize("pid", [1, None], ids=["alive", "unknown"])
-def test_a_run_that_may_be_about_to_ask_for_the_lock_stays_for_a_while(
-    instance: dg.DagsterInstance, pid: int | None
-) -> None:
+def test_a_run_that_may_be_starting_is_not_marked_at_once(instance: dg.DagsterInstance, pid: int | None) -> None:
     run = started(instance, dg.DagsterRunStatus.STARTED, pid)
     assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC)) == []
     later = datetime.now(UTC) + MAX_START + timedelta(seconds=5)
     assert fail_dead_runs(instance, own_run_id=None, now=later) == [run.run_id]
 
 
-def test_the_number_that_dagster_noted_counts_where_there_is_no_tag(instance: dg.DagsterInstance) -> None:
+def test_the_process_id_in_dagsters_log_is_used_without_a_tag(instance: dg.DagsterInstance) -> None:
     run = started(instance, dg.DagsterRunStatus.STARTED, None)
     instance.report_engine_event("Executing steps in process", run, EngineEventData.in_process(gone_pid()))
     assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC)) == [run.run_id]
 
 
-def test_the_next_run_marks_a_killed_one(shells: Shells, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_marks_a_killed_run_as_failed(shells: Shells, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     shell = shells(home.root, [milestone(1)])
     monkeypatch.setenv("KALSHI_BASE_URL", shell.base_url)
     with open_history(home) as instance:
@@ -194,7 +192,7 @@ def test_the_next_run_marks_a_killed_one(shells: Shells, home: Home, monkeypatch
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_damage_is_one_line_before_anything_is_asked_of_the_api(home: Home, file: str) -> None:
+def test_damage_is_reported_in_one_line_before_any_request(home: Home, file: str) -> None:
     with open_history(home):
         pass
     (home.dagster / file).write_bytes(b"this is no database" * 500)
@@ -202,7 +200,7 @@ def test_damage_is_one_line_before_anything_is_asked_of_the_api(home: Home, file
         run_ingest(home, {}, NullProgress())
     assert str(caught.value) == (
         f"Dagster's storage in {home.dagster} is damaged or of another version (file is not a database): move it away "
-        f"(mv {home.dagster} {home.dagster}.damaged), then run again; it holds the history of runs and no data"
+        f"(mv {home.dagster} {home.dagster}.damaged), then run again; it has the history of runs and no milestones"
     )
     assert caught.value.exit_status == 1
     assert Landing.newest(home.raw) is None
@@ -212,7 +210,7 @@ def test_damage_is_one_line_before_anything_is_asked_of_the_api(home: Home, file
         assert instance.get_runs() == []
 
 
-def test_another_version_is_one_line(home: Home) -> None:
+def test_another_version_is_reported_in_one_line(home: Home) -> None:
     with open_history(home):
         pass
     with closing(sqlite3.connect(home.dagster / "history" / "runs.db")) as connection:
@@ -223,16 +221,16 @@ def test_another_version_is_one_line(home: Home) -> None:
     assert Landing.newest(home.raw) is None
 
 
-def test_a_lock_is_named(home: Home) -> None:
+def test_a_locked_storage_is_named(home: Home) -> None:
     fault = history_fault(sqlite3.OperationalError("database is locked"), home)
     assert str(fault) == (
         f"Dagster's storage in {home.dagster} is locked by another program (database is locked): "
-        "end that program, then run again"
+        "stop that program, then run again"
     )
     assert history_fault(ValueError("database is locked"), home) is None
 
 
-def test_a_full_disk_is_named_as_one(home: Home) -> None:
+def test_a_full_disk_is_named(home: Home) -> None:
     assert isinstance(history_fault(sqlite3.OperationalError("database or disk is full"), home), DiskFull)
 
 
@@ -262,7 +260,7 @@ def test_a_run_whose_events_cannot_be_recorded_fails_in_one_line_and_is_resumed(
     assert home.latest_snapshot.is_symlink()
 
 
-def test_what_is_published_is_not_reported_as_failed(
+def test_a_published_sweep_is_not_reported_as_failed(
     shells: Shells, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = shells(home.root, [milestone(1)])

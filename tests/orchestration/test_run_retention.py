@@ -69,7 +69,7 @@ def event_files(home: Home) -> set[str]:
     return {path.name.split(".")[0] for path in (home.dagster / "history" / "runs").glob("*-*.db*")}
 
 
-def test_old_runs_go_with_all_their_rows_and_files(home: Home, instance: dg.DagsterInstance) -> None:
+def test_old_runs_are_deleted_with_their_rows_and_files(home: Home, instance: dg.DagsterInstance) -> None:
     first, second, third = (run(instance, often) for _ in range(3))
     assert prune_runs(home.dagster, RunRetention(runs=1, age=AGE), now=LATER) == 2
     assert runs_of(home) == [third]
@@ -86,14 +86,14 @@ def test_old_runs_go_with_all_their_rows_and_files(home: Home, instance: dg.Dags
     assert run(instance, often) in runs_of(home)
 
 
-def test_what_is_among_the_newest_or_young_stays(home: Home, instance: dg.DagsterInstance) -> None:
+def test_the_newest_and_young_runs_are_kept(home: Home, instance: dg.DagsterInstance) -> None:
     made = [run(instance, often) for _ in range(3)]
     assert prune_runs(home.dagster, RunRetention(runs=1, age=AGE), now=LATER - timedelta(hours=2)) == 0
     assert prune_runs(home.dagster, RunRetention(runs=3, age=AGE), now=LATER) == 0
     assert runs_of(home) == made
 
 
-def test_the_newest_materialization_and_check_result_of_an_asset_stay(home: Home, instance: dg.DagsterInstance) -> None:
+def test_the_newest_materialization_and_check_result_are_kept(home: Home, instance: dg.DagsterInstance) -> None:
     only = run(instance, once)
     last_good = run(instance, often)
     failed = [run(instance, broken) for _ in range(3)]
@@ -110,7 +110,7 @@ def test_the_newest_materialization_and_check_result_of_an_asset_stay(home: Home
     assert len(instance.all_logs(only)) > 0
 
 
-def test_unfinished_runs_stay(home: Home, instance: dg.DagsterInstance) -> None:
+def test_unfinished_runs_are_kept(home: Home, instance: dg.DagsterInstance) -> None:
     job = dg.define_asset_job("job", [often]).resolve(asset_graph=dg.Definitions([often]).resolve_asset_graph())
     waiting = instance.create_run_for_job(job).run_id
     run(instance, often)
@@ -118,7 +118,7 @@ def test_unfinished_runs_stay(home: Home, instance: dg.DagsterInstance) -> None:
     assert waiting in runs_of(home)
 
 
-def test_a_backlog_is_worked_off_in_passes(home: Home, instance: dg.DagsterInstance) -> None:
+def test_a_backlog_is_deleted_in_passes(home: Home, instance: dg.DagsterInstance) -> None:
     made = run(instance, often)
     with sqlite3.connect(home.dagster / "history" / "runs.db") as connection:
         columns = "pipeline_name, status, run_body, create_timestamp"
@@ -132,7 +132,7 @@ def test_a_backlog_is_worked_off_in_passes(home: Home, instance: dg.DagsterInsta
     assert [prune_runs(home.dagster, keep, now=LATER) for _ in range(3)] == [RUNS_PER_PASS - 1, 5, 0]
 
 
-def test_freshness_states_of_no_run_go_but_the_newest(home: Home, instance: dg.DagsterInstance) -> None:
+def test_only_the_newest_freshness_state_is_kept(home: Home, instance: dg.DagsterInstance) -> None:
     with sqlite3.connect(home.dagster / "history" / "runs" / "index.db") as connection:
         for asset in ("a", "a", "b"):
             connection.execute(
@@ -146,7 +146,7 @@ def test_freshness_states_of_no_run_go_but_the_newest(home: Home, instance: dg.D
     assert rows(home, "SELECT id, asset_key FROM event_logs ORDER BY id") == [(2, "a"), (3, "b")]
 
 
-def test_event_files_without_a_run_go_once_they_are_a_day_old(home: Home, instance: dg.DagsterInstance) -> None:
+def test_event_files_without_a_run_are_deleted_after_a_day(home: Home, instance: dg.DagsterInstance) -> None:
     made = [run(instance, often) for _ in range(2)]
     folder = home.dagster / "history" / "runs"
     old, young = (folder / f"{uuid.uuid4()}.db" for _ in range(2))
@@ -160,7 +160,7 @@ def test_event_files_without_a_run_go_once_they_are_a_day_old(home: Home, instan
     assert event_files(home) == {made[-1], young.stem, "not-a-run-at-all"}
 
 
-def test_space_of_deleted_runs_is_used_again(home: Home, instance: dg.DagsterInstance) -> None:
+def test_space_of_deleted_runs_is_reused(home: Home, instance: dg.DagsterInstance) -> None:
     sizes = []
     for _ in range(12):
         run(instance, often)
@@ -170,7 +170,7 @@ def test_space_of_deleted_runs_is_used_again(home: Home, instance: dg.DagsterIns
     assert sizes[-1] == sizes[5]
 
 
-def test_much_free_space_goes_back_to_the_file_system(home: Home, instance: dg.DagsterInstance) -> None:
+def test_much_free_space_is_returned_to_the_file_system(home: Home, instance: dg.DagsterInstance) -> None:
     run(instance, often)
     index = home.dagster / "history" / "runs" / "index.db"
     with closing(sqlite3.connect(index)) as connection:
@@ -183,13 +183,13 @@ def test_much_free_space_goes_back_to_the_file_system(home: Home, instance: dg.D
     assert index.stat().st_size < 5_000_000
 
 
-def test_no_storage_is_made_where_there_is_none(home: Home) -> None:
+def test_no_storage_is_created(home: Home) -> None:
     assert prune_runs(home.dagster, RunRetention(), now=LATER) == 0
     assert not home.dagster.exists()
 
 
 @pytest.mark.parametrize("file", ["history/runs.db", "history/runs/index.db"])
-def test_damage_and_locks_are_logged_and_nothing_more(
+def test_damage_and_locks_are_only_logged(
     home: Home, instance: dg.DagsterInstance, file: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):

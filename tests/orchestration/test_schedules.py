@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from pipelines.definitions import build_defs
-from pipelines.orchestration.jobs import INGEST_JOB, under_way
+from pipelines.orchestration.jobs import INGEST_JOB, running_sweep
 from pipelines.orchestration.schedules import ALL_SCHEDULES, full_schedule, incremental_schedule
 from pipelines.storage.home import Home
 from pipelines.storage.lock import writer_lock
@@ -46,7 +46,7 @@ def tick(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> dg.Ru
     [(incremental_schedule, "*/5 * * * *", "auto"), (full_schedule, "17 4 * * *", "full")],
     ids=["incremental", "full"],
 )
-def test_a_tick_asks_for_its_sweep(
+def test_a_tick_requests_its_sweep(
     schedule: dg.ScheduleDefinition, cron: str, mode: str, home: Home, instance: dg.DagsterInstance
 ) -> None:
     request = tick(schedule, instance)
@@ -58,11 +58,11 @@ def test_a_tick_asks_for_its_sweep(
     assert dg.validate_run_config(job, request.run_config)
 
 
-def test_an_incremental_tick_skips_while_somebody_writes(home: Home, instance: dg.DagsterInstance) -> None:
+def test_an_incremental_tick_skips_while_the_lock_is_held(home: Home, instance: dg.DagsterInstance) -> None:
     with writer_lock(home, purpose="a test"):
         said = tick(incremental_schedule, instance)
     assert isinstance(said, str)
-    assert said.endswith("(a test) is under way")
+    assert said.endswith("(a test) has not finished")
 
 
 def launched(instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, status: dg.DagsterRunStatus) -> str:
@@ -74,7 +74,7 @@ def launched(instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, stat
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
-def test_a_full_tick_waits_behind_an_incremental_sweep(
+def test_a_full_tick_is_queued_behind_an_incremental_sweep(
     home: Home, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
 ) -> None:
     """Both fall due at once after a downtime: to skip would leave the full sweep out for a day."""
@@ -84,25 +84,25 @@ def test_a_full_tick_waits_behind_an_incremental_sweep(
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
-def test_a_full_tick_skips_while_a_full_sweep_is_under_way(
+def test_a_full_tick_skips_while_a_full_sweep_runs(
     home: Home, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
 ) -> None:
     run_id = launched(instance, full_schedule, status)
-    assert tick(full_schedule, instance) == f"run {run_id} is under way"
+    assert tick(full_schedule, instance) == f"run {run_id} has not finished"
 
 
-def test_a_tick_skips_while_a_run_waits_in_the_queue(home: Home, instance: dg.DagsterInstance) -> None:
+def test_a_tick_skips_while_a_run_is_queued(home: Home, instance: dg.DagsterInstance) -> None:
     job = build_defs().resolve_job_def(INGEST_JOB)
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
-    assert tick(incremental_schedule, instance) == f"run {run.run_id} is under way"
+    assert tick(incremental_schedule, instance) == f"run {run.run_id} has not finished"
 
 
-def test_a_run_that_was_killed_blocks_nothing(home: Home, instance: dg.DagsterInstance) -> None:
+def test_a_killed_run_does_not_block_ticks(home: Home, instance: dg.DagsterInstance) -> None:
     job = build_defs().resolve_job_def(INGEST_JOB)
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-    assert under_way(instance, home) is None
+    assert running_sweep(instance, home) is None
 
 
-def test_schedules_of_sweeps_are_off_until_switched_on() -> None:
+def test_sweep_schedules_are_off_by_default() -> None:
     running = [one.name for one in ALL_SCHEDULES if one.default_status is dg.DefaultScheduleStatus.RUNNING]
     assert running == ["retention"]

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.errors import SweepRefused, WarehouseBusy
 from pipelines.observability.alerts import AlertNotDelivered
-from pipelines.orchestration.sensors import CHECK_KEYS, check_failure_alert, run_failure_alert, turned_checks
+from pipelines.orchestration.sensors import CHECK_KEYS, check_failure_alert, find_new_failures, run_failure_alert
 
 CANARY = "canary-5e0c1"
 
@@ -69,12 +69,12 @@ def report(instance: dg.DagsterInstance, *, passed: bool) -> None:
 
 
 @pytest.mark.slow
-def test_a_check_is_told_when_it_turns_and_not_again(instance: dg.DagsterInstance) -> None:
+def test_a_newly_failed_check_is_alerted_once(instance: dg.DagsterInstance) -> None:
     told = []
     failing: set[str] = set()
     for passed in (True, False, False, True, False):
         report(instance, passed=passed)
-        texts, failing = turned_checks(instance, CHECK_KEYS, failing)
+        texts, failing = find_new_failures(instance, CHECK_KEYS, failing)
         told.append(len(texts))
     assert told == [0, 1, 0, 0, 1]
     assert failing == {CHECK_KEYS[0].to_user_string()}
@@ -88,17 +88,17 @@ def sense(instance: dg.DagsterInstance, cursor: str | None) -> tuple[str | None,
 
 
 @pytest.mark.slow
-def test_an_alert_holds_no_secret_and_comes_once(receiver: Receiver, instance: dg.DagsterInstance) -> None:
+def test_an_alert_has_no_secret_and_is_posted_once(receiver: Receiver, instance: dg.DagsterInstance) -> None:
     report(instance, passed=False)
     cursor, _ = sense(instance, None)
-    assert sense(instance, cursor)[1] == "0 checks turned, 1 fail"
+    assert sense(instance, cursor)[1] == "0 checks newly fail, 1 fail in total"
     (text,) = receiver.texts
     assert CHECK_KEYS[0].name in text
     assert CANARY not in text
 
 
 @pytest.mark.slow
-def test_what_could_not_be_delivered_is_told_at_the_next_tick(receiver: Receiver, instance: dg.DagsterInstance) -> None:
+def test_an_undelivered_alert_is_posted_at_the_next_tick(receiver: Receiver, instance: dg.DagsterInstance) -> None:
     report(instance, passed=False)
     receiver.status = 500
     with pytest.raises(AlertNotDelivered, match=r"127\.0\.0\.1") as failed:
@@ -139,28 +139,26 @@ def fail(error: Exception, *, in_resource: bool = False) -> str | None:
 
 
 @pytest.mark.parametrize("in_resource", [False, True], ids=["in a step", "before the first step"])
-def test_a_failed_run_is_told_with_what_it_failed_of(receiver: Receiver, in_resource: bool) -> None:
+def test_a_failed_run_is_alerted_with_its_error(receiver: Receiver, in_resource: bool) -> None:
     assert fail(SweepRefused(f"the API listed 0 records, {CANARY}"), in_resource=in_resource) is None
     (text,) = receiver.texts
     assert re.fullmatch(r"Run failed: failing \(run \S+\): SweepRefused: the API listed 0 records, \*\*\*", text)
 
 
-def test_an_error_without_a_text_is_named(receiver: Receiver) -> None:
+def test_an_error_without_a_message_is_named(receiver: Receiver) -> None:
     fail(ZeroDivisionError())
     (text,) = receiver.texts
     assert text.endswith("): ZeroDivisionError")
 
 
-def test_a_busy_warehouse_is_no_alert(receiver: Receiver) -> None:
+def test_a_busy_warehouse_is_not_alerted(receiver: Receiver) -> None:
     skipped = fail(WarehouseBusy("home", "process 7"), in_resource=True)
-    assert skipped == "another run held the warehouse, which is no failure"
+    assert skipped == "another run held the warehouse, which is not a failure"
     assert receiver.texts == []
 
 
 @pytest.mark.slow
-def test_a_failed_command_is_seen_by_the_sensor(
-    receiver: Receiver, instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
+def test_a_failed_command_is_alerted(receiver: Receiver, instance: dg.DagsterInstance, tmp_path: Path) -> None:
     """Evaluated as the daemon does it, over what is in storage: a command's run belongs to no code location."""
 
     @dg.job
@@ -184,7 +182,7 @@ def test_a_failed_command_is_seen_by_the_sensor(
 
 
 @pytest.mark.slow
-def test_without_a_webhook_nothing_is_read(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_webhook_the_sensor_skips(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MILESTONES_WEBHOOK_URL", raising=False)
     cursor, said = sense(instance, None)
     assert cursor is None
@@ -192,6 +190,6 @@ def test_without_a_webhook_nothing_is_read(instance: dg.DagsterInstance, monkeyp
     assert "MILESTONES_WEBHOOK_URL" in said
 
 
-def test_sensors_are_off_until_switched_on() -> None:
+def test_sensors_are_off_by_default() -> None:
     assert run_failure_alert.default_status is dg.DefaultSensorStatus.STOPPED
     assert check_failure_alert.default_status is dg.DefaultSensorStatus.STOPPED

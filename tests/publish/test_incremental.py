@@ -1,4 +1,4 @@
-"""Publishing what changed gives what publishing everything gives."""
+"""An incremental publish gives the same snapshot as a full one, and links the files that did not change."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ REFLECTED = "milestones"
 
 
 def publish(home: Home) -> Snapshot:
-    """In ranges of ten milestones: small ones, so that there are several."""
+    """Publish in ranges of ten milestones, so that there are several ranges."""
     return snapshot.publish(home, now=NOON, per_range=10)
 
 
 def publish_a_title(shell: Shell, number: int, title: str) -> None:
-    """An hour later: a milestone is called otherwise, a poll brings it, and it is published."""
+    """An hour later: change the title of a milestone, sweep incrementally, publish."""
     shell.clock.forward(hours=1)
     shell.world.edit_title(milestone_id(number), title)
     shell.sweep(mode="incremental")
@@ -80,7 +80,7 @@ def summary(home: Home) -> dict[str, Any]:
     return {name: figure for name, figure in figures.items() if name not in ("snapshot", "published_at")}
 
 
-def test_more_ranges_than_one_pass_brings_are_all_written(shells: Shells, tmp_path: Path) -> None:
+def test_more_ranges_than_fit_in_one_pass_are_all_written(shells: Shells, tmp_path: Path) -> None:
     starts = [f"{NOON + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}" for number in range(1, 121)]
     many = shells(tmp_path / "many", [milestone(number, start_date=start) for number, start in enumerate(starts, 1)])
     many.sweep()
@@ -169,7 +169,7 @@ ONCE = (move_far, new_field, another_type, vanish, events_of_others_too, insert)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_it_is_what_publishing_everything_anew_gives(
+def test_an_incremental_publish_equals_a_full_one(
     shell: Shell, change: Callable[[Shell], None], tmp_path: Path
 ) -> None:
     # The file that was published before the last exists only from the second round on; two full sweeps make sure of
@@ -196,7 +196,7 @@ def columns_of(folder: Path) -> dict[str, list[str]]:
     }
 
 
-def test_a_table_has_the_same_columns_whatever_its_size(shell: Shell) -> None:
+def test_the_columns_of_a_table_do_not_depend_on_its_size(shell: Shell) -> None:
     large = publish(shell.home)
     assert len(list((large.folder / "milestones").glob("**/*.parquet"))) > 1
     found = columns_of(large.folder / "milestones")
@@ -217,7 +217,7 @@ def as_an_earlier_version_left_it(published: Snapshot) -> None:
     replace(published.manifest, files=files).write(published.folder)
 
 
-def test_a_snapshot_with_hive_folders_is_not_built_on(shell: Shell) -> None:
+def test_a_snapshot_with_hive_folders_is_not_reused(shell: Shell) -> None:
     before = publish(shell.home)
     as_an_earlier_version_left_it(before)
     assert verify(shell.home).differences == []
@@ -230,7 +230,7 @@ def test_a_snapshot_with_hive_folders_is_not_built_on(shell: Shell) -> None:
     assert verify(shell.home).differences == []
 
 
-def test_files_of_ranges_that_nothing_touched_are_linked(shell: Shell) -> None:
+def test_files_of_untouched_ranges_are_linked(shell: Shell) -> None:
     edit(shell)
     shell.clock.forward(hours=1)
     before = publish(shell.home)
@@ -242,7 +242,7 @@ def test_files_of_ranges_that_nothing_touched_are_linked(shell: Shell) -> None:
     assert len(linked) == len(of_milestones) - 1
 
 
-def test_a_range_that_outgrows_its_size_is_split(shell: Shell, tmp_path: Path) -> None:
+def test_a_range_that_grows_too_large_is_split(shell: Shell, tmp_path: Path) -> None:
     before = publish(shell.home).manifest.ranges
     # A few at a time: where a fifth of all is touched, everything is published anew.
     for first in (41, 46, 51):
@@ -272,7 +272,7 @@ def test_typed_tables_without_a_touched_milestone_are_linked(shells: Shells, tmp
     assert {name.partition("/")[0] for name in typed - linked} == {"details_football_game"}
 
 
-def test_a_reader_keeps_what_it_opened_through_many_publishes(shell: Shell) -> None:
+def test_an_open_file_stays_readable_through_many_publishes(shell: Shell) -> None:
     with duckdb.connect(str(shell.home.published_duckdb), read_only=True) as reader:
         titles = reader.execute("SELECT title FROM milestones ORDER BY 1").fetchall()
         bytes_before = shell.home.published_duckdb.read_bytes()
@@ -283,7 +283,7 @@ def test_a_reader_keeps_what_it_opened_through_many_publishes(shell: Shell) -> N
         assert reader.execute("SELECT title FROM milestones ORDER BY 1").fetchall() == titles
 
 
-def test_after_a_rebuild_everything_is_published_anew(shell: Shell) -> None:
+def test_everything_is_rewritten_after_a_rebuild(shell: Shell) -> None:
     before = inodes(publish(shell.home))
     shell.stages.rebuild()
     after = inodes(publish(shell.home))
@@ -291,13 +291,13 @@ def test_after_a_rebuild_everything_is_published_anew(shell: Shell) -> None:
     assert not set(before.values()) & set(after.values())
 
 
-def test_the_second_file_of_earlier_versions_is_removed(shell: Shell) -> None:
+def test_the_spare_file_of_earlier_versions_is_removed(shell: Shell) -> None:
     shutil.copyfile(shell.home.published_duckdb, shell.home.spare_duckdb)
     publish(shell.home)
     assert not shell.home.spare_duckdb.exists()
 
 
-def test_a_file_with_a_name_of_somebody_elses_is_not_written_to(shell: Shell, tmp_path: Path) -> None:
+def test_a_hard_linked_copy_of_the_published_file_is_not_written(shell: Shell, tmp_path: Path) -> None:
     publish(shell.home)
     kept = tmp_path / "kept.duckdb"
     kept.hardlink_to(shell.home.published_duckdb)
@@ -307,15 +307,15 @@ def test_a_file_with_a_name_of_somebody_elses_is_not_written_to(shell: Shell, tm
     assert kept.read_bytes() == before
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: os.truncate(file, 10)], ids=["gone", "cut off"])
-def test_a_snapshot_that_is_not_whole_is_not_built_on(shell: Shell, spoil: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: os.truncate(file, 10)], ids=["missing", "truncated"])
+def test_a_damaged_snapshot_is_not_reused(shell: Shell, spoil: Callable[[Path], None]) -> None:
     publish(shell.home)
     spoil(next(shell.home.latest_snapshot.glob("milestones/*/*.parquet")))
     publish(shell.home)
     assert verify(shell.home).differences == []
 
 
-def test_a_range_that_empties_has_no_file(shell: Shell) -> None:
+def test_an_empty_range_has_no_file(shell: Shell) -> None:
     (*_, day) = publish(shell.home).manifest.ranges
     (last,) = shell.home.latest_snapshot.glob(f"{REFLECTED}/from-{day}/*.parquet")
     ids = pq.ParquetFile(last).read()["milestone_id"].to_pylist()
@@ -352,7 +352,7 @@ def one_byte_flipped(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, cut_short, one_byte_flipped])
-def test_damage_in_the_snapshot_before_is_not_taken_over(
+def test_damage_in_the_previous_snapshot_is_not_copied(
     shell: Shell, damage: Callable[[Path], None], tmp_path: Path
 ) -> None:
     before = publish(shell.home)

@@ -1,4 +1,4 @@
-"""Ranges of starts: where they are cut, what they hold, and that they are only ever split."""
+"""Ranges of start dates: where they are split, which milestones they have, and that they are never merged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def held(ranges: Ranges, counts: dict[date | None, int]) -> list[int]:
 
 
 @given(COUNTS)
-def test_no_range_is_much_too_large(counts: dict[date | None, int]) -> None:
+def test_ranges_stay_below_their_maximum(counts: dict[date | None, int]) -> None:
     ranges = split(Ranges(), counts.items())
     assert ranges.days[0] == FIRST_DAY
     largest_day = max(counts.values(), default=0) + counts.get(None, 0)
@@ -32,19 +32,19 @@ def test_no_range_is_much_too_large(counts: dict[date | None, int]) -> None:
 
 
 @given(COUNTS, COUNTS)
-def test_ranges_are_only_ever_split(before: dict[date | None, int], after: dict[date | None, int]) -> None:
+def test_ranges_are_never_merged(before: dict[date | None, int], after: dict[date | None, int]) -> None:
     ranges = split(Ranges(), before.items())
     assert set(ranges.days) <= set(split(ranges, after.items()).days)
 
 
 @given(COUNTS)
-def test_what_has_not_grown_stays_as_it_is(counts: dict[date | None, int]) -> None:
+def test_ranges_that_did_not_grow_are_kept(counts: dict[date | None, int]) -> None:
     ranges = split(Ranges(), counts.items())
     small = {day: min(count, 100) for day, count in counts.items()}
     assert split(ranges, small.items()) == ranges
 
 
-def test_a_split_range_is_not_kept_and_the_others_are() -> None:
+def test_only_the_split_range_is_not_kept() -> None:
     before = Ranges((FIRST_DAY, date(2025, 1, 1), date(2026, 1, 1)))
     after = Ranges((FIRST_DAY, date(2025, 1, 1), date(2025, 6, 1), date(2026, 1, 1)))
     assert after.kept_from(before) == {0, 3}
@@ -60,7 +60,7 @@ def test_a_split_range_is_not_kept_and_the_others_are() -> None:
         pytest.param(datetime(2030, 1, 1, tzinfo=UTC), 2, id="beyond all"),
     ],
 )
-def test_a_start_lies_in_its_range(start: datetime | None, number: int) -> None:
+def test_number_of_finds_the_range_of_a_start(start: datetime | None, number: int) -> None:
     assert Ranges((FIRST_DAY, date(2025, 1, 1), date(2026, 1, 1))).number_of(start) == number
 
 

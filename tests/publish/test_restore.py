@@ -1,4 +1,4 @@
-"""A lost or damaged warehouse is made again from what is published, and a lost one is never replaced in silence."""
+"""A lost or damaged warehouse is restored from the published files, and a lost one is never silently replaced."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def flip(file: Path) -> None:
         opened.write(bytes([byte ^ 1]))
 
 
-def test_the_scene_is_what_it_should_be(shell: Shell) -> None:
+def test_the_fixture_has_history_quarantine_and_discarded_fields(shell: Shell) -> None:
     assert shell.value("SELECT count(*) FROM milestones WHERE vanished_at IS NOT NULL") == 1
     assert shell.value("SELECT count(*) FROM quarantine") > 0
     assert shell.value("SELECT count(*) FROM details_fields WHERE is_discarded AND column_name IS NULL") > 0
@@ -83,7 +83,7 @@ def test_the_scene_is_what_it_should_be(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("damage", [lose, cut_off, overwrite])
-def test_it_is_what_it_was(shell: Shell, damage: Callable[[Path], None]) -> None:
+def test_a_restored_warehouse_equals_the_lost_one(shell: Shell, damage: Callable[[Path], None]) -> None:
     before = tables(shell)
     damage(shell.home.warehouse_file)
     restored = restore(shell.home, now=NOON)
@@ -93,7 +93,7 @@ def test_it_is_what_it_was(shell: Shell, damage: Callable[[Path], None]) -> None
     assert kept == ([] if damage is lose else [restored.moved_to])
 
 
-def test_parquet_serves_where_the_published_file_is_damaged(shell: Shell) -> None:
+def test_parquet_is_used_if_the_published_file_is_damaged(shell: Shell) -> None:
     before = tables(shell)
     lose(shell.home.warehouse_file)
     flip(shell.home.published_duckdb)
@@ -101,7 +101,7 @@ def test_parquet_serves_where_the_published_file_is_damaged(shell: Shell) -> Non
     assert tables(shell) == before
 
 
-def test_sweeps_and_publishing_go_on_afterwards(shell: Shell) -> None:
+def test_sweeps_and_publishing_work_after_a_restore(shell: Shell) -> None:
     lose(shell.home.warehouse_file)
     restore(shell.home, now=NOON)
     shell.world.edit_title(milestone_id(7), "another title")
@@ -112,7 +112,7 @@ def test_sweeps_and_publishing_go_on_afterwards(shell: Shell) -> None:
     assert contents(shell.home.published_duckdb)["milestones"] == contents(shell.home.warehouse_file)["milestones"]
 
 
-def test_nothing_whole_is_published(shell: Shell) -> None:
+def test_damage_in_both_published_forms_raises(shell: Shell) -> None:
     lose(shell.home.warehouse_file)
     flip(shell.home.published_duckdb)
     flip(next(shell.home.latest_snapshot.glob("milestone_versions/*.parquet")))
@@ -121,19 +121,19 @@ def test_nothing_whole_is_published(shell: Shell) -> None:
     assert not shell.home.warehouse_file.exists()
 
 
-def test_a_whole_warehouse_is_not_replaced(shell: Shell) -> None:
+def test_an_intact_warehouse_is_not_replaced(shell: Shell) -> None:
     before = shell.home.warehouse_file.read_bytes()
     with pytest.raises(WrongUse, match="nothing to restore"):
         restore(shell.home, now=NOON)
     assert shell.home.warehouse_file.read_bytes() == before
 
 
-def test_there_is_nothing_to_restore_from(shells: Shells, tmp_path: Path) -> None:
-    with pytest.raises(NothingToDo, match="put a backup of"):
+def test_restoring_without_a_snapshot_raises(shells: Shells, tmp_path: Path) -> None:
+    with pytest.raises(NothingToDo, match="restore a backup of"):
         restore(shells(tmp_path / "empty").home, now=NOON)
 
 
-def test_a_lost_warehouse_is_said_to_be_lost(shell: Shell) -> None:
+def test_a_sweep_reports_a_lost_warehouse(shell: Shell) -> None:
     published = shell.home.published_duckdb.read_bytes()
     lose(shell.home.warehouse_file)
     with pytest.raises(WarehouseLost, match=r"milestones restore, or start without its history .* --start-anew"):
@@ -142,14 +142,14 @@ def test_a_lost_warehouse_is_said_to_be_lost(shell: Shell) -> None:
     assert shell.home.published_duckdb.read_bytes() == published
 
 
-def test_one_may_start_anew(shell: Shell) -> None:
+def test_a_new_warehouse_can_be_started(shell: Shell) -> None:
     lose(shell.home.warehouse_file)
     shell.land(start_anew=True)
     shell.stage()
     assert shell.stages.load().new == len(ROWS) - 1
 
 
-def test_damage_names_the_way_out(shell: Shell) -> None:
+def test_the_error_of_a_damaged_warehouse_names_restore(shell: Shell) -> None:
     overwrite(shell.home.warehouse_file)
     with pytest.raises(WarehouseUnusable, match="milestones restore"):
         shell.stages.publish()

@@ -1,4 +1,4 @@
-"""Publishing: what readers get, and that they get the old state or the new one whatever happens on the way."""
+"""Publishing: the published files, and that readers see the old state or the new one even if a publish is killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
 from pipelines.reading.connection import open_reader
 from pipelines.storage.home import Home
-from pipelines.warehouse.change_log import forget
+from pipelines.warehouse.change_log import clear
 from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, copied, milestone, rows_of, serving_shells, tree
@@ -65,7 +65,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_is_published(home: Home) -> None:
+def test_published_files(home: Home) -> None:
     before = home.warehouse_file.read_bytes()
     snapshot = publish(home, now=NOON)
     assert home.warehouse_file.read_bytes() == before
@@ -88,7 +88,7 @@ def snapshot(loaded: Shell) -> Path:
     return publish(loaded.home, now=NOON).folder
 
 
-def test_the_published_file_holds_what_the_warehouse_holds(loaded: Shell, snapshot: Path) -> None:
+def test_the_published_file_has_the_rows_of_the_warehouse(loaded: Shell, snapshot: Path) -> None:
     published = contents(loaded.home.published_duckdb)
     assert published.keys() == {*TABLES, "schema_version"}, "nothing private is published"
     warehouse = contents(loaded.home.warehouse_file)
@@ -128,7 +128,7 @@ def test_columns_describe_themselves_in_the_published_file(loaded: Shell, snapsh
     assert comments == {column.name: column.description for column in DECLARED["milestones"].columns}
 
 
-def test_snapshots_are_numbered_and_never_touched_again(home: Home) -> None:
+def test_snapshots_are_numbered_and_never_changed(home: Home) -> None:
     first = publish(home, now=NOON)
     before = tree(first.folder)
     second = publish(home, now=NOON - timedelta(days=30))
@@ -138,7 +138,7 @@ def test_snapshots_are_numbered_and_never_touched_again(home: Home) -> None:
     assert verify(home).differences == []
 
 
-def test_without_a_warehouse_there_is_nothing_to_publish(tmp_path: Path) -> None:
+def test_publishing_without_a_warehouse_raises(tmp_path: Path) -> None:
     with pytest.raises(NothingToDo, match=r"there is no warehouse at .* to publish: run milestones ingest"):
         publish(Home(tmp_path), now=NOON)
     assert names(tmp_path) == []
@@ -159,7 +159,7 @@ def test_an_empty_warehouse_is_published_with_typed_tables(tmp_path: Path) -> No
     assert verify(home).differences == []
 
 
-def test_leftovers_of_a_killed_publish_are_swept(home: Home) -> None:
+def test_leftovers_of_a_killed_publish_are_removed(home: Home) -> None:
     publish(home, now=NOON)
     (home.snapshots / "000002-20261123T120000Z.tmp" / "milestones").mkdir(parents=True)
     (home.snapshots / "000002-20261123T120000Z.tmp" / "milestones" / "part-000.parquet").write_bytes(b"PAR1")
@@ -196,14 +196,14 @@ def test_the_log_of_a_killed_publish_is_not_replayed_over_the_next_copy(home: Ho
     assert names(home.published) == ["milestones.duckdb", "parquet", "summary.json"]
 
 
-def test_what_a_killed_load_committed_is_in_both_published_forms(home: Home) -> None:
+def test_the_commit_of_a_killed_load_is_published(home: Home) -> None:
     killed_while_it_changes(home.warehouse_file, "UPDATE milestones SET title = 'committed'")
     snapshot = publish(home, now=NOON)
     titles = {(title,) for title in pq.read_table(snapshot.folder / "milestones")["title"].to_pylist()}
     assert titles == set(rows_of(home.published_duckdb, "SELECT title FROM milestones")) == {("committed",)}
 
 
-def test_what_others_keep_beside_it_is_left_alone(home: Home) -> None:
+def test_foreign_files_next_to_it_are_not_changed(home: Home) -> None:
     publish(home, now=NOON)
     (home.published / "mine.csv").write_text("1")
     (home.snapshots / "mine").mkdir()
@@ -255,11 +255,11 @@ def sql(home: Home, statements: str) -> None:
     """Change the warehouse past every load: what changed is not known then, as after a rebuild."""
     with open_warehouse(home.warehouse_file) as connection:
         connection.execute(statements)
-        forget(connection)
+        clear(connection)
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
-def test_a_publish_that_dies_before_its_renames_leaves_the_old_snapshot(
+def test_a_publish_that_fails_before_its_renames_keeps_the_old_snapshot(
     home: Home, obstacle: Callable[[Home], None]
 ) -> None:
     first = publish(home, now=NOON)
@@ -325,7 +325,7 @@ def test_a_kill_at_any_rename_leaves_the_old_state_or_the_new(home: Home, step: 
     assert [name for name in names(home.published) + names(home.snapshots) if name.endswith(".tmp")] == []
 
 
-def test_there_are_no_more_renames_than_were_killed_at(home: Home) -> None:
+def test_the_kill_test_covers_every_rename(home: Home) -> None:
     publish(home, now=NOON)
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(home.root), "100"], capture_output=True, text=True, check=True
@@ -361,7 +361,7 @@ def reading(read: Callable[[], None]) -> Iterator[Callable[[], int]]:
         raise faults[0]
 
 
-def test_readers_see_whole_states_during_twenty_publishes(home: Home) -> None:
+def test_readers_see_consistent_states_during_twenty_publishes(home: Home) -> None:
     publish(home, now=NOON)
 
     def read() -> None:
@@ -394,7 +394,7 @@ def test_an_open_reader_does_not_stop_the_writer(home: Home) -> None:
     assert titles(home) == {"new"}
 
 
-def test_files_are_as_private_as_the_mask_says(home: Home) -> None:
+def test_file_modes_follow_the_umask(home: Home) -> None:
     old = os.umask(0o077)
     try:
         snapshot = publish(home, now=NOON)

@@ -1,4 +1,4 @@
-"""Headline figures: right, small, and changed in the same step as the snapshot they are of."""
+"""Headline figures: correct, and replaced together with their snapshot."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read(home: Home) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_figures(loaded: Shell, home: Home) -> None:
+def test_the_figures_of_a_snapshot(loaded: Shell, home: Home) -> None:
     snapshot = publish(home, now=NOW)
     found = read(home)
     times = {name: found.pop(name) for name in list(found) if name.endswith("_at") or "update" in name}
@@ -92,7 +92,7 @@ def test_the_figures(loaded: Shell, home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_to_count(tmp_path: Path) -> None:
+def test_the_figures_of_an_empty_warehouse(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with open_warehouse(home.warehouse_file):
         pass
@@ -102,7 +102,7 @@ def test_nothing_to_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_changes_with_the_snapshot(home: Home) -> None:
+def test_the_link_follows_the_newest_snapshot(home: Home) -> None:
     first = publish(home, now=NOW).folder
     assert read(home)["snapshot"] == first.name
     second = publish(home, now=NOW + timedelta(minutes=5)).folder

@@ -1,4 +1,4 @@
-"""Views and macros on rows whose answers are known, because they were written for them."""
+"""Views and macros on rows that were written to have known results."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ VIEWS = sorted(view_texts())
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_it_describes_itself_inside_duckdb(database: Database, name: str) -> None:
+def test_a_view_has_its_description_in_duckdb(database: Database, name: str) -> None:
     (view,) = [one for one in describe_views(database.connection) if one.name == name]
     assert view.question.count("?") >= 1
     assert view.notes
@@ -120,13 +120,13 @@ def test_it_describes_itself_inside_duckdb(database: Database, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_an_interval_has_its_minutes_beside_it(database: Database, name: str) -> None:
+def test_every_interval_has_a_column_in_minutes(database: Database, name: str) -> None:
     # polars, Parquet and spreadsheets have no type for an INTERVAL.
     (view,) = [one for one in describe_views(database.connection) if one.name == name]
     assert intervals_without_minutes(view) == []
 
 
-def test_an_interval_without_minutes_is_noticed(database: Database) -> None:
+def test_an_interval_without_minutes_is_detected(database: Database) -> None:
     (view,) = [one for one in describe_views(database.connection) if one.name == "reschedules"]
     others = tuple(column for column in view.columns if column.name != "notice_minutes")
     assert intervals_without_minutes(replace(view, columns=others)) == ["notice"]
@@ -144,7 +144,7 @@ def intervals_without_minutes(view: View) -> list[str]:
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_its_comment_describes_nothing_that_is_not_there(database: Database, name: str) -> None:
+def test_a_comment_describes_only_existing_columns(database: Database, name: str) -> None:
     (view,) = [one for one in describe_views(database.connection) if one.name == name]
     head = view_texts()[name].split("CREATE OR REPLACE")[0].split("--\n")[-1]
     described = {line.removeprefix("-- ").split(":")[0] for line in head.splitlines()}
@@ -152,7 +152,7 @@ def test_its_comment_describes_nothing_that_is_not_there(database: Database, nam
     assert described <= names
 
 
-def test_a_column_that_nothing_describes_is_noticed(database: Database) -> None:
+def test_an_undescribed_column_is_detected(database: Database) -> None:
     texts = view_texts()
     broken = texts["freshness"].replace("-- lag: ", "-- lagging: ")
     with pytest.raises(KeyError, match="lag"):
@@ -168,7 +168,7 @@ SIMULATED_AND_VANISHED = [
 
 
 @pytest.mark.parametrize(("name", "at"), SIMULATED_AND_VANISHED, ids=[name for name, _ in SIMULATED_AND_VANISHED])
-def test_simulated_and_vanished_ones_are_left_out_unless_asked_for(database: Database, name: str, at: str) -> None:
+def test_simulated_and_vanished_milestones_are_excluded_by_default(database: Database, name: str, at: str) -> None:
     start = after(hours=-1 if name == "live_milestones" else 1)
     fates: dict[str, dict[str, Any]] = {
         "real": {},
@@ -196,7 +196,7 @@ def test_simulated_and_vanished_ones_are_left_out_unless_asked_for(database: Dat
 # upcoming_milestones, milestones_starting_within
 
 
-def test_what_starts_next(database: Database) -> None:
+def test_upcoming_milestones(database: Database) -> None:
     database.milestone("later", after(days=400), league="NFL")
     database.milestone("now", NOON)
     database.milestone("past", after(seconds=-1))
@@ -212,7 +212,7 @@ def test_what_starts_next(database: Database) -> None:
     ]
 
 
-def test_starts_in_is_in_whole_seconds_that_have_yet_to_pass(database: Database) -> None:
+def test_starts_in_is_rounded_down_to_seconds(database: Database) -> None:
     database.milestone("soon", after(seconds=90.999_999))
     database.milestone("next", after(seconds=0.5))
     columns = "starts_in, starts_in_minutes"
@@ -226,14 +226,14 @@ def test_starts_in_is_in_whole_seconds_that_have_yet_to_pass(database: Database)
     ("hours", "expected"),
     [("0", []), ("0.5", ["half"]), ("1", ["half", "one"]), ("24", ["half", "one", "day"]), ("NULL", [])],
 )
-def test_what_starts_within_hours(database: Database, hours: str, expected: list[str]) -> None:
+def test_milestones_starting_within_hours(database: Database, hours: str, expected: list[str]) -> None:
     for milestone_id, delta in (("half", 0.5), ("one", 1), ("day", 24), ("more", 24.001)):
         database.milestone(milestone_id, after(hours=delta))
     database.milestone("simulated", after(minutes=1), is_simulated=True)
     assert database.ids(f"milestones_starting_within({hours}, {AT})") == expected
 
 
-def test_without_at_time_it_is_now(database: Database) -> None:
+def test_at_time_defaults_to_now(database: Database) -> None:
     # Of the query, not of when the views were made.
     database.milestone("next", "3000-01-01 00:00:00+00")
     database.milestone("begun", "2026-01-01 00:00:00+00", end_date="3000-01-01 00:00:00+00")
@@ -250,7 +250,7 @@ def test_without_at_time_it_is_now(database: Database) -> None:
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_no_default_is_a_time_that_passes(database: Database, name: str) -> None:
+def test_no_default_stores_the_creation_time(database: Database, name: str) -> None:
     (view,) = [one for one in describe_views(database.connection) if one.name == name]
     assert {parameter.default for parameter in view.parameters} <= {None, "NULL", "false"}
 
@@ -273,7 +273,7 @@ NOT_OVER = {"none", "scheduled", "live", "unknown"}
     ("name", "hours"),
     [("upcoming_milestones", 1), ("milestones_starting_within", 1), ("live_milestones", -1)],
 )
-def test_what_has_ended_or_is_off_is_left_out_unless_asked_for(database: Database, name: str, hours: float) -> None:
+def test_ended_and_off_milestones_are_excluded_by_default(database: Database, name: str, hours: float) -> None:
     for milestone_id, status in ALL_STATUSES.items():
         database.milestone(milestone_id, after(hours=hours), status=status)
     given = f"24, {AT}" if name == "milestones_starting_within" else AT
@@ -294,7 +294,7 @@ STARTS = {
 }
 
 
-def test_every_view_that_shows_a_start_says_whether_it_is_tentative(database: Database) -> None:
+def test_every_view_with_a_start_has_start_is_tentative(database: Database) -> None:
     views = describe_views(database.connection)
     shown = {
         view.name for view in views if any("start" in c.name and c.sql_type == "TIMESTAMPTZ" for c in view.columns)
@@ -304,7 +304,7 @@ def test_every_view_that_shows_a_start_says_whether_it_is_tentative(database: Da
 
 @pytest.mark.parametrize("name", STARTS)
 @pytest.mark.parametrize("is_tentative", [True, False])
-def test_a_tentative_start(database: Database, name: str, *, is_tentative: bool) -> None:
+def test_which_starts_are_tentative(database: Database, name: str, *, is_tentative: bool) -> None:
     database.milestone("open", after(hours=1), start_is_tentative=is_tentative)
     database.milestone("begun", after(hours=-1), start_is_tentative=is_tentative)
     database.milestone("settled", after(hours=2))
@@ -346,7 +346,7 @@ LIVE = {
 
 
 @pytest.mark.parametrize(("hours", "fields", "expected"), LIVE.values(), ids=LIVE)
-def test_what_is_live(
+def test_live_milestones(
     database: Database, hours: float, fields: dict[str, Any], expected: tuple[datetime, bool] | None
 ) -> None:
     # The median is 2 hours; what cannot tell a duration would make it something else.
@@ -407,7 +407,7 @@ def moment(start: float | str | None) -> datetime | None:
 
 
 @pytest.mark.parametrize(("milestones", "expected"), BEST.values(), ids=BEST)
-def test_the_best_start_of_an_event(
+def test_event_starts_picks_the_best_start(
     database: Database, milestones: list[tuple[str, Any, str]], expected: tuple[Any, ...]
 ) -> None:
     for milestone_id, start, role in milestones:
@@ -436,7 +436,7 @@ def test_the_best_start_of_an_event(
     }
 
 
-def test_events_that_several_milestones_share(database: Database) -> None:
+def test_shared_events(database: Database) -> None:
     for milestone_id, start in (("a", 5), ("b", 1), ("c", 5), ("d", None)):
         database.milestone(milestone_id, moment(start))
     database.milestone("placeholder", PLACEHOLDER, has_placeholder_dates=True)
@@ -510,7 +510,7 @@ ROLES = {"no_event_tickers": None, "primary_not_related": "primary", "main_not_l
 
 
 @pytest.mark.parametrize("rule", FAULTY)
-def test_a_fault_is_counted_by_its_rule_alone(database: Database, rule: str) -> None:
+def test_a_fault_counts_only_in_its_rule(database: Database, rule: str) -> None:
     start, fields = FAULTY[rule]
     for milestone_id in ("z", "y"):
         database.milestone(milestone_id, moment(start), **fields)
@@ -532,7 +532,7 @@ def test_a_fault_is_counted_by_its_rule_alone(database: Database, rule: str) -> 
     assert found.keys() == FAULTY.keys()
 
 
-def test_rules_of_quality_stand_there_without_data(database: Database) -> None:
+def test_data_quality_lists_every_rule_without_data(database: Database) -> None:
     rows = database.rows("SELECT rule, milestones, share, example FROM data_quality")
     assert rows == [(rule, 0, 0, None) for rule in sorted(FAULTY)]
 
@@ -551,7 +551,7 @@ STALE = {
 
 
 @pytest.mark.parametrize(("hours", "status", "end", "is_stale"), STALE.values(), ids=STALE)
-def test_a_stale_status(
+def test_which_statuses_are_stale(
     database: Database, hours: float, status: str | None, end: datetime | None, *, is_stale: bool
 ) -> None:
     database.milestone("one", after(hours=hours), status=status, end_date=end)
@@ -565,7 +565,7 @@ def test_each_missing_field_counts(database: Database, column: str) -> None:
     assert database.rows(f"SELECT milestones FROM data_quality({AT}) WHERE rule = 'missing_field'") == [(1,)]
 
 
-def test_an_update_that_lay_after_its_fetch_stays_in_the_future(database: Database) -> None:
+def test_an_update_after_its_fetch_stays_in_the_future(database: Database) -> None:
     database.milestone("one", NOON, has_future_update=True)
     assert database.rows(f"SELECT milestones FROM data_quality({AT}) WHERE rule = 'updated_in_future'") == [(1,)]
 
@@ -615,12 +615,12 @@ def test_freshness(database: Database) -> None:
     }
 
 
-def test_freshness_of_nothing_is_one_row(database: Database) -> None:
+def test_freshness_without_sweeps_is_one_row(database: Database) -> None:
     found = database.record("freshness")
     assert {name for name, value in found.items() if value is not None} == {"milestones", "quarantined", "sweeps"}
 
 
-def test_every_query_works_where_the_file_is_attached_beside_others(tmp_path: Path) -> None:
+def test_every_view_works_in_an_attached_file(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "published.duckdb")) as connection:
         Database(connection).milestone("a", after(days=40_000))
     with duckdb.connect() as connection:

@@ -13,7 +13,7 @@ from pipelines.publish.views import view_texts
 from pipelines.reading.formats import as_json
 from pipelines.reading.published import query_home
 from pipelines.reading.status import status
-from pipelines.warehouse.audits import audits, run, typed_tables_agree
+from pipelines.warehouse.audits import audits, check_typed_tables, run
 from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.monitors import MONITORS, evaluate
 from schemas.api import EXPECTED_FIELDS
@@ -81,7 +81,7 @@ def test_every_milestone_has_a_leaf_and_a_row_in_its_typed_table(loaded: Shell) 
 
 def test_the_audit_holds_and_the_watches_answer(loaded: Shell) -> None:
     with open_warehouse(loaded.home.warehouse_file) as connection:
-        findings = [*(run(connection, audit) for audit in audits()), typed_tables_agree(connection)]
+        findings = [*(run(connection, audit) for audit in audits()), check_typed_tables(connection)]
         assert [str(finding) for finding in findings if not finding.passed] == []
         assert [evaluate(connection, watch).figures for watch in MONITORS]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.warehouse.audits import NEWEST_ROWS, Audit, audits, rules_kept, run, typed_tables_agree
+from pipelines.warehouse.audits import NEWEST_ROWS, Audit, audits, check_new_rows, check_typed_tables, run
 from pipelines.warehouse.database import open_warehouse
 from pipelines.wording import counted
 from schemas.sql import quote
@@ -64,7 +64,7 @@ BY_NAME: dict[str, Breaks] = {
     "milestone_versions_one_holds": two_hold,
 }
 BY_PATTERN: dict[str, Breaks] = {r"_key_is_unique$": twice, r"_refers_to_\w+$": orphaned, r"_covers_\w+$": uncovered}
-"""A new audit belongs into one of these: an audit that nobody has seen fail proves nothing."""
+"""Add every new audit to one of these: each audit must be seen to fail."""
 
 
 def breaker_of(name: str) -> Breaks:
@@ -114,7 +114,7 @@ def warehouse(connected: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyC
 
 
 @pytest.mark.slow
-def test_the_example_has_rows_in_every_table(warehouse: duckdb.DuckDBPyConnection) -> None:
+def test_the_sound_warehouse_has_rows_in_every_table(warehouse: duckdb.DuckDBPyConnection) -> None:
     empty = [name for name in TABLES if not warehouse.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchall()]
     assert empty == []
 
@@ -128,7 +128,7 @@ def test_a_sound_warehouse_passes(warehouse: duckdb.DuckDBPyConnection, audit: A
 
 @pytest.mark.slow
 @pytest.mark.parametrize("audit", ALL_AUDITS.values(), ids=ALL_AUDITS)
-def test_every_audit_is_seen_to_fail(warehouse: duckdb.DuckDBPyConnection, audit: Audit) -> None:
+def test_every_audit_fails_on_a_broken_warehouse(warehouse: duckdb.DuckDBPyConnection, audit: Audit) -> None:
     offence = breaker_of(audit.name)(warehouse, audit)
     finding = run(warehouse, audit)
     assert not finding.passed
@@ -136,12 +136,12 @@ def test_every_audit_is_seen_to_fail(warehouse: duckdb.DuckDBPyConnection, audit
     if offence is not None:
         assert finding.example == offence
     assert str(finding) == (
-        f"{audit.table}: not true that {audit.description}: {counted(finding.offences, 'row')}, "
-        f"such as {finding.example}"
+        f'{audit.table}: {counted(finding.offences, "row")} broke the rule "{audit.description}", '
+        f"for example {finding.example}"
     )
 
 
-def test_names_are_unique_and_say_the_table() -> None:
+def test_audit_names_are_unique_and_begin_with_the_table() -> None:
     assert len(ALL_AUDITS) == len(list(audits()))
     for audit in audits():
         assert audit.table in TABLES
@@ -167,11 +167,11 @@ BREAKS_A_RULE = {
 
 @pytest.mark.parametrize("table", NEWEST_ROWS, ids=lambda table: table.name)
 def test_new_rows_are_validated_by_pandera(warehouse: duckdb.DuckDBPyConnection, table: Table) -> None:
-    (sound,) = rules_kept(warehouse, table.name, None)
+    (sound,) = check_new_rows(warehouse, table.name, None)
     assert sound.passed
     statement, rule = BREAKS_A_RULE[table.name]
     warehouse.execute(statement)
-    (broken,) = rules_kept(warehouse, table.name, None)
+    (broken,) = check_new_rows(warehouse, table.name, None)
     assert not broken.passed
     assert broken.example == next(one.description for one in table.all_rules if one.name == rule)
 
@@ -184,20 +184,20 @@ def test_new_rows_are_validated_by_pandera(warehouse: duckdb.DuckDBPyConnection,
         "DELETE FROM milestones WHERE milestone_id = '{id}'",
         "UPDATE milestones SET type = 'hockey_game' WHERE milestone_id = '{id}'",
     ],
-    ids=["a row twice", "a row lost", "a row of no milestone", "a row of another type's"],
+    ids=["duplicate row", "missing row", "row without milestone", "row of another type"],
 )
-def test_typed_tables_are_seen_to_disagree(warehouse: duckdb.DuckDBPyConnection, statement: str) -> None:
-    assert str(typed_tables_agree(warehouse)) == (
+def test_the_audit_of_typed_tables_finds_wrong_rows(warehouse: duckdb.DuckDBPyConnection, statement: str) -> None:
+    assert str(check_typed_tables(warehouse)) == (
         "every milestone has one row in the typed table of its type, and in no other"
     )
     broken_id = milestone(7)["id"]
     warehouse.execute(statement.format(id=broken_id))
-    finding = typed_tables_agree(warehouse)
+    finding = check_typed_tables(warehouse)
     assert (finding.offences, finding.example) == (1, f"{broken_id} of details_football_game")
 
 
 def test_a_record_that_no_column_of_its_sweep_counts_is_found(warehouse: duckdb.DuckDBPyConnection) -> None:
     warehouse.execute("UPDATE sweeps SET records = records + 1 WHERE status = 'loaded'")
-    (finding,) = rules_kept(warehouse, "sweeps", None)
+    (finding,) = check_new_rows(warehouse, "sweeps", None)
     assert not finding.passed
     assert "records = new + changed + unchanged + superseded + quarantined" in str(finding.example)

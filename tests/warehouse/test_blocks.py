@@ -28,7 +28,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_file_is_whole_and_its_sha256_is_that_of_its_bytes(whole: Path) -> None:
+def test_an_intact_file_is_whole_and_has_its_sha256(whole: Path) -> None:
     content = whole.read_bytes()
     blocks = (len(content) - HEADER_BYTES) / BLOCK_BYTES
     assert blocks == int(blocks) > BLOCKS_PER_READ
@@ -36,13 +36,13 @@ def test_a_file_is_whole_and_its_sha256_is_that_of_its_bytes(whole: Path) -> Non
 
 
 @pytest.mark.parametrize("blocks", [1, 2, BLOCKS_PER_READ - 1, BLOCKS_PER_READ, BLOCKS_PER_READ + 1])
-def test_any_number_of_blocks_is_whole(whole: Path, tmp_path: Path, blocks: int) -> None:
+def test_an_intact_file_of_any_number_of_blocks_is_whole(whole: Path, tmp_path: Path, blocks: int) -> None:
     part = tmp_path / "part"
     part.write_bytes(whole.read_bytes()[: HEADER_BYTES + blocks * BLOCK_BYTES])
     assert read_through(part)[1]
 
 
-def test_every_flip_of_a_bit_is_noticed(whole: Path) -> None:
+def test_every_flipped_bit_is_detected(whole: Path) -> None:
     draw = random.Random(SEED)  # noqa: S311 - places, not secrets
     content = whole.read_bytes()
     starts = range(HEADER_BYTES, len(content), BLOCK_BYTES)
@@ -56,7 +56,7 @@ def test_every_flip_of_a_bit_is_noticed(whole: Path) -> None:
 
 @pytest.mark.parametrize("fill", [b"\0", b"\xff", b"a"], ids=repr)
 @pytest.mark.parametrize("blocks", [1, 2, 3, 16])
-def test_blocks_that_were_overwritten_are_noticed(whole: Path, tmp_path: Path, fill: bytes, blocks: int) -> None:
+def test_overwritten_blocks_are_detected(whole: Path, tmp_path: Path, fill: bytes, blocks: int) -> None:
     content = bytearray(whole.read_bytes())
     content[HEADER_BYTES : HEADER_BYTES + blocks * BLOCK_BYTES] = fill * blocks * BLOCK_BYTES
     file = tmp_path / "overwritten"
@@ -65,14 +65,14 @@ def test_blocks_that_were_overwritten_are_noticed(whole: Path, tmp_path: Path, f
 
 
 @pytest.mark.slow
-def test_a_file_that_is_cut_off_is_not_whole(whole: Path, tmp_path: Path) -> None:
+def test_a_truncated_file_is_not_whole(whole: Path, tmp_path: Path) -> None:
     file = tmp_path / "cut"
     file.write_bytes(whole.read_bytes()[:-1])
     assert not read_through(file)[1]
 
 
 @pytest.mark.slow
-def test_duckdb_itself_holds_the_same_blocks_to_be_damaged(whole: Path, tmp_path: Path) -> None:
+def test_duckdb_reports_the_same_blocks_as_damaged(whole: Path, tmp_path: Path) -> None:
     """What is noticed here is what readers would meet: a flip in a block that holds rows."""
     content = bytearray(whole.read_bytes())
     draw = random.Random(SEED)  # noqa: S311 - places, not secrets

@@ -1,4 +1,4 @@
-"""What becomes of received records: one milestone, records by place, and what is stored beforehand."""
+"""How received records are classified, against each other and against the stored record of one milestone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def store(
     )
 
 
-def settle(
+def classify(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
     received: list[Received],
@@ -56,7 +56,7 @@ def settle(
     is_retry: bool = False,
     shuffled_by: int | None = None,
 ) -> list[str]:
-    """The outcomes of records that come one a page, a minute apart from NOON on, in their order."""
+    """The outcomes of records in their order: one on each page, fetched a minute apart from NOON."""
     rows = [
         {
             "page": page,
@@ -98,8 +98,8 @@ OF_SEVERAL: dict[str, tuple[list[Received], int]] = {
 
 
 @pytest.mark.parametrize(("received", "counts"), OF_SEVERAL.values(), ids=OF_SEVERAL)
-@pytest.mark.parametrize("shuffled_by", [None, 1, 2, 3], ids=["in order", "shuffled", "again", "and again"])
-def test_of_several_records_one_counts_whatever_the_order_of_rows_in_the_file(
+@pytest.mark.parametrize("shuffled_by", [None, 1, 2, 3], ids=["in-order", "seed-1", "seed-2", "seed-3"])
+def test_one_of_several_records_wins_in_any_order_of_rows(
     received: list[Received],
     counts: int,
     shuffled_by: int | None,
@@ -107,7 +107,7 @@ def test_of_several_records_one_counts_whatever_the_order_of_rows_in_the_file(
     tmp_path: Path,
 ) -> None:
     expected = ["new" if page == counts else "superseded" for page in range(len(received))]
-    assert settle(connection, tmp_path, received, shuffled_by=shuffled_by) == expected
+    assert classify(connection, tmp_path, received, shuffled_by=shuffled_by) == expected
 
 
 # Against what is stored: its time, whether that lay ahead when it was fetched, the received time, the outcome.
@@ -126,7 +126,7 @@ AGAINST_STORED: dict[str, tuple[timedelta | None, bool, timedelta | None, str]] 
 
 
 @pytest.mark.parametrize(("stored", "is_future", "received", "outcome"), AGAINST_STORED.values(), ids=AGAINST_STORED)
-def test_a_record_against_what_is_stored(
+def test_a_record_is_classified_against_the_stored_one(
     stored: timedelta | None,
     is_future: bool,
     received: timedelta | None,
@@ -135,7 +135,7 @@ def test_a_record_against_what_is_stored(
     tmp_path: Path,
 ) -> None:
     store(connection, "stored", stored, is_future=is_future)
-    assert settle(connection, tmp_path, [("received", received)]) == [outcome]
+    assert classify(connection, tmp_path, [("received", received)]) == [outcome]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_record_against_what_is_stored(
     ],
     ids=["newer", "equal", "ahead", "stored ahead", "zero stored"],
 )
-def test_a_record_out_of_quarantine_changes_only_what_its_time_shows_to_be_older(
+def test_a_quarantined_record_replaces_only_an_older_stored_record(
     stored: timedelta | None,
     is_future: bool,
     received: timedelta | None,
@@ -158,7 +158,7 @@ def test_a_record_out_of_quarantine_changes_only_what_its_time_shows_to_be_older
     tmp_path: Path,
 ) -> None:
     store(connection, "stored", stored, is_future=is_future)
-    assert settle(connection, tmp_path, [("received", received)], is_retry=True) == [outcome]
+    assert classify(connection, tmp_path, [("received", received)], is_retry=True) == [outcome]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_record_out_of_quarantine_changes_only_what_its_time_shows_to_be_older
     [(OLDER, OLD, True), (None, OLD, True), (OLD, OLDER, False), (OLD, None, False), (OLD, AHEAD, False)],
     ids=["newer", "zero stored", "older", "zero", "ahead"],
 )
-def test_an_unchanged_record_moves_the_time_on_where_it_can_be_true(
+def test_an_unchanged_record_updates_the_time_if_it_is_possible(
     stored: timedelta | None,
     received: timedelta | None,
     kept: bool,
@@ -174,5 +174,5 @@ def test_an_unchanged_record_moves_the_time_on_where_it_can_be_true(
     tmp_path: Path,
 ) -> None:
     store(connection, "same", stored)
-    assert settle(connection, tmp_path, [("same", received)]) == ["unchanged"]
+    assert classify(connection, tmp_path, [("same", received)]) == ["unchanged"]
     assert pq.read_metadata(Staging(tmp_path).updated_only).num_rows == kept

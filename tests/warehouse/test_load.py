@@ -1,4 +1,4 @@
-"""One transaction for all of a sweep: idempotent, and nothing half done after a fault."""
+"""A sweep is loaded in one transaction: idempotent, and rolled back after an error."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_sweep_is_loaded_once(file: Path, staging: Staging) -> None:
     assert contents(file) == before
 
 
-def test_groups_of_rows_are_merged_by_every_load_but_the_first(file: Path, staging: Staging) -> None:
+def test_row_groups_are_merged_by_every_load_but_the_first(file: Path, staging: Staging) -> None:
     def merges_after(sweep_id: str, mode: str) -> bool:
         with open_warehouse(file) as connection:
             assert load_sweep(connection, staging, ledger_of(staging, sweep_id=sweep_id, mode=mode), Conclusions())
@@ -102,7 +102,7 @@ def test_groups_of_rows_are_merged_by_every_load_but_the_first(file: Path, stagi
 
 
 @pytest.mark.parametrize("table", [table.name for table in FLAT_TABLES])
-def test_a_load_that_dies_at_a_table_leaves_nothing(file: Path, staging: Staging, table: str) -> None:
+def test_a_load_that_fails_at_a_table_is_rolled_back(file: Path, staging: Staging, table: str) -> None:
     before = contents(file)
     (staging.folder / f"{table}-000001.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(duckdb.Error, match=rf"{table}-000001\.parquet"), open_warehouse(file) as connection:
@@ -110,20 +110,20 @@ def test_a_load_that_dies_at_a_table_leaves_nothing(file: Path, staging: Staging
     assert contents(file) == before
 
 
-def test_a_load_that_dies_at_its_ledger_leaves_nothing(file: Path, staging: Staging) -> None:
+def test_a_load_that_fails_at_its_ledger_is_rolled_back(file: Path, staging: Staging) -> None:
     before = contents(file)
     with pytest.raises(duckdb.ConstraintException), open_warehouse(file) as connection:
         load_sweep(connection, staging, ledger_of(staging, finished_at=None), Conclusions())
     assert contents(file) == before
 
 
-def test_a_load_without_staged_tables(file: Path, tmp_path: Path) -> None:
+def test_a_load_without_staged_tables_raises(file: Path, tmp_path: Path) -> None:
     nothing = Staging(tmp_path / "000001-20261123T120000Z")
     with open_warehouse(file) as connection, pytest.raises(NothingToDo, match=r"000001-.* has no staged tables"):
         load_sweep(connection, nothing, ledger_of(nothing), Conclusions())
 
 
-def test_a_failure_is_recorded_with_what_was_refused_and_once(file: Path, staging: Staging) -> None:
+def test_a_failure_is_recorded_once_with_its_refused_records(file: Path, staging: Staging) -> None:
     failed = ledger_of(staging, status="failed", new=0, watermark=None, is_complete=False, error="it broke")
     with open_warehouse(file) as connection:
         for _ in range(2):
@@ -137,14 +137,14 @@ def test_a_failure_is_recorded_with_what_was_refused_and_once(file: Path, stagin
         assert connection.execute("SELECT status, error FROM sweeps").fetchall() == [("failed", "it broke")]
 
 
-def test_a_sweep_that_is_in_does_not_fail_any_more(file: Path, staging: Staging) -> None:
+def test_a_loaded_sweep_is_never_recorded_as_failed(file: Path, staging: Staging) -> None:
     with open_warehouse(file) as connection:
         load_sweep(connection, staging, ledger_of(staging), Conclusions())
         record_failure(connection, staging, ledger_of(staging, status="failed", error="too late", watermark=None))
         assert connection.execute("SELECT status, error FROM sweeps").fetchall() == [("loaded", None)]
 
 
-def test_a_failed_sweep_may_be_loaded_in_the_end(file: Path, staging: Staging) -> None:
+def test_a_failed_sweep_can_be_loaded_later(file: Path, staging: Staging) -> None:
     with open_warehouse(file) as connection:
         record_failure(connection, staging, ledger_of(staging, status="failed", error="it broke", watermark=None))
         assert load_sweep(connection, staging, ledger_of(staging), Conclusions()) is True

@@ -97,19 +97,19 @@ def columns(file: Path) -> list[tuple[Any, ...]]:
     )
 
 
-def test_there_is_a_packed_warehouse_of_every_older_schema() -> None:
+def test_there_is_a_fixture_for_every_older_schema() -> None:
     assert {file.name for file in FIXTURES.glob("*.gz")} == {
         f"warehouse-v{version}.duckdb.gz" for version in range(1, SCHEMA_VERSION)
     }
 
 
-def test_the_old_one_is_what_we_think(old: Path) -> None:
+def test_the_fixture_has_its_schema_version(old: Path) -> None:
     assert rows_of(old, "SELECT version FROM schema_version") == [(1,)]
     assert {"milestone_entities", "milestone_changes", "details_fields", EVIDENCE.name}.isdisjoint(tables_in(old))
     assert rows_of(old, "SELECT count(*), count(*) FILTER (version = 2) FROM milestone_versions") == [(122, 2)]
 
 
-def test_an_old_warehouse_comes_forward(old: Path) -> None:
+def test_an_old_warehouse_is_migrated(old: Path) -> None:
     kept, before = contents(old, tables=KEPT), sha256(old)
     flat = rows_of(old, "SELECT milestone_id, title, details, content_hash FROM milestones ORDER BY 1")
     events = contents(old, tables=["milestone_events", "milestone_sources"])
@@ -126,7 +126,7 @@ def test_an_old_warehouse_comes_forward(old: Path) -> None:
     assert [path.name for path in old.parent.rglob("*") if path.is_file()] == [old.name], "no staged file is left"
 
 
-def test_what_is_new_is_filled_from_the_log(migrated: Path) -> None:
+def test_new_tables_are_filled_from_the_log(migrated: Path) -> None:
     changes = rows_of(migrated, "SELECT DISTINCT milestone_id, version FROM milestone_changes ORDER BY ALL")
     assert changes == rows_of(
         migrated, "SELECT milestone_id, version FROM milestone_versions WHERE version > 1 ORDER BY ALL"
@@ -146,7 +146,7 @@ def test_what_is_new_is_filled_from_the_log(migrated: Path) -> None:
     assert all(1 <= counted[type_] <= versions[type_] for type_ in versions)
 
 
-def test_it_is_what_a_rebuild_makes_and_passes_every_audit(migrated: Path) -> None:
+def test_a_migrated_warehouse_equals_a_rebuild_and_passes_every_audit(migrated: Path) -> None:
     before = contents(migrated)
     assert {table.name for table in DERIVED_TABLES} < before.keys()
     with open_warehouse(migrated) as connection:
@@ -155,20 +155,20 @@ def test_it_is_what_a_rebuild_makes_and_passes_every_audit(migrated: Path) -> No
     assert contents(migrated) == before
 
 
-def test_publishing_alone_brings_it_forward(old: Path) -> None:
+def test_publishing_migrates_an_old_warehouse(old: Path) -> None:
     home = Home(old.parent.parent)
     publish(home, now=NOON)
     assert verify(home).differences == []
     assert rows_of(home.published_duckdb, "SELECT count(*) FROM milestone_entities") != [(0,)]
 
 
-def test_its_tables_are_those_of_a_new_warehouse(migrated: Path, tmp_path: Path) -> None:
+def test_a_migrated_warehouse_has_the_tables_of_a_new_one(migrated: Path, tmp_path: Path) -> None:
     new = tmp_path / "new" / "warehouse.duckdb"
     forward(new)
     assert columns(migrated) == columns(new)
 
 
-def test_row_groups_that_polls_left_are_merged(tmp_path: Path) -> None:
+def test_small_row_groups_are_merged(tmp_path: Path) -> None:
     """Eight polls of schema 3 made 40 MB of 120 milestones."""
     file = tmp_path / "warehouse.duckdb"
     file.write_bytes(gzip.decompress((FIXTURES / "warehouse-v3.duckdb.gz").read_bytes()))
@@ -179,7 +179,7 @@ def test_row_groups_that_polls_left_are_merged(tmp_path: Path) -> None:
     assert file.stat().st_size < 0.6 * before
 
 
-def test_a_second_time_does_nothing(migrated: Path) -> None:
+def test_a_migrated_warehouse_is_not_migrated_again(migrated: Path) -> None:
     before = contents(migrated)
     forward(migrated)
     assert contents(migrated) == before
@@ -197,7 +197,7 @@ POISONED = {
 
 
 @pytest.mark.parametrize("statement", POISONED.values(), ids=POISONED)
-def test_what_cannot_come_forward_stays_as_it_was(old: Path, statement: str) -> None:
+def test_a_failed_migration_changes_nothing(old: Path, statement: str) -> None:
     change(old, statement)
     before, tables = contents(old), tables_in(old)
     with pytest.raises((duckdb.Error, msgspec.MsgspecError, LookupError, ValueError)), open_warehouse(old):
@@ -208,7 +208,7 @@ def test_what_cannot_come_forward_stays_as_it_was(old: Path, statement: str) -> 
     assert [path.name for path in old.parent.rglob("*") if path.is_file()] == [old.name]
 
 
-def test_once_the_fault_is_gone_it_comes_forward(old: Path) -> None:
+def test_a_failed_migration_can_be_repeated(old: Path) -> None:
     change(old, "CREATE VIEW milestone_changes AS SELECT 1")
     with pytest.raises(duckdb.Error), open_warehouse(old):
         pytest.fail("it was opened")
@@ -218,7 +218,7 @@ def test_once_the_fault_is_gone_it_comes_forward(old: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 2**31 - 1])
-def test_a_newer_one_is_refused_and_not_touched(old: Path, version: int) -> None:
+def test_a_newer_warehouse_is_refused_and_not_changed(old: Path, version: int) -> None:
     change(old, f"INSERT INTO schema_version VALUES ({version}, now())")
     before = sha256(old)
     with pytest.raises(WarehouseUnusable, match=f"has schema {version}, newer than the {SCHEMA_VERSION}"):
@@ -227,20 +227,20 @@ def test_a_newer_one_is_refused_and_not_touched(old: Path, version: int) -> None
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_an_empty_old_warehouse_comes_forward(old: Path) -> None:
+def test_an_empty_old_warehouse_is_migrated(old: Path) -> None:
     change(old, *(f"DELETE FROM {table}" for table in tables_in(old) if table != "schema_version"))
     forward(old)
     assert rows_of(old, "SELECT max(version) FROM schema_version") == [(SCHEMA_VERSION,)]
     assert rows_of(old, "SELECT count(*) FROM details_fields") == [(0,)]
 
 
-def test_steps_are_ordered_named_and_reach_today() -> None:
+def test_migrations_are_ordered_and_named_and_end_at_the_current_schema() -> None:
     versions = [migration.version for migration in MIGRATIONS]
     assert versions == list(range(2, SCHEMA_VERSION + 1))
     assert len({migration.name for migration in MIGRATIONS} - {""}) == len(MIGRATIONS)
 
 
-def test_a_later_migration_keeps_what_the_log_does_not_know(migrated: Path, tmp_path: Path) -> None:
+def test_a_migration_keeps_tables_that_the_log_cannot_derive(migrated: Path, tmp_path: Path) -> None:
     with open_warehouse(migrated) as connection:
         connection.execute("UPDATE internal_evidence SET is_discarded = true WHERE path = 'status'")
         connection.execute("INSERT INTO internal_absences SELECT milestone_id, '000002' FROM milestones LIMIT 3")

@@ -39,21 +39,23 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield opened
 
 
-@pytest.mark.parametrize("watch", MONITORS, ids=lambda watch: watch.name)
-def test_a_watch_passes_and_fails(watch: Monitor, connection: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize("monitor", MONITORS, ids=lambda monitor: monitor.name)
+def test_a_monitor_passes_usual_and_fails_unusual_figures(
+    monitor: Monitor, connection: duckdb.DuckDBPyConnection
+) -> None:
     for statement in USUAL:
         connection.execute(statement)
-    usual = evaluate(connection, watch)
+    usual = evaluate(connection, monitor)
     assert (usual.passed, bool(usual.figures)) == (True, True)
-    connection.execute(UNUSUAL[watch.name])
-    unusual = evaluate(connection, watch)
+    connection.execute(UNUSUAL[monitor.name])
+    unusual = evaluate(connection, monitor)
     assert not unusual.passed
     assert unusual.figures != usual.figures
 
 
-@pytest.mark.parametrize("watch", MONITORS, ids=lambda watch: watch.name)
-def test_an_empty_warehouse_breaks_no_watch(watch: Monitor, connection: duckdb.DuckDBPyConnection) -> None:
-    assert evaluate(connection, watch).passed == (watch.name != "data_is_fresh")
+@pytest.mark.parametrize("monitor", MONITORS, ids=lambda monitor: monitor.name)
+def test_only_freshness_fails_on_an_empty_warehouse(monitor: Monitor, connection: duckdb.DuckDBPyConnection) -> None:
+    assert evaluate(connection, monitor).passed == (monitor.name != "data_is_fresh")
 
 
 UNKNOWN = "status = 'Innings Break', status_group = 'unknown' WHERE milestone_id::INT < 50"
@@ -69,19 +71,19 @@ UNKNOWN = "status = 'Innings Break', status_group = 'unknown' WHERE milestone_id
     ],
     ids=["started long ago", "simulated", "no status", "few"],
 )
-def test_statuses_that_call_for_no_look(connection: duckdb.DuckDBPyConnection, change: str) -> None:
+def test_unknown_statuses_that_do_not_count(connection: duckdb.DuckDBPyConnection, change: str) -> None:
     for statement in (*USUAL, f"UPDATE milestones SET {change}"):
         connection.execute(statement)
-    (watch,) = [one for one in MONITORS if one.name == "statuses_are_grouped"]
-    assert evaluate(connection, watch).passed
+    (monitor,) = [one for one in MONITORS if one.name == "statuses_are_grouped"]
+    assert evaluate(connection, monitor).passed
 
 
-def test_unknown_statuses_are_named_the_most_frequent_first(connection: duckdb.DuckDBPyConnection) -> None:
+def test_unknown_statuses_are_listed_by_frequency(connection: duckdb.DuckDBPyConnection) -> None:
     for statement in (*USUAL, f"UPDATE milestones SET {UNKNOWN}"):
         connection.execute(statement)
     connection.execute("UPDATE milestones SET status = 'P' WHERE milestone_id::INT < 3")
-    (watch,) = [one for one in MONITORS if one.name == "statuses_are_grouped"]
-    assert evaluate(connection, watch).figures == "50 of 200 have an unknown status: Innings Break, P"
+    (monitor,) = [one for one in MONITORS if one.name == "statuses_are_grouped"]
+    assert evaluate(connection, monitor).figures == "50 of 200 have an unknown status: Innings Break, P"
 
 
 STALE = "UPDATE milestones SET last_updated_ts = now() - INTERVAL 25 HOUR"
@@ -94,13 +96,13 @@ NOT_FRESH = {
 
 
 @pytest.mark.parametrize("change", NOT_FRESH.values(), ids=NOT_FRESH)
-def test_only_updates_of_real_milestones_that_can_be_true_are_fresh(
+def test_only_possible_updates_of_real_milestones_count_as_fresh(
     change: str, connection: duckdb.DuckDBPyConnection
 ) -> None:
-    (watch,) = (one for one in MONITORS if one.name == "data_is_fresh")
+    (monitor,) = (one for one in MONITORS if one.name == "data_is_fresh")
     for statement in USUAL:
         connection.execute(statement)
     connection.execute(f"{STALE} WHERE milestone_id <> '7'")
-    assert evaluate(connection, watch).passed
+    assert evaluate(connection, monitor).passed
     connection.execute(f"UPDATE milestones SET {change} WHERE milestone_id = '7'")
-    assert not evaluate(connection, watch).passed
+    assert not evaluate(connection, monitor).passed

@@ -1,4 +1,4 @@
-"""Rows of a few milestones are all found, and what holds none of them is passed over."""
+"""Finding the rows of a few milestones: all of them are read, and row ranges without any are skipped."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.warehouse.row_ranges import ROWS_OF_ONE_STRETCH, rows_of, stretches
+from pipelines.warehouse.row_ranges import ROWS_PER_BLOCK, cover, rows_of
 
 ASCENDING = st.sets(st.integers(0, 300)).map(sorted)
 
 
 @given(ASCENDING, st.integers(1, 10))
-def test_stretches_hold_every_number_and_are_few(numbers: list[int], most: int) -> None:
-    found = stretches(numbers, most=most)
+def test_ranges_cover_every_number_within_the_limit(numbers: list[int], most: int) -> None:
+    found = cover(numbers, most=most)
     assert len(found) <= most
     assert all(any(first <= number <= last for first, last in found) for number in numbers)
     assert {first for first, _ in found} | {last for _, last in found} <= set(numbers)
@@ -35,17 +35,16 @@ def test_stretches_hold_every_number_and_are_few(numbers: list[int], most: int) 
         ([1, 9, 11], 1, [(1, 11)]),
     ],
 )
-def test_the_widest_gaps_are_left_out(numbers: list[int], most: int, expected: list[tuple[int, int]]) -> None:
-    assert stretches(numbers, most=most) == expected
+def test_ranges_are_split_at_the_widest_gaps(numbers: list[int], most: int, expected: list[tuple[int, int]]) -> None:
+    assert cover(numbers, most=most) == expected
 
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A table of fifty stretches, two rows a milestone."""
+    """A table of fifty cover, two rows a milestone."""
     with duckdb.connect() as made:
         made.execute(
-            "CREATE TABLE large AS SELECT (i // 2)::VARCHAR AS milestone_id, i "
-            f"FROM range({50 * ROWS_OF_ONE_STRETCH}) t(i)"
+            f"CREATE TABLE large AS SELECT (i // 2)::VARCHAR AS milestone_id, i FROM range({50 * ROWS_PER_BLOCK}) t(i)"
         )
         yield made
 
@@ -62,16 +61,16 @@ def query_for(connection: duckdb.DuckDBPyConnection, ids: Iterable[int]) -> str:
 @given(ids=st.sets(st.integers(-5, 60_000), max_size=60))
 def test_every_row_is_found(connection: duckdb.DuckDBPyConnection, ids: set[int]) -> None:
     found = connection.execute(f"SELECT i FROM ({query_for(connection, ids)}) ORDER BY i").fetchall()
-    there = range(25 * ROWS_OF_ONE_STRETCH)
+    there = range(25 * ROWS_PER_BLOCK)
     assert [i for (i,) in found] == [i for one in sorted(ids) if one in there for i in (2 * one, 2 * one + 1)]
 
 
-def test_stretches_without_a_row_are_passed_over(connection: duckdb.DuckDBPyConnection) -> None:
+def test_ranges_without_a_row_are_skipped(connection: duckdb.DuckDBPyConnection) -> None:
     query = query_for(connection, (0, 50_000))
-    for first in (0, 100_000 // ROWS_OF_ONE_STRETCH * ROWS_OF_ONE_STRETCH):
-        assert f"rowid BETWEEN {first} AND {first + ROWS_OF_ONE_STRETCH - 1}" in query
+    for first in (0, 100_000 // ROWS_PER_BLOCK * ROWS_PER_BLOCK):
+        assert f"rowid BETWEEN {first} AND {first + ROWS_PER_BLOCK - 1}" in query
     assert query.count("BETWEEN") == 2
 
 
-def test_a_table_with_none_of_them_is_not_read(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_table_without_matching_rows_is_not_read(connection: duckdb.DuckDBPyConnection) -> None:
     assert query_for(connection, ()).endswith("WHERE false")

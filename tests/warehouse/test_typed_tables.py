@@ -214,7 +214,7 @@ def test_values(empty: Warehouse, details: list[Any], types: dict[str, str], row
     assert empty.table() == rows
 
 
-def test_every_nasty_key_reaches_its_value(empty: Warehouse) -> None:
+def test_values_under_unusual_keys_are_read(empty: Warehouse) -> None:
     keys = [*NASTY_KEYS, "*", "[]", "a.[]", "~", "~1", "~01", "a/b", "$.x", "?", "#", "rowid", "select", "\ufffd"]
     document: dict[str, Any] = {"scalars": {}, "lists": {}, "texts": {}} | {
         key: f"top {key}" for key in keys if key not in IDS
@@ -230,7 +230,7 @@ def test_every_nasty_key_reaches_its_value(empty: Warehouse) -> None:
 
 @FEW
 @given(st.lists(documents, min_size=1, max_size=5))
-def test_every_value_is_found_again(found: list[Any]) -> None:
+def test_every_value_is_in_its_catalogued_column(found: list[Any]) -> None:
     with fresh() as made:
         made.sweep(dict(enumerate(found[:2])))
         made.sweep(dict(enumerate(found[2:], start=2)))
@@ -238,7 +238,7 @@ def test_every_value_is_found_again(found: list[Any]) -> None:
 
 
 def assert_found(made: Warehouse, found: list[Any]) -> None:
-    """Every value of every document stands in the column that the catalogue names, and nothing else stands there."""
+    """Every value of every document is in the column that the catalogue names, and no column has other values."""
     types = made.types()
     for document, row in zip(found, made.table(), strict=True):
         assert row.keys() == types.keys()
@@ -307,7 +307,7 @@ CAME = {
 
 
 @pytest.mark.parametrize("sweeps", CAME.values(), ids=CAME)
-def test_sweep_by_sweep_it_is_what_a_rebuild_makes(empty: Warehouse, sweeps: list[dict[int, Any]]) -> None:
+def test_loading_sweep_by_sweep_equals_a_rebuild(empty: Warehouse, sweeps: list[dict[int, Any]]) -> None:
     for documents_by_number in sweeps:
         empty.sweep(documents_by_number)
     before = empty.fingerprint()
@@ -315,7 +315,7 @@ def test_sweep_by_sweep_it_is_what_a_rebuild_makes(empty: Warehouse, sweeps: lis
     assert empty.fingerprint() == before
 
 
-def test_a_log_read_in_parts_is_as_whole(empty: Warehouse) -> None:
+def test_a_log_read_in_parts_gives_the_same_tables(empty: Warehouse) -> None:
     for sweep in range(3):
         empty.sweep({number: {"league": f"L{number % (sweep + 2)}", "round": sweep} for number in range(40)})
     before = empty.fingerprint()
@@ -337,7 +337,7 @@ def test_any_sweeps_equal_a_rebuild(sweeps: list[dict[int, Any]]) -> None:
 
 @settings(max_examples=6)
 @given(st.lists(documents, min_size=2, max_size=5), st.randoms(use_true_random=False))
-def test_the_catalogue_is_the_same_in_whatever_order_milestones_come(found: list[Any], chance: random.Random) -> None:
+def test_the_catalogue_does_not_depend_on_the_order_of_milestones(found: list[Any], chance: random.Random) -> None:
     numbered = list(enumerate(found))
     outcomes = []
     for batches in (1, 2):
@@ -354,7 +354,7 @@ def test_the_catalogue_is_the_same_in_whatever_order_milestones_come(found: list
 # Types
 
 
-def test_types_of_any_name_have_tables_of_their_own(empty: Warehouse) -> None:
+def test_types_of_any_name_have_distinct_tables(empty: Warehouse) -> None:
     types = [type_ for type_ in NASTY_TYPES if type_]
     for part in (types[::2], types[1::2]):
         numbers = {type_: types.index(type_) for type_ in part}
@@ -371,7 +371,7 @@ def test_types_of_any_name_have_tables_of_their_own(empty: Warehouse) -> None:
     assert empty.fingerprint() == before
 
 
-def test_a_name_goes_to_the_type_that_is_spelled_like_it(empty: Warehouse) -> None:
+def test_a_table_name_goes_to_the_type_that_is_spelled_like_it(empty: Warehouse) -> None:
     empty.sweep({1: {"x": 1}}, "Companies")
     assert typed_tables(empty.connection) == {"Companies": "details_companies"}
     empty.sweep({2: {"y": "2"}}, "companies")
@@ -379,14 +379,14 @@ def test_a_name_goes_to_the_type_that_is_spelled_like_it(empty: Warehouse) -> No
     assert empty.table("Companies") == [{"x": 1}]
 
 
-def test_a_type_that_nobody_has_any_more_keeps_its_empty_table(empty: Warehouse) -> None:
+def test_a_type_without_milestones_keeps_its_empty_table(empty: Warehouse) -> None:
     empty.sweep({1: {"x": 1}}, "one")
     empty.sweep({1: {"x": 1}}, "two")
     assert empty.table("one") == []
     assert empty.table("two") == [{"x": 1}]
 
 
-def test_what_was_never_seen_does_not_outlive_a_rebuild(empty: Warehouse) -> None:
+def test_a_rebuild_drops_evidence_that_the_log_does_not_have(empty: Warehouse) -> None:
     empty.sweep({1: {"x": 1}})
     before = empty.fingerprint()
     empty.rows("CREATE TABLE details_ghost (milestone_id VARCHAR)")
@@ -400,7 +400,7 @@ def test_what_was_never_seen_does_not_outlive_a_rebuild(empty: Warehouse) -> Non
     assert empty.fingerprint() == before
 
 
-def test_columns_say_which_field_they_hold(empty: Warehouse) -> None:
+def test_column_comments_name_the_field(empty: Warehouse) -> None:
     empty.sweep({1: {"it's": {"x": 1}, "m": {"17": 1}}})
     rows = empty.rows("SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'details_game' ORDER BY 1")
     assert rows == [("it_s_x", '"it\'s".x as scalar'), ("m", "m as text"), ("milestone_id", None)]
@@ -409,7 +409,7 @@ def test_columns_say_which_field_they_hold(empty: Warehouse) -> None:
 # Contracts
 
 
-def test_discarded_fields_stay_discarded_and_others_come(empty: Warehouse) -> None:
+def test_discarded_fields_stay_discarded_and_other_fields_are_added(empty: Warehouse) -> None:
     empty.sweep({1: {"x": 1}})
     empty.sweep({2: {"x": "s", "y": 1, "m": {"17": 1}}}, discarding=("game",))
     assert empty.types() == {"x": "BIGINT"}
@@ -432,7 +432,7 @@ def test_discarded_fields_stay_discarded_and_others_come(empty: Warehouse) -> No
         pytest.param(lambda n: [{"a": n}], id="JSON texts"),
     ],
 )
-def test_as_many_columns_as_there_may_be(empty: Warehouse, make: Callable[[int], Any]) -> None:
+def test_a_table_with_the_maximum_number_of_columns(empty: Warehouse, make: Callable[[int], Any]) -> None:
     half = MAX_COLUMNS // 2
     empty.sweep({1: {group: {f"k{n}": make(n) for n in range(half)} for group in ("g", "h")}})
     assert len(empty.types()) == MAX_COLUMNS
@@ -448,7 +448,7 @@ def test_a_record_with_thousands_of_keys_is_loaded(empty: Warehouse) -> None:
     assert json.loads(empty.rows("SELECT g39 FROM details_game ORDER BY 1 NULLS LAST")[0][0]) == many["g39"]
 
 
-def test_a_type_pivoted_in_parts_is_as_whole(empty: Warehouse) -> None:
+def test_a_type_pivoted_in_parts_gives_the_same_rows(empty: Warehouse) -> None:
     empty.sweep({number: {"league": f"L{number % 3}", "teams": [f"t{number}"]} for number in range(50)})
     known, whole = empty.types(), empty.fingerprint()
     assert known

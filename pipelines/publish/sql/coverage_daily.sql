@@ -1,15 +1,15 @@
--- How much is there, and how complete? One row for each day, category group and type.
+-- How many milestones are there, and how complete are they? One row for each day, category group and type.
 --
--- Rule: the day is that of the start, in UTC whatever the session's time zone. Where the start is a placeholder or unknown
--- the day is NULL, so that the counts add up to all milestones.
--- Caveat: an end that is a placeholder does not count as one.
+-- Rule: the day is the day of the start in UTC, in any time zone of the session. It is NULL if the start is unknown or a
+-- placeholder, so that the counts add up to all milestones.
+-- Caveat: a placeholder end does not count as an end.
 --
--- day: The day on which they start, UTC; NULL where that is unknown.
--- milestones: How many start on that day.
--- with_end: Of these, how many have an end.
--- with_source: How many have a source_id.
--- with_main_event_ticker: How many name their main event.
--- with_events: How many have an event ticker at all.
+-- day: Day of the start, UTC; NULL if it is unknown.
+-- milestones: Number of milestones that start on that day.
+-- with_end: Number of them with an end.
+-- with_source: Number of them with a source_id.
+-- with_main_event_ticker: Number of them with a main event ticker.
+-- with_events: Number of them with any event ticker.
 CREATE OR REPLACE MACRO coverage_daily(include_simulated := false, include_vanished := false) AS TABLE
 SELECT CASE WHEN NOT is_placeholder(start_date) THEN CAST(start_date AT TIME ZONE 'UTC' AS DATE) END AS day,
        category_group, type, count(*) AS milestones,

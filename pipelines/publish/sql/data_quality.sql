@@ -1,13 +1,14 @@
--- What is odd in the data? One row for each rule, also where nothing breaks it, the most broken first.
+-- What is unusual in the data? One row for each rule, even if no milestone breaks it, the most broken rule first.
 --
--- Rule: every milestone is looked at as it stands; simulated ones only by the rule that counts them, unless asked for.
--- Caveat: nothing here is an error of the pipeline; Kalshi sends it so, and it is kept as sent.
+-- Rule: the current state of every milestone is checked. Simulated milestones count only in the rule about them, unless
+-- they are included.
+-- Caveat: these are not errors of the pipeline: Kalshi sends such data, and they are stored as sent.
 --
 -- rule: Name of the rule.
--- description: What breaking it means.
--- milestones: How many milestones break it.
--- share: Of the milestones looked at, from 0 to 1; 0 where there are none.
--- example: The smallest id of a milestone that breaks it; NULL where none does.
+-- description: Meaning of a broken rule.
+-- milestones: Number of milestones that break it.
+-- share: Share of the checked milestones, from 0 to 1; 0 if there are none.
+-- example: Smallest id of a milestone that breaks it; NULL if none does.
 CREATE OR REPLACE MACRO data_quality(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE
 WITH kept AS (
     SELECT milestone_id, category, category_group, title, start_date, end_date, status_group, last_updated_ts, is_simulated,

@@ -1,23 +1,23 @@
 -- When does an event start? One row for each event ticker.
 --
--- Rule: of the milestones in which it is the main event, else a primary one, else a related one: the earliest start.
--- A milestone with a placeholder start, or none, counts only where the event has no other.
--- Caveat: is_ambiguous looks at the rank that was used, spread at every milestone of the event.
+-- Rule: the earliest start of the milestones in which it is the main event; without such, primary; without such, related.
+-- A milestone with a placeholder start, or without a start, counts only if the event has no other.
+-- Caveat: is_ambiguous covers the rank that was used, spread covers every milestone of the event.
 --
--- event_ticker: Ticker of the event; opaque, never to be parsed.
--- starts_at: The best start, UTC; NULL where none is known.
--- basis: Why this one: the event is main, primary or related there.
--- milestone_id: The milestone that it is taken from; of several with this start, the smallest id.
--- type: That milestone's kind.
--- title: That milestone's title.
--- milestones: How many milestones the event is in.
--- is_ambiguous: At the rank used there is more than one start.
--- earliest_start: The earliest start of all its milestones, placeholders left out while there are others, UTC.
+-- event_ticker: Ticker of the event; opaque, never parse it.
+-- starts_at: The best start, UTC; NULL if none is known.
+-- basis: Role of the event in the milestone used: main, primary or related.
+-- milestone_id: The milestone used; of several with the same start, the smallest id.
+-- type: Type of that milestone.
+-- title: Title of that milestone.
+-- milestones: Number of milestones that list the event.
+-- is_ambiguous: The milestones of the rank used have more than one start.
+-- earliest_start: The earliest start of all its milestones, without placeholders if there are others, UTC.
 -- latest_start: The latest start of all its milestones, UTC.
 -- spread: latest_start minus earliest_start.
 -- spread_minutes: spread in minutes and fractions of one.
--- has_placeholder_dates: starts_at is a placeholder: nothing better is known.
--- start_is_tentative: starts_at is not settled: there is none, it is a placeholder, or that milestone's status says so.
+-- has_placeholder_dates: starts_at is a placeholder, as no real start is known.
+-- start_is_tentative: starts_at may change: it is NULL or a placeholder, or the status of that milestone says so.
 CREATE OR REPLACE MACRO event_starts(include_simulated := false, include_vanished := false) AS TABLE
 WITH kept AS (
     SELECT milestone_id, epoch_us(start_date) AS start_us,

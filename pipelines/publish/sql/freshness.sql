@@ -1,19 +1,20 @@
--- How fresh is this? One row.
+-- How fresh are the data? One row.
 --
--- Rule: only sweeps that were loaded count; one by id, of a part or of the quarantine refreshes nothing but what it asked
--- for, so the last sweep is the last full or incremental one.
--- Caveat: newest_update is Kalshi's clock, everything else ours. A quiet night is no stale copy: look at lag.
+-- Rule: only loaded sweeps count. The last sweep is the last full or incremental one: sweeps by id, with filters or of the
+-- quarantine refresh only a part of the data.
+-- Caveat: newest_update is from Kalshi's clock, all other times from ours. In quiet hours newest_update is old although
+-- the data are current: check lag.
 --
 -- last_full_sweep_at: When the last complete full sweep was loaded, UTC.
 -- last_incremental_at: When the last incremental sweep was loaded, UTC.
 -- last_sweep_at: The later of the two.
--- watermark: Everything that Kalshi updated up to here has been read, UTC.
--- newest_update: The newest last_updated_ts, UTC; times that lie in the future, or did when they were fetched, left out.
+-- watermark: All updates by Kalshi up to this time were read, UTC.
+-- newest_update: The newest last_updated_ts, UTC; excludes times in the future, now or when they were fetched.
 -- lag: Now minus last_sweep_at.
 -- lag_minutes: lag in minutes and fractions of one.
--- milestones: How many milestones there are.
--- quarantined: Records in the quarantine.
--- sweeps: Sweeps in the ledger, failed ones too.
+-- milestones: Number of milestones.
+-- quarantined: Number of records in the quarantine.
+-- sweeps: Number of sweeps in the ledger, including failed ones.
 -- last_sweep_pages: Pages of the last sweep.
 -- last_sweep_records: Records of the last sweep.
 CREATE OR REPLACE MACRO freshness(include_simulated := false, include_vanished := false, at_time := NULL) AS TABLE

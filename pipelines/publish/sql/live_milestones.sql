@@ -1,13 +1,13 @@
 -- What is live now? One row for each milestone that has started and not ended, the latest start first.
 --
--- Rule: start_date <= now < ends_at. Where no end after the start is known, ends_at is a guess: the start and the median
--- duration of the milestones of its type that have both dates; 3 hours where the type has none.
--- A milestone whose status group is ended or off is left out; no other status hides one or brings one in, since statuses go
--- stale: a game that has begun may still be scheduled, one that is over may stay live.
--- Caveat: a guess is a guess (end_is_guessed).
+-- Rule: start_date <= now < ends_at. If no end after the start is known, ends_at is guessed: the start plus the median
+-- duration of the milestones of its type with both dates, or 3 hours if there are none.
+-- Milestones of the status groups ended and off are excluded. Other statuses are ignored, as they are often stale: a game
+-- that has begun may still be scheduled, one that is over may stay live.
+-- Caveat: a guessed end can be wrong (see end_is_guessed).
 --
--- end_date: End, UTC; NULL when there is none, or none after the start.
--- ends_at: end_date, or the guess where that is NULL, UTC.
+-- end_date: End, UTC; NULL if there is none after the start.
+-- ends_at: end_date, or the guessed end if that is NULL, UTC.
 -- end_is_guessed: ends_at is a guess.
 CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
 WITH started AS (

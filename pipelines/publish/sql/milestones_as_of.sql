@@ -1,14 +1,14 @@
--- What was believed at a time (back-tests without look-ahead)? One row for each milestone known and not vanished then.
+-- What was known at a past time (back-tests without look-ahead)? One row for each milestone known and not vanished then.
 --
--- Rule: the version that held at that time, by our clock.
--- Caveat: nothing is known from before the first sweep, and a change counts from when it was seen, not from when it was made.
+-- Rule: the version that was current at that time, by our clock.
+-- Caveat: there are no rows before the first sweep. A change counts from the time we saw it, not from when it was made.
 --
--- ts: The time to go back to.
--- version: The version that held then.
--- valid_from: When it was first seen, UTC.
--- valid_to: When it ceased to hold, UTC; NULL while it holds.
+-- ts: The past time.
+-- version: The version that was current then.
+-- valid_from: When the version was first seen, UTC.
+-- valid_to: When the version was replaced or the milestone vanished, UTC; NULL for the current version.
 CREATE OR REPLACE MACRO milestones_as_of(ts, include_simulated := false) AS TABLE
--- What was believed then and still is stands in milestones, taken apart already: no JSON is read for it.
+-- Versions that are still current are read from milestones, without parsing JSON.
 SELECT milestone_id, version, category, type, title, start_date, start_is_tentative, end_date, source_id,
        main_event_ticker, league, status, status_group, details, valid_from, valid_to, versions.content_hash
 FROM milestone_versions AS versions JOIN milestones USING (milestone_id)

@@ -1,18 +1,18 @@
--- Which starts moved, by how much, and how long before the start was it seen? One row for each move, the last one first.
+-- Which starts moved, by how much, and how long before the start did we see it? One row for each move, the last one first.
 --
--- Caveat: placeholder dates are moved from and to like any other (see has_placeholder_dates in milestones).
+-- Caveat: moves from and to placeholder dates are included (see has_placeholder_dates in milestones).
 --
--- type: Kind of milestone.
--- title: Title, as last seen.
--- old_start: The start before, UTC; NULL where there was none.
--- new_start: The start after, UTC; NULL where there is none.
+-- type: Type of the milestone.
+-- title: Current title.
+-- old_start: The previous start, UTC; NULL if there was none.
+-- new_start: The new start, UTC; NULL if there is none.
 -- shift: new_start minus old_start.
--- shift_minutes: shift in minutes and fractions of one; negative when the start moved earlier.
--- notice: How far ahead the old start still was; negative when it had passed.
+-- shift_minutes: shift in minutes and fractions of one; negative if the start moved earlier.
+-- notice: Time from seen_at to the old start; negative if it had passed.
 -- notice_minutes: notice in minutes and fractions of one.
--- seen_at: When it was first seen, UTC.
--- version: The version that brought it.
--- start_is_tentative: The start listed today is not settled: it may move again.
+-- seen_at: When we first saw the move, UTC.
+-- version: The version with the new start.
+-- start_is_tentative: The current start may move again.
 CREATE OR REPLACE MACRO reschedules(include_simulated := false, include_vanished := false) AS TABLE
 SELECT changes.milestone_id, milestones.type, milestones.title,
        CAST(changes.old AS TIMESTAMPTZ) AS old_start, CAST(changes.new AS TIMESTAMPTZ) AS new_start,

@@ -1,18 +1,18 @@
--- Which events sit in several milestones, and do the starts disagree? One row for each such event, the most shared first.
+-- Which events belong to several milestones, and do their starts differ? One row for each such event, the most shared first.
 --
--- Rule: every role counts (main, primary, related). Placeholder starts are no starts, unless the event has no others.
--- Caveat: a season's future is related to every game of the season, so a wide spread is no fault of its own; event_starts
--- says which start is the event's.
+-- Rule: every role counts (main, primary, related). Placeholder starts are ignored, unless the event has no others.
+-- Caveat: a future on a season is related to every game of the season, so a wide spread is not an error; event_starts
+-- has the start of the event.
 --
--- event_ticker: Ticker of the event; opaque, never to be parsed.
--- milestones: How many milestones it is in.
+-- event_ticker: Ticker of the event; opaque, never parse it.
+-- milestones: Number of milestones that list it.
 -- milestone_ids: Their ids, the earliest start first.
 -- first_start: The earliest start, UTC.
 -- last_start: The latest start, UTC.
 -- spread: last_start minus first_start.
 -- spread_minutes: spread in minutes and fractions of one.
--- starts_differ: There is more than one start.
--- start_is_tentative: At least one of its milestones has a start that is not settled.
+-- starts_differ: Its milestones have more than one start.
+-- start_is_tentative: The start of at least one of its milestones may change.
 CREATE OR REPLACE MACRO shared_events(include_simulated := false, include_vanished := false) AS TABLE
 WITH kept AS (
     SELECT milestone_id, start_date, start_is_tentative,
@@ -24,7 +24,7 @@ WITH kept AS (
            coalesce(min(real_start), min(start_date)) AS first_start,
            coalesce(max(real_start), max(start_date)) AS last_start, bool_or(start_is_tentative) AS start_is_tentative
     FROM milestone_events JOIN kept USING (milestone_id)
-    -- Few are: to list the milestones of all the others first would take three times as long.
+    -- Few events are shared: grouping the milestones of all events first takes three times as long.
     WHERE event_ticker IN (SELECT event_ticker FROM milestone_events GROUP BY event_ticker HAVING count(*) > 1)
     GROUP BY event_ticker
     HAVING count(*) > 1

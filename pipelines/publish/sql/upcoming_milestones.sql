@@ -1,11 +1,11 @@
 -- What starts next? One row for each milestone that has not started, the next first.
 --
--- Rule: the start lies after now. Placeholder starts lie in the year 2000, so they never do. A milestone whose status group
--- is ended or off is left out: cricket matches close before their listed start, postponed games keep theirs.
--- Caveat: listed starts move (see reschedules); an end at or before the start is no end and stands as NULL.
+-- Rule: the start is after now, which excludes placeholder starts in the year 2000. Milestones of the status groups ended
+-- and off are excluded: cricket matches close before their listed start, and postponed games keep theirs.
+-- Caveat: listed starts move (see reschedules). An end at or before the start is shown as NULL.
 --
--- end_date: Planned end, UTC; NULL when there is none, or none after the start.
--- starts_in: How long until it starts, in whole seconds.
+-- end_date: Planned end, UTC; NULL if there is none after the start.
+-- starts_in: Time until the start, in whole seconds.
 -- starts_in_minutes: starts_in in minutes and fractions of one.
 CREATE OR REPLACE MACRO upcoming_milestones(include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
 SELECT milestone_id, category, category_group, type, title, start_date, start_is_tentative,

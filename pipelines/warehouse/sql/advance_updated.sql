@@ -1,4 +1,4 @@
--- An update that only moved last_updated_ts makes no version: it is kept on the version that holds.
+-- An update of last_updated_ts alone makes no version: the current version keeps the newer time.
 UPDATE milestone_versions
 SET last_updated_ts = staged.last_updated_ts
 FROM read_parquet($updated_only) AS staged

@@ -1,4 +1,4 @@
--- Close the versions that are followed by another, then append the new ones. Run inside the load's transaction.
+-- Close the versions that have a successor, then append the new ones. Run inside the transaction of the load.
 UPDATE milestone_versions
 SET valid_to = staged.last_changed_at
 FROM read_parquet($latest) AS staged

@@ -1,23 +1,23 @@
--- What becomes of every received record: one of new, changed, unchanged, superseded.
+-- Classify every received record as new, changed, unchanged or superseded.
 --
--- A sweep ends as if each of its records, in the order of page and position (the order in which they were fetched), were
--- compared with the one kept so far:
--- - An older last_updated_ts never replaces a newer one. With equal times the later fetched record counts.
--- - A record without a time that can be true (the zero time, or one more than $tolerance seconds after its own fetch)
---   cannot be ordered by it: it replaces what was fetched before it, and what is fetched after it replaces it.
--- So the records of a milestone form runs, each begun by a record without such a time; the last run counts, in it the
--- newest time, and of equal ones the last record. The outcome depends on page and position only, never on the order of
--- rows in the file.
+-- A sweep has the same result as comparing its records one by one, in the order of page and position (the order of
+-- fetching), with the record kept so far:
+-- - An older last_updated_ts never replaces a newer one. If the times are equal, the record fetched later wins.
+-- - A record with an impossible time (the zero time, or one more than $tolerance seconds after its own fetch) cannot be
+--   ordered by time: it replaces the records fetched before it, and is replaced by those fetched after it.
+-- So the records of a milestone form runs, and each record with an impossible time begins a run. The last run counts; in
+-- it the newest time wins, and of equal times the last record. The result depends on page and position only, never on the
+-- order of rows in the file.
 --
--- The same holds against what is stored: a stored time that lay after its own fetch, or still lies after this one, never
--- supersedes a record. A milestone that had vanished and is there again begins a new version, whatever its content: both
--- facts stay in the history.
+-- The same rules apply to the stored record: a stored time that lay after its own fetch, or still lies after this one,
+-- never supersedes a record. A milestone that had vanished and reappears gets a new version, even with equal content, so
+-- that the history shows both.
 --
--- A record out of quarantine ($is_retry) was seen before what is stored: it brings nothing back that went since, and
--- changes a milestone only where Kalshi's own time says that it is newer. The next full sweep shows what holds now.
+-- A record from the quarantine ($is_retry) was seen before the stored one: it never restores a vanished milestone, and
+-- changes a milestone only if Kalshi's own time is newer. The next full sweep reads the current state.
 --
--- Kept by place and without what the staged record says itself: there are as many as records, and a run of pages is to
--- find its own together.
+-- The table is ordered by page and position and omits the columns of the staged record: it has as many rows as there are
+-- records, and latest_of_sweep.sql reads it by ranges of pages.
 CREATE OR REPLACE TEMP TABLE classified AS
 WITH received AS (
     SELECT page, position, milestone_id, content_hash, seen_at + to_seconds($tolerance) AS latest_possible,

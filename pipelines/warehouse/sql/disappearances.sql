@@ -1,4 +1,4 @@
--- A version that ended without another that begins where it ends: its milestone was found gone then.
+-- Closed versions without a successor that begins at the same time: their milestones had vanished.
 CREATE OR REPLACE TEMP MACRO disappearances() AS TABLE
 SELECT versions.milestone_id, versions.version, 0 AS position, 'vanished_at' AS field, NULL::VARCHAR AS old,
        regexp_replace(regexp_replace(strftime(versions.valid_to AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ'),

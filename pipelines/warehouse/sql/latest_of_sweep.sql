@@ -1,5 +1,5 @@
--- The versions that a run of a sweep's pages brings, with the ones before them and what the log knows of their milestones' lives.
--- A clock that was set back must not make a version begin before what it follows. greatest() passes over NULL.
+-- The new versions in a range of pages, each with its previous version and the first and last times of its milestone.
+-- A clock that was set back must not make a version begin before its predecessor. greatest() ignores NULL.
 WITH wanted AS (
     SELECT records.*, classified.* EXCLUDE (page, position)
     FROM (SELECT * FROM classified WHERE outcome IN ('new', 'changed') AND page BETWEEN $first AND $last) AS classified

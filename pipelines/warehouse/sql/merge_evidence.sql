@@ -1,5 +1,5 @@
--- Add what the staged versions are evidence of to what is known. Sums, least and greatest: the order does not matter.
--- Evidence that arrives under the contract discard is kept, but makes no column.
+-- Merge the evidence of the staged versions into the stored evidence. Sums, minima and maxima do not depend on the order.
+-- Evidence of types under the contract discard is stored but makes no column.
 CREATE OR REPLACE TEMP TABLE merged_evidence AS
 WITH staged AS (
     SELECT type, path, kind, sum(records)::BIGINT AS records, min(first_seen_at) AS first_seen_at,

@@ -1,5 +1,5 @@
--- What the staged versions show for the first time: drift. A type never seen before is one row; nothing is drift
--- where nothing was known.
+-- Drift: types, fields and kinds that the staged versions have for the first time. A new type is one row. The first sweep
+-- has no drift.
 WITH known_types AS (
     SELECT DISTINCT type FROM internal_evidence
 )

@@ -1,5 +1,5 @@
--- Unchanged milestones that Kalshi only touched: their newest last_updated_ts, which makes no version. A time that lies
--- more than $tolerance seconds after its own fetch cannot be true and is not kept.
+-- The newer last_updated_ts of milestones with unchanged content, which makes no version. A time more than $tolerance
+-- seconds after its own fetch is impossible and is not stored.
 SELECT records.milestone_id, records.last_updated_ts
 FROM read_parquet($records) AS records
 JOIN (SELECT page, position, stored_updated_ts FROM classified WHERE outcome = 'unchanged') AS unchanged USING (page, position)

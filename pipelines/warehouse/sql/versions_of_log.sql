@@ -1,5 +1,5 @@
--- The whole log as versions to derive tables from: the latest of each milestone, or ($is_latest false) all others.
--- One part of $parts, by milestone: what the joins hold must fit into the writer's memory.
+-- Versions of the log to derive tables from: the latest of each milestone, or with $is_latest = false all others.
+-- Part $part of $parts, split by milestone: the joins must fit into the memory of the writer.
 WITH own AS NOT MATERIALIZED (
     SELECT * FROM milestone_versions WHERE hash(milestone_id) % $parts = $part
 ),
