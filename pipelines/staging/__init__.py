@@ -1,1 +1,4 @@
-"""Landed pages to staged records and staged tables, as files that the next stage reads."""
+"""Staging: decodes pages into records and flattens records into tables, as Parquet files between the stages.
+
+Nothing here opens the warehouse or calls the API.
+"""

@@ -1,7 +1,7 @@
-"""The staged records and tables of one sweep: Parquet files below `warehouse/staging/`, one part of a table a batch.
+"""The staged files of one sweep: Parquet files below `warehouse/staging/`, one part of a table for each batch.
 
-Work is done in batches, so that memory is bounded by a batch and not by the crawl. Parts are numbered: whichever
-process writes one, its name is the same, and writing it again replaces it.
+Batches bound the memory, for a sweep of any size. Parts are numbered by batch, so that their names do not depend on the
+process that writes them, and writing a part again replaces it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from schemas.table import Table
 ROWS_PER_BATCH = 10_000
 
 COMPRESSION = "lz4"
-"""Of files that live for minutes on the same disk: cheap to write counts for more than small."""
+"""Staged files exist for minutes on the same disk: fast writing matters more than size."""
 
 REFUSED_BY_DECODING = "refused_by_decoding"
 """Records that could not be decoded, as quarantine rows."""
@@ -34,34 +34,34 @@ class Staging:
         self.folder = folder
 
     def files(self, table: Table) -> list[str]:
-        """Every part of a table, in order of their numbers."""
+        """The parts of a table, ordered by number."""
         return self.parts(table.name)
 
     def parts(self, name: str) -> list[str]:
-        """Every part of that name, in order of their numbers."""
+        """The parts with this name, ordered by number."""
         return sorted(map(str, self.folder.glob(f"{name}-[0-9]*.parquet")))
 
     @property
     def refused_files(self) -> list[str]:
-        """Every part with quarantine rows."""
+        """The parts with quarantine rows."""
         return self.parts(REFUSED_BY_DECODING) + self.parts(REFUSED_BY_RULES)
 
     @property
     def updated_only(self) -> Path:
-        """Milestones of which only last_updated_ts moved."""
+        """The file of milestones with a newer last_updated_ts and unchanged content."""
         return self.folder / "updated_only.parquet"
 
     def write(self, name: str, number: int, rows: pa.Table) -> None:
-        """Write one part."""
+        """Write a part, replacing an earlier one."""
         pq.write_table(rows, self.folder / f"{name}-{number:06d}.parquet", compression=COMPRESSION)
 
     def clear(self) -> None:
-        """Remove everything that was staged before."""
+        """Remove all staged files, and create the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove every part of these names."""
+        """Remove the parts with these names."""
         for name in names:
             for part in self.parts(name):
                 Path(part).unlink()

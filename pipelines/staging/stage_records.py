@@ -1,6 +1,6 @@
-"""Landed pages to staged records: decoded strictly, in this process or, while pages still come, in a worker.
+"""Decodes landed pages into staged records: in this process, or in a worker process while pages are fetched.
 
-What cannot be decoded becomes rows for the quarantine.
+Records that cannot be decoded become quarantine rows. How one record is decoded is in `pipelines.records`.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from schemas.tables import QUARANTINE, RECORDS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 PAGES_PER_PART = 20
-"""Ten thousand records at the usual page size."""
+"""Ten thousand records at the default page size."""
 
 PAGES_WORTH_A_WORKER = 8
-"""Starting a process costs as much as decoding about twenty; a sweep that has brought these mostly brings more."""
+"""A worker is started after this many pages. That costs as much as decoding twenty, but most such sweeps go on."""
 
 
 @dataclass
 class Decoded:
-    """What decoding gave: counts, and what in the answers departs from the API's description.
+    """Counts of decoded records, and deviations from the documentation of the API.
 
-    `missing_fields` counts records without a value for a field that is documented as required, `unknown_fields` records
-    with a field that is not documented, each by the field's name.
+    `missing_fields` counts records without a value for a field documented as required, `unknown_fields` records with an
+    undocumented field, both by name of the field.
     """
 
     received: int = 0
@@ -60,21 +60,19 @@ class Decoded:
 
 
 def stage_records(staging: Staging, sweep_id: str, pages: Iterable[Page]) -> Decoded:
-    """Decode landed pages into staged records and rows for the quarantine; what was staged before is removed."""
+    """Decode landed pages into staged records and quarantine rows. Removes earlier staged files."""
     staging.clear()
     decoded = _stage_part(staging, 0, sweep_id, ())
-    for number, some in enumerate(_batched(pages, PAGES_PER_PART), start=1):
-        decoded += _stage_part(staging, number, sweep_id, some)
+    for number, batch in enumerate(_batched(pages, PAGES_PER_PART), start=1):
+        decoded += _stage_part(staging, number, sweep_id, batch)
     return decoded
 
 
 class DecodingAhead:
-    """A progress listener that decodes the pages of a sweep in a worker process while the rest are fetched.
+    """A progress listener that decodes the landed pages of a sweep in a worker process while the rest are fetched.
 
-    `workers` is how many processes may be started beside this one; with none it does nothing.
-
-    The worker is started once there are pages enough to be worth it. Whatever becomes of it, the pages are on disk:
-    if `finish` returns None, they must be decoded again.
+    `workers` is the number of worker processes that may be started; with 0 it does nothing. The worker is started after
+    PAGES_WORTH_A_WORKER pages. If it fails, nothing is lost: `finish` returns None, and the caller decodes the pages.
     """
 
     def __init__(self, staging: Staging, landing: Landing, *, workers: int) -> None:
@@ -93,10 +91,10 @@ class DecodingAhead:
         self._stack.close()
 
     def resumed(self, sweep: Sweep) -> None:
-        """Pages that were landed before are decoded with the next one."""
+        """Do nothing: earlier pages are decoded together with the next one."""
 
     def page(self, sweep: Sweep, page: Page) -> None:
-        """Have the worker decode the pages up to this one, a part at a time."""
+        """Submit the pages up to this one to the worker, a full part at a time."""
         self._landed = page.number
         if self._pool is None and self._workers and self._landed >= PAGES_WORTH_A_WORKER:
             self._staging.clear()
@@ -105,7 +103,7 @@ class DecodingAhead:
             self._submit(sweep)
 
     def finish(self) -> Decoded | None:
-        """Wait for the worker; None if there was none, or if it failed."""
+        """Wait for the worker and return its counts; None if there was no worker or it failed."""
         if self._pool is None:
             return None
         try:
@@ -207,5 +205,5 @@ def _count(counts: dict[str, int], names: Iterable[str]) -> None:
 
 def _batched(pages: Iterable[Page], size: int) -> Iterator[list[Page]]:
     iterator = iter(pages)
-    while some := list(islice(iterator, size)):
-        yield some
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,6 +1,6 @@
-"""New versions to staged tables: flattened and validated batch by batch, on every core where there are many.
+"""Flattens new versions into staged tables and validates them, batch by batch, in worker processes if there are many.
 
-A record with a row that breaks a rule is refused whole.
+A record with a row that breaks a rule is refused as a whole. How a record becomes rows is in `pipelines.flatten`.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from schemas.tables import (
 MAX_WORKERS = 3
 
 BATCHES_WORTH_A_WORKER = 4
-"""Starting a process costs about as much as flattening two batches."""
+"""Fewer batches start no worker: starting a process costs about as much as flattening two batches."""
 
 STAGED_COLUMNS = [name for name in LATEST.arrow_schema.names if name not in ("previous_record", "was_vanished_at")]
 """Of a version, what loading reads."""
 
 Kind = Literal["sweep", "latest", "older"]
-"""Versions of a sweep; or out of the log, the latest of each milestone or those that others followed."""
+"""The source of versions: a sweep; or the log, the latest of each milestone or those with a successor."""
 
 
 @dataclass
 class Flattened:
-    """What flattening a sweep gave: rows by table, records that broke a rule by outcome, breaches by `table.rule`."""
+    """Counts: rows by table, records that broke a rule by outcome, breaches by `table.rule`."""
 
     rows: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
@@ -62,17 +62,17 @@ class Flattened:
 
 
 def workers_to_flatten(rows: int, *, cores: int, memory: int | None = None) -> int:
-    """How many worker processes to start to flatten so many versions; `memory` in bytes, None where it has no limit."""
+    """The number of worker processes for `rows` versions; `memory` is the limit in bytes, None without one."""
     if rows < BATCHES_WORTH_A_WORKER * ROWS_PER_BATCH:
         return 0
     return workers_for(cores, memory, at_most=MAX_WORKERS)
 
 
 def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatch], *, workers: int = 0) -> Flattened:
-    """Derive and validate what is new, batch by batch; a record with a row that breaks a rule is refused whole.
+    """Flatten and validate new versions, batch by batch. A record with a row that breaks a rule is refused as a whole.
 
     `latest` gives batches of `schemas.tables.LATEST`, followed by the columns page, position, seen_at and outcome.
-    `workers` is the number of worker processes to share them with.
+    `workers` is the number of worker processes that help.
     """
     _stage_empty(staging)
     parts = ((staging, "sweep", number, batch, sweep_id) for number, batch in enumerate(latest, start=1))
@@ -83,9 +83,9 @@ def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatc
 def stage_log(
     staging: Staging, latest: Iterable[pa.RecordBatch], older: Iterable[pa.RecordBatch], *, workers: int = 0
 ) -> None:
-    """Derive every table from the version log: all of them from the latest versions, history from the older ones too.
+    """Flatten the version log: all tables from the latest versions, changes and evidence from the older ones as well.
 
-    Nothing is refused: what is in the log was accepted once. `workers` is the number of worker processes.
+    Nothing is refused: versions in the log have been validated. `workers` is the number of worker processes.
     """
     _stage_empty(staging)
     kinds: Iterator[tuple[Kind, pa.RecordBatch]] = chain(zip(repeat("latest"), latest), zip(repeat("older"), older))
@@ -96,22 +96,22 @@ def stage_log(
 
 
 def stage_part(staging: Staging, kind: Kind, number: int, batch: pa.RecordBatch, sweep_id: str = "") -> Flattened:
-    """Flatten one batch into the parts of that number."""
+    """Flatten one batch into the parts with this number."""
     _prove_once()
-    found = _FLATTEN[kind](sweep_id, pa.table(batch))
-    for name, rows in found.tables.items():
+    part = _FLATTEN[kind](sweep_id, pa.table(batch))
+    for name, rows in part.tables.items():
         staging.write(name, number, rows)
-    return found.flattened
+    return part.flattened
 
 
 @cache
 def _prove_once() -> None:
-    """In every process that validates."""
+    """Prove once in every process that validation works."""
     prove_validation_works()
 
 
 def _stage_empty(staging: Staging) -> None:
-    """Remove what was staged before, and write a part of each table without rows: there may be no batch at all."""
+    """Remove earlier parts, and write an empty part of each table, as there may be no batch."""
     staging.folder.mkdir(parents=True, exist_ok=True)
     schemas = {table.name: table.arrow_schema for table in (LATEST, *FLAT_TABLES, MILESTONE_CHANGES, EVIDENCE)}
     schemas[LATEST.name] = pa.schema([LATEST.arrow_schema.field(name) for name in STAGED_COLUMNS])
@@ -123,7 +123,7 @@ def _stage_empty(staging: Staging) -> None:
 
 @contextlib.contextmanager
 def _without_collecting() -> Iterator[None]:
-    """Millions of short-lived rows without a cycle among them: looking for some takes a fifth of the time."""
+    """Turn off the cycle collector: flattening makes millions of rows without cycles, and the search costs a fifth."""
     gc.disable()
     try:
         yield
@@ -133,51 +133,51 @@ def _without_collecting() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Part:
-    """The rows of one batch, by the name of their part, and what flattening it gave."""
+    """The rows of one batch by name of the part, and their counts."""
 
     tables: dict[str, pa.Table]
     flattened: Flattened = field(default_factory=Flattened)
 
 
 def _of_sweep(sweep_id: str, arrived: pa.Table) -> _Part:
-    """New versions that a sweep brings, validated."""
+    """Flatten and validate the new versions of a sweep."""
     versions = arrived.select(LATEST.arrow_schema.names).cast(LATEST.arrow_schema)
     tables = flatten(versions)
-    found = _first_breaches(tables)
+    first_breaches = _first_breaches(tables)
     refused_by_outcome: Counter[str] = Counter()
     quarantined: dict[str, pa.Table] = {}
-    if found:
-        bad = _of_milestones(arrived, list(found)).to_pylist()
+    if first_breaches:
+        bad = _of_milestones(arrived, list(first_breaches)).to_pylist()
         refused_by_outcome.update(row["outcome"] for row in bad)
-        quarantined[REFUSED_BY_RULES] = _quarantine_rows(sweep_id, bad, found)
-        tables = {name: _without(rows, list(found)) for name, rows in tables.items()}
-        versions = _without(versions, list(found))
+        quarantined[REFUSED_BY_RULES] = _quarantine_rows(sweep_id, bad, first_breaches)
+        tables = {name: _without(rows, list(first_breaches)) for name, rows in tables.items()}
+        versions = _without(versions, list(first_breaches))
     return _Part(
-        tables | derived_beside(versions, tables) | quarantined,
+        tables | derive_history(versions, tables) | quarantined,
         Flattened(
             rows={name: rows.num_rows for name, rows in tables.items()},
             refused=dict(refused_by_outcome),
-            breaches=dict(Counter(f"{breach.table}.{breach.rule}" for breach in found.values())),
+            breaches=dict(Counter(f"{breach.table}.{breach.rule}" for breach in first_breaches.values())),
         ),
     )
 
 
 def _of_latest(_: str, batch: pa.Table) -> _Part:
-    """Latest versions out of the log."""
+    """Flatten latest versions from the log."""
     versions = batch.cast(LATEST.arrow_schema)
     tables = flatten(versions)
-    return _Part(tables | derived_beside(versions, tables))
+    return _Part(tables | derive_history(versions, tables))
 
 
 def _of_older(_: str, batch: pa.Table) -> _Part:
-    """Versions of the log that others followed: their changes, and what their details are evidence of."""
+    """Derive changes and evidence from versions of the log with a successor."""
     versions = batch.cast(LATEST.arrow_schema)
-    # A batch may hold several versions of one milestone: each gets a name of its own.
-    own_names = pc.binary_join_element_wise(versions["milestone_id"], versions["version"].cast(pa.string()), "#")
-    renamed = versions.set_column(0, LATEST.arrow_schema.field(0), own_names)
+    # A batch may have several versions of a milestone: give each a unique id.
+    unique_ids = pc.binary_join_element_wise(versions["milestone_id"], versions["version"].cast(pa.string()), "#")
+    renamed = versions.set_column(0, LATEST.arrow_schema.field(0), unique_ids)
     return _Part(
         {
-            EVIDENCE.name: derived_beside(renamed, flatten(renamed))[EVIDENCE.name],
+            EVIDENCE.name: derive_history(renamed, flatten(renamed))[EVIDENCE.name],
             MILESTONE_CHANGES.name: flatten_changes(versions),
         }
     )
@@ -186,8 +186,8 @@ def _of_older(_: str, batch: pa.Table) -> _Part:
 _FLATTEN: dict[Kind, Callable[[str, pa.Table], _Part]] = {"sweep": _of_sweep, "latest": _of_latest, "older": _of_older}
 
 
-def derived_beside(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
-    """What is derived from versions beside the flat tables: their changes, and what their details are evidence of."""
+def derive_history(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """The tables besides the flat ones: the versions themselves, their changes, the evidence of their details."""
     facts = tables[MILESTONES.name].select(["milestone_id", "type", "last_changed_at"])
     facts = facts.rename_columns(["milestone_id", "type", "seen_at"]).append_column("sweep_id", versions["sweep_id"])
     return {
@@ -199,12 +199,12 @@ def derived_beside(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str,
 
 def _first_breaches(tables: dict[str, pa.Table]) -> dict[str, Breach]:
     """The first breach of every milestone that has one, by id."""
-    found: dict[str, Breach] = {}
+    first: dict[str, Breach] = {}
     for table in FLAT_TABLES:
         rows = tables[table.name]
         for breach in breaches(table, rows):
-            found.setdefault(rows["milestone_id"][breach.row].as_py(), breach)
-    return found
+            first.setdefault(rows["milestone_id"][breach.row].as_py(), breach)
+    return first
 
 
 def _of_milestones(rows: pa.Table, milestone_ids: list[str]) -> pa.Table:
@@ -215,11 +215,15 @@ def _without(rows: pa.Table, milestone_ids: list[str]) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows["milestone_id"], value_set=pa.array(milestone_ids, pa.string()))))
 
 
-def _quarantine_rows(sweep_id: str, refused: list[dict[str, Any]], found: dict[str, Breach]) -> pa.Table:
+def _quarantine_rows(sweep_id: str, refused: list[dict[str, Any]], breaches_by_id: dict[str, Breach]) -> pa.Table:
     columns: dict[str, list[Any]] = {name: [] for name in QUARANTINE.arrow_schema.names}
     for row in refused:
-        breach = found[row["milestone_id"]]
-        whole = row | {"sweep_id": sweep_id, "reason": f"breaks a rule: {breach.description}", "field": breach.column}
+        breach = breaches_by_id[row["milestone_id"]]
+        quarantine_row = row | {
+            "sweep_id": sweep_id,
+            "reason": f"breaks a rule: {breach.description}",
+            "field": breach.column,
+        }
         for name, values in columns.items():
-            values.append(whole[name])
+            values.append(quarantine_row[name])
     return QUARANTINE.from_columns(columns)

@@ -1,7 +1,6 @@
-"""Worker processes for work on batches, on a `concurrent.futures` pool; only their number and their end are ours.
+"""Worker processes for batches, in a `concurrent.futures` pool.
 
-What they run is a module-level function whose arguments and result can be pickled, and which writes files. A worker
-ends when its parent dies.
+A worker runs a module-level function with picklable arguments and result. It ends when its parent process dies.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ Result = TypeVar("Result")
 
 
 class WorkerDied(MilestonesError):
-    """A worker process was killed."""
+    """The operating system killed a worker process."""
 
     def __init__(self) -> None:
         super().__init__(
-            "a worker process was killed, most likely for want of memory: run again with MILESTONES_THREADS=1, which "
-            "starts none"
+            "a worker process was killed, probably because memory ran out: run again with MILESTONES_THREADS=1, which "
+            "starts no workers"
         )
 
 
 @contextmanager
 def worker_pool(count: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of `count` worker processes, each started when there is work for it; what has not begun is dropped."""
-    # Not forked: this process has threads of DuckDB and Arrow, whose locks a fork would copy in any state.
+    """A pool of `count` worker processes, started on demand. Leaving it cancels work that has not begun."""
+    # Spawned, not forked: a fork would copy the locks of the DuckDB and Arrow threads in any state.
     pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         yield pool
@@ -45,22 +44,22 @@ def worker_pool(count: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def spread(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], *, workers: int) -> Iterator[Result]:
-    """Run `work` for each tuple of arguments: in `workers` processes and, while they are busy, in this one.
+    """Run `work` for each tuple of arguments: in `workers` processes, and in this one while they are busy.
 
-    Results come in no order. Raises what `work` raises, and WorkerDied.
+    Results have no particular order. Raises the errors of `work`, and WorkerDied.
     """
     if workers == 0:
-        yield from (work(*one) for one in arguments)
+        yield from (work(*item) for item in arguments)
         return
     pending: deque[Future[Result]] = deque()
     try:
         with worker_pool(workers) as pool:
-            for one in arguments:
-                # One more than there are workers: the next batch is there when one is done.
+            for item in arguments:
+                # Queue one batch more than there are workers, so that no worker waits for the next.
                 if sum(not future.done() for future in pending) <= workers:
-                    pending.append(pool.submit(work, *one))
+                    pending.append(pool.submit(work, *item))
                 else:
-                    yield work(*one)
+                    yield work(*item)
                 while pending and pending[0].done():
                     yield pending.popleft().result()
             for future in pending:
@@ -71,15 +70,15 @@ def spread(work: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], *,
 
 def _begin() -> None:
     """Set up a worker process."""
-    # It makes millions of short-lived rows without a cycle among them.
+    # Flattening and decoding make millions of short-lived rows without cycles.
     gc.disable()
-    # Ctrl-C reaches every process of a terminal; the parent decides what becomes of this one.
+    # Ctrl-C is sent to every process of a terminal; the parent decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101 - it runs in a worker only
+    assert parent is not None  # noqa: S101 - for the type checker; only workers run this
     parent.join()
     os._exit(1)

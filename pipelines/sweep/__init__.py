@@ -1,1 +1,4 @@
-"""A sweep: what to fetch, and its five stages without Dagster."""
+"""A sweep and its five stages, without Dagster: land pages, stage records, stage tables, load, publish.
+
+Requests to the API are in `kalshi`, SQL on the warehouse is in `warehouse`.
+"""

@@ -1,7 +1,7 @@
 """Fetches a sweep: requests pages, lands each one, and resumes an interrupted sweep after its last landed page.
 
-Landed pages are the checkpoint. A record that arrives twice, after an interruption or in a catch-up, is settled when
-records are compared with what is stored.
+Landed pages are the checkpoint. A record may be landed twice, after an interruption or in a catch-up;
+`classify_records` keeps one of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipelines.kalshi.shards import LandedPage
 from pipelines.kalshi.single_requests import by_id
 from pipelines.records.decode import is_json
 from pipelines.storage.landing import Landing, Page, Traffic
-from pipelines.sweep.absent_requests import ask_for_absent
+from pipelines.sweep.absent_requests import request_absent
 from pipelines.sweep.progress_listener import ProgressListener
 from pipelines.warehouse.absences import Absences, find_absences
 from pipelines.warehouse.database import Warehouse
@@ -34,7 +34,7 @@ from pipelines.wording import counted
 from schemas.api import PAGE_LIMIT
 
 MAX_ABSENT_SHARE = 0.05
-"""Of the milestones held to exist. The API is known to answer with empty lists while parts of it are down."""
+"""Maximum share of the expected milestones. During partial outages the API returns empty lists."""
 
 QUARANTINE_PATH = "/quarantine?"
 
@@ -42,7 +42,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Fetch:
-    """One run of a sweep's fetch, into its landing."""
+    """Fetches one sweep into its landing."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class Fetch:
         self._api = api
         self._progress = progress
         self._now = now
-        self._before = landing.sweep.traffic
+        self._traffic_before = landing.sweep.traffic
 
     def run(self, *, allow_shrink: bool) -> None:
-        """Land everything that the sweep asks for. Raises KalshiError, SweepRefused, NothingToDo."""
+        """Land every page of the sweep. Raises KalshiError, SweepRefused, NothingToDo."""
         sweep = self._sweep
         if sweep.is_fetched_not_loaded and self._is_whole():
             self._progress.resumed(sweep)
@@ -76,8 +76,8 @@ class Fetch:
                 case _:
                     self._land(self._fetched([]))
         except KalshiError as error:
-            # The API may be back in a minute; pages that go in circles will do so again, and so will a refusal: a
-            # cursor that was refused twice must not be tried for hours.
+            # An outage may be over in a minute. A cycle of pages or a refused request would repeat: a refused cursor
+            # must not be retried for hours.
             sweep.is_resumable = not isinstance(error, PagingFault | BadRequest | NotFound)
             raise
         except Exception:
@@ -86,12 +86,12 @@ class Fetch:
         finally:
             sweep.traffic = self._traffic()
         if sweep.mode == "by_id" and sweep.not_found and not sweep.pages:
-            raise SweepRefused(f"the API knows no milestone {', '.join(sweep.not_found)}: check the ids")
+            raise SweepRefused(f"the API has no milestone {', '.join(sweep.not_found)}: check the ids")
         sweep.state, sweep.landed_at = "landed", self._now()
         self._landing.save()
 
     def _is_whole(self) -> bool:
-        """Whether everything that was landed can be read; otherwise the sweep goes on after the last good page."""
+        """Whether all landed pages are intact; otherwise reopens the sweep after the last good page."""
         try:
             self._landing.check()
         except SweepDamaged as damage:
@@ -100,27 +100,31 @@ class Fetch:
         return True
 
     def _fetch_again(self, damage: SweepDamaged) -> None:
-        _LOG.warning(
-            "sweep %s is fetched again from page %d on: %s", self._sweep.sweep_id, damage.good_pages + 1, damage
-        )
+        _LOG.warning("fetching sweep %s again from page %d: %s", self._sweep.sweep_id, damage.good_pages + 1, damage)
         self._landing.reopen(pages=damage.good_pages)
 
     def _land(self, fetched: Iterable[Fetched]) -> list[pa.Array]:
-        """Land answers as they come; the milestone_ids that they brought."""
+        """Land responses as they arrive; the milestone_ids in them."""
         seen = []
-        for number, one in enumerate(fetched, start=self._sweep.pages + 1):
-            answer = one.response
+        for number, result in enumerate(fetched, start=self._sweep.pages + 1):
+            response = result.response
             page = Page(
-                number, one.path, one.cursor, answer.next_cursor, answer.fetched_at, answer.records, answer.body
+                number,
+                result.path,
+                result.cursor,
+                response.next_cursor,
+                response.fetched_at,
+                response.records,
+                response.body,
             )
             self._landing.land(page)
-            self._sweep.null_lists += answer.is_null
+            self._sweep.null_lists += response.is_null
             self._progress.page(self._sweep, page)
-            seen.append(pa.array(answer.ids, pa.string()))
+            seen.append(pa.array(response.ids, pa.string()))
         return seen
 
     def _land_everything(self, *, allow_shrink: bool) -> None:
-        """Land a full sweep, and requests by id for what it did not list; refuse one that lists far too little."""
+        """Land a full sweep and the requests by id for absent milestones. Refuses a sweep that lists far too few."""
         seen: list[pa.Array] = []
         fetched = self._fetched(seen)
         seen += self._land(fetched)
@@ -130,23 +134,23 @@ class Fetch:
         received = sum(map(len, seen))
         if not allow_shrink and (not received or absences.absent > MAX_ABSENT_SHARE * absences.expected):
             raise SweepRefused(_refusal(received, absences))
-        ask_for_absent(self._api, absences, self._landing, self._land, allow_shrink=allow_shrink)
+        request_absent(self._api, absences, self._landing, self._land, allow_shrink=allow_shrink)
 
     def _land_quarantined(self) -> None:
-        """What is in quarantine, as pages that are read like any other."""
+        """Land the quarantined records as pages, which later stages read like any other."""
         with self._warehouse.reading() as connection:
             refused = quarantined(connection)
         if not refused:
-            raise NothingToDo("the quarantine is empty: there is nothing to try again")
+            raise NothingToDo("the quarantine is empty: there is nothing to retry")
         sweep = self._sweep
         for start in range(0, len(refused), PAGE_LIMIT):
-            of_page = [one for one in refused[start : start + PAGE_LIMIT] if is_json(one.record)]
-            sweep.retried += [one.key for one in of_page]
-            body = b'{"milestones":[' + b",".join(one.record.encode() for one in of_page) + b"]}"
+            of_page = [row for row in refused[start : start + PAGE_LIMIT] if is_json(row.record)]
+            sweep.retried += [row.key for row in of_page]
+            body = b'{"milestones":[' + b",".join(row.record.encode() for row in of_page) + b"]}"
             self._landing.land(Page(sweep.pages + 1, QUARANTINE_PATH, None, None, self._now(), len(of_page), body))
 
     def _fetched(self, seen: list[pa.Array]) -> Iterator[Fetched]:
-        """What is still to be asked for. Ids of pages that were landed before are added to `seen`."""
+        """Fetch the remaining pages. Adds the ids of pages landed before an interruption to `seen`."""
         sweep = self._sweep
         if sweep.mode == "by_id":
             return by_id(self._api, sweep.ids, not_found=sweep.not_found)
@@ -164,25 +168,25 @@ class Fetch:
         )
 
     def _landed_before(self, seen: list[pa.Array]) -> list[LandedPage]:
-        """What the pages of the first scan gave that were landed before. Catch-ups are cheap and begin anew."""
+        """The pages of the first scan that were landed before an interruption. Catch-ups are cheap and start again."""
         if not self._sweep.pages:
             return []
         landed = []
         self._sweep.null_lists = 0
         for page in self._good_pages():
             if not page.is_list:
-                # An answer by id does not prove that the list has it; it is requested again.
+                # A response by id does not prove that the list has the milestone; it is requested again.
                 continue
             content = read_page(page.body)
             seen.append(pa.array(content.ids, pa.string()))
             self._sweep.null_lists += content.is_null
-            asked = dict(parse_qsl(page.path.partition("?")[2]))
-            is_catch_up = "min_updated_ts" in asked and self._sweep.filters.min_updated_ts is None
+            parameters = dict(parse_qsl(page.path.partition("?")[2]))
+            is_catch_up = "min_updated_ts" in parameters and self._sweep.filters.min_updated_ts is None
             if not is_catch_up:
-                bound = asked.get("minimum_start_date")
+                bound = parameters.get("minimum_start_date")
                 begins = datetime.fromisoformat(bound) if bound else None
-                limit = int(asked["limit"])
-                # A sweep keeps to the page size that the API has accepted: its cursors may depend on it.
+                limit = int(parameters["limit"])
+                # Keep the page size that the API accepted: cursors may depend on it.
                 self._api.page_limit = min(self._api.page_limit, limit)
                 landed.append(LandedPage(begins, page.cursor, page.next_cursor, content.starts, content.ids, limit))
         if self._sweep.pages:
@@ -190,14 +194,14 @@ class Fetch:
         return landed
 
     def _good_pages(self) -> Iterator[Page]:
-        """The landed pages up to the first that is damaged; it and all after it are fetched again."""
+        """The landed pages before the first damaged one. That page and all later ones are fetched again."""
         try:
             yield from self._landing.pages()
         except SweepDamaged as damage:
             self._fetch_again(damage)
 
     def _traffic(self) -> Traffic:
-        before, stats = self._before, self._api.stats
+        before, stats = self._traffic_before, self._api.stats
         return Traffic(
             requests=before.requests + stats.requests,
             retries=before.retries + stats.retries,
@@ -207,12 +211,12 @@ class Fetch:
 
 
 def _refusal(received: int, absences: Absences) -> str:
-    """Why a full sweep is not believed, and what to do."""
+    """Why a full sweep is refused, and what to do."""
     archive = absences.archive if absences.archive and absences.archive.ids else None
-    found = f"; {archive}" if archive else ""
-    then = ", which marks them as archived" if archive else ""
+    reason = f"; {archive}" if archive else ""
+    effect = ", which marks them as archived" if archive else ""
     return (
         f"the API listed {counted(received, 'record')}, without {absences.absent:,} of the {absences.expected:,} "
-        f"milestones that there were (at most {MAX_ABSENT_SHARE:.0%} may go at once){found}: if that is right, run "
-        f"milestones ingest --full --allow-shrink{then}"
+        f"expected milestones (at most {MAX_ABSENT_SHARE:.0%} may be missing){reason}: if that is correct, run "
+        f"milestones ingest --full --allow-shrink{effect}"
     )

@@ -1,4 +1,4 @@
-"""Progress listeners: what they are called with while a sweep is fetched."""
+"""Progress listeners: the interface between fetching a sweep and whatever displays or uses its progress."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pipelines.storage.landing import Page, Sweep
 
 
 class ProgressListener(Protocol):
-    """Is called as a sweep is fetched."""
+    """Receives the progress of a fetch."""
 
     def resumed(self, sweep: Sweep) -> None:
-        """An interrupted sweep is resumed after its landed pages."""
+        """Called when an interrupted sweep is resumed after its landed pages."""
 
     def page(self, sweep: Sweep, page: Page) -> None:
-        """A page of a sweep is on disk."""
+        """Called when a page of a sweep is on disk."""
 
 
 class NullProgress:
-    """Does nothing."""
+    """A listener that does nothing."""
 
     def resumed(self, sweep: Sweep) -> None:
         """Do nothing."""
@@ -28,7 +28,7 @@ class NullProgress:
 
 
 class ProgressGroup:
-    """Calls several listeners."""
+    """A listener that calls several others, in order."""
 
     def __init__(self, *listeners: ProgressListener) -> None:
         self._listeners = listeners

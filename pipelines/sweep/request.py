@@ -1,4 +1,4 @@
-"""What to fetch, and which sweep that comes to: a new one, or the newest one if it can be resumed or reused."""
+"""What to fetch, and which sweep to run for it: a new one, or the newest one if it can be resumed or reused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SweepRequest:
 
     @property
     def filters(self) -> Filters:
-        """As the API's parameters."""
+        """The filters of the API request."""
         return Filters(category=self.category, type=self.type, minimum_start_date=self.since)
 
     def mode_after(self, watermark: datetime | None) -> Mode:

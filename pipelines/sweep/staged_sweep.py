@@ -1,4 +1,4 @@
-"""What the stages before the load found of a sweep, kept as JSON beside its staged tables."""
+"""The results of the stages before the load: counts and drift, stored as JSON next to the staged tables."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pipelines.warehouse.compare import RecordCounts
 FILE_NAME = "staged_sweep.json"
 
 MAX_REFUSED_SHARE = 0.01
-"""Of a sweep's records. A few bad ones are normal; more means that the API, or this code, changed."""
+"""Maximum share of the records of a sweep. A few bad ones are normal; more mean that the API or this code changed."""
 
 
 class StagedSweep(msgspec.Struct):
-    """Counts of a sweep's records.
+    """Counts of the records of a sweep.
 
-    `counts` are the records by outcome, `refused_before` those refused records that a loaded sweep had refused as well,
-    `reasons` the most frequent reasons of refusals. `pages_ahead` is the number of pages that were decoded while the
-    sweep was fetched; None once the records are staged. `are_tables_staged` is set when all tables are.
+    `counts` are the records by outcome, `refused_before` the refused records that a loaded sweep also refused,
+    `reasons` the most frequent reasons of refusals. `pages_ahead` is the number of pages decoded during the fetch; None
+    once the records are staged. `are_tables_staged` is set after all tables are staged.
     """
 
     decoded: Decoded
@@ -44,13 +44,13 @@ class StagedSweep(msgspec.Struct):
     def refused_share(self) -> float:
         """The share of received records that are refused for the first time; 0 if none were received.
 
-        A bad record is in every poll until Kalshi corrects it: once a sweep was loaded despite it, it stops no other.
+        Every poll has a bad record until Kalshi corrects it, so one that a loaded sweep refused no longer counts.
         """
         return (self.quarantined - self.refused_before) / self.decoded.received if self.decoded.received else 0.0
 
     @property
     def refusal(self) -> str | None:
-        """Why the sweep must not be loaded, if it must not."""
+        """Why the sweep must not be loaded; None if it may."""
         if self.is_retry or self.refused_share <= MAX_REFUSED_SHARE:
             return None
         return (

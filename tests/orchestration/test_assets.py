@@ -6,27 +6,23 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 
 from pipelines.cli.run_job import RunFailed, run_ingest
 from pipelines.definitions import build_defs
-from pipelines.errors import WarehouseBusy, WarehouseUnusable, WrongUse
+from pipelines.errors import WarehouseBusy, WarehouseUnusable
 from pipelines.kalshi.errors import BadBaseUrl, DeadlineExceeded
-from pipelines.orchestration.config import SweepConfig, SweepMode
 from pipelines.orchestration.instance import PROJECT_ROOT
 from pipelines.publish.manifest import Manifest, verify
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
 from pipelines.storage.lock import writer_lock
 from pipelines.sweep.progress_listener import NullProgress
-from pipelines.sweep.request import SweepRequest
 from pipelines.warehouse.database import open_warehouse
 from schemas.tables import PUBLISHED_TABLES
 from tests.support import (
-    NOON,
     Shell,
     Shells,
     as_bytes,
@@ -369,36 +365,3 @@ def test_the_configured_home_is_used(shell: Shell, tmp_path: Path, monkeypatch: 
 
 
 # The run's configuration
-
-
-@pytest.mark.parametrize(
-    ("config", "request_"),
-    [
-        ({}, SweepRequest()),
-        ({"mode": SweepMode.full}, SweepRequest(mode="full")),
-        ({"ids": ["b", "a", "b"]}, SweepRequest(ids=("b", "a"))),
-        ({"category": "Sports", "type": "x"}, SweepRequest(category="Sports", type="x")),
-        ({"since": "2026-11-23T12:00:00Z"}, SweepRequest(since=NOON)),
-        ({"since": "2026-11-23T07:00:00-05:00"}, SweepRequest(since=NOON)),
-        ({"since": "2026-11-23T12:00:00"}, SweepRequest(since=NOON)),
-        ({"since": "2026-11-23"}, SweepRequest(since=NOON.replace(hour=0))),
-        ({"allow_shrink": True}, SweepRequest(allow_shrink=True)),
-    ],
-    ids=["default", "full", "ids", "filters", "since UTC", "since elsewhere", "since naive", "since a day", "shrink"],
-)
-def test_the_configuration_becomes_a_request(config: dict[str, Any], request_: SweepRequest) -> None:
-    assert SweepConfig(**config).request() == request_
-
-
-@pytest.mark.parametrize("other", [{"category": "Sports"}, {"type": "x"}, {"since": "2026-11-23"}], ids=repr)
-def test_ids_cannot_be_combined_with_filters(other: dict[str, str]) -> None:
-    with pytest.raises(WrongUse, match="ids cannot be combined with filters: remove category, type and since"):
-        SweepConfig(ids=["a"], **other).request()  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "1795435200", "23.11.2026"])
-def test_an_invalid_time_is_wrong_use(since: str) -> None:
-    with pytest.raises(WrongUse) as caught:
-        SweepConfig(since=since).request()
-    assert str(caught.value) == f"{since!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z"
-    assert caught.value.exit_status == 2

@@ -40,7 +40,7 @@ def read(parts: list[str]) -> list[dict[str, Any]]:
     return [row for part in parts for row in pq.read_table(part).to_pylist()]
 
 
-def test_records_keep_their_place_and_their_time(staging: Staging) -> None:
+def test_records_have_their_page_position_and_time(staging: Staging) -> None:
     decoded = stage(staging, [milestone(1), milestone(2)], [milestone(3, last_updated_ts="2026-11-21T00:00:00Z")])
     assert decoded == Decoded(received=3, decoded=3, newest_update=datetime(2026, 11, 21, tzinfo=UTC))
     rows = read(staging.files(RECORDS))
@@ -55,7 +55,7 @@ def test_records_keep_their_place_and_their_time(staging: Staging) -> None:
     assert read(staging.parts(REFUSED_BY_DECODING)) == []
 
 
-def test_no_pages(staging: Staging) -> None:
+def test_no_pages_give_empty_parts(staging: Staging) -> None:
     assert stage(staging) == Decoded()
     assert read(staging.files(RECORDS)) == []
 
@@ -72,7 +72,7 @@ def test_the_newest_update_whatever_the_order(staging: Staging, order: tuple[int
     assert stage(staging, rows).newest_update == datetime(2026, 11, 21, 0, 0, 0, 500_000, tzinfo=UTC)
 
 
-def test_what_departs_from_the_description_is_counted(staging: Staging) -> None:
+def test_deviations_from_the_documentation_are_counted(staging: Staging) -> None:
     decoded = stage(
         staging,
         [
@@ -92,7 +92,7 @@ def test_what_departs_from_the_description_is_counted(staging: Staging) -> None:
     assert (decoded.received, decoded.decoded, decoded.quarantined) == (4, 4, 0)
 
 
-def test_one_bad_record_costs_only_itself(staging: Staging) -> None:
+def test_one_bad_record_is_quarantined_alone(staging: Staging) -> None:
     bad = milestone(2, title=7)
     decoded = stage(staging, [milestone(1), bad, milestone(3)])
     assert (decoded.received, decoded.decoded, decoded.quarantined) == (3, 2, 1)
@@ -110,7 +110,7 @@ def test_one_bad_record_costs_only_itself(staging: Staging) -> None:
     }
 
 
-def test_the_answer_for_one_milestone(staging: Staging) -> None:
+def test_a_response_by_id_is_decoded(staging: Staging) -> None:
     body = msgspec.json.encode({"milestone": milestone(5)})
     page = Page(1, f"/milestones/{milestone_id(5)}", None, None, NOON, 1, body)
     assert stage_records(staging, SWEEP, [page]).decoded == 1
@@ -123,7 +123,7 @@ def test_a_question_mark_in_an_id_makes_no_list_of_its_answer(staging: Staging) 
     assert stage_records(staging, SWEEP, [page]).decoded == 1
 
 
-def test_a_part_holds_some_pages(staging: Staging) -> None:
+def test_a_part_has_a_fixed_number_of_pages(staging: Staging) -> None:
     small = {"details": {}, "related_event_tickers": [], "primary_event_tickers": [], "source_ids": ...}
     pages = [[milestone(2 * page, **small), milestone(2 * page + 1, **small)] for page in range(PAGES_PER_PART + 1)]
     decoded = stage(staging, *pages)
@@ -164,9 +164,7 @@ def announce(ahead: DecodingAhead, landing: Landing, numbers: range) -> None:
 
 
 @pytest.mark.parametrize("first", [1, PAGES], ids=["a new sweep", "a resumed sweep"])
-def test_decoded_ahead_is_what_is_decoded_afterwards(
-    first: int, staging: Staging, landing: Landing, tmp_path: Path
-) -> None:
+def test_decoding_ahead_gives_the_same_records(first: int, staging: Staging, landing: Landing, tmp_path: Path) -> None:
     with DecodingAhead(staging, landing, workers=1) as ahead:
         announce(ahead, landing, range(first, PAGES + 1))
         decoded = ahead.finish()
@@ -185,7 +183,7 @@ def test_few_pages_start_no_worker(staging: Staging, landing: Landing) -> None:
     assert not staging.folder.exists()
 
 
-def test_a_worker_that_is_killed_costs_only_time(staging: Staging, landing: Landing) -> None:
+def test_pages_of_a_killed_worker_are_decoded_again(staging: Staging, landing: Landing) -> None:
     with DecodingAhead(staging, landing, workers=1) as ahead:
         announce(ahead, landing, range(1, PAGES_PER_PART + 1))
         (worker,) = multiprocessing.active_children()
@@ -196,7 +194,7 @@ def test_a_worker_that_is_killed_costs_only_time(staging: Staging, landing: Land
     assert stage_records(staging, landing.sweep.sweep_id, landing.pages()).received == 2 * PAGES
 
 
-def test_a_page_that_cannot_be_read_is_left_to_the_stage_that_can_say_so(staging: Staging, landing: Landing) -> None:
+def test_decoding_ahead_leaves_a_damaged_page_to_the_stage(staging: Staging, landing: Landing) -> None:
     page = landing.folder / "page-000002.parquet"
     page.write_bytes(page.read_bytes()[:-100])
     with DecodingAhead(staging, landing, workers=1) as ahead:

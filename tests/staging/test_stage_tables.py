@@ -67,7 +67,7 @@ BREACHES = {
 
 
 @pytest.mark.parametrize(("fields", "rule", "field"), BREACHES.values(), ids=BREACHES)
-def test_a_record_with_a_row_that_breaks_a_rule_is_refused_whole(
+def test_a_record_with_a_broken_rule_is_refused_whole(
     staging: Staging, fields: dict[str, Any], rule: str, field: str
 ) -> None:
     staging.folder.mkdir(parents=True)
@@ -86,7 +86,7 @@ def test_a_record_with_a_row_that_breaks_a_rule_is_refused_whole(
     assert pq.read_schema(staging.parts(REFUSED_BY_RULES)[0]).equals(QUARANTINE.arrow_schema)
 
 
-def test_nothing_new_makes_empty_tables_of_the_declared_schemas(staging: Staging) -> None:
+def test_no_versions_give_empty_tables_of_the_declared_schemas(staging: Staging) -> None:
     staging.folder.mkdir(parents=True)
     flattened = stage_tables(staging, SWEEP, [])
     assert flattened.rows == {}
@@ -105,12 +105,12 @@ def test_nothing_new_makes_empty_tables_of_the_declared_schemas(staging: Staging
     [(0, 2, 0), (39_999, 8, 0), (40_000, 1, 0), (40_000, 2, 1), (1_000_000, 4, 3), (1_000_000, 64, 3)],
     ids=str,
 )
-def test_workers_start_where_there_is_work_and_cores(rows: int, cores: int, workers: int) -> None:
+def test_workers_depend_on_rows_and_cores(rows: int, cores: int, workers: int) -> None:
     assert workers_to_flatten(rows, cores=cores) == workers
 
 
 @pytest.mark.parametrize(("gibibytes", "workers"), [(0.25, 0), (0.5, 0), (1, 1), (1.25, 2), (2, 3), (64, 3)])
-def test_fewer_workers_start_where_memory_is_limited(gibibytes: float, workers: int) -> None:
+def test_workers_depend_on_memory(gibibytes: float, workers: int) -> None:
     assert workers_to_flatten(1_000_000, cores=64, memory=int(gibibytes * 2**30)) == workers
 
 
@@ -119,7 +119,7 @@ STAGED = (LATEST, *FLAT_TABLES, EVIDENCE, MILESTONE_CHANGES)
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_tables_are_the_same_whoever_made_them(workers: int, staging: Staging, tmp_path: Path) -> None:
+def test_tables_do_not_depend_on_the_number_of_workers(workers: int, staging: Staging, tmp_path: Path) -> None:
     alone = Staging(tmp_path / "alone")
     expected = stage_tables(alone, SWEEP, latest(*BATCHES))
     assert stage_tables(staging, SWEEP, latest(*BATCHES), workers=workers) == expected
@@ -130,7 +130,7 @@ def test_tables_are_the_same_whoever_made_them(workers: int, staging: Staging, t
     assert rows_in(staging.refused_files) == rows_in(alone.refused_files)
 
 
-def test_the_log_is_the_same_whoever_read_it(staging: Staging, tmp_path: Path) -> None:
+def test_tables_of_the_log_do_not_depend_on_the_number_of_workers(staging: Staging, tmp_path: Path) -> None:
     def batches(rows: list[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
         return (batch.select(LATEST.arrow_schema.names) for batch in latest(*rows))
 
@@ -141,13 +141,13 @@ def test_the_log_is_the_same_whoever_read_it(staging: Staging, tmp_path: Path) -
         assert rows_in(staging.files(table)) == rows_in(alone.files(table)), table.name
 
 
-def test_staging_again_leaves_no_part_of_the_first_time(staging: Staging) -> None:
+def test_staging_again_removes_earlier_parts(staging: Staging) -> None:
     stage_tables(staging, SWEEP, latest(*BATCHES), workers=2)
     stage_tables(staging, SWEEP, latest(BATCHES[0]))
     assert len(rows_in(staging.files(LATEST))) == 1
 
 
-def test_a_worker_that_is_killed_ends_the_stage_with_advice(staging: Staging) -> None:
+def test_a_killed_worker_ends_the_stage_with_advice(staging: Staging) -> None:
     def batches() -> Iterator[pa.RecordBatch]:
         for number, batch in enumerate(latest(*BATCHES)):
             if number == 5:

@@ -180,7 +180,7 @@ def test_an_interrupted_sweep_resumes_before_its_damaged_page(
     with caplog.at_level(logging.WARNING):
         ledger = shell.sweep(mode="full")
     (line,) = caplog.messages
-    assert line.startswith(f"sweep {before.sweep.sweep_id} is fetched again from page {number} on: ")
+    assert line.startswith(f"fetching sweep {before.sweep.sweep_id} again from page {number}: ")
     assert f"page-{number:06d}.parquet is damaged" in line
     assert (ledger.sweep_id, ledger.pages, ledger.new) == (before.sweep.sweep_id, LISTED + 1, len(BODIES))
     assert contents(shell.home.warehouse_file, without=RUN_SPECIFIC) == undisturbed

@@ -91,7 +91,7 @@ def outcomes(ledger: Any) -> tuple[int, ...]:
 # What becomes of a record
 
 
-def test_the_first_sweep_brings_everything(shell: Shell) -> None:
+def test_the_first_sweep_loads_everything(shell: Shell) -> None:
     ledger = shell.sweep()
     assert (ledger.mode, ledger.status, ledger.is_complete, ledger.filters) == ("full", "loaded", True, "{}")
     assert outcomes(ledger) == (3, 3, 0, 0, 0, 0)
@@ -111,14 +111,14 @@ def test_the_first_sweep_brings_everything(shell: Shell) -> None:
         assert valid_from == rows[milestone_id(number)]["first_seen_at"]
 
 
-def test_the_ledger_row_is_what_the_station_says(shell: Shell) -> None:
+def test_load_returns_the_stored_ledger_row(shell: Shell) -> None:
     ledger = shell.sweep()
     names = [name for name in vars(ledger) if name != "error"]
     (row,) = shell.rows(f"SELECT {', '.join(map(quote, names))} FROM sweeps")
     assert row == tuple(getattr(ledger, name) for name in names)
 
 
-def test_a_sweep_that_brings_nothing_changes_nothing_but_the_ledger(shell: Shell) -> None:
+def test_a_sweep_without_changes_changes_only_the_ledger(shell: Shell) -> None:
     shell.sweep()
     before = contents(shell.home.warehouse_file)
     ledger = shell.sweep(mode="full")
@@ -126,7 +126,7 @@ def test_a_sweep_that_brings_nothing_changes_nothing_but_the_ledger(shell: Shell
     assert changed_tables(before, shell.home) == {"sweeps"}
 
 
-def test_a_change_makes_a_version_and_closes_the_one_before(shell: Shell) -> None:
+def test_a_change_adds_a_version_and_closes_the_previous_one(shell: Shell) -> None:
     first = shell.sweep()
     shell.clock.forward(hours=1)
     shell.world.edit_title(milestone_id(2), "Game 2, moved indoors")
@@ -170,7 +170,7 @@ def test_the_rows_of_a_changed_milestone_are_replaced_in_every_table(shell: Shel
     assert shell.value("SELECT count(*) FROM milestone_events") == 6
 
 
-def test_what_was_changed_back_is_a_third_version(shell: Shell) -> None:
+def test_a_reverted_change_is_a_third_version(shell: Shell) -> None:
     shell.sweep()
     for title in ("Game 1 (new)", "Game 1"):
         shell.clock.forward(minutes=1)
@@ -184,7 +184,7 @@ def test_what_was_changed_back_is_a_third_version(shell: Shell) -> None:
     assert [row[3] for row in versions(shell, 1)] == [False, False, True]
 
 
-def test_a_touch_makes_no_version_but_moves_the_update(shell: Shell) -> None:
+def test_an_update_time_alone_makes_no_version(shell: Shell) -> None:
     shell.sweep()
     before = contents(shell.home.warehouse_file, without=frozenset({"last_updated_ts"}))
     shell.clock.forward(hours=1)
@@ -210,7 +210,7 @@ def test_an_older_record_never_overwrites_a_newer_one(shells: Shells, tmp_path: 
     assert changed_tables(before, shell.home) == {"sweeps"}
 
 
-def test_an_older_touch_does_not_take_the_update_back(shells: Shells, tmp_path: Path) -> None:
+def test_an_older_update_time_is_ignored(shells: Shells, tmp_path: Path) -> None:
     shells(tmp_path, [milestone(1)]).sweep()
     ledger = shells(tmp_path, [milestone(1, last_updated_ts="2026-11-01T00:00:00Z")]).sweep(mode="full")
     assert outcomes(ledger) == (1, 0, 0, 1, 0, 0)
@@ -232,7 +232,7 @@ def test_the_zero_time_is_null_and_gives_no_watermark(shells: Shells, tmp_path: 
     assert shell.rows("SELECT last_updated_ts FROM milestones") == [(touched_at,)]
 
 
-def test_of_duplicates_in_one_sweep_the_newest_counts(shells: Shells, tmp_path: Path) -> None:
+def test_the_newest_duplicate_in_a_sweep_wins(shells: Shells, tmp_path: Path) -> None:
     shell = shells(tmp_path, [milestone(1), milestone(2)])
     shell.clock.forward(hours=1)
     shell.world.edit_title(milestone_id(1), "newer")
@@ -248,7 +248,7 @@ def test_of_duplicates_in_one_sweep_the_newest_counts(shells: Shells, tmp_path: 
     assert [row[0] for row in versions(shell, 1)] == [1]
 
 
-def test_a_clock_set_back_does_not_turn_versions_around(shell: Shell) -> None:
+def test_a_clock_set_back_keeps_versions_in_order(shell: Shell) -> None:
     shell.sweep()
     shell.world.edit_title(milestone_id(1), "new")
     shell.clock.forward(days=-30)
@@ -258,7 +258,7 @@ def test_a_clock_set_back_does_not_turn_versions_around(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("title", ["'; DROP TABLE milestones; --", 'a"b\\c', "\u0000\u001b[31m\u202e", "東京 🏀"])
-def test_texts_are_data(shells: Shells, tmp_path: Path, title: str) -> None:
+def test_texts_with_sql_are_stored_as_they_are(shells: Shells, tmp_path: Path, title: str) -> None:
     rows = [milestone(1, title=title, details={title: {title: title}}, related_event_tickers=[title])]
     shell = shells(tmp_path, rows)
     assert shell.sweep().new == 1
@@ -270,7 +270,7 @@ def test_texts_are_data(shells: Shells, tmp_path: Path, title: str) -> None:
 # Which sweep
 
 
-def test_an_incremental_sweep_asks_from_before_the_watermark(shell: Shell) -> None:
+def test_an_incremental_sweep_starts_before_the_watermark(shell: Shell) -> None:
     first = shell.sweep()
     landing = shell.land()
     assert first.watermark is not None
@@ -289,7 +289,7 @@ def test_the_overlap_is_a_setting(shell: Shell, overlap: int) -> None:
     assert shell.land().sweep.filters == Filters(min_updated_ts=int(first.watermark.timestamp()) - overlap)
 
 
-def test_incremental_without_a_full_sweep_is_full(shell: Shell) -> None:
+def test_incremental_before_the_first_full_sweep_is_full(shell: Shell) -> None:
     assert shell.land(mode="incremental").sweep.mode == "full"
 
 
@@ -303,7 +303,7 @@ LIMITED: dict[str, tuple[dict[str, Any], list[int]]] = {
 
 
 @pytest.mark.parametrize(("request_", "numbers"), LIMITED.values(), ids=LIMITED)
-def test_a_limited_sweep_brings_what_it_asks_for_and_moves_no_watermark(
+def test_a_filtered_sweep_moves_no_watermark(
     shells: Shells, tmp_path: Path, request_: dict[str, Any], numbers: list[int]
 ) -> None:
     race = {"type": "political_race"}
@@ -317,7 +317,7 @@ def test_a_limited_sweep_brings_what_it_asks_for_and_moves_no_watermark(
     assert shell.land().sweep.mode == "full", "a partial sweep is no ground to go on from"
 
 
-def test_single_milestones(shell: Shell) -> None:
+def test_a_sweep_by_id(shell: Shell) -> None:
     unknown = "ffffffff-0000-4000-8000-000000000000"
     ledger = shell.sweep(ids=(milestone_id(3), unknown, milestone_id(1)))
     assert (ledger.mode, ledger.watermark, ledger.pages, ledger.new, ledger.requests) == ("by_id", None, 2, 2, 3)
@@ -326,10 +326,10 @@ def test_single_milestones(shell: Shell) -> None:
     assert shell.land().sweep.mode == "full"
 
 
-def test_only_unknown_milestones(shell: Shell) -> None:
+def test_a_sweep_of_unknown_ids_is_refused(shell: Shell) -> None:
     with pytest.raises(SweepRefused) as caught:
         shell.land(ids=("nobody", "knows"))
-    assert str(caught.value) == "the API knows no milestone nobody, knows: check the ids"
+    assert str(caught.value) == "the API has no milestone nobody, knows: check the ids"
     assert shell.rows("SELECT mode, status, pages, error FROM sweeps") == [("by_id", "failed", 0, str(caught.value))]
 
 
@@ -350,7 +350,7 @@ def test_the_watermark_never_goes_back(shells: Shells, tmp_path: Path) -> None:
     assert [first.watermark, older.watermark, empty.watermark] == [UPDATED] * 3
 
 
-def test_what_changes_during_a_sweep_comes_with_the_next(shell: Shell) -> None:
+def test_a_change_during_a_sweep_is_in_the_next_one(shell: Shell) -> None:
     class Meddler(NullProgress):
         """Changes a milestone once the sweep has read its last page."""
 
@@ -367,13 +367,13 @@ def test_what_changes_during_a_sweep_comes_with_the_next(shell: Shell) -> None:
     assert loaded_milestones(shell.home)[milestone_id(1)]["title"] == "changed late"
 
 
-def test_an_empty_answer_is_not_believed(shells: Shells, tmp_path: Path) -> None:
+def test_an_empty_list_is_refused(shells: Shells, tmp_path: Path) -> None:
     shells(tmp_path, [milestone(1)]).sweep()
     before = contents(Home(tmp_path).warehouse_file)
     with pytest.raises(SweepRefused) as caught:
         shells(tmp_path, []).land(mode="full")
     assert str(caught.value).startswith(
-        "the API listed 0 records, without 1 of the 1 milestones that there were (at most 5% may go at once): "
+        "the API listed 0 records, without 1 of the 1 expected milestones (at most 5% may be missing): "
     )
     assert str(caught.value).endswith("run milestones ingest --full --allow-shrink")
     assert changed_tables(before, Home(tmp_path)) == {"sweeps"}
@@ -383,7 +383,7 @@ def test_an_empty_answer_is_not_believed(shells: Shells, tmp_path: Path) -> None
     ]
 
 
-def test_an_empty_answer_that_is_believed_deletes_nothing(shells: Shells, tmp_path: Path) -> None:
+def test_an_accepted_empty_list_deletes_nothing(shells: Shells, tmp_path: Path) -> None:
     shells(tmp_path, [milestone(1)]).sweep()
     before = contents(Home(tmp_path).warehouse_file)
     ledger = shells(tmp_path, []).sweep(mode="full", allow_shrink=True)
@@ -403,7 +403,7 @@ BAD: dict[str, tuple[dict[str, Any], str | None, str]] = {
 
 
 @pytest.mark.parametrize(("fields", "field", "reason"), BAD.values(), ids=BAD)
-def test_a_few_bad_records_are_quarantined_and_the_rest_goes_on(
+def test_a_few_bad_records_are_quarantined_and_the_rest_loaded(
     shells: Shells, tmp_path: Path, fields: dict[str, Any], field: str | None, reason: str
 ) -> None:
     # Exactly one in a hundred: the most that is let through.
@@ -418,7 +418,7 @@ def test_a_few_bad_records_are_quarantined_and_the_rest_goes_on(
     assert reason in row[5]
 
 
-def test_a_record_that_broke_a_rule_leaves_the_old_version_standing(shells: Shells, tmp_path: Path) -> None:
+def test_a_refused_record_keeps_the_old_version(shells: Shells, tmp_path: Path) -> None:
     rows = [milestone(number) for number in range(1, 101)]
     shells(tmp_path, rows).sweep()
     rows[0] = milestone(1, related_event_tickers=[""], last_updated_ts="2026-11-22T00:00:00Z")
@@ -433,7 +433,7 @@ def refused_rows(count: int) -> list[dict[str, Any]]:
     return [*(milestone(number) for number in range(1, count + 1)), *bad]
 
 
-def test_a_sweep_that_refused_too_much_is_not_loaded(shells: Shells, tmp_path: Path) -> None:
+def test_a_sweep_with_too_many_refusals_is_not_loaded(shells: Shells, tmp_path: Path) -> None:
     first = shells(tmp_path, [milestone(1)])
     first.sweep()
     first.stages.publish()
@@ -465,7 +465,7 @@ def test_a_sweep_that_refused_too_much_is_not_loaded(shells: Shells, tmp_path: P
     assert refused == [(milestone_id(9_001), "title"), (milestone_id(9_002), "type")]
 
 
-def test_the_sweep_after_a_refused_one_goes_on_from_the_last_good_one(shells: Shells, tmp_path: Path) -> None:
+def test_the_sweep_after_a_refused_one_starts_from_the_last_loaded_one(shells: Shells, tmp_path: Path) -> None:
     good = shells(tmp_path, [milestone(1)]).sweep()
     refused = shells(tmp_path, refused_rows(1))
     refused.land(mode="full")
@@ -477,7 +477,7 @@ def test_the_sweep_after_a_refused_one_goes_on_from_the_last_good_one(shells: Sh
     assert shell.rows("SELECT status FROM sweeps ORDER BY sweep_id") == [("loaded",), ("failed",), ("loaded",)]
 
 
-def test_two_of_two_hundred_are_let_through(shells: Shells, tmp_path: Path) -> None:
+def test_refusals_at_the_limit_are_accepted(shells: Shells, tmp_path: Path) -> None:
     assert outcomes(shells(tmp_path, refused_rows(198)).sweep()) == (200, 198, 0, 0, 0, 2)
 
 
@@ -498,7 +498,7 @@ def test_one_bad_record_stops_the_polling_only_until_a_full_sweep_could_bear_it(
 # Sweeps that break off
 
 
-def test_a_fetch_that_fails_is_in_the_ledger_and_spoils_nothing(shells: Shells, tmp_path: Path) -> None:
+def test_a_failed_fetch_is_only_in_the_ledger(shells: Shells, tmp_path: Path) -> None:
     shell = shells(tmp_path, [milestone(1)])
     shell.sweep()
     before = contents(shell.home.warehouse_file)
@@ -512,7 +512,7 @@ def test_a_fetch_that_fails_is_in_the_ledger_and_spoils_nothing(shells: Shells, 
         shell.stages.stage_records()
 
 
-def test_an_interrupted_fetch_stays_as_it_is(shell: Shell) -> None:
+def test_an_interrupted_fetch_is_kept(shell: Shell) -> None:
     class Interrupts(NullProgress):
         def page(self, sweep: Any, page: Page) -> None:
             raise KeyboardInterrupt
@@ -534,13 +534,13 @@ STAGES: dict[str, Callable[[Stages], object]] = {
 
 
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
-def test_a_station_without_anything_landed(tmp_path: Path, stage: Callable[[Stages], object]) -> None:
+def test_a_stage_without_a_landed_sweep_raises(tmp_path: Path, stage: Callable[[Stages], object]) -> None:
     with pytest.raises(NothingToDo, match=r"no landed sweep to work on: .* run milestones ingest"):
         stage(Stages(Home(tmp_path), now=Clock()))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_publishing_without_a_warehouse(tmp_path: Path) -> None:
+def test_publishing_without_a_warehouse_raises(tmp_path: Path) -> None:
     with pytest.raises(NothingToDo, match=r"there is no warehouse at .* to publish"):
         Stages(Home(tmp_path), now=Clock()).publish()
     assert list(tmp_path.iterdir()) == []
@@ -549,7 +549,7 @@ def test_publishing_without_a_warehouse(tmp_path: Path) -> None:
 # Doing it again
 
 
-def test_loading_twice_is_loading_once(shell: Shell) -> None:
+def test_loading_twice_changes_nothing(shell: Shell) -> None:
     shell.land()
     shell.stage()
     shell.stages.load()
@@ -559,7 +559,7 @@ def test_loading_twice_is_loading_once(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("again", ["records", "tables", "load"])
-def test_any_station_can_be_done_again(shell: Shell, again: str) -> None:
+def test_every_stage_can_be_repeated(shell: Shell, again: str) -> None:
     shell.sweep()
     shell.world.edit_title(milestone_id(1), "new")
     shell.clock.forward(hours=1)
@@ -598,9 +598,7 @@ def test_a_damaged_summary_is_none(shell: Shell) -> None:
     assert shell.stages.load().new == 3
 
 
-def test_what_fails_while_pruning_does_not_hide_what_failed_before(
-    shell: Shell, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failure_of_pruning_does_not_hide_an_earlier_failure(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         shell.sweep(mode="full")
         shell.clock.forward(days=1)
@@ -614,7 +612,7 @@ def test_what_fails_while_pruning_does_not_hide_what_failed_before(
     assert "could not remove what the failed publish left behind" in caplog.text
 
 
-def test_a_failure_that_cannot_be_noted_is_raised_all_the_same(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_that_cannot_be_recorded_is_still_raised(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
     shell.sweep()
     shell.world.edit_title(milestone_id(1), "another title")
     shell.clock.forward(hours=1)
@@ -625,7 +623,7 @@ def test_a_failure_that_cannot_be_noted_is_raised_all_the_same(shell: Shell, cap
     assert "could not note that sweep" in caplog.text
 
 
-def test_a_publish_without_room_leaves_what_was_there_and_nothing_else(shell: Shell) -> None:
+def test_a_publish_on_a_full_disk_keeps_the_old_state(shell: Shell) -> None:
     shell.sweep()
     shell.stages.publish()
     before = tree(shell.home.published)
@@ -639,7 +637,7 @@ def test_a_publish_without_room_leaves_what_was_there_and_nothing_else(shell: Sh
     assert tree(shell.home.published) != before
 
 
-def test_tables_of_records_that_were_made_again_are_not_loaded(shell: Shell) -> None:
+def test_tables_of_restaged_records_are_not_loaded(shell: Shell) -> None:
     shell.land()
     shell.stage()
     shell.stages.stage_records()
@@ -649,7 +647,7 @@ def test_tables_of_records_that_were_made_again_are_not_loaded(shell: Shell) -> 
     assert shell.stages.load().new == 3
 
 
-def test_a_lost_staging_folder_is_made_again_from_the_pages(shell: Shell) -> None:
+def test_a_lost_staging_folder_is_restored_from_the_pages(shell: Shell) -> None:
     landing = shell.land()
     shell.stage()
     shutil.rmtree(shell.home.staging(landing.sweep.sweep_id))
@@ -657,7 +655,7 @@ def test_a_lost_staging_folder_is_made_again_from_the_pages(shell: Shell) -> Non
     assert shell.stages.load().new == 3
 
 
-def test_a_station_done_too_early_leaves_the_landed_sweep_as_it_was(shell: Shell) -> None:
+def test_a_stage_run_too_early_keeps_the_landed_sweep(shell: Shell) -> None:
     shell.land()
     with pytest.raises(NothingToDo, match="materialize records first"):
         shell.stages.stage_tables()
@@ -740,7 +738,7 @@ def in_one_page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return _REFERENCE["one page"]
 
 
-def test_of_records_that_times_do_not_order_the_one_fetched_last_counts(tmp_path: Path) -> None:
+def test_records_without_an_order_of_times_are_ordered_by_fetch(tmp_path: Path) -> None:
     sweep_of_pages(tmp_path, [SAME_PAGES])
     titles = rows_of(Home(tmp_path).warehouse_file, "SELECT title FROM milestones ORDER BY milestone_id")
     assert [title for (title,) in titles] == [
@@ -761,7 +759,7 @@ TRUE_TIME = "2026-11-21T00:00:00Z"
 
 @pytest.mark.parametrize("request_", [{"mode": "full"}, {"ids": (milestone_id(1),)}], ids=["full", "by id"])
 @pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=365 * 5)], ids=["before then", "after then"])
-def test_what_is_fetched_later_wins_over_a_time_from_the_future(
+def test_a_later_fetch_replaces_a_time_from_the_future(
     request_: dict[str, Any], later: timedelta, shells: Shells, tmp_path: Path
 ) -> None:
     first = shells(tmp_path, [milestone(1, title="ahead", last_updated_ts=AHEAD)])
@@ -775,7 +773,7 @@ def test_what_is_fetched_later_wins_over_a_time_from_the_future(
     assert second.rows(f"SELECT {columns} FROM milestones") == [("mended", datetime(2026, 11, 21, tzinfo=UTC), False)]
 
 
-def test_an_unchanged_milestone_takes_no_time_from_the_future(shells: Shells, tmp_path: Path) -> None:
+def test_an_unchanged_milestone_ignores_a_time_from_the_future(shells: Shells, tmp_path: Path) -> None:
     shells(tmp_path, [milestone(1)]).sweep(mode="full")
     ahead = shells(tmp_path, [milestone(1, last_updated_ts=AHEAD)])
     assert ahead.sweep(mode="full").unchanged == 1
@@ -801,6 +799,6 @@ def test_a_time_from_the_future_gives_way_to_a_newer_true_one_and_rebuilding_kee
     assert touched.value("SELECT count(*) FROM milestones WHERE has_future_update") == 1
 
 
-def test_worlds_take_what_the_api_would_send() -> None:
+def test_the_world_accepts_records_of_the_api() -> None:
     """The bad rows above reach the stages: the sandbox serves them as they are."""
     assert as_bytes(refused_rows(0)) == as_bytes([milestone(9_001, title=7), milestone(9_002, type="")])

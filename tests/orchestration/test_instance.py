@@ -1,0 +1,23 @@
+"""The Dagster instance: its storage is below the home folder, its settings are those of the project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipelines.orchestration.instance import INSTANCE_FILE, PROJECT_ROOT, point_dagster_at
+from pipelines.storage.home import Home
+
+
+def test_dagster_uses_the_home_folder_with_current_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/nowhere")
+    home = Home(tmp_path)
+    home.dagster.mkdir(parents=True)
+    copy = home.dagster / INSTANCE_FILE
+    copy.write_text("of an earlier version")
+    for _ in range(2):
+        point_dagster_at(home)
+        assert os.environ["DAGSTER_HOME"] == str(home.dagster)
+        assert copy.read_bytes() == (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
