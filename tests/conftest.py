@@ -1,4 +1,4 @@
-"""What tests of several folders share: where the recorded answers are, and how hard hypothesis tries."""
+"""Shared by all tests: hypothesis profiles, logging, and the folder of recorded responses."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hypothesis import settings
 
 PROJECT = Path(__file__).parents[1]
 
-# The same examples every time, so that a failure is the change's own; to look for new ones:
+# The same examples every time, so that a failure is caused by the change. To search for new ones:
 # pytest --hypothesis-profile=explore
 settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.register_profile("explore", deadline=None, max_examples=5_000)
 settings.load_profile("suite")
 
-# A shell that starts the suite in the background has it ignore Ctrl-C, and so every command that a test presses it for.
+# A shell that runs the suite in the background ignores SIGINT, and child processes inherit that; tests send SIGINT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
 def logging_kept() -> Iterator[None]:
-    """Put back what a command that runs in this process configures: `caplog` would miss what it silences."""
+    """Restore the logging that a command in this process configures, as `caplog` needs it."""
     logger = logging.getLogger("pipelines")
     level, handlers = logger.level, list(logger.handlers)
     try:
@@ -45,10 +45,10 @@ def _logging_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def payloads() -> Path:
-    """The folder of recorded answers; where it is missing, skips, or fails if REQUIRE_RECORDED_PAYLOADS is set."""
+    """The folder of recorded responses. If it is missing, skips, or fails if REQUIRE_RECORDED_PAYLOADS is set."""
     folder = Path(os.environ.get("RECORDED_PAYLOADS", PROJECT.parent / "shared" / "payloads"))
     if not folder.is_dir():
-        missing = f"no recorded answers in {folder}: set RECORDED_PAYLOADS to their folder"
+        missing = f"no recorded responses in {folder}: set RECORDED_PAYLOADS to their folder"
         if os.environ.get("REQUIRE_RECORDED_PAYLOADS"):
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)

@@ -1,10 +1,10 @@
 """A process that publishes for the dashboard's tests and benchmark, which have no pipeline in their environment.
 
-`python -m tests.publisher HOME` reads a JSON command a line from standard input and answers each with a JSON line:
+`python -m tests.publisher HOME` reads one JSON command per line from stdin and writes one JSON line per command:
 
-    {"do": "past", "rows": 5000, "sweeps": 10, "days": 9, "changes": 20}   a made-up world, swept over some days
-    {"do": "milestones", "rows": [{"id": ..., "title": ...}, ...]}         these, new or changed; swept, published
-    {"do": "publish", "times": 200}                                        the warehouse again; seconds that each took
+    {"do": "past", "rows": 5000, "sweeps": 10, "days": 9, "changes": 20}   generated milestones, swept over some days
+    {"do": "milestones", "rows": [{"id": ..., "title": ...}, ...]}         new or changed milestones, then publishes
+    {"do": "publish", "times": 200}                                        publishes again; seconds of each publish
 """
 
 from __future__ import annotations
@@ -25,48 +25,48 @@ from sandbox.world import World
 from tests.support import Shell, milestone, serving_shells
 
 SEED = 7
-SECONDS_A_PAGE = 0.8
-"""What a sweep of the past took, as far as its clock knows."""
+SECONDS_PER_PAGE = 0.8
+"""How far the simulated clock advances for each page of a sweep."""
 POLLS_A_DAY = 2
 """Incremental sweeps between two full ones."""
 REFUSED, NEW_FIELD = 900_000, 910_000
-"""Numbers of milestones that surprise."""
+"""First numbers of milestones that are refused, or have a new field."""
 
 
 @dataclass
 class Publisher:
-    """A shell whose clock ends in the present, so that "now" means the same to the data and to who looks at it."""
+    """A shell whose clock ends at the current time, so that "now" is the same for the data and its readers."""
 
     shell: Shell
     serve: Callable[[World], None]
 
     def past(self, *, rows: int, sweeps: int, days: float, changes: int) -> dict[str, Any]:
-        """Sweep a changing world again and again, the last time just now."""
+        """Sweep changing milestones several times, the last time now."""
         now = datetime.now(UTC)
         clock = self.shell.clock
         clock.time = now - timedelta(days=days, minutes=5)
-        # Made for the present, so that there is something live and something to come.
+        # Generated for the current time, so that some milestones are live and some upcoming.
         world = World(generate_bodies(rows, SEED, now), now=clock)
         self.serve(world)
         for number in range(sweeps):
             if number:
                 clock.forward(days=days / (sweeps - 1))
                 evolve(world, SEED + number, Counts(**dict.fromkeys(Counts.__slots__, changes)))
-                self._surprise(number)
+                self._add_anomalies(number)
             landing = self.shell.land(mode="full" if number % (POLLS_A_DAY + 1) == 0 else "auto")
-            clock.forward(seconds=landing.sweep.pages * SECONDS_A_PAGE)
+            clock.forward(seconds=landing.sweep.pages * SECONDS_PER_PAGE)
             self.shell.stage()
             self.shell.stages.load()
         return self._published()
 
-    def _surprise(self, number: int) -> None:
-        """A record that will be refused, and a field of details that there was not before."""
+    def _add_anomalies(self, number: int) -> None:
+        """Add a record that will be refused, and one with a new field in its details."""
         refused: dict[str, Any] = {"title": None} if number % 2 else {"end_date": "tomorrow"}
         self.shell.world.insert(milestone(REFUSED + number, **refused))
         self.shell.world.insert(milestone(NEW_FIELD + number, details={f"broadcast_{number}": "live", "league": "NFL"}))
 
     def milestones(self, *, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        """Put milestones into the world, new ones or in place of those with the same id."""
+        """Add or replace milestones, sweep and publish."""
         self.shell.clock.time = datetime.now(UTC)
         for number, fields in enumerate(rows, start=1):
             row = milestone(number) | fields
@@ -77,12 +77,12 @@ class Publisher:
         return self._published()
 
     def publish(self, *, times: int) -> dict[str, Any]:
-        """Publish what there is again and again."""
+        """Publish the same warehouse several times."""
         seconds = []
         for _ in range(times):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             self.shell.stages.publish()
-            seconds.append(time.perf_counter() - begun)
+            seconds.append(time.perf_counter() - started)
         return {"seconds": seconds}
 
     def _published(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Publisher:
 
 
 def main() -> None:
-    """Answer commands until standard input ends."""
+    """Run commands until stdin ends."""
     with serving_shells() as shells:
         shell = shells(Path(sys.argv[1]))
 
@@ -101,8 +101,8 @@ def main() -> None:
         publisher = Publisher(shell, serve)
         for line in sys.stdin:
             command = json.loads(line)
-            answer = getattr(publisher, command.pop("do"))(**command)
-            sys.stdout.write(json.dumps(answer) + "\n")
+            result = getattr(publisher, command.pop("do"))(**command)
+            sys.stdout.write(json.dumps(result) + "\n")
             sys.stdout.flush()
 
 

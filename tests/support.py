@@ -1,4 +1,4 @@
-"""What the tests of the shell share: a played clock, small milestones, and a home with a sandbox beside it."""
+"""Shared by tests: a simulated clock, small milestones, and a home with a sandbox."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ OUR_CLOCK = frozenset(
     {"first_seen_at", "last_seen_at", "last_changed_at", "valid_from", "valid_to", "seen_at"}
     | {"started_at", "finished_at", "vanished_at", "applied_at"}
 )
-"""Columns that say when we looked, not what Kalshi said."""
+"""Columns with times of the pipeline's clock, not of the API."""
 
 
 class Clock:
-    """Goes on by a millisecond whenever it is read; `forward` and `set` move it, backwards too."""
+    """A clock that advances by a millisecond per call; `forward` moves it, also backwards."""
 
     def __init__(self, start: datetime = NOON) -> None:
         self.time = start
@@ -57,7 +57,7 @@ class Clock:
 
 
 def milestone(number: int, **fields: Any) -> dict[str, Any]:
-    """A small valid milestone; a greater number starts later. Fields given as `...` are left out."""
+    """A small valid milestone; a higher number starts later. Fields with the value `...` are left out."""
     row: dict[str, Any] = {
         "id": milestone_id(number),
         "category": "Sports",
@@ -92,7 +92,7 @@ def page_body(rows: Iterable[Mapping[str, Any]], cursor: str | None = "") -> byt
 
 
 class Switchboard:
-    """One loopback server for many worlds: answers with whatever app stands in `app`."""
+    """One loopback server for many sandboxes: passes requests to the current `app`."""
 
     def __init__(self) -> None:
         self.app: ASGIApp | None = None
@@ -104,7 +104,7 @@ class Switchboard:
 
 @dataclass
 class Shell:
-    """The stages over one home, with a world to ask over HTTP, all on one played clock."""
+    """The stages of one home and a sandbox served over HTTP, on one simulated clock."""
 
     home: Home
     world: World
@@ -124,7 +124,7 @@ class Shell:
         self.stages.stage_tables()
 
     def sweep(self, **request: Any) -> LedgerRow:
-        """One sweep to the end: landed, staged, loaded."""
+        """Land, stage and load one sweep."""
         self.land(**request)
         self.stage()
         return self.stages.load()
@@ -138,7 +138,7 @@ class Shell:
 
 
 class Shells:
-    """Makes shells that share one loopback server; only the newest one's world answers."""
+    """Creates shells that share one loopback server, which serves the sandbox of the newest one."""
 
     def __init__(self, switchboard: Switchboard, base_url: str) -> None:
         self._switchboard = switchboard
@@ -152,7 +152,7 @@ class Shells:
         return Shell(home, world, self._base_url, clock, Stages(home, now=clock))
 
     def serve(self, app: ASGIApp) -> None:
-        """Let this app answer instead."""
+        """Serve this app instead."""
         self._switchboard.app = app
 
 
@@ -165,7 +165,7 @@ def serving_shells() -> Iterator[Shells]:
 
 @contextlib.contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """No file of this process can grow beyond so many bytes: what writes meets the fault of a full disk."""
+    """Limit the size of files that this process writes: a larger write fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -175,7 +175,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 def copied(home: Home, folder: Path) -> Home:
-    """A home in this folder with a copy of another one's warehouse, nothing published."""
+    """A new home in this folder with a copy of another home's warehouse, and nothing published."""
     copy = Home(folder)
     copy.warehouse.mkdir(parents=True)
     shutil.copyfile(home.warehouse_file, copy.warehouse_file)
@@ -183,7 +183,7 @@ def copied(home: Home, folder: Path) -> Home:
 
 
 def rows_of(file: Path, query: str) -> list[tuple[Any, ...]]:
-    """A query's rows, times in UTC, the file left as it was."""
+    """The rows of a query, with times in UTC; the file is opened read-only."""
     with duckdb.connect(str(file), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         return connection.execute(query).fetchall()
@@ -194,7 +194,7 @@ def tables_in(file: Path) -> list[str]:
 
 
 def contents(file: Path, *, without: frozenset[str] = frozenset(), tables: Iterable[str] = ()) -> dict[str, str]:
-    """A hash of every table's rows (of the named ones only, if any are), whatever their order on disk."""
+    """A hash of the rows of each table (all, or the given ones), independent of their order."""
     hashes = {}
     for table in tables or tables_in(file):
         columns = rows_of(file, f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{table}' ORDER BY 1")
@@ -205,7 +205,7 @@ def contents(file: Path, *, without: frozenset[str] = frozenset(), tables: Itera
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Every file and link below a folder, and what it holds."""
+    """Every file and link below a folder, with a hash of its content or its target."""
     return {
         str(path.relative_to(folder)): f"-> {path.readlink()}"
         if path.is_symlink()
@@ -216,7 +216,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def loaded_milestones(home: Home, columns: Literal["*"] | str = "*") -> dict[str, dict[str, Any]]:
-    """The table milestones by id."""
+    """The rows of the table milestones by id."""
     with duckdb.connect(str(home.warehouse_file), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         cursor = connection.execute(f"SELECT {columns} FROM milestones")
@@ -226,13 +226,13 @@ def loaded_milestones(home: Home, columns: Literal["*"] | str = "*") -> dict[str
 
 
 def json_of(text: str) -> Any:
-    """JSON with numbers digit for digit."""
+    """Parsed JSON, with numbers as text so that no digit is lost."""
     return json.loads(text, parse_float=str)
 
 
 @contextlib.contextmanager
 def demo_home(folder: Path, *, rows: int) -> Iterator[Home]:
-    """The home that the demo makes, of so many milestones; the environment that it sets is put back."""
+    """A home made by the demo; the environment variables that it sets are restored."""
     home = Home(folder)
     with pytest.MonkeyPatch.context() as environment, logging_kept():
         for name in ("KALSHI_BASE_URL", "KALSHI_REQUESTS_PER_SECOND", "MILESTONES_HOME"):

@@ -112,3 +112,20 @@ def test_milestones_threads_overrides_the_limits(tmp_path: Path, monkeypatch: py
 def test_the_limits_of_this_machine() -> None:
     assert 1 <= machine.cores() <= HOST_CORES
     assert (machine.memory_limit() or 1) > 0
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "workers"),
+    [
+        (8, None, 4),
+        (3, None, 2),
+        (1, None, 0),
+        (8, 4 * machine.BYTES_PER_WORKER, 3),
+        (8, 2 * machine.BYTES_PER_WORKER - 1, 0),
+        (8, 0, 0),
+        (8, 100 * GIB, 4),
+    ],
+    ids=["maximum", "cores", "one core", "memory", "memory for one process", "no memory", "much memory"],
+)
+def test_workers(cores: int, memory: int | None, workers: int) -> None:
+    assert machine.workers_for(cores, memory, at_most=4) == workers

@@ -1,4 +1,4 @@
-"""The demo tells a story: what its sweeps show of a world that changes, and what it does with a home that it finds."""
+"""The demo: its sweeps, the changes that they show, and how it treats an existing home."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from tests.support import demo_home
 pytestmark = pytest.mark.slow
 
 ROWS = 600
-"""Enough for every change, and quick."""
+"""Enough for every kind of change, and fast."""
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with demo_home(tmp_path_factory.mktemp("demo") / "home", rows=ROWS) as made:
-        yield made
+    with demo_home(tmp_path_factory.mktemp("demo") / "home", rows=ROWS) as created:
+        yield created
 
 
-def answer(home: Home, query: str) -> list[tuple[object, ...]]:
+def rows_of_query(home: Home, query: str) -> list[tuple[object, ...]]:
     return [tuple(row) for row in query_home(home, query).rows]
 
 
-def test_three_full_sweeps_the_last_of_them_now(home: Home) -> None:
+def test_three_full_sweeps_end_now(home: Home) -> None:
     query = (
         "select mode, is_complete, date_diff('hour', started_at, max(started_at) over ()) from sweeps order by sweep_id"
     )
     hours = [before // timedelta(hours=1) for before in (*SWEEPS_BEFORE, timedelta())]
-    assert answer(home, query) == [("full", True, hour) for hour in hours]
+    assert rows_of_query(home, query) == [("full", True, hour) for hour in hours]
 
 
 def test_the_last_sweep_is_a_run_of_dagster(home: Home) -> None:
@@ -54,12 +54,12 @@ def test_the_last_sweep_is_a_run_of_dagster(home: Home) -> None:
         ),
         pytest.param("field = 'details.status'", 2 * CHANGES.status_changes, id="statuses"),
         pytest.param("field = 'end_date'", 1, id="games played"),
-        # Only what the first changes removed was missing twice.
+        # Only milestones of the first removals were missing twice.
         pytest.param("field = 'vanished_at'", CHANGES.removals, id="vanished"),
     ],
 )
-def test_changes_of_every_kind(home: Home, condition: str, least: int) -> None:
-    ((found,),) = answer(home, f"select count(*) from milestone_changes where {condition}")
+def test_every_kind_of_change_is_recorded(home: Home, condition: str, least: int) -> None:
+    ((found,),) = rows_of_query(home, f"select count(*) from milestone_changes where {condition}")
     assert isinstance(found, int)
     assert found >= least
 
@@ -78,22 +78,22 @@ def test_changes_of_every_kind(home: Home, condition: str, least: int) -> None:
         pytest.param("select 1 from quarantine", id="refused"),
     ],
 )
-def test_there_is_something_of_everything(home: Home, query: str) -> None:
-    assert answer(home, query)
+def test_every_view_has_rows(home: Home, query: str) -> None:
+    assert rows_of_query(home, query)
 
 
 def test_a_demo_replaces_an_earlier_one_with_the_same_milestones(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     query = "select milestone_id, title from milestones order by all"
-    before = answer(home, query)
+    before = rows_of_query(home, query)
     with demo_home(home.root, rows=ROWS):
-        assert answer(home, query) == before
-    assert answer(home, "select count(*) from sweeps") == [(3,)]
+        assert rows_of_query(home, query) == before
+    assert rows_of_query(home, "select count(*) from sweeps") == [(3,)]
     assert "milestones sql " in capsys.readouterr().out
 
 
-def test_a_home_with_other_sweeps_is_left_alone(tmp_path: Path) -> None:
+def test_a_home_with_other_sweeps_is_not_changed(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     for number in range(1, 5):
         (home.raw / f"{number:06d}-20261123T120000Z").mkdir(parents=True)
@@ -102,15 +102,15 @@ def test_a_home_with_other_sweeps_is_left_alone(tmp_path: Path) -> None:
     assert len(list(home.raw.iterdir())) == 4
 
 
-def test_what_fails_ends_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_command_ends_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def failing(words: list[str]) -> int:
-        asked.append(words)
+        commands.append(words)
         return 1
 
-    asked: list[list[str]] = []
+    commands: list[list[str]] = []
     with pytest.MonkeyPatch.context() as environment:
         for name in ("KALSHI_BASE_URL", "KALSHI_REQUESTS_PER_SECOND", "MILESTONES_HOME"):
             environment.setenv(name, "")
         assert run_demo(failing, home=Home(tmp_path / "home"), rows=ROWS) == 1
-    assert asked == [["ingest", "--full"]]
+    assert commands == [["ingest", "--full"]]
     assert "next" not in capsys.readouterr().out

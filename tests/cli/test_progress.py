@@ -1,14 +1,15 @@
-"""Progress: a bar on a terminal, a line now and then elsewhere."""
+"""Progress: a bar on a terminal, lines at intervals elsewhere, log records for unattended runs."""
 
 from __future__ import annotations
 
 import io
+import logging
 import re
 
 import pytest
 from rich.console import Console
 
-from pipelines.cli.progress import SECONDS_BETWEEN_LINES, BarProgress, PlainProgress, progress_for
+from pipelines.cli.progress import SECONDS_BETWEEN_LINES, BarProgress, LogProgress, PlainProgress, progress_for
 from pipelines.storage.landing import Filters, Mode, Page, Sweep
 from tests.support import NOON
 
@@ -17,8 +18,8 @@ def console(*, terminal: bool = False) -> Console:
     return Console(file=io.StringIO(), force_terminal=terminal, width=120)
 
 
-def text_of(shown_on: Console) -> str:
-    return str(shown_on.file.getvalue())  # type: ignore[attr-defined]
+def text_of(display: Console) -> str:
+    return str(display.file.getvalue())  # type: ignore[attr-defined]
 
 
 def sweep(mode: Mode = "full") -> Sweep:
@@ -37,61 +38,71 @@ class Seconds:
         return self.now
 
 
-def test_a_line_at_the_first_page_and_then_now_and_then() -> None:
-    shown_on, clock = console(), Seconds()
-    with PlainProgress(shown_on, clock=clock) as progress:
+def test_a_line_for_the_first_page_then_one_every_ten_seconds() -> None:
+    display, clock = console(), Seconds()
+    with PlainProgress(display, clock=clock) as progress:
         for number in range(1, 32):
             clock.now += 1
             progress.page(sweep(), page(number))
-    lines = text_of(shown_on).splitlines()
+    lines = text_of(display).splitlines()
     assert lines[0] == "full sweep 000001-20261123T120000Z: page 1, 500 records, 500/s"
     assert [int(re.search(r"page (\d+),", line)[1]) for line in lines] == [1, 11, 21, 31]  # type: ignore[index]
     assert lines[-1].endswith("page 31, 15,500 records, 500/s")
     assert SECONDS_BETWEEN_LINES == 10
 
 
-def test_no_pages_no_lines() -> None:
-    shown_on = console()
-    with PlainProgress(shown_on):
+def test_no_lines_without_pages() -> None:
+    display = console()
+    with PlainProgress(display):
         pass
-    assert text_of(shown_on) == ""
+    assert text_of(display) == ""
 
 
-def test_a_sweep_that_is_taken_up_says_so() -> None:
-    shown_on = console()
-    with PlainProgress(shown_on) as progress:
+def test_a_resumed_sweep() -> None:
+    display = console()
+    with PlainProgress(display) as progress:
         progress.resumed(sweep())
-    assert text_of(shown_on) == "full sweep 000001-20261123T120000Z: resumed after page 7\n"
+    assert text_of(display) == "full sweep 000001-20261123T120000Z: resumed after page 7\n"
 
 
 def bar_text(mode: Mode, expected_pages: int | None, pages: int) -> str:
-    shown_on = console(terminal=True)
-    with BarProgress(shown_on, expected_pages=expected_pages) as progress:
+    display = console(terminal=True)
+    with BarProgress(display, expected_pages=expected_pages) as progress:
         for number in range(1, pages + 1):
             progress.page(sweep(mode), page(number))
-    # The last picture, without colours.
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text_of(shown_on)).rsplit("\r", 2)[-2]
+    # The last frame, without colours.
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text_of(display)).rsplit("\r", 2)[-2]
 
 
-def test_a_bar_knows_how_many_pages_a_full_sweep_had() -> None:
+def test_the_bar_expects_the_pages_of_the_last_full_sweep() -> None:
     text = bar_text("full", 300, 3)
     assert "full sweep" in text
     assert "3/300 pages" in text
     assert "1,500 records" in text
 
 
-def test_a_bar_grows_with_a_sweep_that_has_more_pages_than_the_last() -> None:
+def test_the_bar_grows_with_more_pages_than_expected() -> None:
     assert "5/5 pages" in bar_text("full", 3, 5)
 
 
-def test_a_bar_without_a_sweep_before() -> None:
+def test_the_first_sweep_has_no_expected_pages() -> None:
     assert "2/? pages" in bar_text("full", None, 2)
 
 
-def test_an_incremental_sweep_does_not_count_towards_a_full_one() -> None:
+def test_an_incremental_sweep_has_no_expected_pages() -> None:
     assert "2/? pages" in bar_text("incremental", 300, 2)
 
 
 @pytest.mark.parametrize(("terminal", "kind"), [(True, BarProgress), (False, PlainProgress)], ids=["terminal", "file"])
-def test_which_fits(terminal: bool, kind: type) -> None:
+def test_the_kind_of_progress(terminal: bool, kind: type) -> None:
     assert isinstance(progress_for(console(terminal=terminal)), kind)
+
+
+def test_log_records_have_the_sweep_and_the_page(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), LogProgress(logging.getLogger("test")) as progress:
+        progress.resumed(sweep())
+        progress.page(sweep(), page(8))
+    assert caplog.messages == ["resumed after page 7", "full sweep: 500 records landed"]
+    resumed, landed = (vars(record) for record in caplog.records)
+    assert resumed["sweep_id"] == landed["sweep_id"] == "000001-20261123T120000Z"
+    assert landed["page"] == 8

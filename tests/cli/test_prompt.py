@@ -1,4 +1,4 @@
-"""The prompt of `milestones sql`: queries end with a semicolon, faults do not end it."""
+"""The prompt of `milestones sql`: queries end with a semicolon, errors do not end it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support import milestone, serving_shells
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     with serving_shells() as shells:
-        shell = shells(tmp_path_factory.mktemp("asked"), [milestone(1)])
+        shell = shells(tmp_path_factory.mktemp("published"), [milestone(1)])
         shell.sweep()
         shell.stages.publish()
     return shell.home
@@ -36,13 +36,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What stands in standard input."""
+    """The standard input."""
     stream = io.StringIO()
     monkeypatch.setattr("sys.stdin", stream)
     return stream
 
 
-def ask(
+def run_input(
     home: Home, typed: io.StringIO, text: str, capsys: pytest.CaptureFixture[str], style: Any = "json"
 ) -> list[str]:
     typed.write(text)
@@ -53,8 +53,8 @@ def ask(
 
 
 @pytest.mark.slow
-def test_one_query_after_the_other(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
-    out, err = ask(home, typed, "select 1 as a;\nselect count(*) as n\nfrom milestones;\n", capsys)
+def test_several_queries(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = run_input(home, typed, "select 1 as a;\nselect count(*) as n\nfrom milestones;\n", capsys)
     decoder = json.JSONDecoder()
     first, end = decoder.raw_decode(out)
     assert (first, decoder.raw_decode(out[end:].lstrip())[0]) == ([{"a": 1}], [{"n": 1}])
@@ -62,64 +62,68 @@ def test_one_query_after_the_other(home: Home, typed: io.StringIO, capsys: pytes
 
 
 def test_the_last_query_needs_no_semicolon(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = ask(home, typed, "select 1 as a", capsys)
+    out, _ = run_input(home, typed, "select 1 as a", capsys)
     assert json.loads(out) == [{"a": 1}]
 
 
-def test_a_semicolon_inside_a_line_does_not_end_it(
+def test_a_semicolon_in_a_string_does_not_end_a_query(
     home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, _ = ask(home, typed, "select 'a;\nb' as a;", capsys)
+    out, _ = run_input(home, typed, "select 'a;\nb' as a;", capsys)
     assert json.loads(out) == [{"a": "a;\nb"}]
 
 
 @pytest.mark.parametrize(
-    ("bad", "says"), [("select nothing", "nothing"), ("drop table milestones", "read-only"), ("selec 1", "selec")]
+    ("bad", "message"), [("select nothing", "nothing"), ("drop table milestones", "read-only"), ("selec 1", "selec")]
 )
-def test_a_script_ends_with_the_first_fault_after_the_answers_before_it(
-    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], bad: str, says: str
+def test_a_script_ends_at_the_first_error(
+    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], bad: str, message: str
 ) -> None:
-    with pytest.raises(QueryFailed, match=says):
-        ask(home, typed, f"select 1 as a; {bad}; select 2 as a;", capsys)
+    with pytest.raises(QueryFailed, match=message):
+        run_input(home, typed, f"select 1 as a; {bad}; select 2 as a;", capsys)
     assert json.loads(capsys.readouterr().out) == [{"a": 1}]
 
 
-def test_a_script_is_of_one_connection(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
-    out, err = ask(home, typed, "create temp table t as select 7 as a;\nfrom t; -- done", capsys)
+def test_a_script_uses_one_connection(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = run_input(home, typed, "create temp table t as select 7 as a;\nfrom t; -- done", capsys)
     assert (json.loads(out), err) == ([{"a": 7}], "")
 
 
-def test_a_script_that_is_no_text(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_that_is_not_utf8_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"select '\xff'"), encoding="utf-8"))
     with pytest.raises(WrongUse, match="standard input is not UTF-8"):
         run_prompt(home, Style())
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "   \n", "-- a comment", "/* another */;"], ids=repr)
-def test_nothing_typed(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], text: str) -> None:
-    assert ask(home, typed, text, capsys) == ["", ""]
+def test_input_without_statements(
+    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert run_input(home, typed, text, capsys) == ["", ""]
 
 
 @pytest.mark.parametrize("text", [";\nselect 1 as a;", "-- a comment;\nselect 1 as a;"], ids=repr)
-def test_a_statement_that_is_none(
+def test_empty_statements_are_skipped(
     home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
-    out, _ = ask(home, typed, text, capsys)
+    out, _ = run_input(home, typed, text, capsys)
     assert json.loads(out) == [{"a": 1}]
 
 
-def test_answers_as_the_command_prints_them(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = ask(home, typed, "select 'a\x1b|' as a;", capsys, style="markdown")
+def test_results_have_the_format_of_the_command(
+    home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = run_input(home, typed, "select 'a\x1b|' as a;", capsys, style="markdown")
     assert out == "| a |\n| --- |\n| a\\x1b\\| |\n"
 
 
-def test_nothing_published(tmp_path: Path, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_published(tmp_path: Path, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NothingPublished):
-        ask(Home(tmp_path), typed, "select 1;", capsys)
+        run_input(Home(tmp_path), typed, "select 1;", capsys)
 
 
 class Terminal:
-    """`milestones sql` at a terminal of its own."""
+    """`milestones sql` at a pseudo-terminal."""
 
     def __init__(self, home: Home, *options: str) -> None:
         self.end, other = pty.openpty()
@@ -131,23 +135,23 @@ class Terminal:
             stderr=other,
         )
         os.close(other)
-        self.seen = ""
+        self.unread = ""
         self.read_to(PROMPT)
 
     def read_to(self, text: str) -> str:
-        """Everything that comes up to this text; what comes after it is kept for the next time."""
-        while text not in self.seen:
-            self.seen += os.read(self.end, 4_096).decode()
-        before, _, self.seen = self.seen.partition(text)
+        """Output up to and including this text; the rest is kept for the next call."""
+        while text not in self.unread:
+            self.unread += os.read(self.end, 4_096).decode()
+        before, _, self.unread = self.unread.partition(text)
         return before + text
 
     def type(self, keys: str) -> str:
-        """What comes back until the next prompt."""
+        """Type keys; the output up to the next prompt."""
         os.write(self.end, keys.encode())
         return self.read_to(PROMPT)
 
     def leave(self) -> int:
-        """Its exit status. Call at a prompt: before it, the terminal takes the end for its own."""
+        """Send Ctrl-D at a prompt; the exit status."""
         os.write(self.end, CONTROL_D.encode())
         status = self.process.wait()
         os.close(self.end)
@@ -166,7 +170,7 @@ def own_home(home: Home, tmp_path: Path) -> Home:
 
 
 @pytest.mark.slow
-def test_what_was_typed_is_there_again(own_home: Home) -> None:
+def test_the_history_is_kept(own_home: Home) -> None:
     first = Terminal(own_home)
     assert "a\r\n42\r\n" in first.type("select 42 as a;\n")
     assert first.leave() == 0
@@ -178,12 +182,12 @@ def test_what_was_typed_is_there_again(own_home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_control_c_drops_the_line_and_not_the_prompt(own_home: Home) -> None:
+def test_control_c_discards_the_line_and_keeps_the_prompt(own_home: Home) -> None:
     terminal = Terminal(own_home)
     os.write(terminal.end, b"select nothing")
     terminal.read_to("nothing")
     terminal.process.send_signal(signal.SIGINT)
-    # A key wakes it where the signal came just before it began to wait.
+    # A key wakes the prompt if the signal came just before it began to wait.
     os.write(terminal.end, b"\n")
     terminal.read_to(PROMPT)
     os.write(terminal.end, b"select 1 as a;\n")
@@ -193,7 +197,7 @@ def test_control_c_drops_the_line_and_not_the_prompt(own_home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_a_home_that_keeps_no_history(own_home: Home) -> None:
+def test_a_history_that_cannot_be_written_is_ignored(own_home: Home) -> None:
     own_home.sql_history.mkdir()
     terminal = Terminal(own_home)
     assert "a\r\n1\r\n" in terminal.type("select 1 as a;\n")
@@ -201,7 +205,7 @@ def test_a_home_that_keeps_no_history(own_home: Home) -> None:
 
 
 @pytest.mark.slow
-def test_words_of_the_prompt(own_home: Home) -> None:
+def test_the_commands_of_the_prompt(own_home: Home) -> None:
     terminal = Terminal(own_home, "--format", "table")
     listed = terminal.type(".tables\n")
     assert re.search(r"^milestones +table +Every milestone", listed, re.MULTILINE)

@@ -25,19 +25,19 @@ from tests.support import NOON
 HOSTILE = "a\x1b[31m\x07\u202e\x9b\r\n\x00|z"
 
 
-def printed(answer: TextResult, style: Any, *, is_terminal: bool = False, **options: bool) -> str:
-    file = Screen() if is_terminal else io.StringIO()
-    print_result(Console(file=file, width=80, force_terminal=is_terminal), answer, Style(style, **options))
+def printed(result: TextResult, style: Any, *, is_terminal: bool = False, **options: bool) -> str:
+    file = Terminal() if is_terminal else io.StringIO()
+    print_result(Console(file=file, width=80, force_terminal=is_terminal), result, Style(style, **options))
     return file.getvalue()
 
 
-def answer(names: list[str], rows: list[tuple[Any, ...]], **kinds: Kind) -> TextResult:
-    """Columns of text, but for those that are named with their kind."""
+def result(names: list[str], rows: list[tuple[Any, ...]], **kinds: Kind) -> TextResult:
+    """A result with text columns, except those in `kinds`."""
     return TextResult([Column(name, kinds.get(name, Kind())) for name in names], rows)
 
 
-class Screen(io.StringIO):
-    """A text file that is a terminal."""
+class Terminal(io.StringIO):
+    """A text file that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -57,28 +57,28 @@ class Screen(io.StringIO):
         "null",
         "text",
         "time",
-        "white space",
+        "whitespace",
         "controls",
         "surrogate",
     ],
 )
-def test_cells_for_people(value: Any, text: str) -> None:
+def test_display_text(value: Any, text: str) -> None:
     assert display_text(value) == text
 
 
 @given(st.text())
-def test_what_is_shown_is_printable(text: str) -> None:
+def test_display_text_is_printable(text: str) -> None:
     assert display_text(text).isprintable()
 
 
 TIME = Kind("time")
-ANSWER = answer(
+RESULT = result(
     ["title", "n", "at"], [(HOSTILE, "1", "2026-11-23 12:00:00.25+00"), (None, "22", None)], n=NUMBER, at=TIME
 )
 
 
 def test_a_table() -> None:
-    text = printed(ANSWER, "table")
+    text = printed(RESULT, "table")
     lines = text.splitlines()
     assert lines[0].split() == ["title", "n", "at"]
     assert "a\\x1b[31m\\x07\\u202e\\x9b\\r\\n\\x00|z" in lines[2]
@@ -87,19 +87,19 @@ def test_a_table() -> None:
     assert all(line.isprintable() for line in lines)
 
 
-@pytest.mark.parametrize(("rows", "says"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows")], ids=str)
-def test_the_number_of_rows(rows: int, says: str) -> None:
-    assert printed(answer(["a"], [("1",)] * rows), "table").splitlines()[-1] == says
+@pytest.mark.parametrize(("rows", "line"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows")], ids=str)
+def test_the_number_of_rows(rows: int, line: str) -> None:
+    assert printed(result(["a"], [("1",)] * rows), "table").splitlines()[-1] == line
 
 
-def test_a_tables_cells_are_neither_cut_nor_folded() -> None:
+def test_cells_in_a_file_are_complete() -> None:
     long = "x" * 500
-    assert long in printed(answer(["a", "b"], [(long, long)]), "table")
+    assert long in printed(result(["a", "b"], [(long, long)]), "table")
 
 
-def test_marks_of_markup_are_text() -> None:
-    assert "[red]not red[/red]" in printed(answer(["[b]"], [("[red]not red[/red]",)]), "table")
-    assert "[b]" in printed(answer(["[b]"], [("x",)]), "table")
+def test_rich_markup_is_text() -> None:
+    assert "[red]not red[/red]" in printed(result(["[b]"], [("[red]not red[/red]",)]), "table")
+    assert "[b]" in printed(result(["[b]"], [("x",)]), "table")
 
 
 FORMULAS = ["=1+1", "+1+1", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"]
@@ -110,56 +110,56 @@ FORMULAS = ["=1+1", "+1+1", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'
     FORMULAS,
     ids=repr,
 )
-def test_csv_runs_no_formulas(formula: str) -> None:
-    text = printed(answer(["a", "b"], [(formula, "x")]), "csv")
+def test_csv_formulas_are_escaped(formula: str) -> None:
+    text = printed(result(["a", "b"], [(formula, "x")]), "csv")
     assert list(csv.reader(io.StringIO(text, newline=""))) == [["a", "b"], [f"'{formula}", "x"]]
 
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=repr)
-def test_a_column_name_is_no_formula_either(formula: str) -> None:
-    """A PIVOT makes names of columns out of data."""
-    text = printed(answer([formula], [("x",)]), "csv")
+def test_csv_formulas_in_names_are_escaped(formula: str) -> None:
+    """A PIVOT makes column names out of data."""
+    text = printed(result([formula], [("x",)]), "csv")
     assert next(csv.reader(io.StringIO(text, newline=""))) == [f"'{formula}"]
 
 
 @pytest.mark.parametrize("text", ["-3.5", "+150", "1e5", "-1,234", "-.5", "+2.50e-3", "-12%"], ids=repr)
-def test_csv_leaves_text_that_reads_as_a_number(text: str) -> None:
-    assert printed(answer(["a"], [(text,)]), "csv").splitlines()[1].strip('"') == text
+def test_csv_numbers_as_text_are_not_escaped(text: str) -> None:
+    assert printed(result(["a"], [(text,)]), "csv").splitlines()[1].strip('"') == text
 
 
 @pytest.mark.parametrize("text", ["-1+1", "+1,23", "-", "+", "-e5", "-1 ", "-1\n=1", "--1", "-٣"], ids=repr)
-def test_csv_protects_what_is_not_quite_a_number(text: str) -> None:
-    out = printed(answer(["a"], [(text,)]), "csv")
+def test_csv_text_that_is_almost_a_number_is_escaped(text: str) -> None:
+    out = printed(result(["a"], [(text,)]), "csv")
     assert list(csv.reader(io.StringIO(out, newline="")))[1] == [f"'{text}"]
 
 
-def test_raw_csv_is_as_the_data_are() -> None:
-    assert printed(answer(["=a"], [("=1",)]), "csv", raw=True) == "=a\n=1\n"
+def test_raw_csv_is_not_escaped() -> None:
+    assert printed(result(["=a"], [("=1",)]), "csv", raw=True) == "=a\n=1\n"
 
 
 def test_csv_keeps_numbers_times_and_quotes() -> None:
     rows = [("-1", "2026-11-23 12:00:00+00", 'a "quoted", text\nover lines', None, "true", "-01:30:00")]
     kinds = {"a": NUMBER, "b": TIME, "e": Kind("boolean"), "f": Kind("other")}
-    text = printed(answer(list("abcdef"), rows, **kinds), "csv")
+    text = printed(result(list("abcdef"), rows, **kinds), "csv")
     (_, row) = csv.reader(io.StringIO(text, newline=""))
     assert row == ["-1", "2026-11-23T12:00:00Z", 'a "quoted", text\nover lines', "", "true", "-01:30:00"]
 
 
-def test_json_is_what_the_rows_say() -> None:
+def test_json_has_the_values_of_the_rows() -> None:
     rows = [(HOSTILE, "2026-11-23 12:00:00.5+00", "1.50")]
-    text = printed(answer(["title", "at", "exact"], rows, at=TIME, exact=NUMBER), "json")
+    text = printed(result(["title", "at", "exact"], rows, at=TIME, exact=NUMBER), "json")
     assert json.loads(text, parse_float=str) == [
         {"title": HOSTILE, "at": "2026-11-23T12:00:00.500000Z", "exact": "1.50"}
     ]
-    assert printed(answer(["a"], []), "json") == "[]\n"
+    assert printed(result(["a"], []), "json") == "[]\n"
 
 
-def test_json_loses_no_column() -> None:
-    assert json.loads(printed(answer(["n", "n"], [("1", "2")]), "json")) == [{"n": "1", "n_2": "2"}]
+def test_json_keeps_columns_of_the_same_name() -> None:
+    assert json.loads(printed(result(["n", "n"], [("1", "2")]), "json")) == [{"n": "1", "n_2": "2"}]
 
 
 def test_markdown_escapes_pipes_and_lines() -> None:
-    text = printed(answer(["a|b", "c"], [("x|y\nz", None)]), "markdown")
+    text = printed(result(["a|b", "c"], [("x|y\nz", None)]), "markdown")
     assert text == "| a\\|b | c |\n| --- | --- |\n| x\\|y\\nz |  |\n"
 
 
@@ -176,15 +176,15 @@ def test_markdown_escapes_pipes_and_lines() -> None:
         ("two\nlines", r"two\nlines"),
         ("\x1b[31m\u202e", r"\x1b[31m\u202e"),
     ],
-    ids=["pipe", "escaped pipe", "picture", "html", "entity", "code", "list", "lines", "controls"],
+    ids=["pipe", "escaped pipe", "image", "html", "entity", "code", "list", "lines", "controls"],
 )
-def test_markdown_cells_and_names_are_text(text: str, escaped: str) -> None:
-    lines = printed(answer([text], [(text,)]), "markdown").splitlines()
+def test_markdown_is_escaped(text: str, escaped: str) -> None:
+    lines = printed(result([text], [(text,)]), "markdown").splitlines()
     assert lines == [f"| {escaped} |", "| --- |", f"| {escaped} |"]
 
 
 @given(st.text())
-def test_json_is_printable_and_means_the_same(text: str) -> None:
+def test_json_is_printable_and_keeps_its_value(text: str) -> None:
     written = as_json({text: text})
     assert all(character.isprintable() or character == "\n" for character in written)
     assert json.loads(written) == {text: text}
@@ -192,17 +192,17 @@ def test_json_is_printable_and_means_the_same(text: str) -> None:
 
 @pytest.mark.parametrize("style", FORMATS)
 def test_no_control_character_reaches_the_terminal(style: str) -> None:
-    text = printed(answer([HOSTILE], [(HOSTILE,)]), style, is_terminal=True)
+    text = printed(result([HOSTILE], [(HOSTILE,)]), style, is_terminal=True)
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # rich's own colours
     assert all(character.isprintable() or character == "\n" for character in text), repr(text)
 
 
-def test_json_of_anything() -> None:
+def test_json_of_python_values() -> None:
     text = as_json({"at": NOON, "path": Path("/x"), "é": {1}, "n": float("nan"), "f": 0.5, "none": []})
     assert json.loads(text) == {"at": "2026-11-23T12:00:00Z", "path": "/x", "é": "{1}", "n": None, "f": 0.5, "none": []}
 
 
-# Status and outcome
+# Status and summary
 
 SWEEP: dict[str, Any] = {
     "sweep_id": "000002-20261123T120000Z",
@@ -245,7 +245,7 @@ def status_text(status: Status) -> str:
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
-def test_the_status_says_how_old_things_are() -> None:
+def test_the_status_shows_ages_and_counts() -> None:
     text = status_text(STATUS)
     assert "/home/published/milestones.duckdb (12.3 MB)" in text
     assert "(3 days ago)" in text
@@ -261,9 +261,9 @@ def test_the_status_says_how_old_things_are() -> None:
     assert all(line.isprintable() for line in text.splitlines())
 
 
-def test_the_status_of_what_never_was() -> None:
-    nothing = Status("/x", 0, {}, [], None, None, None, [], {}, [], {}, None, {"rows": 0})
-    text = status_text(nothing)
+def test_the_status_without_data() -> None:
+    empty = Status("/x", 0, {}, [], None, None, None, [], {}, [], {}, None, {"rows": 0})
+    text = status_text(empty)
     assert text.count("never") == 3
     assert "not published" not in text
     assert "missing values" not in text
@@ -278,14 +278,14 @@ def test_the_status_as_json() -> None:
     assert text["rows"] == {"milestones": 1234}
 
 
-def outcome_text(home: Home, not_found: list[str], *, archived: int = 0) -> str:
+def summary_text(home: Home, not_found: list[str], *, archived: int = 0) -> str:
     console = Console(file=io.StringIO(), width=200)
     print_sweep(console, SWEEP, {"milestones": 1_234}, home, not_found, archived=archived)
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
-def test_the_outcome_of_a_run() -> None:
-    text = outcome_text(Home(Path("/home")), [HOSTILE])
+def test_the_summary_of_a_run() -> None:
+    text = summary_text(Home(Path("/home")), [HOSTILE])
     assert "000002-20261123T120000Z (full, 2.5 s until loaded)" in text
     assert "1,234 records on 3 pages, 4 requests (1 retry, 0 rate limited)" in text
     assert "1,000 new, 200 changed; 30 unchanged, 3 superseded" in text
@@ -295,15 +295,15 @@ def test_the_outcome_of_a_run() -> None:
     assert all(line.isprintable() for line in text.splitlines())
 
 
-def test_the_outcome_says_how_many_were_archived() -> None:
-    assert "archived" not in outcome_text(Home(Path("/home")), [])
-    assert "41,000 no longer listed (table archived_milestones)" in outcome_text(
+def test_the_summary_counts_archived_milestones() -> None:
+    assert "archived" not in summary_text(Home(Path("/home")), [])
+    assert "41,000 no longer listed (table archived_milestones)" in summary_text(
         Home(Path("/home")), [], archived=41_000
     )
 
 
-def test_a_home_with_brackets_is_shown_as_it_is() -> None:
-    assert "/home/[bold]/published/milestones.duckdb" in outcome_text(Home(Path("/home/[bold]")), [])
+def test_a_home_with_brackets_is_not_markup() -> None:
+    assert "/home/[bold]/published/milestones.duckdb" in summary_text(Home(Path("/home/[bold]")), [])
 
 
 def test_times_in_utc() -> None:

@@ -1,4 +1,4 @@
-"""A table for a window is no wider than it, and says what it leaves out."""
+"""A fitted table is not wider than the window, and names the columns and rows that it leaves out."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def printed(names: list[str], rows: list[list[str]], *, width: int = 80, more: i
 def test_widths_fit(natural: list[int], width: int) -> None:
     widths = fit_widths(natural, width)
     assert sum(widths) + GAP * (len(widths) - 1) <= width
-    assert all(one <= wanted for one, wanted in zip(widths, natural, strict=False))
-    assert all(one >= min(wanted, MIN_CELL) for one, wanted in zip(widths, natural, strict=False))
+    assert all(width <= wanted for width, wanted in zip(widths, natural, strict=False))
+    assert all(width >= min(wanted, MIN_CELL) for width, wanted in zip(widths, natural, strict=False))
     if sum(natural) + GAP * (len(natural) - 1) <= width:
         assert widths == natural
 
@@ -41,11 +41,11 @@ def test_widths_fit(natural: list[int], width: int) -> None:
     ],
     ids=str,
 )
-def test_the_widest_are_cut(natural: list[int], width: int, widths: list[int]) -> None:
+def test_the_widest_columns_are_truncated(natural: list[int], width: int, widths: list[int]) -> None:
     assert fit_widths(natural, width) == widths
 
 
-def test_what_is_cut_and_left_out_is_said() -> None:
+def test_omitted_rows_and_columns_are_named() -> None:
     names = [f"column_{number}" for number in range(9)]
     rows = [[f"{number} {'é東🏀' * 20}" for number in range(9)]] * 2
     lines = printed(names, rows, more=1_000)
@@ -57,7 +57,7 @@ def test_what_is_cut_and_left_out_is_said() -> None:
     ]
 
 
-def test_one_row_that_is_too_wide_is_a_record() -> None:
+def test_a_single_wide_row_has_one_line_per_column() -> None:
     names = [f"column_{number}" for number in range(9)]
     lines = printed(names, [["x" * 30] * 8 + ["y" * 90]])
     assert lines[0] == f"column_0  {'x' * 30}"
@@ -65,7 +65,7 @@ def test_one_row_that_is_too_wide_is_a_record() -> None:
     assert lines[9:] == ["1 row"]
 
 
-def test_without_a_window_nothing_is_cut() -> None:
+def test_a_table_that_is_not_fitted_is_complete() -> None:
     names = [f"column_{number}" for number in range(9)]
     lines = printed(names, [["x" * 300] * 9] * 2, fit=False)
     assert lines[2].split() == ["x" * 300] * 9

@@ -1,4 +1,4 @@
-"""`milestones ui`, as a process: answers its own names only, and ends with everything that it started."""
+"""`milestones ui` as a process: accepts its own host names only, and stops all its child processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 def status(port: int, **headers: str) -> int | None:
-    """What the server answers; None while nobody does."""
+    """The status of the server's response; None without one."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
     try:
         connection.request("GET", "/server_info", headers=headers)
@@ -49,11 +49,11 @@ def status(port: int, **headers: str) -> int | None:
 
 
 def descendants(pid: int) -> set[int]:
-    """All processes below one."""
+    """All descendant processes of a process."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            # The name in brackets may hold anything.
+            # The process name in brackets may contain anything.
             parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
@@ -74,7 +74,7 @@ def until(condition: Callable[[], object], seconds: float) -> bool:
 
 @contextmanager
 def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The command as a shell starts it in the background, with Ctrl-C ignored; and its port, once it answers."""
+    """Start the command in the background with SIGINT ignored, as shells do. Yields it and its port once it serves."""
     port = free_port()
     program = [sys.executable, "-m", "pipelines.cli", "ui", "--port", str(port)]
     with subprocess.Popen(
@@ -86,7 +86,7 @@ def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     ) as process:
         try:
             assert until(lambda: status(port) == 200 or process.poll() is not None, START_SECONDS_MAX)
-            # The daemon begins when the server does.
+            # The daemon starts with the server.
             assert until(lambda: len(descendants(process.pid)) >= 3, START_SECONDS_MAX)
             yield process, port
         finally:
@@ -95,7 +95,7 @@ def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
             process.kill()
 
 
-def test_it_answers_its_own_names_and_ends_with_all_its_processes(tmp_path: Path) -> None:
+def test_it_accepts_its_own_names_and_stops_all_its_processes(tmp_path: Path) -> None:
     with served(tmp_path) as (process, port):
         assert status(port, Host=f"localhost:{port}") == 200
         assert status(port, Host=f"evil.example:{port}") == 400
@@ -110,7 +110,7 @@ def test_it_answers_its_own_names_and_ends_with_all_its_processes(tmp_path: Path
     assert first == f"Dagster's UI will be at http://127.0.0.1:{port} in a few seconds; Ctrl-C stops it\n"
 
 
-def test_it_ends_when_a_part_of_it_does(tmp_path: Path) -> None:
+def test_it_stops_when_a_child_process_ends(tmp_path: Path) -> None:
     with served(tmp_path) as (process, _):
         daemon = next(
             pid
@@ -125,24 +125,24 @@ def test_it_ends_when_a_part_of_it_does(tmp_path: Path) -> None:
     assert last == "milestones: Dagster's daemon ended with -9, so the UI stopped: start it again with milestones ui"
 
 
-def test_a_code_server_that_ends_at_once_is_said(tmp_path: Path) -> None:
+def test_a_code_server_that_ends_at_once_is_reported(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as ended:
         ended.wait()
         with pytest.raises(UIStopped, match="code server ended with 3"):
             _await_start(ended, tmp_path / "socket")
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_a_port_in_use_is_wrong_use(tmp_path: Path) -> None:
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
+        port = occupied.getsockname()[1]
         with pytest.raises(WrongUse, match=f"port {port} on 127.0.0.1 is not available .*: choose another with --port"):
             serve_ui(Home(tmp_path), port)
 
 
 @pytest.mark.parametrize("verb", ["ui", "dashboard"])
 @pytest.mark.parametrize("port", ["99999", "0", "-1", "http"])
-def test_a_wrong_port_is_wrong_use(verb: str, port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_port_is_wrong_use(verb: str, port: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([verb, "--port", port]) == 2
     assert "--port" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A filter that no milestone has is named, with what is spelled alike."""
+"""An unknown filter value is named, with similar values."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     ],
     ids=str,
 )
-def test_filters(home: Home, filters: dict[str, str | None], lines: list[str]) -> None:
+def test_unknown_filters(home: Home, filters: dict[str, str | None], lines: list[str]) -> None:
     assert unknown_filters(home, **filters) == lines
 
 
 @pytest.mark.slow
-def test_where_nothing_is_known(tmp_path: Path) -> None:
+def test_nothing_is_published_yet(tmp_path: Path) -> None:
     with serving_shells() as shells:
         shell = shells(tmp_path, [milestone(1)])
         shell.sweep(category="no such")

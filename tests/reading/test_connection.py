@@ -175,8 +175,8 @@ def test_a_new_reader_sees_the_newest_file_while_an_old_one_is_open(tmp_path: Pa
     publish(1)
     with duckdb.connect(str(file), read_only=True) as old, open_reader(file) as older_reader:
         publish(2)
-        with duckdb.connect(str(file), read_only=True) as beside, open_reader(file) as reader:
-            assert (read(old), read(older_reader), read(beside), read(reader)) == (1, 1, 1, 2)
+        with duckdb.connect(str(file), read_only=True) as second, open_reader(file) as reader:
+            assert (read(old), read(older_reader), read(second), read(reader)) == (1, 1, 1, 2)
 
 
 # query()
