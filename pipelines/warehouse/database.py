@@ -75,7 +75,7 @@ def open_warehouse(
     if not path.exists():
         # A process killed during the first writes leaves a file that cannot be opened: use a temporary name until then.
         write_durably(path, create)
-    with ExitStack() as stack:
+    with explain_damage(path), ExitStack() as stack:
         connection = stack.enter_context(open_writing(path))
         version = _version(connection, path)
         if version < SCHEMA_VERSION:
@@ -84,11 +84,10 @@ def open_warehouse(
             stack.close()
             compaction.compact(path, path.stat().st_size)
             connection = stack.enter_context(open_writing(path))
-        with explain_damage(path):
-            if version < SCHEMA_VERSION:
-                migrate(connection, Staging(path.parent / "staging" / MIGRATION_STAGING), version=version)
-            yield connection
-            connection.execute("CHECKPOINT")
+        if version < SCHEMA_VERSION:
+            migrate(connection, Staging(path.parent / "staging" / MIGRATION_STAGING), version=version)
+        yield connection
+        connection.execute("CHECKPOINT")
         total, free = compaction.sizes(connection)
     if free > max(max_free_bytes, compaction.MAX_FREE_SHARE * total):
         compaction.compact(path, total - free)
