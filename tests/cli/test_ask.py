@@ -214,7 +214,7 @@ def test_verify(published: Shell, at: Callable[..., Home], command: Command) -> 
     finally:
         file.write_bytes(good)
     assert (outcome.status, outcome.out) == (1, "")
-    assert outcome.error_line == f"{file} is not what its manifest says"
+    assert outcome.error_line == f"{file} differs from its manifest"
 
 
 def test_quarantine(published: Shell, at: Callable[..., Home], command: Command) -> None:
