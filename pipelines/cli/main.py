@@ -97,13 +97,14 @@ def quarantine_retry(*, json: Annotated[bool, FLAG] = False) -> int:
         Print the outcome as JSON.
     """
     from pipelines.storage.leftovers import writer_session
-    from pipelines.warehouse.database import Warehouse, open_warehouse
+    from pipelines.warehouse.database import Warehouse
     from pipelines.warehouse.ledger import quarantined
 
     home = Home.from_environment()
     home.preflight()
-    Warehouse(home).check_not_lost()
-    with writer_session(home, purpose="milestones quarantine retry"), open_warehouse(home.warehouse_file) as connection:
+    warehouse = Warehouse(home)
+    warehouse.check_not_lost()
+    with writer_session(home, purpose="milestones quarantine retry"), warehouse.reading() as connection:
         is_empty = not quarantined(connection)
     if is_empty:
         Console().print("the quarantine is empty: there is nothing to retry")
