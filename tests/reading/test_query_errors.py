@@ -36,7 +36,7 @@ THERE_ARE = (
     "There are: archived_milestones, milestone_changes, milestone_details, milestone_entities, milestone_events, "
     "milestone_sources, milestone_versions, milestones, quarantine, sweeps, details_fields, details_<type>, "
     "coverage_daily, data_quality, event_starts, freshness, live_milestones, reschedules, shared_events, "
-    "upcoming_milestones, milestones_as_of(), milestones_starting_within()"
+    "upcoming_milestones, usual_durations, milestones_as_of(), milestones_starting_within()"
 )
 
 
