@@ -111,7 +111,7 @@ def create(path: Path) -> None:
 def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     try:
         version = connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
-    except duckdb.CatalogException:
+    except (duckdb.CatalogException, duckdb.BinderException):
         version = None
     if not isinstance(version, int):
         raise WarehouseUnusable(f"{path} is not a milestones warehouse: set MILESTONES_HOME to another folder")

@@ -221,7 +221,9 @@ def test_a_failed_migration_can_be_repeated(old: Path) -> None:
 def test_a_newer_warehouse_is_refused_and_not_changed(old: Path, version: int) -> None:
     change(old, f"INSERT INTO schema_version VALUES ({version}, now())")
     before = sha256(old)
-    with pytest.raises(WarehouseUnusable, match=f"has schema {version}, newer than the {SCHEMA_VERSION}"):
+    with pytest.raises(
+        WarehouseUnusable, match=f"has schema version {version}, and this program supports up to {SCHEMA_VERSION}"
+    ):
         forward(old)
     assert sha256(old) == before
     assert list(old.parent.iterdir()) == [old]
