@@ -8,7 +8,7 @@ import dagster as dg
 from pipelines.orchestration.keys import WAREHOUSE_KEY
 from pipelines.publish.manifest import published_sweep
 from pipelines.sweep.stages import Stages
-from pipelines.warehouse.audits import Audit, audits, check_new_rows, check_typed_tables, run
+from pipelines.warehouse.audits import Audit, audits, check_new_rows, check_typed_tables, limit_to_touched, run
 from pipelines.warehouse.monitors import MONITORS, evaluate
 from schemas.tables import DETAILS_FIELDS
 
@@ -41,6 +41,7 @@ def warehouse_audit(stages: dg.ResourceParam[Stages]) -> Iterator[dg.AssetCheckR
     """Run every audit, grouped by table."""
     with stages.warehouse.reading() as connection:
         published = published_sweep(stages.home)
+        limit_to_touched(connection, published)
         for table, of_table in AUDITS_BY_TABLE.items():
             findings = [run(connection, audit) for audit in of_table]
             if table == DETAILS_FIELDS.name:

@@ -13,7 +13,11 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.flatten.validate import breaches
+from pipelines.reading.connection import CATALOG
 from pipelines.staging.files import ROWS_PER_BATCH
+from pipelines.warehouse.change_log import is_logged, rows_since
+from pipelines.warehouse.ledger import modes_since
+from pipelines.warehouse.row_ranges import rows_of
 from pipelines.warehouse.typed_tables import typed_tables
 from pipelines.wording import counted
 from schemas.sql import literal, quote
@@ -27,6 +31,8 @@ from schemas.tables import (
     QUARANTINE,
     SWEEPS,
 )
+
+_TOUCHED = "touched"
 
 ROWS_PER_CALL = 40_000
 """Rows per call of pandera: a call has a fixed cost, about that of validating a thousand rows."""
@@ -81,8 +87,29 @@ def audits() -> Iterator[Audit]:
     )
 
 
+def limit_to_touched(connection: duckdb.DuckDBPyConnection, published: str | None) -> bool:
+    """Let all later audits of this connection read only what was touched since the published sweep, if that is enough.
+
+    Published rows passed the audits before. Rows of a sweep that was loaded and not published are read again with the
+    next one. After a full sweep, and if the changes are not known, every row is read. Each table is read once: from
+    then on its name means a temporary table with the rows of the touched milestones. It saves half a second of a poll
+    at 170,000 milestones (ADR 24).
+    """
+    if published is None or not is_logged(connection, published):
+        return False
+    modes = modes_since(connection, published)
+    if not modes or "full" in modes:
+        return False
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS {rows_since(published)}")
+    of_milestones = [table.name for table in PUBLISHED_TABLES if _is_of_milestones(table)]
+    for name in (*of_milestones, *typed_tables(connection).values()):
+        rows = rows_of(connection, f"{CATALOG}.{quote(name)}", _TOUCHED)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {rows}")
+    return True
+
+
 def run(connection: duckdb.DuckDBPyConnection, audit: Audit) -> Finding:
-    """Run the query of an audit."""
+    """Run the query of an audit, on every row or on touched ones (see `limit_to_touched`)."""
     query = f"SELECT count(*), CAST(any_value(offence) AS VARCHAR) FROM ({audit.query}) AS offences (offence)"  # noqa: S608
     offences, example = connection.execute(query).fetchall()[0]
     return Finding(audit, offences, example)
@@ -151,6 +178,11 @@ def _merged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             waiting = []
     if waiting:
         yield pa.Table.from_batches(waiting)
+
+
+def _is_of_milestones(table: Table) -> bool:
+    """Whether every row belongs to a milestone that is in the tables."""
+    return "milestone_id" in table.stored_columns and table is not QUARANTINE
 
 
 def _key(table: Table) -> Audit:

@@ -89,6 +89,12 @@ def newest_loaded_sweep_id(connection: duckdb.DuckDBPyConnection) -> str | None:
     return sweep_id
 
 
+def modes_since(connection: duckdb.DuckDBPyConnection, sweep_id: str) -> set[str]:
+    """The modes of the sweeps loaded after one."""
+    query = "SELECT DISTINCT mode FROM sweeps WHERE status = 'loaded' AND sweep_id > ?"
+    return {row[0] for row in connection.execute(query, [sweep_id]).fetchall()}
+
+
 def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """The number of rows of every published table."""
     return {

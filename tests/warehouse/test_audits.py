@@ -9,7 +9,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.warehouse.audits import NEWEST_ROWS, Audit, audits, check_new_rows, check_typed_tables, run
+from pipelines.warehouse.audits import (
+    NEWEST_ROWS,
+    Audit,
+    audits,
+    check_new_rows,
+    check_typed_tables,
+    limit_to_touched,
+    run,
+)
 from pipelines.warehouse.database import open_warehouse
 from pipelines.wording import counted
 from schemas.sql import quote
@@ -201,3 +209,38 @@ def test_a_record_that_no_column_of_its_sweep_counts_is_found(warehouse: duckdb.
     (finding,) = check_new_rows(warehouse, "sweeps", None)
     assert not finding.passed
     assert "records = new + changed + unchanged + superseded + quarantined" in str(finding.example)
+
+
+@pytest.mark.parametrize(
+    ("published", "expected"),
+    [(0, True), (-1, False), (None, False)],
+    ids=["the previous sweep", "the newest sweep", "nothing"],
+)
+def test_audits_are_limited_to_what_was_touched_since_the_publish(
+    warehouse: duckdb.DuckDBPyConnection, published: int | None, expected: bool
+) -> None:
+    sweeps = [row[0] for row in warehouse.execute("SELECT sweep_id FROM sweeps ORDER BY sweep_id").fetchall()]
+    assert limit_to_touched(warehouse, None if published is None else sweeps[published]) is expected
+    if expected:
+        touched = warehouse.execute("SELECT milestone_id FROM touched").fetchall()
+        assert touched == [(milestone(1)["id"],)]
+
+
+def test_after_a_full_sweep_every_row_is_audited(warehouse: duckdb.DuckDBPyConnection) -> None:
+    (first_id,) = warehouse.execute("SELECT min(sweep_id) FROM sweeps").fetchall()[0]
+    warehouse.execute("UPDATE sweeps SET mode = 'full'")
+    assert limit_to_touched(warehouse, first_id) is False
+
+
+def test_limited_audits_find_offences_of_touched_milestones_only(warehouse: duckdb.DuckDBPyConnection) -> None:
+    (first_id,) = warehouse.execute("SELECT min(sweep_id) FROM sweeps").fetchall()[0]
+    touched, untouched = milestone(1)["id"], milestone(7)["id"]
+    for broken in (touched, untouched):
+        warehouse.execute("DELETE FROM milestone_details WHERE milestone_id = ?", [broken])
+        warehouse.execute("DELETE FROM details_football_game WHERE milestone_id = ?", [broken])
+    covers = ALL_AUDITS["milestone_details_covers_milestones"]
+    assert (run(warehouse, covers).offences, check_typed_tables(warehouse).offences) == (2, 2)
+    assert limit_to_touched(warehouse, first_id)
+    finding = run(warehouse, covers)
+    assert (finding.offences, finding.example) == (1, touched)
+    assert check_typed_tables(warehouse).example == f"{touched} of details_football_game"
