@@ -64,7 +64,17 @@ def query(
     file = Path(path) if path is not None else Home.from_environment().published_duckdb
     if not file.exists():
         raise NothingPublished(f"nothing is published at {file}: run milestones ingest first")
-    with open_reader(file) as connection, explain_errors(connection):
+    with open_reader(file) as connection:
+        return run_query(connection, text, parameters)
+
+
+def run_query(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    parameters: Mapping[str, object] | Sequence[object] | None = None,
+) -> QueryResult:
+    """Run one query. Raises QueryFailed with a hint."""
+    with explain_errors(connection):
         cursor = connection.execute(text, parameters)
         # For a text without a statement DuckDB returns None, although its type says otherwise.
         if not cursor or not cursor.description:

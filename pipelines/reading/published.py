@@ -8,8 +8,7 @@ from contextlib import contextmanager
 import duckdb
 
 from pipelines.errors import MilestonesError, WarehouseBusy
-from pipelines.reading.connection import NothingPublished, QueryResult, open_reader
-from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, explain_errors
+from pipelines.reading.connection import NothingPublished, QueryResult, open_reader, run_query
 from pipelines.reading.results import BoundStatement, TextResult
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
 from pipelines.storage.lock import writer_lock
@@ -46,16 +45,6 @@ def _demo(home: Home) -> str:
     if demo == home or not demo.published_duckdb.exists():
         return ""
     return f" (to use the demo's data: export {HOME_VARIABLE}={DEMO_HOME})"
-
-
-def run_query(connection: duckdb.DuckDBPyConnection, query: str) -> QueryResult:
-    """Run one query. Raises QueryFailed with a hint."""
-    with explain_errors(connection):
-        cursor = connection.execute(query)
-        # For a text without a statement DuckDB returns None, although its type says otherwise.
-        if not cursor or not cursor.description:
-            raise QueryFailed(NOT_A_QUERY)
-        return QueryResult([column[0] for column in cursor.description], cursor.fetchall())
 
 
 def query_home(home: Home, query: str) -> QueryResult:

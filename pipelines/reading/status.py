@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipelines.reading.published import open_published, row_counts, run_query
+from pipelines.reading.connection import run_query
+from pipelines.reading.published import open_published, row_counts
 from pipelines.storage.disk_usage import sizes
 from pipelines.storage.home import Home
 
