@@ -153,18 +153,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def network(self) -> Network:
         """Proxy and certificate authorities. Raises WrongSetting, which never quotes the proxy's address."""
-        if self.proxy and (fault := fault_of_proxy(self.proxy)):
-            raise WrongSetting(
-                f"{VARIABLES['proxy']} cannot be used ({fault}): give http://HOST:PORT or https://HOST:PORT, "
-                "with USER:PASSWORD@ before the host if the proxy requires them"
-            )
-        path = expanded(self.ca_bundle).absolute() if self.ca_bundle else None
-        if path and (fault := fault_of_ca_bundle(path)):
-            raise WrongSetting(
-                f"{VARIABLES['ca_bundle']} cannot be used ({printable(str(path))}: {fault}): give a readable PEM file "
-                "with the certificates of the authorities to trust"
-            )
-        return Network(self.proxy, path)
+        return _network(self.proxy, self.ca_bundle)
 
     def details_contract(self) -> Contract:
         """How `details` may change. Raises WrongSetting."""
@@ -189,6 +178,26 @@ def setting(name: str, environment: Mapping[str, str] = os.environ) -> Any:
     except (ValueError, OverflowError) as error:
         shown = raw[:VALUE_CHARACTERS]
         raise WrongSetting(f"{VARIABLES[name]} is {shown!r}: give {_bounds(kind, meta)}") from error
+
+
+def network(environment: Mapping[str, str] = os.environ) -> Network:
+    """Proxy and certificate authorities alone: alerts go out although another setting is wrong. Raises WrongSetting."""
+    return _network(setting("proxy", environment), setting("ca_bundle", environment))
+
+
+def _network(proxy: str | None, ca_bundle: str | None) -> Network:
+    if proxy and (fault := fault_of_proxy(proxy)):
+        raise WrongSetting(
+            f"{VARIABLES['proxy']} cannot be used ({fault}): give http://HOST:PORT or https://HOST:PORT, "
+            "with USER:PASSWORD@ before the host if the proxy requires them"
+        )
+    path = expanded(ca_bundle).absolute() if ca_bundle else None
+    if path and (fault := fault_of_ca_bundle(path)):
+        raise WrongSetting(
+            f"{VARIABLES['ca_bundle']} cannot be used ({printable(str(path))}: {fault}): give a readable PEM file "
+            "with the certificates of the authorities to trust"
+        )
+    return Network(proxy, path)
 
 
 def settings_table() -> str:

@@ -22,7 +22,7 @@ from pipelines.kalshi.errors import BadBaseUrl
 from pipelines.kalshi.network import Network
 from pipelines.kalshi.server_text import quoted
 from pipelines.observability.redaction import redact
-from pipelines.settings import WEBHOOK_VARIABLE, Settings
+from pipelines.settings import WEBHOOK_VARIABLE, network, setting
 
 if TYPE_CHECKING:
     import requests
@@ -76,8 +76,8 @@ class Webhook:
     @classmethod
     def from_environment(cls) -> Webhook | None:
         """The webhook of `MILESTONES_WEBHOOK_URL`; None if it is not set. Raises WrongSetting."""
-        settings = Settings.from_environment()
-        return cls(settings.webhook_url, network=settings.network()) if settings.webhook_url else None
+        url: str | None = setting("webhook_url")
+        return cls(url, network=network()) if url else None
 
     @property
     def host(self) -> str:

@@ -331,3 +331,13 @@ def test_a_webhook_with_an_invalid_proxy_is_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(WrongSetting, match="KALSHI_PROXY cannot be used") as caught:
         Webhook.from_environment()
     assert CANARY not in full_text(caught.value)
+
+
+def test_another_setting_that_is_wrong_does_not_silence_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILESTONES_WEBHOOK_URL", f"https://hooks.example.invalid{PATH}")
+    monkeypatch.setenv("MILESTONES_KEEP_RUNS", "none")
+    with pytest.raises(WrongSetting):
+        Settings.from_environment()
+    found = Webhook.from_environment()
+    assert found is not None
+    assert found.host == "hooks.example.invalid"
