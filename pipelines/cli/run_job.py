@@ -15,8 +15,7 @@ from pipelines.kalshi.errors import KalshiError
 from pipelines.orchestration.jobs import INGEST_JOB
 from pipelines.orchestration.resources import HomeResource, utc_now
 from pipelines.orchestration.run_history import PROCESS_TAG, causes, history_fault, open_history
-from pipelines.orchestration.run_retention import RunRetention, prune_runs
-from pipelines.settings import Settings
+from pipelines.orchestration.run_retention import prune_runs_by_settings
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
 from pipelines.sweep.progress_listener import ProgressListener
@@ -58,7 +57,7 @@ def run_ingest(home: Home, config: dict[str, Any], progress: ProgressListener) -
             return CompletedRun(run_id, warning=f"the sweep is published, but not in Dagster's history: {fault}")
         finally:
             # Retention also works without a daemon that runs its schedule.
-            prune_runs(home.dagster, RunRetention(runs=Settings.from_environment().keep_runs), now=utc_now())
+            prune_runs_by_settings(home.dagster, now=utc_now())
     return CompletedRun(run_id)
 
 

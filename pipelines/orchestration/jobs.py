@@ -4,14 +4,13 @@ Also which sweeps are running, so that schedules can skip. When jobs run is deci
 """
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from pipelines.orchestration.keys import PUBLISHED_KEYS
 from pipelines.orchestration.resources import utc_now
-from pipelines.orchestration.run_retention import RunRetention, prune_runs
-from pipelines.settings import Settings
+from pipelines.orchestration.run_retention import prune_runs_by_settings
 from pipelines.storage.home import Home
 from pipelines.storage.lock import holder
 
@@ -65,8 +64,7 @@ def running_sweep(instance: dg.DagsterInstance, home: Home) -> str | None:
 @dg.op(description="Deletes old runs from Dagster's storage; MILESTONES_KEEP_RUNS is the number of runs to keep.")
 def prune_dagster_runs(context: dg.OpExecutionContext) -> None:
     """Delete old runs."""
-    retention = RunRetention(runs=Settings.from_environment().keep_runs)
-    removed = prune_runs(Path(context.instance.root_directory), retention, now=utc_now())
+    removed = prune_runs_by_settings(Path(context.instance.root_directory), now=utc_now())
     context.add_output_metadata({"removed_runs": removed})
 
 
@@ -76,4 +74,5 @@ def retention_job() -> None:
     prune_dagster_runs()
 
 
-ALL_JOBS: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [INGEST, PUBLISH, retention_job]
+# Any: Dagster does not export the type of what `define_asset_job` returns.
+ALL_JOBS: list[Any] = [INGEST, PUBLISH, retention_job]

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pipelines.settings import setting
+
 RUNS_PER_PASS = 50
 """Runs deleted in one pass at most, which takes a tenth of a second. Later passes delete the rest of a backlog."""
 
@@ -71,6 +73,11 @@ class RunRetention:
 
     runs: int = 200
     age: timedelta = timedelta(days=14)
+
+
+def prune_runs_by_settings(storage: Path, *, now: datetime) -> int:
+    """`prune_runs` with the number of runs from MILESTONES_KEEP_RUNS. Raises WrongSetting."""
+    return prune_runs(storage, RunRetention(runs=setting("keep_runs")), now=now)
 
 
 def prune_runs(storage: Path, retention: RunRetention, *, now: datetime) -> int:
