@@ -20,8 +20,6 @@ MIN_CELL = 20
 
 ROWS_AT_A_TERMINAL = 40
 
-_ANY_WIDTH = 1_000_000
-
 
 def print_table(
     console: Console,

@@ -212,7 +212,7 @@ def warehouse(stages: dg.ResourceParam[Stages]) -> dg.MaterializeResult[None]:
     from_records = {
         name: [(RECORDS_KEY, name)] for name in ("milestone_id", "content_hash", "last_updated_ts", "record")
     }
-    rows, typed_tables = stages.rows(), stages.typed_tables()
+    rows, typed_tables = stages.loaded()
     return dg.MaterializeResult(
         data_version=dg.DataVersion(ledger.sweep_id),
         metadata=run_metadata(rows=rows[MILESTONE_VERSIONS.name], where=stages.home.warehouse_file)

@@ -132,15 +132,10 @@ class Stages:
             landing.save()
         return row
 
-    def rows(self) -> dict[str, int]:
-        """Rows of every published table, in the warehouse."""
+    def loaded(self) -> tuple[dict[str, int], dict[str, dict[str, str]]]:
+        """What the warehouse has: rows by published table; columns with their SQL types by typed table."""
         with self.warehouse.reading() as connection:
-            return ledger.row_counts(connection)
-
-    def typed_tables(self) -> dict[str, dict[str, str]]:
-        """Columns and SQL types of every typed table, by table."""
-        with self.warehouse.reading() as connection:
-            return typed_columns(connection)
+            return ledger.row_counts(connection), typed_columns(connection)
 
     def publish(self) -> Snapshot:
         """Publish the warehouse, then remove what retention does not keep."""

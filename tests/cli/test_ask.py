@@ -20,8 +20,6 @@ from pipelines.storage.home import Home
 from tests.cli.commands import DEAD_URL, HOSTILE, Command, Outcome, environment, process
 from tests.support import Shell, milestone_id, tree
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize(
     "query",

@@ -24,8 +24,6 @@ from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from tests.cli.commands import DEAD_URL, Command, environment
 from tests.support import Shell, Shells, files_of_at_most, milestone, rows_of, tree
 
-pytestmark = pytest.mark.slow
-
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 
 

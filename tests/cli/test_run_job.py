@@ -14,8 +14,6 @@ from pipelines.storage.home import Home
 from pipelines.storage.landing import Filters, Landing
 from tests.support import NOON
 
-pytestmark = pytest.mark.slow
-
 
 def wrapped(cause: BaseException | None) -> Exception:
     """An error as Dagster raises it, two levels above its cause."""

@@ -19,8 +19,6 @@ from schemas.tables import PUBLISHED_TABLES
 from tests.cli.commands import Command, environment, process
 from tests.support import Shells, milestone, milestone_id, rows_of
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.slow
 def test_a_full_sweep_then_a_sweep_by_id(
