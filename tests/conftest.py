@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support import Shells, logging_kept, serving_shells
 
 PROJECT = Path(__file__).parents[1]
 
@@ -23,18 +23,6 @@ settings.load_profile("suite")
 # A shell that runs the suite in the background ignores SIGINT, and child processes inherit that; tests send SIGINT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextmanager
-def logging_kept() -> Iterator[None]:
-    """Restore the logging that a command in this process configures, as `caplog` needs it."""
-    logger = logging.getLogger("pipelines")
-    level, handlers = logger.level, list(logger.handlers)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +41,10 @@ def payloads() -> Path:
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
     return folder
+
+
+@pytest.fixture(scope="module")
+def shells() -> Iterator[Shells]:
+    """Homes with a sandbox each; see `support.Shells`."""
+    with serving_shells() as shells:
+        yield shells

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import resource
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +31,6 @@ from pipelines.sweep.stages import Stages
 from pipelines.warehouse.ledger import LedgerRow
 from sandbox.app import build_app
 from sandbox.world import World
-from tests.conftest import logging_kept
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -228,6 +228,18 @@ def loaded_milestones(home: Home, columns: Literal["*"] | str = "*") -> dict[str
 def json_of(text: str) -> Any:
     """Parsed JSON, with numbers as text so that no digit is lost."""
     return json.loads(text, parse_float=str)
+
+
+@contextlib.contextmanager
+def logging_kept() -> Iterator[None]:
+    """Restore the logging that a command in this process configures, as `caplog` needs it."""
+    logger = logging.getLogger("pipelines")
+    level, handlers = logger.level, list(logger.handlers)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import pytest
 from pipelines.cli.main import run
 from pipelines.storage.home import Home
 from tests.cli.commands import DEAD_URL, HOSTILE, Command, Outcome, environment
-from tests.support import Shell, Shells, milestone, serving_shells
+from tests.support import Shell, Shells, milestone
 
 
 @pytest.fixture
@@ -30,12 +30,6 @@ def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     yield run_command
     signal.signal(signal.SIGTERM, before)
     logging.getLogger("pipelines").handlers = handlers
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as shells:
-        yield shells
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.response import Response
 from pipelines.kalshi.scans import scan, scan_in_shards
 from pipelines.kalshi.shards import LandedPage
-from tests.kalshi.test_shards import OrderedApi, ids_of
+from tests.kalshi.scripted_api import ids_of
+from tests.kalshi.test_shards import OrderedApi
 from tests.support import NOON, ZERO_TIME, milestone, milestone_id
 
 QUERY = MilestoneQuery(limit=5)

@@ -10,25 +10,16 @@ import pytest
 from pipelines.kalshi.errors import FilterIgnored
 from pipelines.kalshi.matching import check_filters
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.response import Response, read_page
+from pipelines.kalshi.response import Response
 from tests.support import NOON, ZERO_TIME, milestone, milestone_id, page_body
+
+from .scripted_api import response
 
 SINCE = int(NOON.timestamp())
 
 
 def answer(*rows: dict[str, Any]) -> Response:
-    content = read_page(page_body(rows))
-    return Response(
-        body=content.body,
-        next_cursor=None,
-        ids=content.ids,
-        starts=content.starts,
-        updates=content.updates,
-        categories=content.categories,
-        types=content.types,
-        fetched_at=NOON,
-        url_path="/milestones",
-    )
+    return response(page_body(rows))
 
 
 MATCH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -14,7 +14,7 @@ from pipelines.kalshi.client import connections_for
 from pipelines.kalshi.errors import FilterIgnored, InvalidCursor, PagingFault
 from pipelines.kalshi.full_sweep import full_sweep
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.kalshi.response import Response, read_page
+from pipelines.kalshi.response import Response
 from pipelines.kalshi.scans import Fetched, scan_in_shards
 from pipelines.kalshi.shards import (
     MAX_PAGES_PER_USEFUL_PAGE,
@@ -29,6 +29,8 @@ from sandbox.cursor import encode_cursor
 from sandbox.query import parse_query
 from sandbox.world import World
 from tests.support import NOON, as_bytes, milestone, milestone_id, page_body
+
+from .scripted_api import ids_of, response
 
 QUERY = MilestoneQuery(limit=5)
 ROWS = [
@@ -62,25 +64,6 @@ class OrderedApi:
 
     def get_milestone(self, milestone_id: str) -> Response:
         raise NotImplementedError
-
-
-def response(body: bytes) -> Response:
-    content = read_page(body)
-    return Response(
-        body=body,
-        next_cursor=content.next_cursor,
-        ids=content.ids,
-        starts=content.starts,
-        updates=content.updates,
-        categories=content.categories,
-        types=content.types,
-        fetched_at=NOON,
-        url_path="/milestones",
-    )
-
-
-def ids_of(fetched: Sequence[Fetched]) -> list[str]:
-    return [one for page in fetched for one in page.response.ids]
 
 
 def landed_of(fetched: Sequence[Fetched], bounds: Sequence[datetime | None]) -> list[LandedPage]:

@@ -30,7 +30,6 @@ from tests.support import (
     milestone,
     milestone_id,
     rows_of,
-    serving_shells,
     tree,
 )
 
@@ -52,12 +51,6 @@ def point_at(monkeypatch: pytest.MonkeyPatch, home: Home, base_url: str) -> None
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as shells:
-        yield shells
 
 
 FRESH = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

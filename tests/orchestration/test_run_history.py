@@ -33,17 +33,11 @@ from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
 from pipelines.storage.lock import holder
 from pipelines.sweep.progress_listener import NullProgress
-from tests.support import Shells, milestone, serving_shells
+from tests.support import Shells, milestone
 
 pytestmark = pytest.mark.slow
 
 FILES = ["history/runs.db", "history/runs/index.db", "schedules/schedules.db"]
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 @pytest.fixture

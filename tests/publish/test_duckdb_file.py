@@ -11,15 +11,14 @@ from pipelines.publish.previous_snapshot import WAREHOUSE
 from pipelines.publish.views import view_texts
 from pipelines.warehouse.connection import open_reading
 from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES
-from tests.support import milestone, rows_of, serving_shells
+from tests.support import Shells, milestone, rows_of
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_copy_has_the_published_tables_and_every_view(tmp_path: Path) -> None:
-    with serving_shells() as shells:
-        shell = shells(tmp_path / "home", [milestone(1), milestone(2)])
-        shell.sweep(mode="full")
+def test_the_copy_has_the_published_tables_and_every_view(shells: Shells, tmp_path: Path) -> None:
+    shell = shells(tmp_path / "home", [milestone(1), milestone(2)])
+    shell.sweep(mode="full")
     before = shell.home.warehouse_file.read_bytes()
     file = tmp_path / "next.duckdb"
     # What a killed publish left under the same name is replaced.

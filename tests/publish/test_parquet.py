@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from pipelines.publish.partitions import FOLDER_PREFIX, HIVE_KEY
 from pipelines.publish.snapshot import Snapshot
 from pipelines.storage.home import Home
 from schemas.tables import MILESTONES
-from tests.support import NOON, Shell, Shells, contents, copied, milestone, milestone_id, serving_shells
+from tests.support import NOON, Shell, Shells, contents, copied, milestone, milestone_id
 
 pytestmark = pytest.mark.slow
 
@@ -42,12 +42,6 @@ def publish_a_title(shell: Shell, number: int, title: str) -> None:
     shell.world.edit_title(milestone_id(number), title)
     shell.sweep(mode="incremental")
     publish(shell.home)
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines.publish.previous_snapshot import WAREHOUSE, PreviousSnapshot, latest_manifest
 from pipelines.warehouse.connection import open_reading
-from tests.support import Shell, milestone, milestone_id, serving_shells
+from tests.support import Shell, Shells, milestone, milestone_id
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    with serving_shells() as shells:
-        shell = shells(tmp_path / "home", [milestone(number) for number in range(1, 8)])
-        shell.sweep(mode="full")
-        shell.stages.publish()
-        yield shell
+def shell(shells: Shells, tmp_path: Path) -> Shell:
+    shell = shells(tmp_path / "home", [milestone(number) for number in range(1, 8)])
+    shell.sweep(mode="full")
+    shell.stages.publish()
+    return shell
 
 
 def find(shell: Shell) -> PreviousSnapshot | None:

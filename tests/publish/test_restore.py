@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pipelines.publish.restore import restore
 from pipelines.sweep.stages import Stages
 from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from schemas.tables import ABSENCES, TOUCHED
-from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells
+from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id
 
 pytestmark = pytest.mark.slow
 
@@ -23,12 +23,6 @@ STARTS = [f"{NOON + timedelta(hours=number):%Y-%m-%dT%H:%M:%SZ}" for number in r
 ROWS = [milestone(number, start_date=start) for number, start in enumerate(STARTS, 1)]
 NOT_RESTORED = {ABSENCES.name, TOUCHED.name, "schema_version"}
 """What only the warehouse knows."""
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ old data untouched."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,13 @@ from sandbox.app import build_app
 from sandbox.habits import Habits
 from sandbox.obstacles import Faults
 from schemas.tables import TOUCHED
-from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, serving_shells
+from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id
 
 pytestmark = pytest.mark.slow
 
 LIMIT = 20
 COUNT = 190
 """Ten pages of 20, the last one not full."""
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 def at(hours: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from pipelines.warehouse.audits import audits, run
 from pipelines.warehouse.database import open_warehouse
 from sandbox.app import build_app
 from sandbox.world import World
-from tests.support import NOON, Shell, Shells, as_bytes, contents, milestone, milestone_id, rows_of, serving_shells
+from tests.support import NOON, Shell, Shells, as_bytes, contents, milestone, milestone_id, rows_of
 
 pytestmark = pytest.mark.slow
 
@@ -41,12 +40,6 @@ def dated(number: int, **fields: Any) -> dict[str, Any]:
 
 def day_of(number: int) -> str:
     return str(dated(number)["start_date"])[:10]
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 @pytest.fixture

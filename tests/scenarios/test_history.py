@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -21,19 +20,13 @@ from sandbox.generate import generate_bodies
 from sandbox.world import World
 from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE
-from tests.support import NOON, Shell, Shells, as_bytes, milestone, milestone_id, rows_of, serving_shells
+from tests.support import NOON, Shell, Shells, as_bytes, milestone, milestone_id, rows_of
 
 pytestmark = pytest.mark.slow
 
 CHANGES = Counts(
     inserts=7, reschedules=6, title_edits=5, tickers_added=4, tickers_removed=3, status_changes=8, removals=2, touches=9
 )
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 @pytest.fixture

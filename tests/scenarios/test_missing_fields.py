@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,12 @@ from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.monitors import MONITORS, evaluate
 from schemas.api import EXPECTED_FIELDS
 from schemas.tables import DERIVED_TABLES
-from tests.support import Shell, Shells, contents, json_of, loaded_milestones, milestone, milestone_id, serving_shells
+from tests.support import Shell, Shells, contents, json_of, loaded_milestones, milestone, milestone_id
 
 pytestmark = pytest.mark.slow
 
 COLUMNS = ("category", "title", "notification_message", "details")
 MISSING: dict[str, Any] = {"absent": ..., "null": None}
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 def bare(number: int, value: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
 from schemas.tables import MILESTONES, SWEEPS
-from tests.support import NOON, Shell, Shells, contents, serving_shells, tables_in
+from tests.support import NOON, Shell, Shells, contents, tables_in
 
 pytestmark = pytest.mark.slow
 
@@ -44,12 +43,6 @@ class Changing:
                 self._shell.clock.forward(seconds=1)
                 evolve(self._shell.world, self.requests, CHANGES)
         await self._app(scope, receive, send)
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 def crawl(shell: Shell, connections: int) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from sandbox.generate import generate_bodies
 from sandbox.obstacles import Faults
 from sandbox.world import World
 from schemas.api import PAGE_LIMIT
-from tests.support import NOON, OUR_CLOCK, Shell, Shells, contents, rows_of, serving_shells
+from tests.support import NOON, OUR_CLOCK, Shell, Shells, contents, rows_of
 
 pytestmark = pytest.mark.slow
 
@@ -30,12 +29,6 @@ DIES_AFTER = 8
 SECONDS_TO_END = 10
 BODIES = list(generate_bodies(PAGES * PAGE_LIMIT, 5, NOON))
 OF_THE_RUN = OUR_CLOCK | {"requests", "retries", "bytes", "record", "sweep_id", "first_sweep_id"}
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pipelines.warehouse.ledger import LedgerRow
 from sandbox.generate import generate_bodies
 from schemas.api import PAGE_LIMIT
 from schemas.tables import PAGES
-from tests.support import NOON, OUR_CLOCK, Shells, contents, milestone, page_body, serving_shells
+from tests.support import NOON, OUR_CLOCK, Shells, contents, milestone, page_body
 
 pytestmark = pytest.mark.slow
 
@@ -33,12 +33,6 @@ RUN_SPECIFIC = (
     | {"requests", "retries", "bytes", "pages", "superseded", "records", "unchanged", "sweep_id"}
     | {"first_sweep_id"}
 )
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as started:
-        yield started
 
 
 def flip(file: Path, bit: int) -> None:

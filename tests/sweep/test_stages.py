@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,6 @@ from tests.support import (
     milestone_id,
     page_body,
     rows_of,
-    serving_shells,
     team_id,
     tree,
 )
@@ -52,12 +51,6 @@ pytestmark = pytest.mark.slow
 
 UPDATED = datetime(2026, 11, 20, 8, 30, 0, 250_000, tzinfo=UTC)
 """Of every milestone of `support.milestone`."""
-
-
-@pytest.fixture(scope="module")
-def shells() -> Iterator[Shells]:
-    with serving_shells() as shells:
-        yield shells
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.warehouse.absences import MIN_ARCHIVED, Absences, find_absences
-from tests.support import NOON, Shell, milestone, milestone_id, serving_shells
+from tests.support import NOON, Shell, Shells, milestone, milestone_id
 
 COUNT = 100
 """Milestones, one a day; the first starts 100 days before NOON."""
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def shell(shells: Shells, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     rows = [
         milestone(
             number,
@@ -28,10 +27,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         )
         for number in range(COUNT)
     ]
-    with serving_shells() as shells:
-        shell = shells(tmp_path_factory.mktemp("absences"), rows)
-        shell.sweep(mode="full")
-        yield shell
+    shell = shells(tmp_path_factory.mktemp("absences"), rows)
+    shell.sweep(mode="full")
+    return shell
 
 
 def absences(shell: Shell, absent: list[int], tmp_path: Path) -> Absences:

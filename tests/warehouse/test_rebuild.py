@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines.staging.files import Staging
 from pipelines.warehouse.rebuild import rebuild
-from tests.support import Shell, contents, milestone, milestone_id, serving_shells
+from tests.support import Shell, Shells, contents, milestone, milestone_id
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    with serving_shells() as shells:
-        shell = shells(tmp_path / "home", [milestone(number) for number in range(1, 8)])
-        shell.sweep(mode="full")
-        shell.clock.forward(minutes=5)
-        shell.world.edit_title(milestone_id(3), "Renamed")
-        shell.world.remove(milestone_id(5))
-        shell.sweep(mode="full", allow_shrink=True)
-        yield shell
+def shell(shells: Shells, tmp_path: Path) -> Shell:
+    shell = shells(tmp_path / "home", [milestone(number) for number in range(1, 8)])
+    shell.sweep(mode="full")
+    shell.clock.forward(minutes=5)
+    shell.world.edit_title(milestone_id(3), "Renamed")
+    shell.world.remove(milestone_id(5))
+    shell.sweep(mode="full", allow_shrink=True)
+    return shell
 
 
 @pytest.mark.parametrize("versions_of_one_part", [1, 3, 250_000])
