@@ -28,8 +28,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAGES_PER_PART = 20
 """Ten thousand records at the default page size."""
 
-PAGES_WORTH_A_WORKER = 8
-"""A worker is started after this many pages. That costs as much as decoding twenty, but most such sweeps go on."""
+PAGES_WORTH_A_WORKER = 40
+"""A worker is started after this many pages: starting it costs as much as decoding as many."""
 
 
 @dataclass
