@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.errors import SweepDamaged
 from pipelines.staging.files import REFUSED_BY_DECODING, Staging
-from pipelines.staging.stage_records import PAGES_PER_PART, Decoded, DecodingAhead, stage_records
+from pipelines.staging.stage_records import PAGES_PER_PART, PAGES_WORTH_A_WORKER, Decoded, DecodingAhead, stage_records
 from pipelines.storage.landing import Filters, Landing, Page
 from schemas.tables import RECORDS
 from tests.support import NOON, ZERO_TIME, milestone, milestone_id, page_body
@@ -145,7 +145,7 @@ def test_staging_again_replaces_what_was_staged(staging: Staging) -> None:
 
 # Decoding ahead
 
-PAGES = PAGES_PER_PART + 3
+PAGES = PAGES_WORTH_A_WORKER + 3
 
 
 @pytest.fixture
@@ -185,11 +185,11 @@ def test_few_pages_start_no_worker(staging: Staging, landing: Landing) -> None:
 
 def test_pages_of_a_killed_worker_are_decoded_again(staging: Staging, landing: Landing) -> None:
     with DecodingAhead(staging, landing, workers=1) as ahead:
-        announce(ahead, landing, range(1, PAGES_PER_PART + 1))
+        announce(ahead, landing, range(1, PAGES_WORTH_A_WORKER + 1))
         (worker,) = multiprocessing.active_children()
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGKILL)
-        announce(ahead, landing, range(PAGES_PER_PART + 1, PAGES + 1))
+        announce(ahead, landing, range(PAGES_WORTH_A_WORKER + 1, PAGES + 1))
         assert ahead.finish() is None
     assert stage_records(staging, landing.sweep.sweep_id, landing.pages()).received == 2 * PAGES
 
