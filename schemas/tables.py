@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.columns import (
+    CONTENT_HASH,
+    CONTENT_HASH_IS_WHOLE,
+    RECORDS_ARE_ACCOUNTED_FOR,
+    SWEEP_STATUSES,
+    VALIDITY_RUNS_FORWARD,
+    VERSION_IS_POSITIVE,
+    not_empty,
+    not_negative,
+    one_of,
+)
 from schemas.leagues import LEAGUE_KEYS
 from schemas.statuses import STATUS_GROUPS
 from schemas.table import (
@@ -23,61 +33,16 @@ from schemas.table import (
     Table,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the warehouse's schema and of everything published from it."""
-
-HASH_LENGTH = 32
-"""Hexadecimal digits of a content hash (blake2b, 16 bytes)."""
 
 KINDS = ("string", "integer", "number", "boolean", "null", "empty_object", "empty_array")
 """The JSON kinds of a leaf of `details`."""
 
 SWEEP_MODES = ("full", "incremental", "by_id", "partial", "retry")
-SWEEP_STATUSES = ("loaded", "failed")
 
-
-def _not_empty(column: str) -> Rule:
-    return Rule(
-        f"{column}_is_not_empty",
-        column,
-        f"{column} is not the empty string",
-        lambda table: pc.greater(pc.binary_length(table[column]), 0),
-    )
-
-
-def _not_negative(column: str) -> Rule:
-    return Rule(
-        f"{column}_is_not_negative",
-        column,
-        f"{column} is 0 or more",
-        lambda table: pc.greater_equal(table[column], 0),
-    )
-
-
-def _one_of(column: str, values: tuple[str, ...]) -> Rule:
-    return Rule(
-        f"{column}_is_known",
-        column,
-        f"{column} is one of {', '.join(values)}",
-        # is_in gives false for null, but null must count as kept.
-        lambda table: pc.if_else(pc.is_valid(table[column]), pc.is_in(table[column], value_set=pa.array(values)), None),
-    )
-
-
-CONTENT_HASH_IS_WHOLE = Rule(
-    "content_hash_is_whole",
-    "content_hash",
-    f"content_hash has {HASH_LENGTH} hexadecimal digits",
-    lambda table: pc.match_substring_regex(table["content_hash"], f"^[0-9a-f]{{{HASH_LENGTH}}}$"),
-)
 
 MILESTONE_ID = Column("milestone_id", TEXT, "The milestone's id, a lower-case UUID so far.", "id", is_searched=True)
-CONTENT_HASH = Column(
-    "content_hash",
-    TEXT,
-    "blake2b-128 of the canonical record without last_updated_ts, 32 hexadecimal digits.",
-    "computed from the whole record",
-)
 OF_A_MILESTONE = Reference("milestone_id", "milestones", "milestone_id")
 
 PAGES = Table(
@@ -253,9 +218,9 @@ MILESTONES = Table(
     ),
     key=("milestone_id",),
     rules=(
-        _not_empty("milestone_id"),
-        _not_empty("type"),
-        _one_of("status_group", STATUS_GROUPS),
+        not_empty("milestone_id"),
+        not_empty("type"),
+        one_of("status_group", STATUS_GROUPS),
         CONTENT_HASH_IS_WHOLE,
     ),
 )
@@ -292,9 +257,9 @@ MILESTONE_EVENTS = Table(
     ),
     key=("milestone_id", "event_ticker"),
     rules=(
-        _not_empty("event_ticker"),
-        _not_negative("related_position"),
-        _not_negative("primary_position"),
+        not_empty("event_ticker"),
+        not_negative("related_position"),
+        not_negative("primary_position"),
         Rule(
             "event_has_a_role",
             "event_ticker",
@@ -357,7 +322,7 @@ MILESTONE_DETAILS = Table(
         ),
     ),
     key=("milestone_id", "path"),
-    rules=(_one_of("kind", KINDS),),
+    rules=(one_of("kind", KINDS),),
     references=(Reference("milestone_id", "milestones", "milestone_id", is_total=True),),
 )
 
@@ -379,7 +344,7 @@ MILESTONE_ENTITIES = Table(
         Column("key", TEXT, "The key in details, for example home_team_id.", "details"),
     ),
     key=("milestone_id", "role", "position"),
-    rules=(_not_empty("role"), _not_negative("position")),
+    rules=(not_empty("role"), not_negative("position")),
     references=(OF_A_MILESTONE,),
 )
 
@@ -409,7 +374,7 @@ MILESTONE_CHANGES = Table(
         Column("seen_at", TIMESTAMP, "When it was first seen, UTC.", "our clock"),
     ),
     key=("milestone_id", "version", "position"),
-    rules=(_not_empty("field"), _not_negative("position")),
+    rules=(not_empty("field"), not_negative("position")),
     references=(OF_A_MILESTONE,),
 )
 
@@ -512,13 +477,8 @@ MILESTONE_VERSIONS = Table(
     key=("milestone_id", "version"),
     rules=(
         CONTENT_HASH_IS_WHOLE,
-        Rule("version_is_positive", "version", "version is 1 or more", lambda t: pc.greater(t["version"], 0)),
-        Rule(
-            "validity_runs_forward",
-            "valid_to",
-            "valid_to is after valid_from",
-            lambda t: pc.greater(t["valid_to"], t["valid_from"]),
-        ),
+        VERSION_IS_POSITIVE,
+        VALIDITY_RUNS_FORWARD,
     ),
     references=(
         Reference("milestone_id", "milestones", "milestone_id", is_total=True),
@@ -541,7 +501,7 @@ QUARANTINE = Table(
         Column("seen_at", TIMESTAMP, "When its page was fetched, UTC.", "our clock"),
     ),
     key=("sweep_id", "page", "position"),
-    rules=(_not_empty("reason"),),
+    rules=(not_empty("reason"),),
     references=(Reference("sweep_id", "sweeps", "sweep_id"),),
 )
 
@@ -585,23 +545,9 @@ SWEEPS = Table(
     ),
     key=("sweep_id",),
     rules=(
-        _one_of("mode", SWEEP_MODES),
-        _one_of("status", SWEEP_STATUSES),
-        Rule(
-            "records_are_accounted_for",
-            "records",
-            "a loaded sweep's records = new + changed + unchanged + superseded + quarantined",
-            lambda t: pc.or_(
-                pc.equal(t["status"], "failed"),
-                pc.equal(
-                    t["records"],
-                    pc.add(
-                        pc.add(pc.add(t["new"], t["changed"]), pc.add(t["unchanged"], t["superseded"])),
-                        t["quarantined"],
-                    ),
-                ),
-            ),
-        ),
+        one_of("mode", SWEEP_MODES),
+        one_of("status", SWEEP_STATUSES),
+        RECORDS_ARE_ACCOUNTED_FOR,
     ),
 )
 
@@ -630,10 +576,10 @@ FLAT_TABLES = (MILESTONES, MILESTONE_EVENTS, MILESTONE_SOURCES, MILESTONE_ENTITI
 """Flattened from the latest version of a milestone, in the order in which they are loaded."""
 
 KEPT_TABLES = (MILESTONE_VERSIONS, ARCHIVED_MILESTONES, QUARANTINE, SWEEPS)
-"""Published tables that cannot be derived from others: rebuilds and migrations keep them."""
+"""Published tables of milestones that cannot be derived from others: rebuilds and migrations keep them."""
 
-PUBLISHED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS, *KEPT_TABLES)
-"""In the warehouse, the published DuckDB file and every Parquet snapshot, in addition to the tables details_<type>."""
+MILESTONE_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS, *KEPT_TABLES)
+"""The published tables of milestones; `schemas.endpoints` has those of other endpoints, and PUBLISHED_TABLES, all."""
 
 DERIVED_TABLES = (*FLAT_TABLES, MILESTONE_CHANGES, DETAILS_FIELDS)
 """Derived from the version log alone: a rebuild creates them again from it."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.tables import HASH_LENGTH
+from schemas.columns import HASH_LENGTH
 
 LAST_UPDATED = "last_updated_ts"
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.storage.durable import write_durably
-from schemas.tables import HASH_LENGTH, PAGES
+from schemas.columns import HASH_LENGTH
+from schemas.tables import PAGES
 
 _CHECKSUM = "checksum"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipelines.records.canonical import canonical_json, content_hash
 from schemas.api import object_decoder
-from schemas.tables import HASH_LENGTH
+from schemas.columns import HASH_LENGTH
 from tests.records.samples import ABSENT, NASTY_KEYS, encoded, in_order, milestone, objects, parse, render, values
 
 

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.storage.page_files import ContentMismatch, Page, checksum, read_page, write_page
-from schemas.tables import HASH_LENGTH, PAGES
+from schemas.columns import HASH_LENGTH
+from schemas.tables import PAGES
 from tests.support import NOON
 
 PAGE = Page(3, "/milestones?limit=500", "cursor", None, NOON, 1, b'{"milestones":[{"id":"a"}]}')
