@@ -28,7 +28,8 @@ from sandbox.generate import generate_bodies
 from sandbox.query import parse_query
 from sandbox.row import Row
 from sandbox.world import UnknownMilestoneError, World
-from schemas.api import PAGE_LIMIT, object_decoder, raw_page_decoder
+from schemas.api import PAGE_LIMIT, object_decoder
+from schemas.endpoints import MILESTONES_ENDPOINT
 
 CRAWLS = int(os.environ.get("BENCH_CRAWLS", "1000"))
 SEED = int(os.environ.get("BENCH_SEED", "1"))
@@ -201,7 +202,7 @@ def simulate(crawl: Crawl, seed: str) -> Missed:
     has_ended = True
     try:
         for fetched in crawl(api, MilestoneQuery(limit=PAGE_ROWS), clock):
-            for raw in raw_page_decoder.decode(fetched.response.body).milestones or ():
+            for raw in MILESTONES_ENDPOINT.raw_page_decoder.decode(fetched.response.body).records or ():
                 body = bytes(raw)
                 row = Row.of(body)
                 milestone_id = row.position[1]

@@ -62,23 +62,6 @@ EXPECTED_FIELDS = (
 """Documented as required, but a milestone without one is stored."""
 
 
-class Page(msgspec.Struct, frozen=True):
-    """`GET /milestones`: decoded milestones, and the cursor of the next page ("", null or absent on the last one).
-
-    A list that is null is an empty page: sibling endpoints send null for empty lists.
-    """
-
-    milestones: list[JsonObject] | None
-    cursor: str | None = None
-
-
-class RawPage(msgspec.Struct, frozen=True):
-    """A page with every milestone left as bytes, so that one that cannot be decoded costs only itself."""
-
-    milestones: list[msgspec.Raw] | None
-    cursor: str | None = None
-
-
 class SingleMilestone(msgspec.Struct, frozen=True):
     """`GET /milestones/{milestone_id}`, the milestone left as bytes."""
 
@@ -101,7 +84,5 @@ def exact_number(text: str) -> decimal.Decimal:
     return number if number or number.as_tuple().exponent else abs(number)
 
 
-page_decoder = msgspec.json.Decoder(Page, float_hook=exact_number)
-raw_page_decoder = msgspec.json.Decoder(RawPage)
 single_decoder = msgspec.json.Decoder(SingleMilestone)
 object_decoder = msgspec.json.Decoder(JsonObject, float_hook=exact_number)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.functions import FUNCTIONS
 from schemas.table import Column, Table
-from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+from schemas.tables import SCHEMA_VERSION
 from schemas.view import View
 
 HEADER = f"""# Data dictionary

@@ -53,13 +53,15 @@ class ByKeys:
     is_repeated: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Endpoint:
     """An endpoint. Records are JSON objects under `page_key`, typed by `record` and identified by its field `key`.
 
     - `log`: the version log, from `version_log`; `tables`: derived from the current versions, the first one has one
       row per record and starts with the log's key column.
-    - `times`: fields with RFC 3339 text; a record in which one cannot be read is quarantined.
+    - `expected`: fields documented as required that a record may lack; they are counted.
+    - `times`: fields with RFC 3339 text; a record in which one cannot be read is quarantined. An empty text counts as
+      absent where `has_empty_times` is set.
     - `volatile`: paths of fields whose change makes no new version.
     - `cron`: when the schedule runs.
     """
@@ -75,7 +77,9 @@ class Endpoint:
     cron: str
     listing: Listing | None = None
     by_keys: ByKeys | None = None
+    expected: tuple[str, ...] = ()
     times: tuple[str, ...] = ("last_updated_ts",)
+    has_empty_times: bool = True
     volatile: tuple[tuple[str, ...], ...] = (("last_updated_ts",),)
 
     @property
@@ -97,6 +101,11 @@ class Endpoint:
     def raw_page_decoder(self) -> msgspec.json.Decoder[Any]:
         """Decodes a page with every record left as bytes, so that one that cannot be decoded costs only itself."""
         return msgspec.json.Decoder(self._page(list[msgspec.Raw] | None))
+
+    @cached_property
+    def head_decoder(self) -> msgspec.json.Decoder[Any]:
+        """Decodes of a record only its `key`."""
+        return msgspec.json.Decoder(msgspec.defstruct("Head", [("key", str)], rename={"key": self.key}, frozen=True))
 
     def _page(self, records: Any) -> type[msgspec.Struct]:
         return msgspec.defstruct(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from schemas.api import PAGE_LIMIT, Milestone
+from schemas.api import EXPECTED_FIELDS, PAGE_LIMIT, Milestone
 from schemas.columns import RECORDS_ARE_ACCOUNTED_FOR, SWEEP_STATUSES, not_empty, one_of
 from schemas.endpoint import Endpoint, Listing
 from schemas.events import EVENTS
@@ -26,7 +26,9 @@ MILESTONES_ENDPOINT = Endpoint(
     tables=FLAT_TABLES,
     cron="*/5 * * * *",
     listing=Listing(size="limit", limit=PAGE_LIMIT, every=timedelta(days=1), has_updates=True),
+    expected=EXPECTED_FIELDS,
     times=("start_date", "end_date", "last_updated_ts"),
+    has_empty_times=False,
 )
 """Milestones have a pipeline with stages of its own (`pipelines.sweep`): scans in parallel, absences, typed tables."""
 
@@ -61,7 +63,7 @@ ENDPOINT_SWEEPS = Table(
         Column(
             "watermark",
             TIMESTAMP,
-            "Everything that Kalshi updated up to this time has been read, UTC; NULL if the sweep did not reach the end.",
+            "All updates up to this time have been read, UTC; NULL if the sweep did not reach the end of the list.",
             "our clock",
             nullable=True,
         ),

@@ -15,7 +15,7 @@ from pipelines.kalshi.errors import PagingFault
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.scans import OVERLAP_SECONDS, Api, Fetched, scan, scan_in_shards, seconds_before
 from pipelines.kalshi.shards import LandedPage
-from schemas.api import raw_page_decoder
+from schemas.endpoints import MILESTONES_ENDPOINT
 
 MAX_CATCH_UPS = 10
 
@@ -83,4 +83,5 @@ def _newest_update(updates: Iterable[str]) -> int:
 
 def _digests(body: bytes) -> set[bytes]:
     """A digest of the bytes of each record on a page."""
-    return {hashlib.blake2b(raw, digest_size=16).digest() for raw in raw_page_decoder.decode(body).milestones or ()}
+    records = MILESTONES_ENDPOINT.raw_page_decoder.decode(body).records or ()
+    return {hashlib.blake2b(raw, digest_size=16).digest() for raw in records}

@@ -1,19 +1,24 @@
 """Parses response bodies: bytes in, ids and cursor out, or the reason why it cannot be done. No network.
 
-A page is decoded only as far as paging needs: the content of milestones is decoded in `pipelines.records`, and one
-unreadable milestone must not cost the other 499.
+A page is decoded only as far as paging needs: the content of records is decoded in `pipelines.records`, and one
+unreadable record must not cost the others of its page.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import msgspec
 
 from pipelines.escaping import printable
-from schemas.api import raw_page_decoder, single_decoder
+from schemas.api import single_decoder
+from schemas.endpoint import Endpoint
+from schemas.endpoints import MILESTONES_ENDPOINT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +73,64 @@ class UnexpectedShape(Exception):
 
 
 def read_page(body: bytes) -> Content:
-    """Parse a page: `{"milestones": [...], "cursor": "..."}`, cursor "", null or absent on the last one.
+    """Parse a page of milestones; see `page_reader`."""
+    return page_reader(MILESTONES_ENDPOINT)(body)
 
-    A list that is null is an empty page: sibling endpoints send null for empty lists. `null`, `[]`, a document without
-    `milestones` and a cursor that is not text are errors: read as "no milestones" they would look like an API without
-    any. Raises NotJson, UnexpectedShape.
+
+@cache
+def page_reader(endpoint: Endpoint) -> Callable[[bytes], Content]:
+    """A function that parses a page: `{"<page key>": [...], "cursor": "..."}`, cursor "", null or absent at the end.
+
+    A list that is null is an empty page: the API sends null for empty lists. `null`, `[]`, a document without the list
+    and a cursor that is not text are errors: read as "no records" they would look like an API without any. The function
+    raises NotJson, UnexpectedShape.
     """
-    try:
-        heads, cursor = _heads(body)
-    except (ValueError, RecursionError) as error:
-        raise _fault(error, body) from error
-    return Content(
-        body,
-        ids=tuple(head.id for head in heads or ()),
-        next_cursor=cursor or None,
-        starts=tuple(head.start_date for head in heads or ()),
-        updates=tuple(head.last_updated_ts for head in heads or ()),
-        categories=tuple(head.category for head in heads or ()),
-        types=tuple(head.type for head in heads or ()),
-        is_null=heads is None,
+    head: Any = msgspec.defstruct(
+        "Head",
+        [
+            ("id", str),
+            ("start_date", str, ""),
+            ("last_updated_ts", str | None, None),
+            ("category", str | None, None),
+            ("type", str | None, None),
+        ],
+        rename={"id": endpoint.key},
     )
+    decoder = msgspec.json.Decoder(head)
+    page_fields: list[Any] = [("records", list[head] | None), ("cursor", str | None, None)]
+    page_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+        msgspec.defstruct("Page", page_fields, rename={"records": endpoint.page_key})
+    )
+
+    def read_head(raw: msgspec.Raw) -> Any:
+        try:
+            return decoder.decode(raw)
+        except (ValueError, RecursionError):
+            return head(_readable_key(endpoint, raw))
+
+    def read(body: bytes) -> Content:
+        try:
+            # All heads are decoded in one pass; one by one only where that fails.
+            page = page_decoder.decode(body)
+            heads = page.records
+        except (ValueError, RecursionError):
+            try:
+                page = endpoint.raw_page_decoder.decode(body)
+            except (ValueError, RecursionError) as error:
+                raise _fault(error, body) from error
+            heads = None if page.records is None else [read_head(raw) for raw in page.records]
+        return Content(
+            body,
+            ids=tuple(one.id for one in heads or ()),
+            next_cursor=page.cursor or None,
+            starts=tuple(one.start_date for one in heads or ()),
+            updates=tuple(one.last_updated_ts or "" for one in heads or ()),
+            categories=tuple(one.category for one in heads or ()),
+            types=tuple(one.type for one in heads or ()),
+            is_null=heads is None,
+        )
+
+    return read
 
 
 def read_single(body: bytes) -> Content:
@@ -96,62 +139,17 @@ def read_single(body: bytes) -> Content:
         milestone = single_decoder.decode(body).milestone
     except (ValueError, RecursionError) as error:
         raise _fault(error, body) from error
-    return Content(body, (_readable_id(milestone),))
+    return Content(body, (_readable_key(MILESTONES_ENDPOINT, milestone),))
 
 
-class _Head(msgspec.Struct):
-    """The fields of a milestone that paging and the checks of filters read."""
-
-    id: str
-    start_date: str = ""
-    last_updated_ts: str = ""
-    category: str | None = None
-    type: str | None = None
-
-
-class _Page(msgspec.Struct):
-    milestones: list[_Head] | None
-    cursor: str | None = None
-
-
-_head_decoder = msgspec.json.Decoder(_Head)
-_page_decoder = msgspec.json.Decoder(_Page)
-
-
-def _heads(body: bytes) -> tuple[list[_Head] | None, str | None]:
-    """The heads of a page, None for a list that is null, and its cursor. Raises what msgspec raises.
-
-    All heads are decoded in one pass; one by one only where that fails.
-    """
+def _readable_key(endpoint: Endpoint, raw: msgspec.Raw) -> str:
+    """The key of a record, or a digest of its bytes where it has none: it will be quarantined."""
     try:
-        page = _page_decoder.decode(body)
+        key: str = endpoint.head_decoder.decode(raw).key
     except (ValueError, RecursionError):
-        raws = raw_page_decoder.decode(body)
-        return [_head(raw) for raw in raws.milestones or ()], raws.cursor
-    return page.milestones, page.cursor
-
-
-def _head(raw: msgspec.Raw) -> _Head:
-    try:
-        return _head_decoder.decode(raw)
-    except (ValueError, RecursionError):
-        return _Head(_readable_id(raw))
-
-
-class _Identity(msgspec.Struct):
-    id: str
-
-
-_identity_decoder = msgspec.json.Decoder(_Identity)
-
-
-def _readable_id(raw: msgspec.Raw) -> str:
-    """The id of a milestone, or a digest of its bytes where it has none: it will be quarantined."""
-    try:
-        return _identity_decoder.decode(raw).id
-    except (ValueError, RecursionError):
-        # No id starts with "?".
+        # No key starts with "?".
         return f"?{hashlib.blake2b(bytes(raw), digest_size=8).hexdigest()}"
+    return key
 
 
 def _fault(error: Exception, body: bytes) -> NotJson | UnexpectedShape:

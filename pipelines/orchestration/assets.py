@@ -46,12 +46,12 @@ from pipelines.sweep.progress_listener import ProgressListener
 from pipelines.sweep.staged_sweep import MAX_REFUSED_SHARE
 from pipelines.sweep.stages import Stages
 from schemas.api import EXPECTED_FIELDS
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.tables import (
     FLAT_TABLES,
     MILESTONE_DETAILS,
     MILESTONE_VERSIONS,
     PAGES,
-    PUBLISHED_TABLES,
     RECORDS,
 )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from schemas.tables import FLAT_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import FLAT_TABLES, SCHEMA_VERSION
 
 CODE_VERSIONS = {
     "pages": "pages-1",

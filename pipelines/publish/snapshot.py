@@ -34,7 +34,8 @@ from pipelines.warehouse.connection import explain_damage, open_reading, second_
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import newest_loaded_sweep_id
 from pipelines.warehouse.typed_tables import typed_tables
-from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import SCHEMA_VERSION
 
 THREADS = 2
 """Threads that write tables. DuckDB has threads of its own as well, and each open table holds rows in memory."""

@@ -24,15 +24,29 @@ def canonical_json(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
-def content_hash(record: dict[str, Any], text: bytes | None = None) -> str:
-    """blake2b-128 of a milestone without `last_updated_ts`, which the API rewrites in bulk: 32 hex digits.
+def content_hash(
+    record: dict[str, Any], text: bytes | None = None, *, volatile: tuple[tuple[str, ...], ...] = ((LAST_UPDATED,),)
+) -> str:
+    """blake2b-128 of a record without its volatile fields, such as `last_updated_ts`: 32 hex digits.
 
-    `text` is the record's canonical JSON, if already encoded: it saves encoding the record again.
+    The API rewrites `last_updated_ts` in bulk. `volatile` are paths of fields. `text` is the record's canonical JSON,
+    if already encoded: it saves encoding the record again.
     """
-    content = _without_update(record, text) if text else None
+    content = _without_update(record, text) if text and volatile == ((LAST_UPDATED,),) else None
     if content is None:
-        content = _encoder.encode({key: value for key, value in record.items() if key != LAST_UPDATED})
+        for path in volatile:
+            record = _without(record, path)
+        content = _encoder.encode(record)
     return hashlib.blake2b(content, digest_size=HASH_LENGTH // 2).hexdigest()
+
+
+def _without(value: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """The object without the field at a path."""
+    name, *rest = path
+    if not rest:
+        return {key: member for key, member in value.items() if key != name}
+    inner = value.get(name)
+    return value | {name: _without(inner, tuple(rest))} if isinstance(inner, dict) else value
 
 
 def _without_update(record: dict[str, Any], text: bytes) -> bytes | None:

@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from pipelines.records.canonical import canonical_json, content_hash
+from pipelines.records.canonical import LAST_UPDATED, canonical_json, content_hash
 from pipelines.records.rfc3339 import InvalidTime, parse_rfc3339
-from schemas.api import (
-    EXPECTED_FIELDS,
-    KNOWN_FIELDS,
-    JsonObject,
-    Milestone,
-    object_decoder,
-    page_decoder,
-    raw_page_decoder,
-    single_decoder,
-)
+from schemas.api import JsonObject, object_decoder, single_decoder
+from schemas.endpoint import Endpoint
+from schemas.endpoints import MILESTONES_ENDPOINT
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 """Limit of a record's canonical JSON. The largest recorded milestone has 6 kB."""
@@ -48,15 +40,15 @@ class UndecodablePage(ValueError):
 
 # gc=False: hundreds of thousands exist at once, and none can be part of a cycle.
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One milestone as received.
+    """One record as received.
 
-    `position` counts from 0 on its page, `text` is its canonical JSON. `last_updated_ts` is in microseconds since 1970
-    UTC, None for the zero time. `unknown_fields` are top-level keys that the API does not document; `missing_fields`
-    those of EXPECTED_FIELDS that are absent or null.
+    `position` counts from 0 on its page, `key` identifies it in its endpoint, `text` is its canonical JSON.
+    `last_updated_ts` is in microseconds since 1970 UTC, None for the zero time and where it is absent. `unknown_fields`
+    are top-level keys that the API does not document; `missing_fields` the expected ones that are absent or null.
     """
 
     position: int
-    milestone_id: str
+    key: str
     content_hash: str
     last_updated_ts: int | None
     text: str
@@ -71,23 +63,22 @@ class Refusal:
     position: int
     reason: str
     record: str
-    milestone_id: str | None = None
+    key: str | None = None
     field: str | None = None
 
 
-def decode_page(body: bytes) -> list[Record | Refusal]:
-    """The milestones of a `GET /milestones` body, in order. Raises UndecodablePage."""
+def decode_page(body: bytes, endpoint: Endpoint = MILESTONES_ENDPOINT) -> list[Record | Refusal]:
+    """The records of a page of an endpoint, in order. Raises UndecodablePage."""
     try:
-        return [
-            _to_record(position, value) for position, value in enumerate(page_decoder.decode(body).milestones or ())
-        ]
+        values = endpoint.page_decoder.decode(body).records or ()
+        return [_to_record(endpoint, position, value) for position, value in enumerate(values)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        raws = raw_page_decoder.decode(body).milestones or []
+        raws = endpoint.raw_page_decoder.decode(body).records or []
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UndecodablePage(f"the body is not a page of milestones: {error}") from error
-    return [_decode_raw(position, raw) for position, raw in enumerate(raws)]
+        raise UndecodablePage(f"the body is not a page of {endpoint.title}: {error}") from error
+    return [_decode_raw(endpoint, position, raw) for position, raw in enumerate(raws)]
 
 
 def decode_single(body: bytes) -> Record | Refusal:
@@ -96,64 +87,45 @@ def decode_single(body: bytes) -> Record | Refusal:
         raw = single_decoder.decode(body).milestone
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UndecodablePage(f"the body is not a single milestone: {error}") from error
-    return _decode_raw(0, raw)
+    return _decode_raw(MILESTONES_ENDPOINT, 0, raw)
 
 
-def _decode_raw(position: int, raw: msgspec.Raw) -> Record | Refusal:
+def _decode_raw(endpoint: Endpoint, position: int, raw: msgspec.Raw) -> Record | Refusal:
     data = bytes(raw)
     try:
-        return _to_record(position, object_decoder.decode(data))
+        return _to_record(endpoint, position, object_decoder.decode(data))
     except RecursionError:
         reason, field = TOO_DEEP, None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         reason, field = _reason(error)
-    return Refusal(position, reason, data.decode("utf-8", "backslashreplace"), _readable_id(data), field)
+    return Refusal(position, reason, data.decode("utf-8", "backslashreplace"), _readable_key(endpoint, data), field)
 
 
-class _Identified(msgspec.Struct):
-    id: str
-
-
-_identified_decoder = msgspec.json.Decoder(_Identified)
-
-
-def _readable_id(data: bytes) -> str | None:
-    """The id of a record that cannot be decoded; its other fields are skipped. None where the id is unreadable too."""
+def _readable_key(endpoint: Endpoint, data: bytes) -> str | None:
+    """The key of a record that cannot be decoded; its other fields are skipped. None where it is unreadable too."""
     try:
-        return _identified_decoder.decode(data).id
+        key: str = endpoint.head_decoder.decode(data).key
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    return key
 
 
-def _to_record(position: int, value: JsonObject) -> Record | Refusal:
+def _to_record(endpoint: Endpoint, position: int, value: JsonObject) -> Record | Refusal:
     text = canonical_json(value)
     try:
-        milestone, last_updated_ts = _validated(value, text)
+        record, last_updated_ts = _validated(endpoint, value, text)
     except _InvalidRecordError as error:
-        sent_id = value.get("id")
-        return Refusal(
-            position, error.reason, text.decode(), sent_id if isinstance(sent_id, str) else None, error.field
-        )
+        sent = value.get(endpoint.key)
+        return Refusal(position, error.reason, text.decode(), sent if isinstance(sent, str) else None, error.field)
     return Record(
         position=position,
-        milestone_id=milestone.id,
-        content_hash=content_hash(value, text),
+        key=getattr(record, endpoint.key),
+        content_hash=content_hash(value, text, volatile=endpoint.volatile),
         last_updated_ts=last_updated_ts,
         text=text.decode(),
-        unknown_fields=frozenset(value.keys() - KNOWN_FIELDS),
-        missing_fields=_missing(milestone),
+        unknown_fields=frozenset(value.keys() - endpoint.known_fields),
+        missing_fields=tuple(name for name in endpoint.expected if getattr(record, name) is None),
     )
-
-
-_expected = attrgetter(*EXPECTED_FIELDS)
-
-
-def _missing(milestone: Milestone) -> tuple[str, ...]:
-    """The names of the expected fields that have no value."""
-    values = _expected(milestone)
-    if None not in values:
-        return ()
-    return tuple(name for name, value in zip(EXPECTED_FIELDS, values, strict=True) if value is None)
 
 
 class _InvalidRecordError(Exception):
@@ -163,34 +135,36 @@ class _InvalidRecordError(Exception):
         self.field = field
 
 
-def _validated(value: JsonObject, text: bytes) -> tuple[Milestone, int | None]:
-    """The typed milestone and its `last_updated_ts`. Raises _InvalidRecordError."""
+def _validated(endpoint: Endpoint, value: JsonObject, text: bytes) -> tuple[msgspec.Struct, int | None]:
+    """The typed record and its `last_updated_ts`. Raises _InvalidRecordError."""
     if len(text) > MAX_RECORD_BYTES:
         raise _InvalidRecordError(f"larger than {MAX_RECORD_BYTES} bytes")
     # Counting brackets is cheap, and few records have enough of them to need the walk.
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and nesting_depth(value) > MAX_DEPTH:
         raise _InvalidRecordError(TOO_DEEP)
     try:
-        milestone = msgspec.convert(value, Milestone)
+        record: msgspec.Struct = msgspec.convert(value, endpoint.record)
     except msgspec.ValidationError as error:
         raise _InvalidRecordError(*_reason(error)) from error
     # An upper bound from length and commas is cheap, and few records reach it and need the walk.
     if (
         len(text) ** 2 > MAX_PATHS_LENGTH
         and len(text) * (text.count(b",") + 1) > MAX_PATHS_LENGTH
-        and paths_length(milestone.details) > MAX_PATHS_LENGTH
+        and paths_length(value.get("details")) > MAX_PATHS_LENGTH
     ):
         raise _InvalidRecordError(f"paths longer than {MAX_PATHS_LENGTH} characters together", "details")
-    field = "start_date"
-    try:
-        parse_rfc3339(milestone.start_date)
-        field = "end_date"
-        if milestone.end_date is not None:
-            parse_rfc3339(milestone.end_date)
-        field = "last_updated_ts"
-        return milestone, parse_rfc3339(milestone.last_updated_ts)
-    except InvalidTime as error:
-        raise _InvalidRecordError(str(error), field) from error
+    last_updated_ts = None
+    for field in endpoint.times:
+        sent = getattr(record, field)
+        if sent is None or (endpoint.has_empty_times and not sent):
+            continue
+        try:
+            time = parse_rfc3339(sent)
+        except InvalidTime as error:
+            raise _InvalidRecordError(str(error), field) from error
+        if field == LAST_UPDATED:
+            last_updated_ts = time
+    return record, last_updated_ts
 
 
 def is_json(text: str) -> bool:

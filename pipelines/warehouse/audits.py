@@ -20,6 +20,7 @@ from pipelines.warehouse.ledger import modes_since
 from pipelines.warehouse.row_ranges import rows_of
 from pipelines.warehouse.typed_tables import typed_tables
 from pipelines.wording import counted
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import literal, quote
 from schemas.table import Reference, Table
 from schemas.tables import (
@@ -27,7 +28,6 @@ from schemas.tables import (
     DETAILS_FIELDS,
     MILESTONE_CHANGES,
     MILESTONE_VERSIONS,
-    PUBLISHED_TABLES,
     QUARANTINE,
     SWEEPS,
 )

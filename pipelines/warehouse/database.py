@@ -20,7 +20,8 @@ from pipelines.storage.temporary import MIGRATION_STAGING
 from pipelines.warehouse import compaction
 from pipelines.warehouse.connection import explain_damage, open_reading, open_writing
 from pipelines.warehouse.migrations import migrate
-from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import PRIVATE_TABLES, SCHEMA_VERSION
 
 
 class Warehouse:

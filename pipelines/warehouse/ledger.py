@@ -9,8 +9,9 @@ import duckdb
 
 from pipelines.staging.files import Staging
 from pipelines.warehouse.statements import insert_row, transaction
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import quote
-from schemas.tables import PUBLISHED_TABLES, QUARANTINE, SWEEPS
+from schemas.tables import QUARANTINE, SWEEPS
 
 REASONS_NAMED = 2
 """Reasons named in the error of a sweep that refused too many records. A changed field has one reason, or few."""

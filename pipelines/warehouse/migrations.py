@@ -14,8 +14,9 @@ import duckdb
 from pipelines.staging.files import Staging
 from pipelines.warehouse.rebuild import apply_log, stage_whole_log
 from pipelines.warehouse.statements import transaction
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import quote
-from schemas.tables import DERIVED_TABLES, KEPT_TABLES, PRIVATE_TABLES, PUBLISHED_TABLES
+from schemas.tables import DERIVED_TABLES, KEPT_TABLES, PRIVATE_TABLES
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipelines.storage.home import Home
-from schemas.tables import PUBLISHED_TABLES
+from schemas.endpoints import PUBLISHED_TABLES
 from tests.cli.commands import Command, environment, process
 from tests.support import Shells, milestone, milestone_id, rows_of
 

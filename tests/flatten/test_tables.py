@@ -51,7 +51,7 @@ def latest(*bodies: bytes) -> pa.Table:
         [
             of_the_log
             | {
-                "milestone_id": record.milestone_id,
+                "milestone_id": record.key,
                 "content_hash": record.content_hash,
                 "last_updated_ts": record.last_updated_ts,
                 "record": record.text,

@@ -21,7 +21,7 @@ from pipelines.storage.landing import Landing
 from pipelines.storage.lock import writer_lock
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.warehouse.database import open_warehouse
-from schemas.tables import PUBLISHED_TABLES
+from schemas.endpoints import PUBLISHED_TABLES
 from tests.support import (
     Shell,
     Shells,

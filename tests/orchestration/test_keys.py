@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipelines.orchestration.keys import CODE_VERSIONS, FLAT_KEYS, PAGES_KEY, PUBLISHED_KEYS, RECORDS_KEY, WAREHOUSE_KEY
-from schemas.tables import FLAT_TABLES, PUBLISHED_TABLES, SCHEMA_VERSION
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import FLAT_TABLES, SCHEMA_VERSION
 
 
 def test_every_table_has_its_own_key() -> None:

@@ -14,7 +14,8 @@ from pipelines.orchestration.metadata import (
     table_schema,
     typed_tables_metadata,
 )
-from schemas.tables import MILESTONE_SOURCES, PUBLISHED_TABLES, RECORDS
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import MILESTONE_SOURCES, RECORDS
 
 
 def test_a_table_schema_has_the_declared_columns() -> None:

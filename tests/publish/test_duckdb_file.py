@@ -10,7 +10,8 @@ from pipelines.publish.duckdb_file import make_next
 from pipelines.publish.previous_snapshot import WAREHOUSE
 from pipelines.publish.views import view_texts
 from pipelines.warehouse.connection import open_reading
-from schemas.tables import PRIVATE_TABLES, PUBLISHED_TABLES
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import PRIVATE_TABLES
 from tests.support import Shells, milestone, rows_of
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,8 @@ from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
 from pipelines.storage.home import Home
 from pipelines.warehouse.database import open_warehouse
-from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import SCHEMA_VERSION
 from tests.support import NOON, Shell, copied, milestone, serving_shells
 
 TYPED = "details_football_game"

@@ -26,7 +26,7 @@ from pipelines.reading.connection import open_reader
 from pipelines.storage.home import Home
 from pipelines.warehouse.change_log import clear
 from pipelines.warehouse.database import open_warehouse
-from schemas.tables import PUBLISHED_TABLES
+from schemas.endpoints import PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, copied, milestone, rows_of, serving_shells, tree
 
 pytestmark = pytest.mark.slow

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from pipelines.publish.views import create_views, describe_views, view_texts
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import quote
 from schemas.statuses import status_group
 from schemas.table import Table
@@ -21,7 +22,6 @@ from schemas.tables import (
     MILESTONE_EVENTS,
     MILESTONE_VERSIONS,
     MILESTONES,
-    PUBLISHED_TABLES,
     QUARANTINE,
     SWEEPS,
 )

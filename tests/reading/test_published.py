@@ -21,7 +21,7 @@ from pipelines.reading.status import status
 from pipelines.storage.home import Home
 from pipelines.storage.lock import writer_lock
 from pipelines.warehouse.database import open_warehouse
-from schemas.tables import PUBLISHED_TABLES
+from schemas.endpoints import PUBLISHED_TABLES
 from tests.support import Shell, milestone, serving_shells
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.publish.views import create_views
 from pipelines.reading.query_errors import explain
-from schemas.tables import PUBLISHED_TABLES
+from schemas.endpoints import PUBLISHED_TABLES
 
 
 @pytest.fixture(scope="module")

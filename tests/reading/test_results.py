@@ -12,8 +12,8 @@ import pytest
 from pipelines.reading.json_text import dumps
 from pipelines.reading.query_errors import QueryFailed
 from pipelines.reading.results import BoundStatement, json_value
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.json_columns import JSON_TEXT_COLUMNS
-from schemas.tables import PUBLISHED_TABLES
 
 VALUES = {
     "interval with months": ("INTERVAL '1 month -90 minutes'", "1 month -01:30:00", '"1 month -01:30:00"'),

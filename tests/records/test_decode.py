@@ -95,7 +95,7 @@ def accepted(data: bytes) -> Record:
 def test_a_good_record() -> None:
     sent = milestone(unknown={"kept": 1}, product_details={})
     record = accepted(encoded(sent))
-    assert record.milestone_id == sent["id"]
+    assert record.key == sent["id"]
     assert record.last_updated_ts == 1_789_431_709_771_700
     assert record.unknown_fields == {"unknown", "product_details"}
     assert record.missing_fields == ()
@@ -107,7 +107,7 @@ def test_a_good_record() -> None:
 def test_a_required_field_must_be_present(field: str) -> None:
     refusal = refusal_among_good(encoded(milestone(**{field: ABSENT})))
     assert (refusal.field, refusal.reason) == (field, f"Object missing required field `{field}`")
-    assert refusal.milestone_id == (None if field == "id" else milestone()["id"])
+    assert refusal.key == (None if field == "id" else milestone()["id"])
 
 
 @pytest.mark.parametrize("field", [*EXPECTED_FIELDS, "end_date", "source_id", "source_ids"])
@@ -125,7 +125,7 @@ def test_a_field_is_of_its_documented_type_or_the_record_is_refused(field: str, 
     else:
         assert isinstance(found, Refusal)
         assert found.field == field
-        assert found.milestone_id == (sent["id"] if field != "id" else None)
+        assert found.key == (sent["id"] if field != "id" else None)
         assert parse(found.record) == sent
 
 
@@ -199,7 +199,7 @@ def test_the_reason_names_the_error_and_the_field(changes: dict[str, Any], reaso
 )
 def test_values_that_are_not_milestones_are_rejected(data: bytes, reason: str) -> None:
     refusal = refusal_among_good(data)
-    assert (refusal.reason, refusal.milestone_id, refusal.record) == (reason, None, data.decode())
+    assert (refusal.reason, refusal.key, refusal.record) == (reason, None, data.decode())
 
 
 @pytest.mark.parametrize(
@@ -236,12 +236,12 @@ def test_an_undecodable_record_costs_only_itself(details: bytes, reason: str, re
     assert record in refusal.record
     assert refusal.field is None
     # It can be read all the same, and the quarantine is searched by it.
-    assert refusal.milestone_id == milestone()["id"]
+    assert refusal.key == milestone()["id"]
 
 
 def test_an_id_that_cannot_be_decoded_is_unknown() -> None:
-    assert refusal_among_good(GOOD.replace(b'"good"', b'"\xff"')).milestone_id is None
-    assert refusal_among_good(with_details(b'{"x":1e400}', id=7)).milestone_id is None
+    assert refusal_among_good(GOOD.replace(b'"good"', b'"\xff"')).key is None
+    assert refusal_among_good(with_details(b'{"x":1e400}', id=7)).key is None
 
 
 NOT_JSON = {
@@ -309,14 +309,14 @@ def _nested(depth: int, opening: bytes = b"[", closing: bytes = b"]", core: byte
 
 
 def test_nesting_up_to_the_bound_is_kept() -> None:
-    assert accepted(_nested(MAX_DEPTH)).milestone_id == milestone()["id"]
-    assert accepted(_nested(MAX_DEPTH, b'{"a":', b"}", b"1")).milestone_id == milestone()["id"]
+    assert accepted(_nested(MAX_DEPTH)).key == milestone()["id"]
+    assert accepted(_nested(MAX_DEPTH, b'{"a":', b"}", b"1")).key == milestone()["id"]
 
 
 def test_nesting_beyond_the_bound_is_refused() -> None:
     for data in (_nested(MAX_DEPTH + 1), _nested(MAX_DEPTH + 1, b'{"a":', b"}", b"1"), _nested(300)):
         refusal = refusal_among_good(data)
-        assert (refusal.reason, refusal.field, refusal.milestone_id) == (TOO_DEEP, None, milestone()["id"])
+        assert (refusal.reason, refusal.field, refusal.key) == (TOO_DEEP, None, milestone()["id"])
         assert parse(refusal.record) == parse(data)
 
 
@@ -409,7 +409,7 @@ def test_the_zero_time_is_none() -> None:
 def test_the_last_of_a_duplicate_key_counts() -> None:
     data = encoded(milestone())[:-1] + b',"id":"second","title":"last"}'
     record = accepted(data)
-    assert record.milestone_id == "second"
+    assert record.key == "second"
     assert parse(record.text)["title"] == "last"
     assert refusal_among_good(data[:-1] + b',"title":7}').field == "title"
 
@@ -460,11 +460,11 @@ def test_any_mutated_record_is_accepted_or_rejected_and_none_is_lost(records: li
         # Rendered, to be strict: in Python True is 1, and 1.10 is 1.1.
         assert render(in_order(kept)) == render(in_order(parse(render(sent))))
         if isinstance(item, Record):
-            assert item.milestone_id == sent["id"]
+            assert item.key == sent["id"]
             assert item.unknown_fields == sent.keys() - milestone().keys()
         else:
             assert item.reason
-            assert item.milestone_id == (sent["id"] if isinstance(sent.get("id"), str) else None)
+            assert item.key == (sent["id"] if isinstance(sent.get("id"), str) else None)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ def test_every_recorded_milestone_is_decoded_and_unchanged(payloads: Path) -> No
         for milestone, record in zip(sent, found, strict=True):
             assert isinstance(record, Record)
             assert parse(record.text) == milestone
-            assert record.milestone_id == milestone["id"]
+            assert record.key == milestone["id"]
             assert record.unknown_fields == frozenset()
             assert record.missing_fields == ()
             seen += 1

@@ -12,10 +12,9 @@ from schemas.api import (
     PAGE_LIMIT,
     Milestone,
     exact_number,
-    page_decoder,
-    raw_page_decoder,
     single_decoder,
 )
+from schemas.endpoints import MILESTONES_ENDPOINT
 from tests.records.recorded import golden, recorded_pages
 from tests.records.samples import milestone, parse
 
@@ -33,13 +32,12 @@ def test_the_documented_fields_are_known() -> None:
 
 def test_recorded_responses_match_the_types(payloads: Path) -> None:
     for body in recorded_pages(payloads):
-        page, raw_page = page_decoder.decode(body), raw_page_decoder.decode(body)
-        assert page.milestones == parse(body)["milestones"]
-        assert page.milestones is not None
-        assert raw_page.milestones is not None
-        assert [parse(bytes(raw)) for raw in raw_page.milestones] == page.milestones
+        page = MILESTONES_ENDPOINT.page_decoder.decode(body)
+        raw_page = MILESTONES_ENDPOINT.raw_page_decoder.decode(body)
+        assert page.records == parse(body)["milestones"]
+        assert [parse(bytes(raw)) for raw in raw_page.records] == page.records
         assert page.cursor == raw_page.cursor == parse(body)["cursor"]
-        assert all(msgspec.convert(sent, Milestone).id == sent["id"] for sent in page.milestones)
+        assert all(msgspec.convert(sent, Milestone).id == sent["id"] for sent in page.records)
     body = golden(payloads, "golden_milestone_single_response")
     assert parse(bytes(single_decoder.decode(body).milestone)) == parse(body)["milestone"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from schemas.dictionary import dictionary
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.functions import FUNCTIONS
-from schemas.tables import PUBLISHED_TABLES
 from schemas.view import Parameter, View, ViewColumn
 
 VIEW = View(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.tables import KINDS, PUBLISHED_TABLES
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import KINDS
 
 INTERFACE = {
     "milestones": "milestone_id category category_group type title start_date end_date notification_message source_id "

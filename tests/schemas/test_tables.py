@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.columns import HASH_LENGTH
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import literal, quote
 from schemas.table import SQL_TYPES, Column, Table
-from schemas.tables import FLAT_TABLES, PUBLISHED_TABLES
+from schemas.tables import FLAT_TABLES
 from tests.schemas.rows import ALL_TABLES, good_rows, to_arrow
 
 EVERY_TABLE = pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.name)

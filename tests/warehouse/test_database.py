@@ -10,7 +10,8 @@ import pytest
 from pipelines.errors import WarehouseUnusable
 from pipelines.warehouse.connection import STORAGE_VERSION
 from pipelines.warehouse.database import open_warehouse
-from schemas.tables import PUBLISHED_TABLES, SCHEMA_VERSION
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import SCHEMA_VERSION
 from tests.support import rows_of, tables_in
 
 

@@ -15,7 +15,8 @@ from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.ledger import LedgerRow, is_loaded, newest_watermark, record_failure, row_counts
 from pipelines.warehouse.load import Conclusions, load_sweep
 from pipelines.warehouse.statements import transaction
-from schemas.tables import FLAT_TABLES, PUBLISHED_TABLES
+from schemas.endpoints import PUBLISHED_TABLES
+from schemas.tables import FLAT_TABLES
 from tests.support import NOON, Shell, contents, milestone, serving_shells
 
 pytestmark = pytest.mark.slow

@@ -27,8 +27,9 @@ from pipelines.warehouse import compare, rebuild
 from pipelines.warehouse.ledger import LedgerRow
 from pipelines.warehouse.load import Conclusions, load_sweep
 from pipelines.warehouse.typed_tables import refresh, typed_tables
+from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import quote
-from schemas.tables import DERIVED_TABLES, EVIDENCE, PRIVATE_TABLES, PUBLISHED_TABLES
+from schemas.tables import DERIVED_TABLES, EVIDENCE, PRIVATE_TABLES
 from tests.flatten.inverse import parse_path
 from tests.flatten.test_field_catalogue import IDS, NASTY_TYPES, documents
 from tests.records.samples import NASTY_KEYS, encoded, page
