@@ -20,6 +20,8 @@ from pipelines.kalshi.base_url import DEFAULT_BASE_URL, OLDER_BASE_URL
 from pipelines.kalshi.network import Network, fault_of_ca_bundle, fault_of_proxy
 from pipelines.storage.home import DEFAULT_HOME, HOME_VARIABLE, expanded
 from schemas.api import PAGE_LIMIT
+from schemas.endpoint import Endpoint
+from schemas.endpoints import ENDPOINTS
 
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
 LOG_VARIABLE = "MILESTONES_LOG"
@@ -76,6 +78,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     page_limit: Annotated[
         int, Meta(title="KALSHI_PAGE_LIMIT", ge=1, le=PAGE_LIMIT, description="milestones to request in one page")
     ] = PAGE_LIMIT
+    endpoints: Annotated[
+        str,
+        Meta(
+            title="MILESTONES_ENDPOINTS",
+            description="which other endpoints to keep: names of "
+            f"`{','.join(one.name for one in ENDPOINTS)}`, separated by commas; `none` keeps milestones only",
+        ),
+    ] = ",".join(one.name for one in ENDPOINTS)
+    endpoint_requests: Annotated[
+        int,
+        Meta(
+            title="KALSHI_ENDPOINT_REQUESTS",
+            ge=1,
+            description="maximum requests of one sweep of another endpoint; the next sweep continues",
+        ),
+    ] = 100
     contract: Annotated[
         str,
         Meta(
@@ -138,6 +156,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Read and check every setting. Raises WrongSetting, which names the variable and never quotes a secret."""
         settings = cls(**{name: setting(name, environment) for name in cls.__struct_fields__})
         settings.network()
+        settings.kept_endpoints()
         settings.details_contract()
         return settings
 
@@ -150,6 +169,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def fallback_base_url(self) -> str | None:
         """The base URL to request if the first is unreachable; None if the user set one."""
         return None if self.base_url else OLDER_BASE_URL
+
+    def kept_endpoints(self) -> tuple[Endpoint, ...]:
+        """The endpoints to keep beside milestones, in the order in which they are refreshed. Raises WrongSetting."""
+        names = {name.strip() for name in self.endpoints.split(",")} - {""}
+        known = {endpoint.name for endpoint in ENDPOINTS}
+        if names == {"none"}:
+            return ()
+        if unknown := sorted(names - known):
+            raise WrongSetting(
+                f"{VARIABLES['endpoints']} names {printable(', '.join(unknown))[:VALUE_CHARACTERS]!r}: give names of "
+                f"{', '.join(sorted(known))}, separated by commas, or none"
+            )
+        return tuple(endpoint for endpoint in ENDPOINTS if endpoint.name in names)
 
     def network(self) -> Network:
         """Proxy and certificate authorities. Raises WrongSetting, which never quotes the proxy's address."""

@@ -20,6 +20,11 @@ CONTENT_HASH = Column(
 )
 
 
+def optional_text(name: str, description: str, source: str | None = None) -> Column:
+    """A column of text that may be NULL; its source is the field of the same name if no other is given."""
+    return Column(name, TEXT, description, source or name, nullable=True)
+
+
 def not_empty(column: str) -> Rule:
     """The rule that a text is not empty."""
     return Rule(

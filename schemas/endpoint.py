@@ -40,7 +40,8 @@ class Listing:
 class ByKeys:
     """Requests for given keys, in the parameter `parameter`: repeated, or one value separated by commas.
 
-    `wanted` is an SQL query of the keys to request, on the published file: of all keys that its tables name. Where
+    `wanted` is an SQL query, on the published file, of all keys that its tables name, and of a time for each: the
+    latest come first. Where
     `is_repeated` is False only keys that are not stored are requested, and keys that the API does not return are noted
     as unknown; else every key is requested each time. The query may use the parameter $now.
     """
@@ -49,7 +50,6 @@ class ByKeys:
     style: Literal["repeated", "comma"]
     at_most: int
     wanted: str
-    path: str | None = None
     is_repeated: bool = False
 
 
@@ -87,6 +87,11 @@ class Endpoint:
         """The column of the log and of every table that holds the key."""
         return self.log.key[0]
 
+    @property
+    def has_flat_log(self) -> bool:
+        """Whether the log has columns of flattened values."""
+        return any(name not in LOG_COLUMNS for name in self.log.stored_columns[1:])
+
     @cached_property
     def known_fields(self) -> frozenset[str]:
         """The fields that the typed record has."""
@@ -111,6 +116,10 @@ class Endpoint:
         return msgspec.defstruct(
             "Page", [("records", records), ("cursor", str | None, None)], rename={"records": self.page_key}, frozen=True
         )
+
+
+LOG_COLUMNS = ("version", "content_hash", "last_updated_ts", "valid_from", "valid_to", "sweep_id", "record")
+"""The stored columns of every version log, after its key."""
 
 
 def version_log(

@@ -9,7 +9,7 @@ from schemas.api import EXPECTED_FIELDS, PAGE_LIMIT, Milestone
 from schemas.columns import RECORDS_ARE_ACCOUNTED_FOR, SWEEP_STATUSES, not_empty, one_of
 from schemas.endpoint import Endpoint, Listing
 from schemas.events import EVENTS
-from schemas.live_data import LIVE
+from schemas.live_data import LIVE_ENDPOINT
 from schemas.series import SERIES
 from schemas.table import BIGINT, INTEGER, TEXT, TIMESTAMP, Column, Table
 from schemas.tables import FLAT_TABLES, MILESTONE_TABLES, MILESTONE_VERSIONS, QUARANTINE, SWEEPS
@@ -32,7 +32,7 @@ MILESTONES_ENDPOINT = Endpoint(
 )
 """Milestones have a pipeline with stages of its own (`pipelines.sweep`): scans in parallel, absences, typed tables."""
 
-ENDPOINTS = (TARGETS, EVENTS, SERIES, LIVE)
+ENDPOINTS = (TARGETS, EVENTS, SERIES, LIVE_ENDPOINT)
 """The endpoints beside milestones, in the order in which they are refreshed."""
 
 MODES = ("full", "incremental", "by_key")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.api import JsonObject
-from schemas.columns import not_empty
+from schemas.columns import not_empty, optional_text
 from schemas.endpoint import EXTRA, LIFE, ByKeys, Endpoint, Listing, version_log
 from schemas.table import BOOLEAN, TEXT, TIMESTAMP, Column, Table
 
@@ -30,22 +30,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 EVENT_TICKER = Column("event_ticker", TEXT, "The event's ticker.", "event_ticker", is_searched=True)
 
 
-def _text(name: str, description: str, source: str | None = None) -> Column:
-    return Column(name, TEXT, description, source or name, nullable=True)
-
-
 EVENTS_TABLE = Table(
     name="events",
     grain="event, as last seen",
     description="What is traded: the events that milestones name, and those updated since.",
     columns=(
         EVENT_TICKER,
-        _text("series_ticker", "The series that the event belongs to."),
-        _text("title", "Title."),
-        _text("sub_title", "Second title, for example the date or the bound."),
-        _text("category", "Category, documented as deprecated: that of the series counts."),
-        _text("competition", "Competition, for example ATP Bastad.", "product_metadata.competition"),
-        _text("competition_scope", "Part of the competition, for example Game.", "product_metadata.competition_scope"),
+        optional_text("series_ticker", "The series that the event belongs to."),
+        optional_text("title", "Title."),
+        optional_text("sub_title", "Second title, for example the date or the bound."),
+        optional_text("category", "Category, documented as deprecated: that of the series counts."),
+        optional_text("competition", "Competition, for example ATP Bastad.", "product_metadata.competition"),
+        optional_text(
+            "competition_scope", "Part of the competition, for example Game.", "product_metadata.competition_scope"
+        ),
         Column(
             "mutually_exclusive",
             BOOLEAN,
@@ -60,10 +58,10 @@ EVENTS_TABLE = Table(
             "strike_date",
             nullable=True,
         ),
-        _text("strike_period", "Period to which the event refers; NULL for an empty text."),
-        _text("collateral_return_type", "How collateral is returned, for example MECNET; NULL for an empty text."),
-        _text("settlement_sources", "The sources of settlement as JSON text: a list of names and URLs."),
-        _text("product_metadata", "The object `product_metadata` as canonical JSON text."),
+        optional_text("strike_period", "Period to which the event refers; NULL for an empty text."),
+        optional_text("collateral_return_type", "How collateral is returned, for example MECNET; NULL if empty."),
+        optional_text("settlement_sources", "The sources of settlement as JSON text: a list of names and URLs."),
+        optional_text("product_metadata", "The object `product_metadata` as canonical JSON text."),
         EXTRA,
         *LIFE,
     ),
@@ -88,6 +86,7 @@ EVENTS = Endpoint(
         parameter="tickers",
         style="comma",
         at_most=200,
-        wanted="SELECT DISTINCT event_ticker FROM milestone_events",
+        wanted="SELECT event_ticker, max(start_date) FROM milestone_events JOIN milestones USING (milestone_id) "
+        "GROUP BY event_ticker",
     ),
 )

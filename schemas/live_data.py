@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from schemas.api import JsonObject
-from schemas.columns import one_of
+from schemas.columns import one_of, optional_text
 from schemas.endpoint import ByKeys, Endpoint, version_log
-from schemas.statuses import STATUS_GROUPS
+from schemas.statuses import ENDED, LIVE, STATUS_GROUPS
 from schemas.table import DOUBLE, TEXT, TIMESTAMP, Column, Table
 from schemas.tables import MILESTONE_ID
 
@@ -20,10 +20,6 @@ class LiveRecord(msgspec.Struct, frozen=True, kw_only=True):
     details: JsonObject | None = None
 
 
-def _text(name: str, description: str, source: str) -> Column:
-    return Column(name, TEXT, description, source, nullable=True)
-
-
 def _score(name: str, description: str, source: str) -> Column:
     return Column(name, DOUBLE, description, source, nullable=True)
 
@@ -32,13 +28,16 @@ HOME_SCORES = ("home_points", "home_score", "home_same_game_score", "competitor1
 AWAY_SCORES = ("away_points", "away_score", "away_same_game_score", "competitor2_overall_score")
 """Fields of `details` with the score, by type of sport; the first one that is present counts."""
 
+WIDGET_GROUPS = {"live": LIVE, "finished": ENDED}
+"""Groups by `details.widget_status`, for a status that is absent or unknown; the value none says nothing."""
+
 _LOG = version_log(
     "live_data",
     MILESTONE_ID,
     grain="the live data of a milestone",
     extra=(
-        _text("type", "Type of the live data, which may differ from that of the milestone.", "type"),
-        _text("status", "Status as sent.", "details.status"),
+        optional_text("type", "Type of the live data, which may differ from that of the milestone.", "type"),
+        optional_text("status", "Status as sent.", "details.status"),
         Column(
             "status_group",
             TEXT,
@@ -48,8 +47,8 @@ _LOG = version_log(
         ),
         _score("home_score", "Score of the home side or the first competitor.", f"details: {', '.join(HOME_SCORES)}"),
         _score("away_score", "Score of the away side or the second one.", f"details: {', '.join(AWAY_SCORES)}"),
-        _text("winner", "Winner; NULL while it is not known, also for an empty text.", "details.winner"),
-        _text("details", "The object `details` as canonical JSON text.", "details"),
+        optional_text("winner", "Winner; NULL while it is not known, also for an empty text.", "details.winner"),
+        optional_text("details", "The object `details` as canonical JSON text.", "details"),
         Column(
             "observed_at",
             TIMESTAMP,
@@ -75,7 +74,7 @@ ABOUT_TO_START = "INTERVAL 15 MINUTE"
 AFTER_THE_END = "INTERVAL 1 HOUR"
 """How long after its end, often a guess, a milestone is polled if no live data say that it has ended."""
 
-LIVE = Endpoint(
+LIVE_ENDPOINT = Endpoint(
     name="live",
     title="live data",
     path="/live_data/batch",
@@ -90,7 +89,7 @@ LIVE = Endpoint(
         style="repeated",
         at_most=100,
         wanted=f"""
-            SELECT milestone_id FROM milestones
+            SELECT milestone_id, start_date FROM milestones
             LEFT JOIN (FROM usual_durations()) AS durations USING (type)
             ANTI JOIN (SELECT milestone_id FROM live_data WHERE is_current AND status_group IN ('ended', 'off')
                        AND valid_from > $now - INTERVAL 1 DAY) AS over USING (milestone_id)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import msgspec
 
-from schemas.columns import not_empty
+from schemas.columns import not_empty, optional_text
 from schemas.endpoint import EXTRA, LIFE, Endpoint, Listing, version_log
 from schemas.table import TEXT, Column, Table
 
@@ -26,21 +26,17 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 SERIES_TICKER = Column("series_ticker", TEXT, "The series' ticker.", "ticker", is_searched=True)
 
 
-def _text(name: str, description: str) -> Column:
-    return Column(name, TEXT, description, name, nullable=True)
-
-
 SERIES_TABLE = Table(
     name="series",
     grain="series, as last seen",
     description="The families that events belong to.",
     columns=(
         SERIES_TICKER,
-        _text("title", "Title."),
-        _text("category", "Category."),
-        _text("categories", "All its categories as JSON text."),
-        _text("frequency", "How often it has an event, for example daily or custom."),
-        _text("tags", "Its tags as JSON text; NULL where the API sends null."),
+        optional_text("title", "Title."),
+        optional_text("category", "Category."),
+        optional_text("categories", "All its categories as JSON text."),
+        optional_text("frequency", "How often it has an event, for example daily or custom."),
+        optional_text("tags", "Its tags as JSON text; NULL where the API sends null."),
         EXTRA,
         *LIFE,
     ),

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from schemas.api import JsonObject
-from schemas.columns import not_empty
+from schemas.columns import not_empty, optional_text
 from schemas.endpoint import EXTRA, LIFE, ByKeys, Endpoint, Listing, version_log
 from schemas.table import TEXT, Column, Reference, Table
 
@@ -30,23 +30,19 @@ TARGET_ID = Column(
 )
 
 
-def _text(name: str, description: str, source: str | None = None) -> Column:
-    return Column(name, TEXT, description, source or name, nullable=True)
-
-
 STRUCTURED_TARGETS = Table(
     name="structured_targets",
     grain="structured target, as last seen",
     description="Who takes part: teams, players, candidates, companies, with their names.",
     columns=(
         TARGET_ID,
-        _text("type", "Type, for example basketball_team."),
-        _text("name", "Name."),
-        _text("short_name", "Shorter name, if there is one.", "details.short_name"),
-        _text("abbreviation", "Abbreviation, if there is one.", "details.abbreviation"),
-        _text("league", "League, if there is one.", "details.league"),
-        _text("details", "The object `details` as canonical JSON text."),
-        _text("source_id", "Id at the provider of the data."),
+        optional_text("type", "Type, for example basketball_team."),
+        optional_text("name", "Name."),
+        optional_text("short_name", "Shorter name, if there is one.", "details.short_name"),
+        optional_text("abbreviation", "Abbreviation, if there is one.", "details.abbreviation"),
+        optional_text("league", "League, if there is one.", "details.league"),
+        optional_text("details", "The object `details` as canonical JSON text."),
+        optional_text("source_id", "Id at the provider of the data."),
         EXTRA,
         *LIFE,
     ),
@@ -88,6 +84,7 @@ TARGETS = Endpoint(
         parameter="ids",
         style="repeated",
         at_most=2_000,
-        wanted="SELECT DISTINCT entity_id FROM milestone_entities",
+        wanted="SELECT entity_id, max(start_date) FROM milestone_entities JOIN milestones USING (milestone_id) "
+        "GROUP BY entity_id",
     ),
 )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
@@ -21,14 +22,17 @@ import requests
 from pipelines.kalshi import errors, transport
 from pipelines.kalshi.addresses import Addresses
 from pipelines.kalshi.base_url import check_base_url
+from pipelines.kalshi.faults import Parameters
 from pipelines.kalshi.network import Network
 from pipelines.kalshi.pacing import TokenBucket
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.request_stats import RequestStats
 from pipelines.kalshi.requester import Requester
-from pipelines.kalshi.response import Content, Response, read_page, read_single
+from pipelines.kalshi.response import Content, Response, page_reader, read_page, read_single
 from pipelines.kalshi.sender import MAX_BODY_BYTES, Sender
 from schemas.api import PAGE_LIMIT
+from schemas.endpoint import Endpoint
+from schemas.endpoints import MILESTONES_ENDPOINT
 
 SMALLER_PAGE_LIMIT = 100
 """The page size to try where the API refuses the first page: its maximum may have become smaller."""
@@ -60,8 +64,9 @@ class KalshiClient:
     of requests that a sweep keeps in flight; None derives it from the pace. `page_limit` is the largest page to
     request. `deadline_seconds` bounds one page with all its attempts and waits, from the moment the pace lets it
     start. `fallback_base_url` is used, with a warning in the log, where the host of `base_url` cannot be resolved or
-    redirects before it ever responded. `network` configures proxy and certificates. Tests inject clock, now, sleep,
-    random and session; an injected session must verify TLS and stays open.
+    redirects before it ever responded. `network` configures proxy and certificates. Processes with the same `pace_file`
+    share one pace. Tests inject clock, now, sleep, random and session; an injected session must verify TLS and stays
+    open.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class KalshiClient:
         deadline_seconds: float = 60.0,
         max_body_bytes: int = MAX_BODY_BYTES,
         session: requests.Session | None = None,
+        pace_file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
@@ -98,7 +104,7 @@ class KalshiClient:
         self._requester = Requester(
             sender,
             self._addresses,
-            TokenBucket(requests_per_second, clock=clock, sleep=sleep),
+            TokenBucket(requests_per_second, clock=clock, sleep=sleep, file=pace_file),
             self.stats,
             deadline_seconds=deadline_seconds,
             clock=clock,
@@ -145,8 +151,13 @@ class KalshiClient:
         # Dots survive percent-encoding and clients resolve them; no other text can leave its path segment.
         if not milestone_id.strip("."):
             raise ValueError(f"{milestone_id!r} cannot be a milestone's id")
-        path = f"/milestones/{quote(milestone_id, safe='')}"
+        path = f"{MILESTONES_ENDPOINT.path}/{quote(milestone_id, safe='')}"
         return self._response(self._requester.request(path, {}, read_single), path)
+
+    def get_records(self, endpoint: Endpoint, parameters: Parameters) -> Response:
+        """One page of an endpoint beside milestones, with the parameters as given; a list is a repeated parameter."""
+        content = self._requester.request(endpoint.path, parameters, page_reader(endpoint))
+        return self._response(content, endpoint.path)
 
     def _list_smaller_page(self, query: MilestoneQuery, refusal: errors.BadRequest) -> Response:
         """The first page with fewer milestones. Raises `refusal` where the API refuses that as well."""
@@ -164,7 +175,7 @@ class KalshiClient:
         return response
 
     def _list(self, query: MilestoneQuery, cursor: str | None) -> Response:
-        path = "/milestones"
+        path = MILESTONES_ENDPOINT.path
         content = self._requester.request(path, query.params(cursor), read_page)
         return self._response(content, path, limit=query.limit)
 

@@ -247,7 +247,7 @@ class FilterIgnored(KalshiError):
     def _happened(self) -> str:
         return (
             f"the API ignored the filter {self.filter}={self.wanted} at {self.url}: "
-            f"it returned milestone {self.milestone_id}, which has {self.found}"
+            f"it returned {self.milestone_id}, which has {self.found}"
         )
 
 

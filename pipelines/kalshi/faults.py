@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +18,9 @@ from pipelines.kalshi.response import Content
 from pipelines.kalshi.retry import FaultKind, Reason
 from pipelines.kalshi.server_text import quoted
 
+Parameters = Mapping[str, str | list[str]]
+"""Query parameters; a list is sent as a repeated parameter."""
+
 
 @dataclass
 class Call:
@@ -25,7 +28,7 @@ class Call:
 
     base_url: str
     path: str
-    params: dict[str, str]
+    params: Parameters
     read: Callable[[bytes], Content]
     give_up_at: float
     attempt: int = 1

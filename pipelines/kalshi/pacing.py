@@ -1,19 +1,29 @@
-"""Pacing of requests: one token bucket that every thread of a run shares. No HTTP here."""
+"""Pacing of requests: one token bucket that every thread, and every process of a home, shares. No HTTP here."""
 
 from __future__ import annotations
 
+import fcntl
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 SHORTEST_SLEEP_SECONDS = 0.001
 """A computed wait can be below the clock's resolution; sleeping at least this long ensures progress."""
+
+MAX_AHEAD_SECONDS = 600.0
+"""How far ahead the state in a file may be: after a restart of the machine its clock begins anew."""
+
+_STATE = struct.Struct("<d")
 
 
 class TokenBucket:
     """At most `rate_per_second * t + burst` requests in any t seconds, and none while paused. Thread-safe.
 
-    A rate of None or 0 switches pacing off, but not pauses. The clock counts seconds and should be monotonic; if it
-    jumps back, the bucket waits and never gives a token twice.
+    With `file`, processes share the bucket, whose state is in this file; the clock must then be one that processes
+    share, as time.monotonic is. A rate of None or 0 switches pacing off, but not pauses. The clock counts seconds and
+    should be monotonic; if it jumps back, the bucket waits and never gives a token twice.
     """
 
     def __init__(
@@ -23,6 +33,7 @@ class TokenBucket:
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
+        file: Path | None = None,
     ) -> None:
         if rate_per_second is not None and not 0 <= rate_per_second < float("inf"):
             raise ValueError(f"requests per second must be 0 (no pacing) or more, not {rate_per_second}")
@@ -35,6 +46,7 @@ class TokenBucket:
         self._lock = threading.Lock()
         # When the bucket will be full again: the whole state in one number (GCRA), without drift.
         self._full_at = float("-inf")
+        self._file = file if self._interval else None
 
     def acquire(self) -> None:
         """Wait until one request may be sent."""
@@ -44,16 +56,34 @@ class TokenBucket:
 
     def pause(self, seconds: float) -> None:
         """Hold all requests for this long; the longest pause wins. Afterwards requests are paced, without a burst."""
-        with self._lock:
+        with self._exclusive():
             # The bucket is empty when the pause ends: a server that just limited us must not get a burst.
             self._full_at = max(self._full_at, self._clock() + seconds + self._tolerance)
 
     def _take(self) -> float:
         """Take a token and return 0, or return the seconds until one may be available."""
-        with self._lock:
+        with self._exclusive():
             now = self._clock()
             may_go_at = self._full_at - self._tolerance
             if now < may_go_at:
                 return may_go_at - now
             self._full_at = max(self._full_at, now) + self._interval
             return 0.0
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Hold the state, of this process or of all."""
+        with self._lock:
+            if self._file is None:
+                yield
+                return
+            with self._file.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.seek(0)
+                if len(stored := file.read(_STATE.size)) == _STATE.size:
+                    (full_at,) = _STATE.unpack(stored)
+                    self._full_at = max(self._full_at, min(full_at, self._clock() + MAX_AHEAD_SECONDS))
+                yield
+                file.truncate(0)
+                file.write(_STATE.pack(self._full_at))
+                file.flush()

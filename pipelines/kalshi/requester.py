@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pipelines.kalshi import errors, retry, transport
 from pipelines.kalshi.addresses import Addresses
-from pipelines.kalshi.faults import Call, Fault, final_error, transport_fault
+from pipelines.kalshi.faults import Call, Fault, Parameters, final_error, transport_fault
 from pipelines.kalshi.pacing import TokenBucket
 from pipelines.kalshi.request_stats import RequestStats
 from pipelines.kalshi.response import Content
@@ -51,7 +51,7 @@ class Requester:
         self._random = random
         self._budget = RetryBudget()
 
-    def request(self, path: str, params: dict[str, str], read: Callable[[bytes], Content]) -> Content:
+    def request(self, path: str, params: Parameters, read: Callable[[bytes], Content]) -> Content:
         """GET `path` below the base URL and parse the body with `read`. Raises KalshiError."""
         self._bucket.acquire()
         base_url = self._addresses.current

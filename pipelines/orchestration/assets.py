@@ -46,10 +46,10 @@ from pipelines.sweep.progress_listener import ProgressListener
 from pipelines.sweep.staged_sweep import MAX_REFUSED_SHARE
 from pipelines.sweep.stages import Stages
 from schemas.api import EXPECTED_FIELDS
-from schemas.endpoints import PUBLISHED_TABLES
 from schemas.tables import (
     FLAT_TABLES,
     MILESTONE_DETAILS,
+    MILESTONE_TABLES,
     MILESTONE_VERSIONS,
     PAGES,
     RECORDS,
@@ -250,13 +250,13 @@ def warehouse(stages: dg.ResourceParam[Stages]) -> dg.MaterializeResult[None]:
             & dg.AutomationCondition.all_deps_blocking_checks_passed(),
             freshness_policy=FRESHNESS,
         )
-        for table in PUBLISHED_TABLES
+        for table in MILESTONE_TABLES
     ],
 )
 def published(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult[None]]:
     """Publish the warehouse."""
     snapshot = stages.publish()
-    for table in PUBLISHED_TABLES:
+    for table in MILESTONE_TABLES:
         made_from = FLAT_KEYS.get(table.name) or (WAREHOUSE_KEY if table is MILESTONE_VERSIONS else None)
         upstream = {c.name: [(made_from, c.name)] for c in table.columns} if made_from else {}
         yield dg.MaterializeResult(

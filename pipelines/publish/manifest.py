@@ -37,7 +37,9 @@ class PublishedFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The files of a snapshot, and its newest loaded sweep.
+    """The files of a snapshot, and its newest loaded sweep of milestones.
+
+    `versions` has, by table of another endpoint, the sweeps that it was made of; earlier versions wrote none.
 
     `ranges` are the first days of the start-date ranges into which large tables are split. `checksum` is the sha256 of
     all other fields, so that damage to the manifest itself is detected; "" in manifests of earlier versions.
@@ -49,6 +51,7 @@ class Manifest(msgspec.Struct, frozen=True):
     sweep_id: str | None
     files: list[PublishedFile]
     ranges: tuple[date, ...] = ()
+    versions: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     checksum: str = ""
 
     def sealed(self) -> Manifest:

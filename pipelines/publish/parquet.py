@@ -36,11 +36,15 @@ _PLACED = "memory.placed"
 
 @dataclass(frozen=True)
 class Source:
-    """A table to write. `schema` is None for a typed table, which keeps the schema that it has in DuckDB."""
+    """A table to write. `schema` is None for a typed table, which keeps the schema that it has in DuckDB.
+
+    `version` tells when the file of a table without milestones can be linked: as long as it is the same. None never.
+    """
 
     name: str
     schema: pa.Schema | None
     is_of_milestones: bool
+    version: str | None = None
 
 
 @dataclass
@@ -68,6 +72,11 @@ class SnapshotWriter:
             order[table.name] = len(order)
             (self.building / table.name).mkdir()
             rows: int = self.connection.execute(f"SELECT count(*) FROM {quote(table.name)}").fetchall()[0][0]  # noqa: S608
+            if table.version is not None:
+                file = self._of_same_version(table, table.version)
+                files += [self._link(table, file, FILE_NAME)] if file else []
+                whole += [] if file else [table]
+                continue
             known = self._known(table)
             is_same = bool(known) and not self._is_touched(table, known, rows)
             if not table.is_of_milestones or rows <= self.rows_of_one_file:
@@ -95,6 +104,12 @@ class SnapshotWriter:
         if self.before is None or not table.is_of_milestones or table.name in self.before.touched.tables:
             return {}
         return self.before.files(table.name)
+
+    def _of_same_version(self, table: Source, version: str) -> PublishedFile | None:
+        """The file of the previous snapshot if the table has not changed since."""
+        if self.before is None or (self.before.manifest.versions or {}).get(table.name) != version:
+            return None
+        return self.before.files(table.name).get(FILE_NAME)
 
     def _is_touched(self, table: Source, known: dict[str, PublishedFile], rows: int) -> bool:
         """Whether a table has, or had, rows of a touched milestone."""

@@ -26,6 +26,7 @@ from pipelines.warehouse.connection import open_reading
 from pipelines.warehouse.database import create, open_warehouse
 from pipelines.warehouse.rebuild import rebuild
 from pipelines.warehouse.statements import transaction
+from schemas.endpoints import ENDPOINT_KEPT_TABLES
 from schemas.sql import literal, quote
 from schemas.tables import DETAILS_FIELDS, KEPT_TABLES
 
@@ -84,7 +85,7 @@ def _find_source(home: Home, manifest: Manifest) -> tuple[Path, Mapping[str, str
     for file in manifest.files:
         by_table.setdefault(file.table or "", []).append(file)
     published = next(file for file in by_table[""] if file.path == home.published_duckdb.name)
-    read = [table.name for table in (*KEPT_TABLES, DETAILS_FIELDS) if table.name in by_table]
+    read = [table.name for table in (*KEPT_TABLES, *ENDPOINT_KEPT_TABLES, DETAILS_FIELDS) if table.name in by_table]
     if is_as_published(home, published):
         return home.published_duckdb, {name: f"{_SOURCE}.{quote(name)}" for name in read}
     files = {name: by_table[name] for name in read}
@@ -102,13 +103,13 @@ def _find_source(home: Home, manifest: Manifest) -> tuple[Path, Mapping[str, str
 
 
 def _fill(path: Path, source: Path, tables: Mapping[str, str]) -> None:
-    """Create a warehouse with the rows of KEPT_TABLES."""
+    """Create a warehouse with the rows of the tables that cannot be derived."""
     create(path)
     with open_warehouse(path) as connection:
         if source.is_file():
             connection.execute(f"ATTACH {literal(str(source))} AS {_SOURCE} (READ_ONLY)")
         with transaction(connection):
-            for table in KEPT_TABLES:
+            for table in (*KEPT_TABLES, *ENDPOINT_KEPT_TABLES):
                 if table.name in tables:
                     _copy(connection, table.name, table.stored_columns, tables[table.name])
             if rows := tables.get(DETAILS_FIELDS.name):

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import re
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,10 +33,11 @@ from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import rewrite
 from pipelines.warehouse.connection import explain_damage, open_reading, second_connection
 from pipelines.warehouse.database import Warehouse
+from pipelines.warehouse.endpoints import endpoint_versions
 from pipelines.warehouse.ledger import newest_loaded_sweep_id
 from pipelines.warehouse.typed_tables import typed_tables
-from schemas.endpoints import PUBLISHED_TABLES
-from schemas.tables import SCHEMA_VERSION
+from schemas.endpoints import ENDPOINT_TABLES
+from schemas.tables import MILESTONE_TABLES, SCHEMA_VERSION
 
 THREADS = 2
 """Threads that write tables. DuckDB has threads of its own as well, and each open table holds rows in memory."""
@@ -127,11 +129,12 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
         ThreadPoolExecutor(1) as verifier,
     ):
         sweep_id = newest_loaded_sweep_id(connection)
+        versions = endpoint_versions(connection)
         before = PreviousSnapshot.find(home, connection)
         make_next(connection, home, building.duckdb_file)
         verified = verifier.submit(read_through, building.duckdb_file)
         summary = pool.submit(_summarize, building, connection)
-        files, ranges = _write_tables(building, connection, before, pool, per_range=per_range)
+        files, ranges = _write_tables(building, connection, before, versions, pool, per_range=per_range)
         files.append(summary.result())
         for folder in (path for path in building.folder.rglob("*") if path.is_dir()):
             sync(folder)
@@ -140,7 +143,7 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
         files.append(PublishedFile(home.published_duckdb.name, None, rows, size, sha256))
     if is_checked and not is_whole:
         raise _DamagedBlocks
-    manifest = Manifest(building.name, SCHEMA_VERSION, now, sweep_id, files, ranges.days).sealed()
+    manifest = Manifest(building.name, SCHEMA_VERSION, now, sweep_id, files, ranges.days, versions).sealed()
     return Snapshot(_swap_in(building, manifest), manifest)
 
 
@@ -153,6 +156,7 @@ def _write_tables(
     building: _Building,
     connection: duckdb.DuckDBPyConnection,
     before: PreviousSnapshot | None,
+    versions: Mapping[str, str],
     pool: Executor,
     *,
     per_range: int,
@@ -168,7 +172,8 @@ def _write_tables(
     )
     files = writer.write(
         [
-            *(Source(table.name, table.arrow_schema, table not in OF_NO_MILESTONE) for table in PUBLISHED_TABLES),
+            *(Source(table.name, table.arrow_schema, table not in OF_NO_MILESTONE) for table in MILESTONE_TABLES),
+            *(Source(table.name, table.arrow_schema, is_of_milestones=False, version=versions[table.name]) for table in ENDPOINT_TABLES),
             *(Source(typed, None, is_of_milestones=True) for typed in typed_tables(connection).values()),
         ]
     )

@@ -38,6 +38,19 @@ class Home:
         """Landed pages, one folder per sweep."""
         return self.root / "raw"
 
+    def raw_of(self, endpoint: str) -> Path:
+        """Landed pages of an endpoint beside milestones, one folder per sweep."""
+        return self.raw / endpoint
+
+    def endpoint_lock_file(self, endpoint: str) -> Path:
+        """The lock of the process that fetches an endpoint beside milestones."""
+        return self.warehouse / f"{endpoint}.lock"
+
+    @property
+    def pace_file(self) -> Path:
+        """When the next request may be sent: all processes of this home share one pace."""
+        return self.warehouse / "pace"
+
     @property
     def warehouse(self) -> Path:
         """Files that only the writer opens."""

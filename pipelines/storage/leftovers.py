@@ -34,9 +34,9 @@ HISTORY_SECONDS = 60 * 60
 
 
 @contextmanager
-def writer_session(home: Home, *, purpose: str) -> Iterator[None]:
+def writer_session(home: Home, *, purpose: str, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the writer's lock and remove the leftovers of killed runs. Raises WarehouseBusy, HomeUnusable."""
-    with writer_lock(home, purpose=purpose):
+    with writer_lock(home, purpose=purpose, wait_seconds=wait_seconds):
         remove_leftovers(home)
         yield
 

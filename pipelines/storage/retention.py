@@ -18,7 +18,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -74,9 +74,20 @@ def prune(home: Home, retention: Retention, *, now: datetime) -> Pruned:
     with explain_removal_errors():
         # Sweeps before staging, so that the staging folder of a removed sweep is removed too.
         snapshots, snapshot_bytes = _remove(home.snapshots, _old_snapshots(home, retention, now))
-        sweeps, sweep_bytes = _remove(home.raw, _old_sweeps(home, retention, now))
+        sweeps, sweep_bytes = _remove(home.raw, _old_sweeps(home.raw, retention, now))
         staged, staging_bytes = _remove(home.staging(REBUILD_STAGING).parent, stale_staging(home))
     return Pruned(snapshots, sweeps, staged, snapshot_bytes + sweep_bytes + staging_bytes)
+
+
+def prune_endpoint(home: Home, endpoint: str, retention: Retention, *, now: datetime) -> list[str]:
+    """Remove the landed sweeps of an endpoint beside milestones that the retention does not keep; their names.
+
+    The age is a day at most: live data are fetched every minute.
+    """
+    raw = home.raw_of(endpoint)
+    of_a_day = replace(retention, sweep_age=min(retention.sweep_age, timedelta(days=1)))
+    with explain_removal_errors():
+        return _remove(raw, _old_sweeps(raw, of_a_day, now))[0] if raw.exists() else []
 
 
 class _Dated(NamedTuple):
@@ -106,9 +117,9 @@ def _latest(home: Home) -> str:
     return target.name if target.parent == home.snapshots else ""
 
 
-def _old_sweeps(home: Home, retention: Retention, now: datetime) -> list[str]:
-    found = _dated(home.raw)
-    known = {folder: sweep for folder in found if (sweep := _sweep(home, folder.name))}
+def _old_sweeps(raw: Path, retention: Retention, now: datetime) -> list[str]:
+    found = _dated(raw)
+    known = {folder: sweep for folder in found if (sweep := _sweep(raw, folder.name))}
     loaded = [folder for folder, sweep in known.items() if sweep.state == "loaded"]
     # The newest folder is kept even without a `sweep.json`: the next sweep takes its number from it.
     kept = {*found[:1], *list(known)[:1], *loaded[:1]}
@@ -120,12 +131,12 @@ def _old_sweeps(home: Home, retention: Retention, now: datetime) -> list[str]:
     ]
 
 
-def _sweep(home: Home, name: str) -> Sweep | None:
+def _sweep(raw: Path, name: str) -> Sweep | None:
     """A landed sweep; None where its `sweep.json` is missing (after a kill) or damaged."""
-    if not (home.raw / name / SWEEP_FILE).exists():
+    if not (raw / name / SWEEP_FILE).exists():
         return None
     try:
-        return Landing.open(home.raw, name).sweep
+        return Landing.open(raw, name).sweep
     except SweepDamaged:
         return None
 

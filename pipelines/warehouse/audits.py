@@ -20,13 +20,13 @@ from pipelines.warehouse.ledger import modes_since
 from pipelines.warehouse.row_ranges import rows_of
 from pipelines.warehouse.typed_tables import typed_tables
 from pipelines.wording import counted
-from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import literal, quote
 from schemas.table import Reference, Table
 from schemas.tables import (
     ARCHIVED_MILESTONES,
     DETAILS_FIELDS,
     MILESTONE_CHANGES,
+    MILESTONE_TABLES,
     MILESTONE_VERSIONS,
     QUARANTINE,
     SWEEPS,
@@ -72,7 +72,7 @@ class Finding:
 
 def audits() -> Iterator[Audit]:
     """Every audit of the declared tables."""
-    for table in PUBLISHED_TABLES:
+    for table in MILESTONE_TABLES:
         yield _key(table)
         for reference in table.references:
             yield _reference(table, reference)
@@ -101,7 +101,7 @@ def limit_to_touched(connection: duckdb.DuckDBPyConnection, published: str | Non
     if not modes or "full" in modes:
         return False
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS {rows_since(published)}")
-    of_milestones = [table.name for table in PUBLISHED_TABLES if _is_of_milestones(table)]
+    of_milestones = [table.name for table in MILESTONE_TABLES if _is_of_milestones(table)]
     for name in (*of_milestones, *typed_tables(connection).values()):
         rows = rows_of(connection, f"{CATALOG}.{quote(name)}", _TOUCHED)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {rows}")

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.staging.files import Staging
+from pipelines.warehouse.endpoints import rebuild_endpoints
 from pipelines.warehouse.rebuild import apply_log, stage_whole_log
 from pipelines.warehouse.statements import transaction
-from schemas.endpoints import PUBLISHED_TABLES
+from schemas.endpoints import ENDPOINT_DERIVED_TABLES, ENDPOINT_KEPT_TABLES, PUBLISHED_TABLES
 from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, KEPT_TABLES, PRIVATE_TABLES
 
@@ -36,6 +37,7 @@ MIGRATIONS = (
     ),
     Migration(3, "what a sweep touched"),
     Migration(4, "fields that may be missing, archived milestones"),
+    Migration(5, "structured targets, events, series, live data"),
 )
 
 
@@ -59,15 +61,16 @@ def _apply(connection: duckdb.DuckDBPyConnection, staging: Staging, version: int
             "INSERT INTO schema_version (version, applied_at, name) VALUES (?, now(), ?)",
             [migration.version, migration.name],
         )
-    for table in DERIVED_TABLES:
+    for table in (*DERIVED_TABLES, *ENDPOINT_DERIVED_TABLES):
         connection.execute(f"DROP TABLE IF EXISTS {quote(table.name)}")
         table.create(connection.execute)
     # These tables cannot be derived from the log, such as absences and archived milestones: create the missing ones.
     present = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    for table in (*KEPT_TABLES, *PRIVATE_TABLES):
+    for table in (*KEPT_TABLES, *ENDPOINT_KEPT_TABLES, *PRIVATE_TABLES):
         if table.name not in present:
             table.create(connection.execute)
     for table in (*PUBLISHED_TABLES, *PRIVATE_TABLES):
         for statement in table.comments:
             connection.execute(statement)
     apply_log(connection, staging)
+    rebuild_endpoints(connection, Staging(staging.folder / "endpoints"))

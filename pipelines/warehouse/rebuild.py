@@ -14,6 +14,7 @@ from pipelines.machine import cores, memory_limit
 from pipelines.staging.files import ROWS_PER_BATCH, Staging
 from pipelines.staging.stage_tables import stage_log, workers_to_flatten
 from pipelines.warehouse import change_log, typed_tables
+from pipelines.warehouse.endpoints import rebuild_endpoints
 from pipelines.warehouse.statements import append, run_file, sql, transaction
 from schemas.sql import quote
 from schemas.tables import EVIDENCE, FLAT_TABLES, MILESTONE_CHANGES
@@ -25,10 +26,11 @@ VERSIONS_OF_ONE_PART = 250_000
 def rebuild(
     connection: duckdb.DuckDBPyConnection, staging: Staging, *, versions_of_one_part: int = VERSIONS_OF_ONE_PART
 ) -> None:
-    """Derive every table from the version log, in one transaction; see `stage_whole_log`."""
+    """Derive every table from the version logs, in one transaction; see `stage_whole_log`."""
     stage_whole_log(connection, staging, versions_of_one_part=versions_of_one_part)
     with transaction(connection):
         apply_log(connection, staging)
+        rebuild_endpoints(connection, Staging(staging.folder / "endpoints"))
 
 
 def stage_whole_log(

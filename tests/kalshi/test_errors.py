@@ -119,7 +119,7 @@ URL = "https://api.example/v2/milestones"
                 "/milestones", name="category", wanted="Sports", found="the category Politics", milestone_id="some-id"
             ),
             (
-                "the API ignored the filter category=Sports at /milestones: it returned milestone some-id, which "
+                "the API ignored the filter category=Sports at /milestones: it returned some-id, which "
                 "has the category Politics; nothing of this response was stored; try again later, or sweep without "
                 "this filter"
             ),

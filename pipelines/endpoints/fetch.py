@@ -1,0 +1,177 @@
+"""Fetches a sweep of an endpoint: keys in batches, then a list, with a limit on the requests; every page is landed.
+
+What the limit leaves over is requested by the next sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+from pipelines.endpoints.plan import ListPlan, Plan
+from pipelines.kalshi.client import KalshiClient
+from pipelines.kalshi.errors import FilterIgnored, InvalidCursor
+from pipelines.kalshi.faults import Parameters
+from pipelines.kalshi.matching import first_before
+from pipelines.kalshi.paging import Paging
+from pipelines.kalshi.response import Response
+from pipelines.storage.landing import Landing, Page
+from schemas.endpoint import ByKeys, Endpoint
+
+MAX_QUERY_BYTES = 6_000
+"""Servers refuse long URLs, most of them from 8 kB on."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Fetched:
+    """What a fetch reached: requested keys that were not returned, keys not requested, and the place in the list.
+
+    `list_ended` is None if no list was read.
+    """
+
+    requested: int = 0
+    unknown: list[str] = field(default_factory=list)
+    remaining: int = 0
+    list_ended: bool | None = None
+    next_cursor: str | None = None
+    list_began_at: datetime | None = None
+    null_lists: int = 0
+
+
+class EndpointFetch:
+    """Fetches one sweep into its landing. It sends about `max_requests` requests, retries not counted."""
+
+    def __init__(self, endpoint: Endpoint, api: KalshiClient, landing: Landing, *, max_requests: int) -> None:
+        self.reached = Fetched()
+        self._endpoint = endpoint
+        self._api = api
+        self._landing = landing
+        self._left = max_requests
+
+    def run(self, plan: Plan) -> None:
+        """Land every page of the plan, as far as the limit allows. `reached` is kept up to date. Raises KalshiError."""
+        self.reached.remaining = len(plan.keys)
+        if plan.keys and self._endpoint.by_keys is not None:
+            self._fetch_keys(self._endpoint.by_keys, plan.keys)
+        if plan.list is not None:
+            self.reached.list_began_at = plan.list.began_at
+            self.reached.next_cursor = plan.list.cursor
+            self.reached.list_ended = False
+            self._fetch_list(plan.list)
+
+    def _fetch_keys(self, by_keys: ByKeys, keys: list[str]) -> None:
+        if by_keys.style == "comma":
+            # A key with a comma cannot be sent: the API would read two keys.
+            unsendable = [key for key in keys if "," in key]
+            keys = [key for key in keys if "," not in key]
+            self.reached.unknown += unsendable
+            self.reached.remaining -= len(unsendable)
+        for batch in batches(by_keys, keys):
+            if self._left <= 0:
+                return
+            missing = self._fetch_batch(by_keys, batch)
+            self.reached.requested += len(batch)
+            self.reached.remaining -= len(batch)
+            if not by_keys.is_repeated:
+                self.reached.unknown += missing
+
+    def _fetch_batch(self, by_keys: ByKeys, batch: list[str]) -> list[str]:
+        """Request a batch of keys; those that the API did not return."""
+        parameters: dict[str, str | list[str]] = {
+            by_keys.parameter: batch if by_keys.style == "repeated" else ",".join(batch)
+        }
+        if self._endpoint.listing is not None and self._endpoint.listing.size:
+            parameters[self._endpoint.listing.size] = str(self._endpoint.listing.limit)
+        missing = dict.fromkeys(batch)
+        paging = Paging()
+        while missing and not paging.is_done:
+            response = self._request(parameters, paging.next_cursor)
+            stranger = next((one for one in response.ids if one not in batch and not one.startswith("?")), None)
+            if stranger is not None:
+                raise FilterIgnored(
+                    response.url_path,
+                    name=by_keys.parameter,
+                    wanted=", ".join(batch),
+                    found="another key",
+                    milestone_id=stranger,
+                )
+            self._land(parameters, paging.next_cursor, response)
+            paging.advance(response.next_cursor, response.ids)
+            for one in response.ids:
+                missing.pop(one, None)
+        return list(missing)
+
+    def _fetch_list(self, plan: ListPlan) -> None:
+        listing = self._endpoint.listing
+        assert listing is not None  # noqa: S101 - for the type checker; the plan has a list
+        parameters: dict[str, str | list[str]] = {listing.size: str(listing.limit)} if listing.size else {}
+        if plan.min_updated_ts is not None:
+            parameters["min_updated_ts"] = str(plan.min_updated_ts)
+        paging = Paging.resumed([plan.cursor] if plan.cursor else [])
+        has_restarted = False
+        while not paging.is_done and self._left > 0:
+            cursor = paging.next_cursor
+            try:
+                response = self._request(parameters, cursor)
+            except InvalidCursor as refusal:
+                if has_restarted or cursor is None:
+                    raise
+                _LOG.warning("the API refused a cursor of %s (%s): starting over", self._endpoint.title, refusal.detail)
+                has_restarted, paging = True, Paging()
+                continue
+            self._check_updates(plan, response)
+            self._land(parameters, cursor, response)
+            next_cursor = response.next_cursor
+            if next_cursor is None and listing.cursor_is_last_key and 0 < listing.limit <= response.records:
+                # A full page without a cursor is suspicious; here the cursor is known to be the last key.
+                next_cursor = response.ids[-1]
+            paging.advance(next_cursor, response.ids)
+            self.reached.next_cursor = paging.next_cursor
+        self.reached.list_ended = paging.is_done
+
+    def _check_updates(self, plan: ListPlan, response: Response) -> None:
+        """Raise FilterIgnored for a record that was updated before `min_updated_ts`."""
+        if plan.min_updated_ts is None:
+            return
+        index = first_before(datetime.fromtimestamp(plan.min_updated_ts, UTC), response.updates)
+        if index is not None:
+            raise FilterIgnored(
+                response.url_path,
+                name="min_updated_ts",
+                wanted=str(plan.min_updated_ts),
+                found=f"the last update {response.updates[index]}",
+                milestone_id=response.ids[index],
+            )
+
+    def _request(self, parameters: Parameters, cursor: str | None) -> Response:
+        self._left -= 1
+        sent = dict(parameters) | ({"cursor": cursor} if cursor else {})
+        return self._api.get_records(self._endpoint, sent)
+
+    def _land(self, parameters: Parameters, cursor: str | None, response: Response) -> None:
+        path = f"{response.url_path}?{urlencode(parameters, doseq=True)}"
+        number = self._landing.sweep.pages + 1
+        self._landing.land(
+            Page(number, path, cursor, response.next_cursor, response.fetched_at, response.records, response.body)
+        )
+        self.reached.null_lists += response.is_null
+
+
+def batches(by_keys: ByKeys, keys: list[str]) -> Iterator[list[str]]:
+    """Keys in batches that fit into one request."""
+    batch: list[str] = []
+    size = 0
+    for key in keys:
+        length = len(quote(key, safe="")) + (len(by_keys.parameter) + 2 if by_keys.style == "repeated" else 3)
+        if batch and (len(batch) >= by_keys.at_most or size + length > MAX_QUERY_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(key)
+        size += length
+    if batch:
+        yield batch

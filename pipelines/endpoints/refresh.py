@@ -1,0 +1,209 @@
+"""Refreshes one endpoint beside milestones: resumes what was landed, plans, fetches, loads and publishes."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+from pipelines.endpoints.fetch import EndpointFetch, Fetched
+from pipelines.endpoints.plan import Plan, plan, unknown_plan
+from pipelines.endpoints.stage import stage_pages
+from pipelines.errors import MilestonesError
+from pipelines.kalshi.client import KalshiClient
+from pipelines.kalshi.errors import KalshiError
+from pipelines.publish.snapshot import Snapshot, publish
+from pipelines.settings import DEFAULTS
+from pipelines.staging.files import Staging
+from pipelines.storage.home import Home
+from pipelines.storage.landing import MAX_AGE_TO_RESUME, Filters, Landing, Mode
+from pipelines.storage.leftovers import writer_session
+from pipelines.storage.lock import REFRESH, endpoint_lock
+from pipelines.storage.retention import Retention, prune, prune_endpoint
+from pipelines.storage.temporary import remove_unpublished
+from pipelines.warehouse.database import Warehouse
+from pipelines.warehouse.endpoints import (
+    EndpointLedgerRow,
+    load_endpoint,
+    write_endpoint_ledger,
+)
+from pipelines.warehouse.statements import transaction
+from schemas.endpoint import Endpoint
+
+WAIT_SECONDS = 120.0
+"""How long to wait for the writer's lock after the fetch. What was landed is loaded by the next refresh otherwise."""
+
+_MODES: dict[str, Mode] = {"full": "full", "incremental": "incremental", "by_key": "by_id"}
+
+_LOG = logging.getLogger(__name__)
+
+
+class EndpointRefresh:
+    """Refreshes one endpoint of a home. `now` gives aware UTC times; a sweep sends about `max_requests` requests.
+
+    The writer's lock is held only to load and to publish; another process that fetches the same endpoint is an error.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        endpoint: Endpoint,
+        *,
+        now: Callable[[], datetime],
+        max_requests: int = DEFAULTS.endpoint_requests,
+        overlap_seconds: int = DEFAULTS.overlap_seconds,
+        retention: Retention | None = None,
+    ) -> None:
+        self.home = home
+        self.endpoint = endpoint
+        self._now = now
+        self._max_requests = max_requests
+        self._overlap_seconds = overlap_seconds
+        self._retention = retention or Retention()
+        self._warehouse = Warehouse(home)
+        self._raw = home.raw_of(endpoint.name)
+        self._staging = Staging(home.staging(endpoint.name))
+
+    def plan(self) -> Plan:
+        """What the next sweep would request. Raises NothingPublished."""
+        return plan(self.home, self.endpoint, now=self._now(), overlap_seconds=self._overlap_seconds)
+
+    def unknown_plan(self) -> Plan:
+        """What a sweep of milestones made unknown. Raises NothingPublished."""
+        return unknown_plan(self.home, self.endpoint, now=self._now())
+
+    def run(self, api: KalshiClient, planned: Plan | None = None) -> tuple[EndpointLedgerRow, Snapshot] | None:
+        """Run one sweep, by default of `plan()`; None if there is nothing to request.
+
+        Raises KalshiError (after what was landed has been loaded), WarehouseBusy, NothingPublished, EndpointUnsound.
+        """
+        with endpoint_lock(self.home, self.endpoint.name, purpose=f"{REFRESH} {self.endpoint.name}"):
+            resumed = self._load_interrupted()
+            planned = planned if planned is not None and resumed is None else self.plan()
+            if planned.is_empty:
+                return resumed
+            return self._sweep(api, planned)
+
+    def _load_interrupted(self) -> tuple[EndpointLedgerRow, Snapshot] | None:
+        """Load the pages of a sweep that was killed: every landed page is whole. What is missing is planned again."""
+        landing = Landing.newest(self._raw)
+        if landing is None or not landing.sweep.is_interrupted:
+            return None
+        landing.reopen()
+        if not landing.sweep.pages or self._now() - landing.sweep.started_at > MAX_AGE_TO_RESUME:
+            self._close(landing, "failed", error="interrupted")
+            return None
+        _LOG.info("loading %d landed pages of an interrupted sweep of %s", landing.sweep.pages, self.endpoint.title)
+        return self._load(landing, Fetched(), watermark=None, error="interrupted")
+
+    def _sweep(self, api: KalshiClient, planned: Plan) -> tuple[EndpointLedgerRow, Snapshot]:
+        landing = Landing.begin(
+            self._raw,
+            mode=_MODES[planned.mode],
+            filters=Filters(min_updated_ts=planned.list.min_updated_ts if planned.list else None),
+            ids=[],
+            now=self._now(),
+        )
+        fetch = EndpointFetch(self.endpoint, api, landing, max_requests=self._max_requests)
+        try:
+            fetch.run(planned)
+        except KalshiError as error:
+            self._count_traffic(landing, api)
+            if landing.sweep.pages:
+                self._load(landing, fetch.reached, watermark=None, error=str(error))
+            else:
+                self._record_failure(landing, str(error))
+            raise
+        self._count_traffic(landing, api)
+        return self._load(landing, fetch.reached, watermark=self._watermark(landing, fetch.reached), error=None)
+
+    def _watermark(self, landing: Landing, reached: Fetched) -> datetime | None:
+        """Up to where updates are known: the beginning of a list that was read to its end.
+
+        Where updates can be listed and none was before, the keys requested from now on are as new as their request.
+        """
+        if reached.list_ended:
+            return reached.list_began_at
+        listing = self.endpoint.listing
+        if listing is not None and listing.has_updates and reached.list_ended is None:
+            return landing.sweep.started_at
+        return None
+
+    def _load(
+        self, landing: Landing, reached: Fetched, *, watermark: datetime | None, error: str | None
+    ) -> tuple[EndpointLedgerRow, Snapshot]:
+        sweep = landing.sweep
+        # Saved first: after a kill from here on, the next refresh loads the pages.
+        landing.save()
+        try:
+            decoded = stage_pages(self.endpoint, self._staging, sweep.sweep_id, landing.pages())
+            with writer_session(self.home, purpose=f"{REFRESH} {self.endpoint.name}", wait_seconds=WAIT_SECONDS):
+                row = self._ledger_row(landing, reached)
+                row.records, row.quarantined = decoded.received, decoded.refused
+                row.watermark, row.error = watermark, error
+                with self._warehouse.writing() as connection:
+                    row = load_endpoint(connection, self.endpoint, self._staging, row, reached.unknown)
+                self._close(landing, "loaded")
+                snapshot = self._publish()
+        finally:
+            shutil.rmtree(self._staging.folder, ignore_errors=True)
+        return row, snapshot
+
+    def _publish(self) -> Snapshot:
+        try:
+            snapshot = publish(self.home, now=self._now())
+        except BaseException:
+            with suppress(OSError):
+                remove_unpublished(self.home)
+            raise
+        prune(self.home, self._retention, now=self._now())
+        prune_endpoint(self.home, self.endpoint.name, self._retention, now=self._now())
+        return snapshot
+
+    def _record_failure(self, landing: Landing, error: str) -> None:
+        """Record a sweep that landed nothing; a busy warehouse must not hide why it failed."""
+        self._close(landing, "failed", error=error)
+        row = self._ledger_row(landing, Fetched())
+        row.status, row.error = "failed", error
+        try:
+            with (
+                writer_session(self.home, purpose=f"{REFRESH} {self.endpoint.name}", wait_seconds=1),
+                self._warehouse.writing() as connection,
+                transaction(connection),
+            ):
+                write_endpoint_ledger(connection, None, row)
+        except MilestonesError as busy:
+            _LOG.warning("could not record that sweep %s of %s failed: %s", row.sweep_id, self.endpoint.title, busy)
+
+    def _close(self, landing: Landing, state: str, *, error: str | None = None) -> None:
+        sweep = landing.sweep
+        sweep.state = "loaded" if state == "loaded" else "failed"
+        sweep.error, sweep.is_resumable = error, False
+        landing.save()
+
+    def _count_traffic(self, landing: Landing, api: KalshiClient) -> None:
+        traffic = landing.sweep.traffic
+        traffic.requests, traffic.retries = api.stats.requests, api.stats.retries
+        traffic.rate_limited, traffic.bytes = api.stats.rate_limited, api.stats.bytes
+
+    def _ledger_row(self, landing: Landing, reached: Fetched) -> EndpointLedgerRow:
+        sweep = landing.sweep
+        return EndpointLedgerRow(
+            endpoint=self.endpoint.name,
+            sweep_id=sweep.sweep_id,
+            mode={mode: name for name, mode in _MODES.items()}[sweep.mode],
+            started_at=sweep.started_at,
+            finished_at=self._now(),
+            pages=sweep.pages,
+            requested_keys=reached.requested,
+            unknown_keys=len(reached.unknown),
+            remaining_keys=reached.remaining,
+            requests=sweep.traffic.requests,
+            retries=sweep.traffic.retries,
+            rate_limited=sweep.traffic.rate_limited,
+            bytes=sweep.traffic.bytes,
+            next_cursor=reached.next_cursor,
+            list_began_at=reached.list_began_at,
+        )
