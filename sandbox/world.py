@@ -241,15 +241,21 @@ class World:
 
     def rename_target(self, target_id: str, name: str) -> SiblingChange:
         """Change the name of a structured target. Raises UnknownNameError."""
-        return self.siblings.targets.rename(target_id, name)
+        change = self.siblings.targets.rename(target_id, name)
+        self._revision += 1
+        return change
 
     def retitle_event(self, ticker: str, title: str) -> SiblingChange:
         """Change the title of an event. Raises UnknownNameError."""
-        return self.siblings.events.retitle(ticker, title)
+        change = self.siblings.events.retitle(ticker, title)
+        self._revision += 1
+        return change
 
     def move_event(self, ticker: str, series_ticker: str) -> SiblingChange:
         """Move an event to another series, which need not exist. Raises UnknownNameError."""
-        return self.siblings.events.move(ticker, series_ticker)
+        change = self.siblings.events.move(ticker, series_ticker)
+        self._revision += 1
+        return change
 
     def _set(self, kind: str, milestone_id: str, **values: Any) -> Change:
         """Replace top-level fields; every other field keeps its bytes."""

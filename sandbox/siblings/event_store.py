@@ -164,7 +164,7 @@ class Events:
         for _, group in itertools.groupby(rows, key=lambda row: row.position[0]):
             named: dict[str, tuple[Row, Naming]] = {}
             for row in group:
-                if (naming := naming_of(row)) is not None:
+                if (naming := naming_of(row.body)) is not None:
                     named |= {ticker: (row, naming) for ticker in naming.tickers if ticker not in named}
             for ticker in sorted(named, reverse=True):
                 row = named[ticker][0]

@@ -138,13 +138,13 @@ class NameIndex:
         # insert into.
         self._buckets = [array("Q") for _ in range(1 << _BUCKET_BITS)]
         for row in rows:
-            if (naming := naming_of(row)) is not None:
+            if (naming := naming_of(row.body)) is not None:
                 self._add(row, naming.tickers)
                 self._learn(naming)
 
     def note(self, row: Row) -> None:
         """Add what a new or changed row names."""
-        if (naming := naming_of(row)) is not None:
+        if (naming := naming_of(row.body)) is not None:
             name = row.position[1]
             self._add(row, [one for one in naming.tickers if name not in self.milestones_of(one)])
             self._learn(naming)
@@ -187,10 +187,10 @@ class NameIndex:
         return self._buckets[value >> (64 - _BUCKET_BITS)], value & _HASH_MASK
 
 
-def naming_of(row: Row) -> Naming | None:
-    """What a row names; None for a row of other types of fields, which only a recording could have."""
+def naming_of(body: bytes) -> Naming | None:
+    """What a milestone names; None if its fields are of other types, which only a recording's could be."""
     try:
-        return _naming_decoder.decode(row.body)
+        return _naming_decoder.decode(body)
     except msgspec.ValidationError:
         return None
 
@@ -199,7 +199,7 @@ def owner_of(ticker: str, index: NameIndex, rows: Mapping[str, Row]) -> tuple[Ro
     """The latest of the milestones that name an event now, which gives it its title and times."""
     found = [row for one in index.milestones_of(ticker) if (row := rows.get(one)) is not None]
     for row in sorted(found, key=lambda one: one.position, reverse=True):
-        naming = naming_of(row)
+        naming = naming_of(row.body)
         if naming is not None and ticker in naming.tickers:
             return row, naming
     return None

@@ -43,7 +43,7 @@ CALLED_OFF = ("cancelled", "postponed")
 
 def live_data_of(row: Row, now_micros: int) -> JsonObject | None:
     """The live data at a time in microseconds since 1970; None for a type without them, or long before the start."""
-    build, naming = BUILDERS.get(row.type), naming_of(row)
+    build, naming = BUILDERS.get(row.type), naming_of(row.body)
     now, start = now_micros // MICROS, row.position[0]
     if build is None or naming is None or now < start - SHOWN_BEFORE_SECONDS:
         return None
