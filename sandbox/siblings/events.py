@@ -139,7 +139,7 @@ def series_body(ticker: str, known: Series, made_micros: int) -> JsonObject:
         "settlement_sources": sources_of(ticker),
         "tags": None if happens(ticker, "no tags", TAGS_NULL_SHARE) else [known.competition or known.category],
         "ticker": ticker,
-        "title": f"{known.competition or known.category} {ticker.removeprefix('KX').capitalize()}",
+        "title": f"{known.competition or known.category} ({ticker})",
     }
 
 
