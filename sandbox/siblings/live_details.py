@@ -74,6 +74,12 @@ def _football(match: Match) -> JsonObject:
         "home_points": match.score("home", 45),
         "last_play": _last_play(match),
         "quarter": match.part(4),
+        "situation": {
+            "down": 1 + match.changed // 40 % 4,
+            "goal_to_go": False,
+            "yardline": 1 + match.changed // 40 % 49,
+            "yfd": 1 + match.changed // 40 % 10,
+        },
         "status": match.status("scheduled", "inprogress", "closed", "complete"),
         "widget_status": WIDGET_STATUSES[match.phase],
         "winner": "",

@@ -97,11 +97,18 @@ def _team(target_id: str, known: Known, name: str, code: str) -> JsonObject:
         "team_name": pick_of(target_id, "nickname", NICKNAMES),
     }
     if known.type == "basketball_team":
-        wins = number_of(target_id, "wins") % 40
-        rank = {"clinched": "", "conference": "", "division": ""}
-        standing = {"losses": 40 - wins, "rank": rank, "season_type": "REG", "wins": wins, "year": 2025}
-        team["season_standings"] = [standing]
+        team["season_standings"] = [_standing(target_id)]
     return team
+
+
+def _standing(target_id: str) -> JsonObject:
+    wins = number_of(target_id, "wins") % 40
+    standing = {
+        f"{part}{result}": value
+        for part in ("", "conference_", "division_", "home_", "road_")
+        for result, value in (("wins", wins // (2 if part else 1)), ("losses", (40 - wins) // (2 if part else 1)))
+    }
+    return standing | {"rank": {"clinched": "", "conference": "", "division": ""}, "season_type": "REG", "year": 2025}
 
 
 def _person(target_id: str, known: Known, name: str, code: str) -> JsonObject:

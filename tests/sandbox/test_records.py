@@ -111,7 +111,6 @@ def _found_by_hand(value: Any) -> dict[tuple[str, str], Any]:
     return found
 
 
-@pytest.mark.slow
 def test_every_recorded_object_is_served(payloads: Path, session: requests.Session) -> None:
     recorded: dict[tuple[str, str], Any] = {}
     for path in sorted(payloads.glob("*.json")):
@@ -148,6 +147,9 @@ def test_recorded_siblings_are_listed_and_can_be_changed(tmp_path: Path) -> None
     assert b'"rank":1.50' in world.rename_target("other", "New").after
     titles = [msgspec.json.decode(one)["title"] for one in siblings.events.page(EventQuery(limit=5)).bodies]
     assert titles == ["One", "Two"]
+    first = siblings.events.page(EventQuery(limit=1))
+    assert siblings.events.page(EventQuery(limit=1, after=first.next_position)).next_position is None
+    assert siblings.events.page(EventQuery(limit=1, after=(0, "KX-2"))).bodies == []
     of_series = siblings.events.page(EventQuery(limit=5, series_ticker="KXTWO"))
     assert [msgspec.json.decode(one)["event_ticker"] for one in of_series.bodies] == ["KX-2"]
     newer = EventQuery(limit=5, updated_after_micros=1_767_225_600_000_000)

@@ -188,6 +188,22 @@ def test_events_follow_the_changes_of_milestones(small: World) -> None:
     assert titles(small)["KX-4"] == "fourth"
 
 
+def test_min_close_is_inclusive(small: World) -> None:
+    assert tickers(crawl(small.siblings.events, min_close=20 + 3 * HOUR)) == ["KX-1"]
+    assert crawl(small.siblings.events, min_close=21 + 3 * HOUR) == []
+
+
+def test_a_retitled_event_is_updated_again_with_its_milestone() -> None:
+    time = datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)
+    world = World([body("a", related_event_tickers=["KX-1"])], now=lambda: time)
+    world.retitle_event("KX-1", "x")
+    assert msgspec.json.decode(world.siblings.events.get("KX-1"))["last_updated_ts"] == "1970-01-01T00:00:05Z"
+    time = time.replace(second=7)
+    world.touch(["a"])
+    (event,) = crawl(world.siblings.events, updated_after_micros=6_000_000)
+    assert (event["last_updated_ts"], event["title"]) == ("1970-01-01T00:00:07Z", "x")
+
+
 def test_milestones_of_events(small: World) -> None:
     events = small.siblings.events
     found = events.milestones([events.get("KX-1"), events.get("KX-1"), events.get("KX-2")])

@@ -23,6 +23,7 @@ def test_football() -> None:
     assert [one["quarter"] for one in (before, live, over)] == [0, 2, 4]
     assert [one["clock"] for one in (before, live, over)] == ["15:00", "07:30", "00:00"]
     assert [one["widget_status"] for one in (before, live, over)] == ["none", "live", "finished"]
+    assert live["situation"].keys() == {"down", "goal_to_go", "yardline", "yfd"}
     assert over["winner"] == ""
     assert over["last_play"] == {"description": "End Game", "occurence_ts": START + 4 * HOUR}
 

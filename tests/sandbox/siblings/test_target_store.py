@@ -133,3 +133,5 @@ def test_targets_of_new_milestones_are_known_at_once() -> None:
     world.load([body("1", details={"home_team_id": "h"})])
     world.insert(msgspec.json.decode(body("2", details={"home_team_id": "i"})))
     assert world.siblings.targets.ids() == ["h", "i"]
+    world.set_details("2", {"away_team_id": "a"})
+    assert world.siblings.targets.ids() == ["a", "h", "i"]

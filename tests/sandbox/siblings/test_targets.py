@@ -51,10 +51,18 @@ def test_details_have_the_keys_of_the_type(kind: str) -> None:
     assert target["details"].get("last_name", "Müller") == "Müller"
 
 
+def test_a_basketball_team_s_standings_are_objects() -> None:
+    (standing,) = whole(Known("basketball_team", "NBA", "Reno"))["details"]["season_standings"]
+    assert standing.keys() >= {"conference_wins", "division_losses", "home_wins", "rank", "road_losses", "season_type"}
+    assert standing["wins"] + standing["losses"] == 40
+    assert standing["rank"] == {"clinched": "", "conference": "", "division": ""}
+
+
 def test_every_type_is_a_team_a_person_or_a_show() -> None:
     assert all(re.fullmatch(r"\w+_(team|competitor|candidate|show)|artist", one) for one in TARGET_TYPES.values())
 
 
+@pytest.mark.slow
 def test_most_targets_have_every_field_and_few_lack_their_id() -> None:
     lacking: collections.Counter[str] = collections.Counter()
     for one in IDS:
