@@ -1,8 +1,9 @@
 """A local stand-in for the Kalshi API on loopback, for tests, demos and benchmarks.
 
-It serves generated milestones with the proportions and shapes of the live ones (`generate`), or recorded responses
-(`records`), with the live API's cursor, filters, errors and rate limit (`app`), from a world that can change while it
-is read (`world`, `evolve`). Of the pipeline only the command line imports it.
+It serves generated milestones with the proportions and shapes of the live ones (`generate`), the targets, events,
+series and live data that belong to them (`siblings`), or recorded responses (`records`), with the live API's cursor,
+filters, errors and rate limit (`app`), from a world that can change while it is read (`world`, `evolve`). Of the
+pipeline only the command line imports it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ def build(
     if rows is None:
         rows = DEFAULT_ROWS if records is None else 0
     world = World(itertools.chain(found.rows, generate_bodies(rows, seed, now())), now=now)
+    world.siblings.targets.record(found.targets)
+    world.siblings.events.record(found.events)
+    world.siblings.live_datas.record(found.live_datas)
     seasons = Seasons(world, seed, Counts(**dict.fromkeys(Counts.__slots__, changes)), tell) if changes else None
     app = build_app(
         world,

@@ -1,4 +1,4 @@
-"""The HTTP endpoints of the sandbox: the two milestone endpoints, with responses and errors as recorded.
+"""The sandbox as an app: the milestone endpoints, with responses and errors as recorded, and their siblings.
 
 Bodies are joined from the world's bytes without decoding them. Error bodies have the live API's different shapes on
 purpose.
@@ -23,12 +23,13 @@ from sandbox.cursor import encode_cursor
 from sandbox.habits import BAD_REQUEST, Habits
 from sandbox.obstacles import Exchange, Faults, Obstacles, TokenBucket
 from sandbox.query import BadParameterError, parse_query
+from sandbox.responses import NOT_FOUND, as_json, refusing
+from sandbox.sibling_endpoints import SiblingEndpoints
 from sandbox.world import UnknownMilestoneError, World
 
 API_ROOT = "/trade-api/v2"
 LIST_PATH = f"{API_ROOT}/milestones"
 
-NOT_FOUND = b'{"error":{"code":"not_found","message":"not found"}}'
 DEFAULT_BURST = 3.0
 """The burst of the rate limit, in seconds at the full rate, as measured on a basic account."""
 
@@ -65,11 +66,12 @@ def build_app(
         routes=[
             Route(LIST_PATH, endpoints.list_milestones),
             Route(f"{LIST_PATH}/{{milestone_id}}", endpoints.get_milestone),
+            *SiblingEndpoints(world, habits).routes(API_ROOT),
         ],
         middleware=[
             Middleware(
                 Obstacles,
-                list_path=LIST_PATH,
+                root=API_ROOT,
                 bucket=bucket,
                 latency_seconds=latency_seconds,
                 faults=faults,
@@ -102,21 +104,20 @@ class _Endpoints:
         if parameters.keys() == {"limit"}:
             self._on_crawl()
         if (status := self._habits.refusal(parameters)) is not None:
-            return _json(BAD_REQUEST, status)
+            return as_json(BAD_REQUEST, status)
         try:
             page = self._world.page(parse_query(self._habits.heard(parameters)))
         except BadParameterError as error:
-            return _json(msgspec.json.encode({"msg": str(error)}), 400)
+            return refusing(error)
         cursor = "" if page.next_position is None else encode_cursor(page.next_position)
-        rows = b"[%b]" % b",".join(page.bodies) if page.bodies or not self._habits.null_lists else b"null"
-        return _json(b'{"milestones":%b,"%b":"%b"}' % (rows, self._habits.cursor_field.encode(), cursor.encode()))
+        return as_json(self._habits.page("milestones", page.bodies, cursor))
 
     async def get_milestone(self, request: Request) -> Response:
         try:
             body = self._world.get(request.path_params["milestone_id"])
         except UnknownMilestoneError:
-            return _json(NOT_FOUND, 404)
-        return _json(b'{"milestone":%b}' % body)
+            return as_json(NOT_FOUND, 404)
+        return as_json(b'{"milestone":%b}' % body)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -126,10 +127,6 @@ async def _refused(request: Request, error: Exception) -> Response:
     if status == 404 and path.endswith("/") and path.rstrip("/"):
         return RedirectResponse(request.url.replace(path=path.rstrip("/")), 301)
     if status == 404:
-        return _json(NOT_FOUND, 404)
+        return as_json(NOT_FOUND, 404)
     body = {"code": "bad_request", "message": str(error), "details": ""}
-    return _json(msgspec.json.encode(body), status)
-
-
-def _json(body: bytes, status: int = 200) -> Response:
-    return Response(body, status, media_type="application/json")
+    return as_json(msgspec.json.encode(body), status)

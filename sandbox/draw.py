@@ -10,11 +10,12 @@ from typing import NamedTuple, TypeVar
 T = TypeVar("T")
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """The words of a text."""
     return text.split()
 
 
-NAMES = _words(
+NAMES = words(
     "Abbott Alvarez Andersen Bajić Baker Banda Becker Björk Boateng Castro Chen Chukwu Costa Čech Dahl Diallo "
     "Dubois Duval Eriksen Fischer Fonseca García Gill Grant Gupta Haas Hashimoto Hoang Ibrahim Ito Ivanova Jansen "
     "Jović Kaya Khan Kim Kovač Laurent Lee Lindqvist López Łukaszewicz Mbeki Meyer Morales Moreau Müller Nakamura "
@@ -23,7 +24,7 @@ NAMES = _words(
 )
 """People."""
 
-CITIES = _words(
+CITIES = words(
     "Aarhus Antalya Arequipa Austin Bergen Bilbao Boise Bordeaux Braga Brno Bursa Cádiz Cardiff Córdoba Curitiba "
     "Denver Dijon Dresden Durban Fresno Gdańsk Gijón Graz Harbin Helsinki Kobe Köln Kraków Leeds León Liège Lille "
     "Łódź Lyon Maine Malmö Memphis Metz Mérida Nagoya Natal Odessa Omaha Osaka Oslo Parma Perth Porto Québec "
@@ -31,7 +32,7 @@ CITIES = _words(
 )
 """Names of teams."""
 
-COMPANIES = _words(
+COMPANIES = words(
     "Acorn Boreal Cobalt Dovetail Ember Fathom Granite Harrow Indigo Juniper Kestrel Lantern Meridian Northwind "
     "Orchard Pinnacle Quarry Redwood Sable Tundra Umber Vantage Willow Xenon Yarrow Zephyr"
 )

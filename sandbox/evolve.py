@@ -13,13 +13,15 @@ import msgspec
 
 from sandbox.details import FUTURE_STATUSES, LIVE_STATUSES, OVER_STATUSES
 from sandbox.draw import Draw
+from sandbox.evolve_siblings import choose_events, choose_targets, rename_targets, retitle_events
 from sandbox.factory import HOUR, LIVE_SECONDS, RowFactory
+from sandbox.siblings.store import SiblingChange
 from sandbox.world import Change, World
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """The number of milestones for each kind of change; no milestone is changed twice."""
+    """The number of milestones, targets or events for each kind of change; none is changed twice."""
 
     inserts: int = 0
     reschedules: int = 0
@@ -29,13 +31,16 @@ class Counts:
     status_changes: int = 0
     removals: int = 0
     touches: int = 0
+    target_renames: int = 0
+    event_retitles: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evolution:
-    """The changes made, in order."""
+    """The changes made to milestones and to their targets and events, in order."""
 
     changes: tuple[Change, ...]
+    siblings: tuple[SiblingChange, ...] = ()
 
     def ids(self, *kinds: str) -> set[str]:
         """The ids of the milestones with these kinds of change (default: all kinds)."""
@@ -43,7 +48,8 @@ class Evolution:
 
     def counts(self) -> dict[str, int]:
         """Changes by kind."""
-        return dict(collections.Counter(change.kind for change in self.changes))
+        kinds = [change.kind for change in self.changes] + [change.kind for change in self.siblings]
+        return dict(collections.Counter(kinds))
 
 
 class Seasons:
@@ -73,7 +79,7 @@ TITLE_NOTES = ("new date", "new venue", "confirmed")
 
 
 class WorldTooSmallError(ValueError):
-    """Too few milestones can change in a requested way."""
+    """Too few milestones, targets or events can change in a requested way."""
 
 
 class _Target(msgspec.Struct):
@@ -94,7 +100,7 @@ class _Target(msgspec.Struct):
 def evolve(world: World, seed: int, counts: Counts) -> Evolution:
     """Apply the changes; deterministic by world, seed and counts.
 
-    Raises WorldTooSmallError before any change if too few milestones are suitable.
+    Raises WorldTooSmallError before any change if too few milestones, targets or events are suitable.
     """
     # The revision is part of the seed, so that a second evolution with one seed does not insert the same ids.
     draw = Draw(f"evolve {seed} {world.revision}")
@@ -109,10 +115,21 @@ def evolve(world: World, seed: int, counts: Counts) -> Evolution:
         (changer.remove, targets.take(counts.removals)),
     ]
     touched = targets.take(counts.touches)
+    # A draw of their own: the changes of milestones do not depend on these.
+    other_draw = Draw(f"evolve siblings {seed} {world.revision}")
+    renamed = choose_targets(world, other_draw, counts.target_renames)
+    retitled = choose_events(world, other_draw, counts.event_retitles)
+    for found, count, what in (
+        (renamed, counts.target_renames, "targets"),
+        (retitled, counts.event_retitles, "events"),
+    ):
+        if len(found) < count:
+            raise WorldTooSmallError(f"only {len(found)} {what} can change, not {count}")
+    siblings = [*rename_targets(world, other_draw, renamed), *retitle_events(world, other_draw, retitled)]
     changes = [apply(one) for apply, chosen in steps for one in chosen]
     changes += world.touch(one.id for one in touched)
     changes += changer.insert(counts.inserts)
-    return Evolution(tuple(changes))
+    return Evolution(tuple(changes), tuple(siblings))
 
 
 def play(world: World, since: datetime, seed: int) -> int:

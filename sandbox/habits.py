@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 BAD_REQUEST = b'{"error":{"code":"bad_request","message":"bad request"}}'
 """A refusal that does not name the parameter, as users report it."""
@@ -17,7 +18,8 @@ class Habits:
 
     `ignores` are parameters that have no effect. The next `refused_cursors` requests with a cursor (None: all) get
     `cursor_status` and BAD_REQUEST; a `limit` beyond `page_limit` (None: the documented one) gets 400 and BAD_REQUEST.
-    With `null_lists` an empty list is null. `cursor_field` is the name of the field with the next cursor.
+    With `null_lists` an empty list is null. `cursor_field` is the name of the field with the next cursor, which the
+    last page lacks with `absent_cursor`. They apply to every endpoint.
     """
 
     ignores: frozenset[str] = frozenset()
@@ -26,6 +28,7 @@ class Habits:
     page_limit: int | None = None
     null_lists: bool = False
     cursor_field: str = "cursor"
+    absent_cursor: bool = False
 
     def refusal(self, parameters: dict[str, str]) -> int | None:
         """The status of a refused request, None for an accepted one; counts down refused cursors."""
@@ -40,3 +43,14 @@ class Habits:
     def heard(self, parameters: dict[str, str]) -> dict[str, str]:
         """The parameters that are not ignored."""
         return {name: value for name, value in parameters.items() if name not in self.ignores}
+
+    def page(self, field: str, bodies: Sequence[bytes], cursor: str, **others: Sequence[bytes]) -> bytes:
+        """The body of a page: its list, further lists, and the cursor of the next page ("": the last one)."""
+        lists = [b'"%b":%b' % (name.encode(), self.array(items)) for name, items in {field: bodies, **others}.items()]
+        if cursor or not self.absent_cursor:
+            lists.append(b'"%b":"%b"' % (self.cursor_field.encode(), cursor.encode()))
+        return b"{%b}" % b",".join(lists)
+
+    def array(self, bodies: Sequence[bytes]) -> bytes:
+        """A list of objects."""
+        return b"[%b]" % b",".join(bodies) if bodies or not self.null_lists else b"null"

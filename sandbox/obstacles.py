@@ -28,10 +28,10 @@ class Exchange(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class Faults:
-    """Faults to inject; may be changed while the server runs. A page is a 200 of the milestones list.
+    """Faults to inject; may be changed while the server runs. A page is a 200 of the endpoint at `path`.
 
-    After `fail_after_pages` pages (None: never) the list responds with `status`, or with `cut` closes the connection in
-    the middle of the body. After `failures` such faults (None: unlimited) it works again.
+    After `fail_after_pages` pages (None: never) it responds with `status`, or with `cut` closes the connection in the
+    middle of the body. After `failures` such faults (None: unlimited) it works again.
     """
 
     fail_after_pages: int | None = None
@@ -39,6 +39,7 @@ class Faults:
     status: int = 503
     cut: bool = False
     pages_served: int = 0
+    path: str = "/milestones"
 
     def strike(self) -> bool:
         """Whether the next page fails; counts down `failures`."""
@@ -73,20 +74,20 @@ class TokenBucket:
 
 
 class Obstacles:
-    """Wraps an ASGI app; faults apply to `list_path` only."""
+    """Wraps an ASGI app; `root` is the path below which its endpoints are."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        list_path: str,
+        root: str,
         bucket: TokenBucket | None,
         latency_seconds: float,
         faults: Faults,
         log: collections.deque[Exchange],
     ) -> None:
         self._app = app
-        self._list_path = list_path
+        self._root = root
         self._bucket = bucket
         self._latency_seconds = latency_seconds
         self._faults = faults
@@ -101,7 +102,7 @@ class Obstacles:
             await asyncio.sleep(self._latency_seconds)
         if self._bucket is not None and not self._bucket.take():
             await self._refuse(429, TOO_MANY)(scope, receive, self._logged(scope, send))
-        elif scope["path"] != self._list_path or not self._faults.strike():
+        elif not self._is_page(scope) or not self._faults.strike():
             await self._app(scope, receive, self._logged(scope, send))
         elif self._faults.cut:
             await self._cut(scope, send)
@@ -123,11 +124,14 @@ class Obstacles:
         async def logging_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._note(scope, message["status"])
-                if scope["path"] == self._list_path and message["status"] == 200:
+                if self._is_page(scope) and message["status"] == 200:
                     self._faults.pages_served += 1
             await send(message)
 
         return logging_send
+
+    def _is_page(self, scope: Scope) -> bool:
+        return bool(scope["path"] == self._root + self._faults.path)
 
     def _note(self, scope: Scope, status: int) -> None:
         self._log.append(Exchange(scope["path"], scope["query_string"].decode("latin-1"), status))

@@ -44,9 +44,9 @@ def parse_query(parameters: Mapping[str, str]) -> Query:
     """Parse the parameters; unknown and empty ones are ignored. Raises BadParameterError."""
     return Query(
         limit=_limit(parameters),
-        after=_cursor(parameters),
+        after=keyset_cursor(parameters),
         minimum_start=_minimum_start(parameters),
-        updated_after_micros=_updated_after(parameters),
+        updated_after_micros=updated_after(parameters),
         category=parameters.get("category") or None,
         type=parameters.get("type") or None,
         source_id=parameters.get("source_id") or None,
@@ -58,13 +58,14 @@ def parse_query(parameters: Mapping[str, str]) -> Query:
 def _limit(parameters: Mapping[str, str]) -> int:
     if "limit" not in parameters:
         raise BadParameterError("Query argument limit is required, but not found")
-    limit = _integer("limit", parameters["limit"])
+    limit = integer("limit", parameters["limit"])
     if not 1 <= limit <= PAGE_LIMIT:
         raise BadParameterError(f"Invalid limit {limit}: must be between 1 and {PAGE_LIMIT}")
     return limit
 
 
-def _cursor(parameters: Mapping[str, str]) -> Position | None:
+def keyset_cursor(parameters: Mapping[str, str]) -> Position | None:
+    """The position in `cursor`, None for the first page. Raises BadParameterError."""
     text = parameters.get("cursor")
     if not text:
         return None
@@ -86,12 +87,14 @@ def _minimum_start(parameters: Mapping[str, str]) -> int | None:
     return -(-micros // MICROS)
 
 
-def _updated_after(parameters: Mapping[str, str]) -> int | None:
+def updated_after(parameters: Mapping[str, str]) -> int | None:
+    """`min_updated_ts` in microseconds since 1970. Raises BadParameterError."""
     text = parameters.get("min_updated_ts")
-    return None if text is None else _integer("min_updated_ts", text) * MICROS
+    return None if text is None else integer("min_updated_ts", text) * MICROS
 
 
-def _integer(name: str, text: str) -> int:
+def integer(name: str, text: str) -> int:
+    """The value of a whole-number parameter (int64). Raises BadParameterError."""
     fault = f"strconv.ParseInt: parsing {_quoted(text)}"
     if not _INTEGER.fullmatch(text):
         raise _unreadable(name, f"{fault}: invalid syntax")

@@ -24,6 +24,8 @@ from sandbox.filters import predicate
 from sandbox.query import Query
 from sandbox.rfc3339 import MICROS, format_micros, format_seconds, micros_of
 from sandbox.row import Row
+from sandbox.siblings import Siblings
+from sandbox.siblings.store import SiblingChange, Source
 
 SPARSE = 20
 """A filter on updates that matches less than one row in this many is served from its matches instead of by a walk."""
@@ -71,6 +73,8 @@ class World:
         # change need not search for its old entry.
         self._updates: list[tuple[int, str]] = []
         self._revision = 0
+        self._source = Source(self._rows, self._order, self._lock, lambda: micros_of(now()))
+        self.siblings = Siblings(self._source)
         self.load(bodies)
 
     def __len__(self) -> int:
@@ -165,6 +169,7 @@ class World:
             self._order.sort(key=_by_position)
             self._updates += ((row.updated_micros, milestone_id) for milestone_id, row in fresh.items())
             self._updates.sort()
+            self._source.load()
             self._revision += len(fresh)
 
     def insert(self, row: Mapping[str, Any]) -> Change:
@@ -234,6 +239,24 @@ class World:
             stamp = self._stamp()
             return [self._set("touch", name, last_updated_ts=stamp) for name in milestone_ids]
 
+    def rename_target(self, target_id: str, name: str) -> SiblingChange:
+        """Change the name of a structured target. Raises UnknownNameError."""
+        change = self.siblings.targets.rename(target_id, name)
+        self._revision += 1
+        return change
+
+    def retitle_event(self, ticker: str, title: str) -> SiblingChange:
+        """Change the title of an event. Raises UnknownNameError."""
+        change = self.siblings.events.retitle(ticker, title)
+        self._revision += 1
+        return change
+
+    def move_event(self, ticker: str, series_ticker: str) -> SiblingChange:
+        """Move an event to another series, which need not exist. Raises UnknownNameError."""
+        change = self.siblings.events.move(ticker, series_ticker)
+        self._revision += 1
+        return change
+
     def _set(self, kind: str, milestone_id: str, **values: Any) -> Change:
         """Replace top-level fields; every other field keeps its bytes."""
         with self._lock:
@@ -256,6 +279,7 @@ class World:
         milestone_id = row.position[1]
         self._rows[milestone_id] = row
         bisect.insort(self._updates, (row.updated_micros, milestone_id))
+        self._source.note(row)
         self._revision += 1
 
     def _take(self, row: Row) -> None:

@@ -137,7 +137,7 @@ def sandbox(
     requests_per_second
         Respond with 429 to more requests than this.
     changes
-        Before each full crawl but the first, make this many changes of each of eight kinds.
+        Before each full crawl but the first, make this many changes of each of ten kinds.
     """
     import sandbox as local_api
 

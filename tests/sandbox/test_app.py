@@ -163,7 +163,7 @@ def test_a_fraction_in_min_updated_ts_is_refused_as_recorded(client: Client, pay
     assert (answer.status_code, answer.json()) == (400, _recorded(payloads, "error_400_bad_min_updated_ts.json"))
 
 
-@pytest.mark.parametrize("path", ["/milestones/9f3f1c1e-0000-4000-8000-000000000000", "/series", "/milestones/a/b"])
+@pytest.mark.parametrize("path", ["/milestones/9f3f1c1e-0000-4000-8000-000000000000", "/markets", "/milestones/a/b"])
 def test_unknown_milestones_and_paths_are_refused_as_recorded(client: Client, payloads: Path, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()) == (404, _recorded(payloads, "error_404.json"))

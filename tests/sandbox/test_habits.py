@@ -67,3 +67,8 @@ def test_the_cursor_under_another_field() -> None:
     _, body = ask(Habits(cursor_field="next_cursor"), limit=3)
     assert body.keys() == {"milestones", "next_cursor"}
     assert body["next_cursor"]
+
+
+def test_the_last_page_without_a_cursor() -> None:
+    assert "cursor" not in ask(Habits(absent_cursor=True), limit=9)[1]
+    assert ask(Habits(absent_cursor=True), limit=1)[1]["cursor"]
