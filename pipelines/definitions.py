@@ -9,6 +9,7 @@ import dagster as dg
 
 from pipelines.orchestration.assets import ALL_ASSETS
 from pipelines.orchestration.checks import ALL_CHECKS
+from pipelines.orchestration.endpoints import EndpointsResource
 from pipelines.orchestration.jobs import ALL_JOBS
 from pipelines.orchestration.resources import HomeResource, KalshiResource
 from pipelines.orchestration.schedules import ALL_SCHEDULES
@@ -24,7 +25,9 @@ def build_defs(**overrides: Any) -> dg.Definitions:
         jobs=ALL_JOBS,
         schedules=ALL_SCHEDULES,
         sensors=ALL_SENSORS,
-        resources={"stages": HomeResource(), "kalshi": KalshiResource(), "progress": NullProgress()} | overrides,
+        resources={"stages": HomeResource(), "kalshi": KalshiResource(), "progress": NullProgress()}
+        | {"endpoints": EndpointsResource()}
+        | overrides,
         # In process: starting a process for each step takes seven times as long as the run.
         executor=dg.in_process_executor,
     )

@@ -12,6 +12,7 @@ import dagster as dg
 from pipelines.definitions import build_defs
 from pipelines.errors import DiskFull, MilestonesError, is_disk_full
 from pipelines.kalshi.errors import KalshiError
+from pipelines.orchestration.endpoints import EndpointsResource, refresh_job_name
 from pipelines.orchestration.jobs import INGEST_JOB
 from pipelines.orchestration.resources import HomeResource, utc_now
 from pipelines.orchestration.run_history import PROCESS_TAG, causes, history_fault, open_history
@@ -19,6 +20,7 @@ from pipelines.orchestration.run_retention import prune_runs_by_settings
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
 from pipelines.sweep.progress_listener import ProgressListener
+from schemas.endpoint import Endpoint
 
 
 class RunFailed(MilestonesError):
@@ -59,6 +61,28 @@ def run_ingest(home: Home, config: dict[str, Any], progress: ProgressListener) -
             # Retention also works without a daemon that runs its schedule.
             prune_runs_by_settings(home.dagster, now=utc_now())
     return CompletedRun(run_id)
+
+
+def run_refresh(home: Home, endpoint: Endpoint) -> bool:
+    """Run the job of an endpoint once; False if there was nothing to request.
+
+    Raises the MilestonesError or KalshiError that Dagster wrapped, else RunFailed.
+    """
+    job = build_defs(endpoints=EndpointsResource(path=str(home.root))).resolve_job_def(refresh_job_name(endpoint))
+    run_config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    snapshot = _latest_snapshot(home)
+    with open_history(home) as instance:
+        try:
+            job.execute_in_process(run_config=run_config, instance=instance, tags={PROCESS_TAG: str(os.getpid())})
+        except dg.DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error
+        except Exception as error:
+            if fault := _own_fault(error) or history_fault(error, home):
+                raise fault from error
+            if is_disk_full(error):
+                raise DiskFull(home.root) from error
+            raise RunFailed(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}") from error
+    return _latest_snapshot(home) != snapshot
 
 
 def _own_fault(error: Exception) -> Exception | None:

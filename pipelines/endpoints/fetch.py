@@ -1,4 +1,4 @@
-"""Fetches a sweep of an endpoint: keys in batches, then a list, with a limit on the requests; every page is landed.
+"""Fetches a sweep of an endpoint: keys in batches, and a list, with a limit on the requests; every page is landed.
 
 What the limit leaves over is requested by the next sweep.
 """
@@ -52,12 +52,23 @@ class EndpointFetch:
         self._api = api
         self._landing = landing
         self._left = max_requests
+        self._listed: set[str] = set()
 
     def run(self, plan: Plan) -> None:
         """Land every page of the plan, as far as the limit allows. `reached` is kept up to date. Raises KalshiError."""
         self.reached.remaining = len(plan.keys)
-        if plan.keys and self._endpoint.by_keys is not None:
-            self._fetch_keys(self._endpoint.by_keys, plan.keys)
+        is_whole_list = plan.list is not None and plan.list.min_updated_ts is None
+        if is_whole_list:
+            # It brings most keys, with fewer requests.
+            self._fetch_planned_list(plan)
+        keys = [key for key in plan.keys if key not in self._listed]
+        self.reached.remaining = len(keys)
+        if keys and self._endpoint.by_keys is not None:
+            self._fetch_keys(self._endpoint.by_keys, keys)
+        if not is_whole_list:
+            self._fetch_planned_list(plan)
+
+    def _fetch_planned_list(self, plan: Plan) -> None:
         if plan.list is not None:
             self.reached.list_began_at = plan.list.began_at
             self.reached.next_cursor = plan.list.cursor
@@ -126,6 +137,7 @@ class EndpointFetch:
                 continue
             self._check_updates(plan, response)
             self._land(parameters, cursor, response)
+            self._listed.update(response.ids)
             next_cursor = response.next_cursor
             if next_cursor is None and listing.cursor_is_last_key and 0 < listing.limit <= response.records:
                 # A full page without a cursor is suspicious; here the cursor is known to be the last key.

@@ -10,6 +10,7 @@ import dagster as dg
 import msgspec
 
 from pipelines.orchestration.config import SweepConfig
+from pipelines.orchestration.endpoints import ENDPOINT_ASSETS
 from pipelines.orchestration.keys import (
     CODE_VERSIONS,
     FLAT_KEYS,
@@ -76,7 +77,7 @@ def pages(
     progress: dg.ResourceParam[ProgressListener],
 ) -> dg.MaterializeResult[None]:
     """Fetch a sweep and land its pages."""
-    with kalshi.client() as api:
+    with kalshi.client(stages.home) as api:
         landing = stages.land(api, config.request(), progress)
     sweep = landing.sweep
     return dg.MaterializeResult(
@@ -267,4 +268,4 @@ def published(stages: dg.ResourceParam[Stages]) -> Iterator[dg.MaterializeResult
         )
 
 
-ALL_ASSETS = [pages, records, tables, warehouse, published]
+ALL_ASSETS = [pages, records, tables, warehouse, published, *ENDPOINT_ASSETS]

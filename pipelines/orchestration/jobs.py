@@ -8,18 +8,22 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.orchestration.keys import PUBLISHED_KEYS
+from pipelines.orchestration.endpoints import ENDPOINT_JOBS
+from pipelines.orchestration.keys import ENDPOINT_ASSET_TABLES, PUBLISHED_KEYS
 from pipelines.orchestration.resources import utc_now
 from pipelines.orchestration.run_retention import prune_runs_by_settings
 from pipelines.storage.home import Home
 from pipelines.storage.lock import holder
+from schemas.tables import MILESTONE_TABLES
 
 INGEST_JOB = "ingest"
 MAX_RUNTIME_SECONDS = 2 * 60 * 60
 
+_OF_ENDPOINTS = [PUBLISHED_KEYS[table.name] for table in ENDPOINT_ASSET_TABLES]
+
 INGEST = dg.define_asset_job(
     INGEST_JOB,
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*_OF_ENDPOINTS),
     description="One sweep, from the API to the published tables.",
     # Run monitoring cannot detect a killed worker: it ends a run that takes longer than any sweep.
     tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
@@ -27,7 +31,7 @@ INGEST = dg.define_asset_job(
 
 PUBLISH = dg.define_asset_job(
     "publish",
-    selection=dg.AssetSelection.assets(*PUBLISHED_KEYS.values()),
+    selection=dg.AssetSelection.assets(*(PUBLISHED_KEYS[table.name] for table in MILESTONE_TABLES)),
     description="Publishes the current warehouse.",
 )
 
@@ -75,4 +79,4 @@ def retention_job() -> None:
 
 
 # Any: Dagster does not export the type of what `define_asset_job` returns.
-ALL_JOBS: list[Any] = [INGEST, PUBLISH, retention_job]
+ALL_JOBS: list[Any] = [INGEST, PUBLISH, retention_job, *ENDPOINT_JOBS]

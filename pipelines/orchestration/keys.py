@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from schemas.endpoints import PUBLISHED_TABLES
-from schemas.tables import FLAT_TABLES, SCHEMA_VERSION
+from schemas.endpoints import ENDPOINTS
+from schemas.tables import FLAT_TABLES, MILESTONE_TABLES, SCHEMA_VERSION
 
 CODE_VERSIONS = {
     "pages": "pages-1",
@@ -13,6 +13,7 @@ CODE_VERSIONS = {
     "tables": f"tables-schema-{SCHEMA_VERSION}",
     "warehouse": f"warehouse-schema-{SCHEMA_VERSION}",
     "published": "published-1",
+    "endpoints": f"endpoints-schema-{SCHEMA_VERSION}",
 }
 """The code version of each stage: raise it if the stage gives another result for the same input."""
 
@@ -23,7 +24,12 @@ PAGES_KEY = dg.AssetKey("pages")
 RECORDS_KEY = dg.AssetKey("records")
 WAREHOUSE_KEY = dg.AssetKey("warehouse")
 FLAT_KEYS = {table.name: dg.AssetKey(["tables", table.name]) for table in FLAT_TABLES}
-PUBLISHED_KEYS = {table.name: dg.AssetKey(["published", table.name]) for table in PUBLISHED_TABLES}
+ENDPOINT_ASSET_TABLES = tuple(table for endpoint in ENDPOINTS for table in (endpoint.log, *endpoint.tables))
+"""The tables of endpoints beside milestones that are assets; their ledger and quarantine are not."""
+
+PUBLISHED_KEYS = {
+    table.name: dg.AssetKey(["published", table.name]) for table in (*MILESTONE_TABLES, *ENDPOINT_ASSET_TABLES)
+}
 
 POOL = "milestones_writer"
 """Pool with a limit of one, set in dagster.yaml. A second writer is excluded by the kernel lock on the home folder."""

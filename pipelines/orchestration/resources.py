@@ -77,14 +77,18 @@ class KalshiResource(dg.ConfigurableResource[KalshiClient]):
         default=None, ge=1, le=PAGE_LIMIT, description="Milestones per page; default: $KALSHI_PAGE_LIMIT or 500."
     )
 
-    def client(self) -> KalshiClient:
-        """A new client for one sweep; the caller closes it. Raises BadBaseUrl, WrongSetting."""
+    def client(self, home: Home | None = None) -> KalshiClient:
+        """A new client for one sweep; the caller closes it. All clients of a `home` share one pace, in any process.
+
+        Raises BadBaseUrl, WrongSetting.
+        """
         settings = Settings.from_environment()
         pace, deadline = self.requests_per_second, self.deadline_seconds
         return KalshiClient(
             self.base_url or settings.api_base_url,
             fallback_base_url=None if self.base_url else settings.fallback_base_url,
             network=settings.network(),
+            pace_file=home.pace_file if home else None,
             requests_per_second=settings.requests_per_second if pace is None else pace,
             deadline_seconds=settings.deadline_seconds if deadline is None else deadline,
             page_limit=settings.page_limit if self.page_limit is None else self.page_limit,

@@ -1,4 +1,5 @@
-"""Schedules: incremental sweeps every five minutes, a full sweep once a day, hourly retention of Dagster's runs.
+"""Schedules: incremental sweeps every five minutes, a full sweep once a day, hourly retention of Dagster's runs, and
+one for each endpoint beside milestones.
 
 The sweeps are off by default. After a downtime, an unpartitioned schedule launches one run for all missed ticks.
 """
@@ -7,6 +8,7 @@ from collections.abc import Callable
 
 import dagster as dg
 
+from pipelines.orchestration.endpoints import ENDPOINT_SCHEDULES
 from pipelines.orchestration.jobs import INGEST, SWEEP_TAG, retention_job, running_full_sweep, running_sweep
 from pipelines.storage.home import Home
 
@@ -63,4 +65,4 @@ retention_schedule = dg.ScheduleDefinition(
     description="Deletes old runs from Dagster's storage, every hour.",
 )
 
-ALL_SCHEDULES = [incremental_schedule, full_schedule, retention_schedule]
+ALL_SCHEDULES = [incremental_schedule, full_schedule, retention_schedule, *ENDPOINT_SCHEDULES]

@@ -173,7 +173,10 @@ def _write_tables(
     files = writer.write(
         [
             *(Source(table.name, table.arrow_schema, table not in OF_NO_MILESTONE) for table in MILESTONE_TABLES),
-            *(Source(table.name, table.arrow_schema, is_of_milestones=False, version=versions[table.name]) for table in ENDPOINT_TABLES),
+            *(
+                Source(table.name, table.arrow_schema, is_of_milestones=False, version=versions[table.name])
+                for table in ENDPOINT_TABLES
+            ),
             *(Source(typed, None, is_of_milestones=True) for typed in typed_tables(connection).values()),
         ]
     )

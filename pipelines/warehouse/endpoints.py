@@ -134,7 +134,7 @@ def _stage(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, staging: S
                 FROM read_parquet($records)
             )
             SELECT ranked.*, stored.version AS stored_version,
-                   greatest(seen_at, stored.valid_from + INTERVAL 1 MICROSECOND) AS observed_at,
+                   greatest(seen_at, stored.valid_from + INTERVAL 1 MICROSECOND) AS begins_at,
                    CASE WHEN rank > 1 THEN 'superseded' WHEN stored.version IS NULL THEN 'new'
                         WHEN ranked.content_hash = stored.content_hash THEN 'unchanged'
                         WHEN ranked.last_updated_ts < stored.last_updated_ts
@@ -149,9 +149,9 @@ def _stage(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, staging: S
         staging.write(table.name, 0, _stored_schema(table).empty_table())
     versions = connection.sql(
         f"""SELECT arrived.key AS {key}, coalesce(stored_version, 0) + 1 AS version, arrived.content_hash,
-                   arrived.last_updated_ts, observed_at AS valid_from, CAST(NULL AS TIMESTAMPTZ) AS valid_to,
-                   $sweep_id AS sweep_id, record, coalesce(first.valid_from, observed_at) AS first_seen_at,
-                   observed_at AS last_changed_at, arrived.page, arrived.position, arrived.seen_at, outcome
+                   arrived.last_updated_ts, begins_at AS valid_from, CAST(NULL AS TIMESTAMPTZ) AS valid_to,
+                   $sweep_id AS sweep_id, records.record, coalesce(first.valid_from, begins_at) AS first_seen_at,
+                   begins_at AS last_changed_at, arrived.page, arrived.position, arrived.seen_at, outcome
             FROM arrived JOIN read_parquet($records) AS records USING (page, position)
             LEFT JOIN {log} AS first ON first.{key} = arrived.key AND first.version = 1
             WHERE outcome IN ('new', 'changed')""",  # noqa: S608
