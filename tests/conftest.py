@@ -25,6 +25,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Tests of milestones alone: other endpoints cost requests and time in every sweep. Tests of them ask for them.
+os.environ["MILESTONES_ENDPOINTS"] = "none"
+
+
 @pytest.fixture(autouse=True)
 def _logging_kept() -> Iterator[None]:
     with logging_kept():
