@@ -18,10 +18,10 @@ from schemas.endpoints import ENDPOINTS, MILESTONES_ENDPOINT
 NAMES = (MILESTONES_ENDPOINT.name, *(endpoint.name for endpoint in ENDPOINTS))
 
 
-def check_only(only: str | None) -> None:
+def check_name(name: str) -> None:
     """Raise WrongUse for an unknown name of an endpoint."""
-    if only is not None and only not in NAMES:
-        raise WrongUse(f"--only {only} is unknown: give one of {', '.join(NAMES)}")
+    if name not in NAMES:
+        raise WrongUse(f"--only {name} is unknown: give one of {', '.join(NAMES)}")
 
 
 def refresh_only(home: Home, name: str) -> list[dict[str, Any]]:

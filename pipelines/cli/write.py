@@ -9,10 +9,10 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from pipelines.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, FLAG, app, print_error
-from pipelines.cli.refresh import check_only, print_refreshed, refresh_only, refresh_unknown
 from pipelines.errors import WrongUse
 from pipelines.storage.home import Home
-from schemas.endpoints import MILESTONES_ENDPOINT
+
+MILESTONES = "milestones"
 
 
 @app.command
@@ -53,8 +53,8 @@ def ingest(
     json
         Print the summary as JSON.
     """
-    check_only(only)
-    if only not in (None, MILESTONES_ENDPOINT.name) and (full or ids or category or type or since):
+    is_other = only not in (None, MILESTONES)
+    if is_other and (full or ids or category or type or since):
         raise WrongUse(f"--only {only} excludes the options that choose milestones: leave them out")
     for option, value in (("--id", ids), ("--category", [category]), ("--type", [type])):
         if any(text is not None and not text.strip() for text in value or ()):
@@ -73,7 +73,7 @@ def ingest(
         "start_anew": start_anew,
     }
     home = Home.from_environment()
-    if only is not None and only != MILESTONES_ENDPOINT.name:
+    if only is not None and is_other:
         return _refresh(home, only, as_json=json)
     status = run_sweep(home, config, as_json=json, with_others=only is None)
     return status or _status_of_filters(home, category, type)
@@ -107,6 +107,7 @@ def run_sweep(home: Home, config: dict[str, object], *, as_json: bool, with_othe
     _prepare(home)
     expected_pages = pages_of_last_full_sweep(home)
     _import_dagster()
+    from pipelines.cli.refresh import refresh_unknown
     from pipelines.cli.run_job import run_ingest
 
     console = Console(stderr=True)
@@ -129,9 +130,11 @@ def run_sweep(home: Home, config: dict[str, object], *, as_json: bool, with_othe
 
 
 def _refresh(home: Home, name: str, *, as_json: bool) -> int:
-    """Refresh one endpoint beside milestones and print what it stored; the exit status."""
+    """Refresh one endpoint beside milestones and print what it stored; the exit status. Raises WrongUse."""
+    from pipelines.cli.refresh import check_name, print_refreshed, refresh_only
     from pipelines.reading.formats import as_json as to_json
 
+    check_name(name)
     _prepare(home)
     _import_dagster()
     try:
@@ -189,6 +192,7 @@ def _interrupted(home: Home) -> str:
 
 
 def _print_summary(home: Home, others: list[dict[str, Any]], *, as_json: bool) -> None:
+    from pipelines.cli.refresh import print_refreshed
     from pipelines.cli.report import print_sweep
     from pipelines.reading.formats import as_json as to_json
     from pipelines.reading.published import query_home, table_rows
