@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pipelines.endpoints.refresh import EndpointRefresh
 from pipelines.orchestration.keys import CODE_VERSIONS, OWNERS, PUBLISHED_GROUP, PUBLISHED_KEYS
-from pipelines.orchestration.metadata import run_metadata, static_metadata
+from pipelines.orchestration.metadata import lineage, run_metadata, static_metadata
 from pipelines.orchestration.resources import KalshiResource, utc_now
 from pipelines.reading.connection import NothingPublished
 from pipelines.settings import Settings
@@ -22,6 +22,7 @@ from pipelines.storage.retention import Retention
 from pipelines.warehouse.endpoints import EndpointLedgerRow
 from schemas.endpoint import Endpoint
 from schemas.endpoints import ENDPOINTS
+from schemas.table import Table
 from schemas.tables import MILESTONE_ENTITIES, MILESTONE_EVENTS, MILESTONES
 
 REFUSED_CHECK = "records_fit"
@@ -66,6 +67,10 @@ def _asset(endpoint: Endpoint) -> dg.AssetsDefinition:
     tables = (endpoint.log, *endpoint.tables)
     named_by = {"targets": MILESTONE_ENTITIES, "events": MILESTONE_EVENTS, "live": MILESTONES}.get(endpoint.name)
 
+    def upstream(table: Table) -> dict[str, list[tuple[dg.AssetKey, str]]]:
+        """Tables are flattened from the records of the log, which come from the API."""
+        return {} if table is endpoint.log else {"": [(PUBLISHED_KEYS[endpoint.log.name], "record")]}
+
     @dg.multi_asset(
         name=f"refresh_{endpoint.name}",
         pool=f"refresh_{endpoint.name}",
@@ -105,7 +110,7 @@ def _asset(endpoint: Endpoint) -> dg.AssetsDefinition:
                 asset_key=PUBLISHED_KEYS[table.name],
                 data_version=dg.DataVersion(snapshot.data_version(table.name)),
                 metadata=run_metadata(rows=snapshot.rows[table.name], where=snapshot.folder / table.name)
-                | {"snapshot": snapshot.manifest.snapshot}
+                | {"snapshot": snapshot.manifest.snapshot, "dagster/column_lineage": lineage(table, upstream(table))}
                 | _counts(row),
                 check_results=[_check(row)] if table is endpoint.log else [],
             )

@@ -7,13 +7,16 @@ import pytest
 
 from pipelines.definitions import build_defs, defs
 from pipelines.orchestration.jobs import INGEST_JOB
-from pipelines.orchestration.keys import CODE_VERSIONS
+from pipelines.orchestration.keys import CODE_VERSIONS, ENDPOINT_ASSET_TABLES
 from pipelines.sweep.progress_listener import NullProgress
 
 ASSETS = """
 pages <-
 published/archived_milestones <- warehouse
 published/details_fields <- warehouse
+published/event_versions <- published/milestone_events
+published/events <- published/milestone_events
+published/live_data <- published/milestones
 published/milestone_changes <- warehouse
 published/milestone_details <- warehouse
 published/milestone_entities <- warehouse
@@ -22,6 +25,11 @@ published/milestone_sources <- warehouse
 published/milestone_versions <- warehouse
 published/milestones <- warehouse
 published/quarantine <- warehouse
+published/series <-
+published/series_versions <-
+published/structured_target_sources <- published/milestone_entities
+published/structured_target_versions <- published/milestone_entities
+published/structured_targets <- published/milestone_entities
 published/sweeps <- warehouse
 records <- pages
 tables/milestone_details <- records
@@ -34,6 +42,10 @@ tables/milestones
 """
 
 CHECKS = """
+published/event_versions records_fit
+published/live_data records_fit
+published/series_versions records_fit
+published/structured_target_versions records_fit
 records expected_fields_are_there
 tables/milestone_details details_keep_their_shape
 tables/milestone_details rows_keep_rules
@@ -99,8 +111,10 @@ def test_checks_and_whether_they_block() -> None:
 def test_every_asset_is_described(spec: dg.AssetSpec) -> None:
     assert spec.group_name == GROUPS[spec.key.path[0]]
     assert list(spec.owners) == ["team:milestones"]
-    assert spec.code_version == CODE_VERSIONS[spec.key.path[0]]
-    assert spec.metadata["dagster/code_references"].code_references[0].file_path.endswith("orchestration/assets.py")
+    is_of_endpoint = spec.key.path[-1] in {table.name for table in ENDPOINT_ASSET_TABLES}
+    assert spec.code_version == CODE_VERSIONS["endpoints" if is_of_endpoint else spec.key.path[0]]
+    source = spec.metadata["dagster/code_references"].code_references[0].file_path
+    assert source.endswith(f"orchestration/{'endpoints' if is_of_endpoint else 'assets'}.py")
     assert spec.kinds == KINDS[spec.key.path[0]]
     assert spec.description
     assert isinstance(spec.metadata["dagster/column_schema"], dg.TableSchema)
@@ -120,7 +134,15 @@ def test_descriptions_of_assets_are_unique() -> None:
 
 def test_jobs() -> None:
     jobs = {job.name for job in build_defs().resolve_all_job_defs() if not job.name.startswith("__")}
-    assert jobs == {INGEST_JOB, "publish", "retention"} == {"ingest", "publish", "retention"}
+    assert jobs == {
+        INGEST_JOB,
+        "publish",
+        "retention",
+        "targets_refresh",
+        "events_refresh",
+        "series_refresh",
+        "live_refresh",
+    }
 
 
 def test_sweep_schedules_are_off_by_default() -> None:
@@ -130,9 +152,13 @@ def test_sweep_schedules_are_off_by_default() -> None:
         if isinstance(schedule, dg.ScheduleDefinition)
     )
     assert lines == [
+        "events_refresh 2-59/5 * * * * events_refresh STOPPED",
         "full_sweep 17 4 * * * ingest STOPPED",
         "incremental_sweep */5 * * * * ingest STOPPED",
+        "live_refresh * * * * * live_refresh STOPPED",
         "retention 37 * * * * retention RUNNING",
+        "series_refresh 41 3 * * * series_refresh STOPPED",
+        "targets_refresh 9-59/15 * * * * targets_refresh STOPPED",
     ]
 
 
