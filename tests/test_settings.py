@@ -14,6 +14,7 @@ NUMBERS = {
 WHOLE_NUMBERS = {
     "overlap_seconds": (300, "0", "86400", "a whole number from 0 to 86400"),
     "page_limit": (500, "1", "500", "a whole number from 1 to 500"),
+    "endpoint_requests": (100, "1", "999999999", "a whole number, 1 or more"),
     "keep_snapshots": (3, "1", "999999999", "a whole number, 1 or more"),
     "keep_sweeps": (20, "1", "999999999", "a whole number, 1 or more"),
     "keep_runs": (200, "1", "999999999", "a whole number, 1 or more"),
@@ -114,3 +115,17 @@ def test_an_invalid_contract_is_refused() -> None:
 
 def test_the_word_null_is_text() -> None:
     assert setting("proxy", {"KALSHI_PROXY": "null"}) == "null"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("", ["targets", "events", "series", "live"]), ("live, targets,", ["targets", "live"]), ("none", [])],
+)
+def test_endpoints_are_refreshed_in_a_fixed_order(text: str, names: list[str]) -> None:
+    settings = Settings.from_environment({"MILESTONES_ENDPOINTS": text})
+    assert [endpoint.name for endpoint in settings.kept_endpoints()] == names
+
+
+def test_an_unknown_endpoint_is_named() -> None:
+    with pytest.raises(WrongSetting, match="MILESTONES_ENDPOINTS names 'markets, none': give names of events, live"):
+        Settings.from_environment({"MILESTONES_ENDPOINTS": "markets,events,none"})

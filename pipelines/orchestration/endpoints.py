@@ -98,11 +98,20 @@ def _asset(endpoint: Endpoint) -> dg.AssetsDefinition:
             )
         ],
     )
-    def refresh(endpoints: EndpointsResource, kalshi: KalshiResource) -> Iterator[dg.MaterializeResult[None]]:
+    def refresh(
+        endpoints: EndpointsResource, kalshi: KalshiResource
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         home = endpoints.home()
         with kalshi.client(home) as api:
             result = refresh_of(home, endpoint).run(api)
         if result is None:
+            # Only assets can be skipped.
+            yield dg.AssetCheckResult(
+                check_name=REFUSED_CHECK,
+                asset_key=PUBLISHED_KEYS[endpoint.log.name],
+                passed=True,
+                description="Nothing was requested.",
+            )
             return
         row, snapshot = result
         for table in tables:

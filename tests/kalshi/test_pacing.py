@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.kalshi.pacing import TokenBucket
+from pipelines.kalshi.pacing import MAX_AHEAD_SECONDS, TokenBucket
 
 from .conftest import FakeTime
 
@@ -125,3 +126,53 @@ def test_threads_share_one_rate_and_one_pause() -> None:
     assert min(taken) >= resumes_at
     # Nineteen gaps of 5 ms, minus the scheduler's imprecision.
     assert max(taken) - min(taken) >= 0.090
+
+
+def test_processes_share_the_pace_of_a_file(tmp_path: Path) -> None:
+    clock = 100.0
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal clock
+        waits.append(seconds)
+        clock += seconds
+
+    def bucket() -> TokenBucket:
+        return TokenBucket(4, clock=lambda: clock, sleep=sleep, file=tmp_path / "pace")
+
+    one, other = bucket(), bucket()
+    one.acquire()
+    assert waits == []
+    other.acquire()
+    one.acquire()
+    assert waits == [0.25, 0.25]
+    other.pause(3)
+    one.acquire()
+    assert sum(waits) == pytest.approx(3.5)
+
+
+def test_a_file_of_before_a_restart_of_the_machine_delays_by_minutes_at_most(tmp_path: Path) -> None:
+    now = 1_000_000.0
+    TokenBucket(4, clock=lambda: now, sleep=lambda _: None, file=tmp_path / "pace").acquire()
+    waits: list[float] = []
+    now = 10.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        waits.append(seconds)
+        now += seconds
+
+    TokenBucket(4, clock=lambda: now, sleep=sleep, file=tmp_path / "pace").acquire()
+    assert 0 < sum(waits) <= MAX_AHEAD_SECONDS + 1
+
+
+def test_a_damaged_file_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "pace").write_bytes(b"x")
+    waits: list[float] = []
+    TokenBucket(4, clock=lambda: 5.0, sleep=waits.append, file=tmp_path / "pace").acquire()
+    assert waits == []
+
+
+def test_without_a_pace_no_file_is_written(tmp_path: Path) -> None:
+    TokenBucket(0, clock=lambda: 5.0, sleep=lambda _: None, file=tmp_path / "pace").acquire()
+    assert not (tmp_path / "pace").exists()

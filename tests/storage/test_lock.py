@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from pipelines.errors import WarehouseBusy
 from pipelines.storage.home import Home
-from pipelines.storage.lock import holder, writer_lock
+from pipelines.storage.lock import REFRESH, endpoint_lock, holder, writer_lock
 
 HOLDER = """
 import sys
@@ -97,3 +99,44 @@ def test_the_holder_is_named_while_the_lock_is_held(tmp_path: Path) -> None:
     with writer_lock(home, purpose="mine"):
         assert holder(home) == f"process {os.getpid()} (mine)"
     assert holder(home) is None
+
+
+def test_a_refresh_of_an_endpoint_is_waited_for_and_is_no_holder(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    released = threading.Event()
+
+    def refresh() -> None:
+        with writer_lock(home, purpose=f"{REFRESH} targets"):
+            held.set()
+            released.wait(30)
+
+    held = threading.Event()
+    thread = threading.Thread(target=refresh)
+    thread.start()
+    held.wait(30)
+    assert holder(home) is None
+    threading.Timer(0.3, released.set).start()
+    with writer_lock(home, purpose="a sweep"):
+        assert holder(home) is not None
+    thread.join()
+
+
+def test_waiting_for_a_sweep_has_a_limit(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    begun = time.monotonic()
+    with (
+        writer_lock(home, purpose="a sweep"),
+        pytest.raises(WarehouseBusy, match="a sweep"),
+        writer_lock(home, purpose="another", wait_seconds=0.3),
+    ):
+        pass
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_each_endpoint_has_a_lock_of_its_own(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with endpoint_lock(home, "targets", purpose="x"), endpoint_lock(home, "events", purpose="y"):
+        with pytest.raises(WarehouseBusy), endpoint_lock(home, "targets", purpose="z"):
+            pass
+        with writer_lock(home, purpose="a sweep"):
+            pass
