@@ -144,26 +144,27 @@ SUGGESTIONS = f"""
         FROM events JOIN words ON contains(lower(strip_accents(concat_ws(' ', title, sub_title))), word)
         GROUP BY event_ticker HAVING count(*) = (SELECT count(*) FROM words)
     ), found AS (
-        SELECT event_ticker, milestone_id, titled.milestone_id IS NOT NULL AS is_titled,
-               called.event_ticker IS NOT NULL AS is_called,
-               contains(upper(event_ticker), upper($text)) AS is_spelled
-        FROM milestone_events LEFT JOIN titled USING (milestone_id) LEFT JOIN called USING (event_ticker)
+        SELECT event_ticker FROM milestone_events WHERE contains(upper(event_ticker), upper($text))
+        UNION
+        SELECT event_ticker FROM milestone_events SEMI JOIN titled USING (milestone_id)
+        UNION
+        SELECT event_ticker FROM called
     ), offered AS (
-        SELECT event_ticker, arg_min(title, (NOT is_titled, start_date, milestone_id)) AS title,
-               arg_min(milestone_id, (NOT is_titled, start_date, milestone_id)) AS milestone_id,
-               min(start_date) AS starts_at, count(*) AS milestones,
+        SELECT event_ticker, count(*) AS milestones, min(start_date) AS starts_at,
+               arg_min(milestone_id, (titled.milestone_id IS NULL, start_date, milestone_id)) AS milestone_id,
+               contains(upper(event_ticker), upper($text)) AS is_spelled,
                row_number() OVER (
-                   ORDER BY NOT starts_with(upper(event_ticker), upper($text)), NOT bool_or(is_spelled), count(*) > 1,
-                            CASE WHEN bool_or(is_spelled) THEN length(event_ticker) END,
+                   ORDER BY NOT starts_with(upper(event_ticker), upper($text)), NOT is_spelled, count(*) > 1,
+                            CASE WHEN is_spelled THEN length(event_ticker) END,
                             abs(epoch(min(start_date)) - epoch(now())), event_ticker
                ) AS place
-        FROM found JOIN milestones USING (milestone_id)
+        FROM milestone_events SEMI JOIN found USING (event_ticker)
+             JOIN milestones USING (milestone_id) LEFT JOIN titled USING (milestone_id)
         GROUP BY event_ticker
-        HAVING bool_or(is_titled OR is_called OR is_spelled)
         QUALIFY place <= $limit
     )
-    SELECT event_ticker, events.title AS event_title, offered.title, participants, starts_at, milestones
-    FROM offered LEFT JOIN events USING (event_ticker)
+    SELECT event_ticker, events.title AS event_title, milestones.title, participants, starts_at, offered.milestones
+    FROM offered JOIN milestones USING (milestone_id) LEFT JOIN events USING (event_ticker)
          LEFT JOIN ({listed_for("offered")}) AS participants USING (milestone_id)
     ORDER BY place
 """  # noqa: S608 - of constants

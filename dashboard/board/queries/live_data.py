@@ -21,14 +21,14 @@ class LiveData:
     observed_at: datetime
 
 
+_SIDE = "coalesce(format('{:.10g}', %s), '?')"
 # Before the start the API sends the score 0 to 0.
-NEWEST = """
+NEWEST = f"""
     SELECT milestone_id, status AS live_status, status_group AS live_status_group, winner, observed_at,
            CASE WHEN coalesce(home_score, away_score) IS NOT NULL AND status_group IS DISTINCT FROM 'scheduled'
-                THEN coalesce(format('{:.10g}', home_score), '?') || ' – ' || coalesce(format('{:.10g}', away_score), '?')
-                END AS score
+                THEN {_SIDE % "home_score"} || ' – ' || {_SIDE % "away_score"} END AS score
     FROM live_data WHERE is_current
-"""
+"""  # noqa: S608 - of constants
 """A query of one row for each milestone with live data."""
 
 OF_MILESTONE = f"SELECT * EXCLUDE (milestone_id) FROM ({NEWEST}) WHERE milestone_id = $milestone_id"  # noqa: S608
