@@ -105,9 +105,9 @@ def _participants(milestone_id: str, view: ViewSettings) -> None:
             "Name": [one.name for one in found],
             **widgets.known(
                 {
+                    "Note": [one.note for one in found],
                     "Abbreviation": [one.abbreviation for one in found],
                     "Type": [one.type for one in found],
-                    "Note": [one.note for one in found],
                 }
             ),
             "Id": [one.entity_id for one in found],
@@ -115,7 +115,7 @@ def _participants(milestone_id: str, view: ViewSettings) -> None:
         view,
         key="participants",
         rows_max=8,
-        config={"Name": widgets.TITLE_COLUMN},
+        config={"Name": widgets.TITLE_COLUMN, "Note": widgets.TITLE_COLUMN},
     )
 
 

@@ -53,7 +53,10 @@ def page() -> None:
     )
     _table(found, now, view)
     if any(milestone.observed_at for milestone in found):
-        st.caption("Score and live status are the newest that were fetched; Observed is when they were first seen.")
+        st.caption(
+            "Score and live status are the newest that were fetched, and Observed is when they were first seen. "
+            "The score begins with the home side or the first competitor, as the participants do."
+        )
 
 
 def _filters(everything: Sequence[CurrentMilestone]) -> tuple[Filters, int]:
@@ -121,7 +124,14 @@ def _table(found: Sequence[CurrentMilestone], now: datetime, view: ViewSettings)
         time_format=widgets.NEAR_FORMAT,
         config={
             name: st.column_config.Column(width=width)
-            for name, width in (("State", 95), ("Score", 75), ("Type", 185), ("League", 80), ("Category", 120))
+            for name, width in (
+                ("State", 95),
+                ("Score", 75),
+                ("Live status", 110),
+                ("Type", 185),
+                ("League", 80),
+                ("Category", 120),
+            )
         }
         | {
             "Milestone": widgets.TITLE_COLUMN,

@@ -10,6 +10,7 @@ import duckdb
 from board.queries.participants import SEARCHED_NAMES, listed_for
 from board.queries.start_versions import StartVersion, start_versions_where
 from board.rows import fetch, fetch_one
+from board.search_text import folded
 
 ONE_GAME_SPREAD = timedelta(days=1)
 """Several listed starts of one game differ by no more than this."""
@@ -126,22 +127,22 @@ EVENT_MILESTONES = f"""
 # titles, whatever its case and accents; or the text is in the ticker.
 SUGGESTIONS = f"""
     WITH words AS (
-        SELECT DISTINCT lower(strip_accents(unnest($words))) AS word
+        SELECT DISTINCT {folded("unnest($words)")} AS word
     ), targets AS (
         SELECT target_id, word
-        FROM structured_targets JOIN words ON contains(lower(strip_accents({SEARCHED_NAMES})), word)
+        FROM structured_targets JOIN words ON contains({folded(SEARCHED_NAMES)}, word)
     ), titled AS (
         SELECT milestone_id
         FROM (
             SELECT milestone_id, word
-            FROM milestones JOIN words ON contains(lower(strip_accents(coalesce(title, ''))), word)
+            FROM milestones JOIN words ON contains({folded("coalesce(title, '')")}, word)
             UNION
             SELECT milestone_id, word FROM targets JOIN milestone_entities ON entity_id = target_id
         )
         GROUP BY milestone_id HAVING count(*) = (SELECT count(*) FROM words)
     ), called AS (
         SELECT event_ticker
-        FROM events JOIN words ON contains(lower(strip_accents(concat_ws(' ', title, sub_title))), word)
+        FROM events JOIN words ON contains({folded("concat_ws(' ', title, sub_title)")}, word)
         GROUP BY event_ticker HAVING count(*) = (SELECT count(*) FROM words)
     ), found AS (
         SELECT event_ticker FROM milestone_events WHERE contains(upper(event_ticker), upper($text))
