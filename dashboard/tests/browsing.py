@@ -129,6 +129,10 @@ class Viewer:
     def expect_no_cell(self, text: str) -> None:
         expect(self.cells().filter(has_text=text)).to_have_count(0)
 
+    def headers(self) -> Locator:
+        """The column headers of the tables."""
+        return self.page.locator("[data-testid=stDataFrame] [role=columnheader]")
+
     def click_first_row(self) -> None:
         """Click the first row of the first table.
 
