@@ -233,9 +233,9 @@ def test_an_event_that_no_milestone_names(view: View, known_url: str) -> None:
     expect(viewer.page.get_by_text("No milestone names this event.")).to_be_visible()
 
 
-def test_now_has_participants_scores_and_titles_of_events(view: View, known_url: str) -> None:
-    viewer = view(known_url, viewport={"width": 2600, "height": 900}).open("?search=live")
-    for cell in ("7 – 3.5", "inprogress", "Kraków Kings, Łódź Lions", "KXMAIN-1", "Lions at Kings"):
+def test_now_has_participants_and_scores(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("?search=live")
+    for cell in ("7 – 3.5", "inprogress", "Kraków Kings, Łódź Lions"):
         viewer.expect_cell(cell)
     expect(viewer.headers().filter(has_text="Observed New York")).to_have_count(1)
 
@@ -249,8 +249,10 @@ def test_the_tooltip_of_a_bar_has_participants_and_score(view: View, known_url: 
     expect(tooltip).to_contain_text("7 – 3.5")
     viewer.fill("Search", "onerror")
     viewer.expect_no_cell("Live game")
+    viewer.settled()
+    viewer.page.mouse.move(0, 0)
     bar.hover(force=True)
-    expect(tooltip.get_by_text(HOSTILE, exact=True)).to_have_count(2)
+    expect(tooltip).to_contain_text(f"participants{HOSTILE}")
     assert viewer.page.evaluate("window.hacked") is None
     assert viewer.page.locator("img[src=x]").count() == 0
 
@@ -282,7 +284,7 @@ def test_unknown_participants_of_a_milestone_are_marked(view: View, known_url: s
 def test_without_other_endpoints_their_columns_are_left_out(
     view: View, milestones_only_url: str, path: str, heading: str, cell: str
 ) -> None:
-    viewer = view(milestones_only_url, viewport={"width": 2600, "height": 900}).open(path, heading)
+    viewer = view(milestones_only_url).open(path, heading)
     viewer.expect_cell(cell)
     for name in ("Participants", "Event title", "Title", "Score", "Live status", "Observed", "Abbreviation"):
         expect(viewer.headers().get_by_text(name)).to_have_count(0)
