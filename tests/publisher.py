@@ -4,6 +4,8 @@
 
     {"do": "past", "rows": 5000, "sweeps": 10, "days": 9, "changes": 20}   generated milestones, swept over some days
     {"do": "milestones", "rows": [{"id": ..., "title": ...}, ...]}         new or changed milestones, then publishes
+    {"do": "records", "endpoint": "targets", "rows": [...], "unknown": []} records of another endpoint, and keys that it
+                                                                           does not know; then publishes
     {"do": "publish", "times": 200}                                        publishes again; seconds of each publish
 """
 
@@ -18,10 +20,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sandbox.app import build_app
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from pipelines.endpoints.plan import ListPlan, Plan
+from pipelines.endpoints.refresh import EndpointRefresh
+from sandbox.app import API_ROOT, build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
 from sandbox.world import World
+from schemas.endpoints import ENDPOINTS
 from tests.support import Shell, milestone, serving_shells
 
 SEED = 7
@@ -38,7 +48,7 @@ class Publisher:
     """A shell whose clock ends at the current time, so that "now" is the same for the data and its readers."""
 
     shell: Shell
-    serve: Callable[[World], None]
+    serve: Callable[[ASGIApp], None]
 
     def past(self, *, rows: int, sweeps: int, days: float, changes: int) -> dict[str, Any]:
         """Sweep changing milestones several times, the last time now."""
@@ -47,7 +57,8 @@ class Publisher:
         clock.time = now - timedelta(days=days, minutes=5)
         # Generated for the current time, so that some milestones are live and some upcoming.
         world = World(generate_bodies(rows, SEED, now), now=clock)
-        self.serve(world)
+        self.shell.world = world
+        self.serve(build_app(world))
         for number in range(sweeps):
             if number:
                 clock.forward(days=days / (sweeps - 1))
@@ -76,6 +87,22 @@ class Publisher:
         self.shell.sweep(mode="full")
         return self._published()
 
+    def records(self, *, endpoint: str, rows: list[dict[str, Any]], unknown: list[str]) -> dict[str, Any]:
+        """Serve only these records of an endpoint while it is refreshed, which publishes."""
+        self.shell.clock.time = datetime.now(UTC)
+        (described,) = (one for one in ENDPOINTS if one.name == endpoint)
+        body = {described.page_key: rows}
+        self.serve(Starlette(routes=[Route(f"{API_ROOT}{described.path}", lambda _: JSONResponse(body))]))
+        is_listed = described.by_keys is None
+        keys = [] if is_listed else [*(row[described.key] for row in rows), *unknown]
+        planned = Plan(keys, ListPlan(began_at=self.shell.clock()) if is_listed else None)
+        with self.shell.client() as api:
+            refreshed = EndpointRefresh(self.shell.home, described, now=self.shell.clock).run(api, planned)
+        self.serve(build_app(self.shell.world))
+        assert refreshed is not None
+        ledger, _ = refreshed
+        return {"records": ledger.records, "quarantined": ledger.quarantined}
+
     def publish(self, *, times: int) -> dict[str, Any]:
         """Publish the same warehouse several times."""
         seconds = []
@@ -93,12 +120,7 @@ def main() -> None:
     """Run commands until stdin ends."""
     with serving_shells() as shells:
         shell = shells(Path(sys.argv[1]))
-
-        def serve(world: World) -> None:
-            shell.world = world
-            shells.serve(build_app(world))
-
-        publisher = Publisher(shell, serve)
+        publisher = Publisher(shell, shells.serve)
         for line in sys.stdin:
             command = json.loads(line)
             result = getattr(publisher, command.pop("do"))(**command)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 UTC_NAMES = ("UTC", "Etc/UTC", "Etc/GMT", "GMT")
 NOTHING = "–"
-"""Shown for a missing time."""
+"""Shown for a missing time or text."""
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 

@@ -34,6 +34,7 @@ HEADER_PX = 33
 TITLE_PX = 225
 """Leaves space for the start in a window of 390 px."""
 TITLE_COLUMN = st.column_config.Column(width=TITLE_PX)
+NAMES_COLUMN = st.column_config.Column(width=200)
 TIME_FORMAT = "ddd D MMM YYYY HH:mm"
 NEAR_FORMAT = "ddd D MMM HH:mm"
 """For times within a few days."""
@@ -154,6 +155,11 @@ def metrics(found: Sequence[Metric]) -> None:
 def time_column(label: str, values: Sequence[datetime | None], view: ViewSettings) -> dict[str, list[datetime | None]]:
     """A time column; its name ends with the zone that the viewer chose."""
     return {f"{label} {view.zone_name}": list(values)}
+
+
+def known(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """The columns that have a value in any row: those of endpoints that were never fetched have none."""
+    return {name: values for name, values in columns.items() if any(value is not None for value in values)}
 
 
 def table(

@@ -129,12 +129,17 @@ class Viewer:
     def expect_no_cell(self, text: str) -> None:
         expect(self.cells().filter(has_text=text)).to_have_count(0)
 
-    def click_first_row(self) -> None:
-        """Click the first row of the first table.
+    def headers(self) -> Locator:
+        """The column headers of the tables."""
+        return self.page.locator("[data-testid=stDataFrame] [role=columnheader]")
+
+    def click_first_row(self, *, table: int = 0) -> None:
+        """Click the first row of a table, by its number on the page.
 
         The table is a canvas below a scrolling layer: the click goes to the position of the row.
         """
-        self.page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 15, "y": 48}, force=True)
+        canvas = self.page.get_by_test_id("stDataFrame").nth(table).locator("canvas").first
+        canvas.click(position={"x": 15, "y": 48}, force=True)
 
     def choose(self, label: str, option: str) -> None:
         """Pick one option of a filter."""

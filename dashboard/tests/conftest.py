@@ -1,4 +1,4 @@
-"""Fixtures: one published file for all tests that only read."""
+"""Fixtures: published files for all tests that only read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from board.published import reading
 
-from .known import publish_known
+from .known import publish_known, publish_milestones
 from .publishing import Publisher, publishing
 
 
@@ -19,6 +19,14 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
     """The known data, published once."""
     with publishing(tmp_path_factory.mktemp("known")) as publisher:
         publish_known(publisher)
+        yield publisher
+
+
+@pytest.fixture(scope="session")
+def milestones_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
+    """The known milestones, published once without any other endpoint."""
+    with publishing(tmp_path_factory.mktemp("milestones-only")) as publisher:
+        publish_milestones(publisher)
         yield publisher
 
 

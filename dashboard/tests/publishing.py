@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +31,11 @@ class Publisher:
     def milestones(self, *rows: dict[str, Any]) -> None:
         """Add or change milestones in the API's data; sweep and publish."""
         self._do("milestones", rows=rows)
+
+    def records(self, endpoint: str, *rows: dict[str, Any], unknown: Iterable[str] = ()) -> None:
+        """Fetch these records of another endpoint, and request keys that it does not know; publish."""
+        counted = self._do("records", endpoint=endpoint, rows=rows, unknown=list(unknown))
+        assert counted == {"records": len(rows), "quarantined": 0}
 
     def past(self, **options: Any) -> None:
         """Publish made-up data with sweeps over several days."""
@@ -78,6 +83,11 @@ def publishing(home: Path) -> Iterator[Publisher]:
 def number(value: int) -> str:
     """The id of a milestone."""
     return f"00000000-0000-4000-8000-{value:012d}"
+
+
+def team(value: int) -> str:
+    """The id of a structured target."""
+    return f"11111111-0000-4000-8000-{value:012d}"
 
 
 def hours(ahead: float) -> str:

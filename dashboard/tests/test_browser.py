@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from .browsing import ZONE, Viewer, browsing, chromium, dashboard
-from .known import ATTACK, HOSTILE, LATER, LIVE, SOON, row
-from .publishing import Publisher, number, publishing
+from .known import ATTACK, HOSTILE, KINGS, LATER, LIVE, SOON, TWIN, UNKNOWN, row
+from .publishing import Publisher, number, publishing, team
 
 PAGES = {"": "Now", "events": "Events", "changes": "Changes", "coverage": "Coverage", "health": "Health"}
 PUBLISHES = 25
@@ -43,6 +43,12 @@ def known_url(known: Publisher) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def empty_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with dashboard(tmp_path_factory.mktemp("empty")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def milestones_only_url(milestones_only: Publisher) -> Iterator[str]:
+    with dashboard(milestones_only.home) as url:
         yield url
 
 
@@ -94,9 +100,13 @@ def test_every_page_is_linked_from_the_first(view: View, known_url: str) -> None
         expect(viewer.page).to_have_url(f"{known_url}/{path}")
 
 
-@pytest.mark.parametrize("path", PAGES, ids=PAGES.values())
-def test_a_narrow_window_needs_no_horizontal_scrolling(view: View, known_url: str, path: str) -> None:
-    viewer = view(known_url, viewport={"width": 390, "height": 800}).open(path, PAGES[path])
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [*PAGES.items(), ("events?event=KXMAIN-1", "Events"), (f"?milestone={number(LATER)}", "Milestone")],
+    ids=[*PAGES.values(), "event", "milestone"],
+)
+def test_a_narrow_window_needs_no_horizontal_scrolling(view: View, known_url: str, path: str, heading: str) -> None:
+    viewer = view(known_url, viewport={"width": 390, "height": 800}).open(path, heading)
     width = viewer.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     assert width <= 390
 
@@ -108,7 +118,21 @@ def test_titles_are_shown_as_plain_text(view: View, known_url: str) -> None:
     expect(viewer.page.locator("svg text", has_text="onerror").first).to_be_attached()
     for path, heading in (("events?event=KXEVENT-7", "Events"), (f"?milestone={number(ATTACK)}", "Milestone")):
         viewer.open(path, heading)
-        expect(viewer.page.get_by_test_id("stText").get_by_text(HOSTILE, exact=True)).to_be_visible()
+        expect(viewer.page.get_by_test_id("stText").get_by_text(HOSTILE, exact=True).first).to_be_visible()
+    assert viewer.page.evaluate("window.hacked") is None
+    assert viewer.page.locator("img[src=x]").count() == 0
+
+
+def test_names_are_shown_as_plain_text(view: View, known_url: str) -> None:
+    viewer = view(known_url).open(f"?milestone={number(ATTACK)}", "Milestone")
+    expect(viewer.headers().filter(has_text="Name")).to_have_count(1)
+    viewer.expect_cell(HOSTILE)
+    viewer.open("events", "Events")
+    expect(viewer.headers().filter(has_text="Event title")).to_have_count(1)
+    expect(viewer.headers().filter(has_text="Participants")).to_have_count(1)
+    viewer.expect_cell(HOSTILE)
+    viewer.open("events?event=KXEVENT-7", "Events")
+    expect(viewer.page.get_by_test_id("stText").get_by_text(f"Sub title: {HOSTILE}")).to_be_visible()
     assert viewer.page.evaluate("window.hacked") is None
     assert viewer.page.locator("img[src=x]").count() == 0
 
@@ -120,9 +144,10 @@ def test_titles_are_shown_as_plain_text(view: View, known_url: str) -> None:
         (lambda viewer: viewer.choose("Type", "esports_match"), "Later", "Twin"),
         (lambda viewer: viewer.choose("League", "LoL"), "Later", "Twin"),
         (lambda viewer: viewer.fill("Search", "twi"), "Twin", "Later"),
+        (lambda viewer: viewer.fill("Search", "krakow"), "Twin", "Later"),
         (lambda viewer: viewer.page.get_by_text("12 h", exact=True).click(), "Twin", "Later"),
     ],
-    ids=["category", "type", "league", "search", "hours"],
+    ids=["category", "type", "league", "search", "name", "hours"],
 )
 def test_filters_of_now(view: View, known_url: str, narrow: Callable[[Viewer], None], shown: str, hidden: str) -> None:
     viewer = view(known_url).open()
@@ -184,6 +209,89 @@ def test_an_event_is_found_by_words_of_a_title(view: View, known_url: str) -> No
     viewer.expect_no_cell("KXMAIN-1")
 
 
+def test_an_event_is_found_by_the_name_of_a_participant(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("events", "Events")
+    viewer.fill("Event", "lodz")
+    viewer.expect_cell("KXMAIN-1")
+    viewer.expect_cell("Lions at Kings")
+    viewer.expect_cell("Kraków Kings, Łódź Lions")
+    viewer.expect_no_cell("KXSHARED")
+
+
+def test_an_event_has_titles_a_series_and_a_competition(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("events?event=KXMAIN-1", "Events")
+    texts = viewer.page.get_by_test_id("stText")
+    expect(texts.get_by_text("Lions at Kings", exact=True)).to_be_visible()
+    for line in ("Sub title: LOD at KRA", "Series: Main games – KXMAIN", "Competition: National league (Game)"):
+        expect(texts.filter(has_text=line)).to_be_visible()
+    viewer.expect_cell("Kraków Kings, Łódź Lions")
+
+
+def test_an_event_that_no_milestone_names(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("events?event=KXALONE", "Events")
+    expect(viewer.page.get_by_test_id("stText").get_by_text("An event alone", exact=True)).to_be_visible()
+    expect(viewer.page.get_by_text("No milestone names this event.")).to_be_visible()
+
+
+def test_now_has_participants_and_scores(view: View, known_url: str) -> None:
+    viewer = view(known_url).open("?search=live")
+    for cell in ("7 – 3.5", "inprogress", "Kraków Kings, Łódź Lions"):
+        viewer.expect_cell(cell)
+    expect(viewer.headers().filter(has_text="Observed New York")).to_have_count(1)
+
+
+def test_the_tooltip_of_a_bar_has_participants_and_score(view: View, known_url: str) -> None:
+    viewer = view(known_url, viewport={"width": 1280, "height": 1600}).open("?search=live")
+    bar = viewer.page.locator("svg.marks").nth(1).locator(".mark-rect path").first
+    bar.hover(force=True)
+    tooltip = viewer.page.locator("#vg-tooltip-element")
+    expect(tooltip).to_contain_text("Kraków Kings, Łódź Lions")
+    expect(tooltip).to_contain_text("7 – 3.5")
+    viewer.fill("Search", "onerror")
+    viewer.expect_no_cell("Live game")
+    viewer.settled()
+    viewer.page.mouse.move(0, 0)
+    bar.hover(force=True)
+    expect(tooltip).to_contain_text(f"participants{HOSTILE}")
+    assert viewer.page.evaluate("window.hacked") is None
+    assert viewer.page.locator("img[src=x]").count() == 0
+
+
+def test_a_milestone_has_participants_and_live_data(view: View, known_url: str) -> None:
+    viewer = view(known_url).open(f"?milestone={number(LIVE)}", "Milestone")
+    for cell in ("home", "Kraków Kings", "KRA", team(KINGS), "away", "Łódź Lions", "Lions at Kings"):
+        viewer.expect_cell(cell)
+    for line in ("Score: 7 – 3.5", "Live status: inprogress (live)", "Observed: "):
+        expect(viewer.page.get_by_test_id("stText").filter(has_text=line)).to_be_visible()
+
+
+def test_unknown_participants_of_a_milestone_are_marked(view: View, known_url: str) -> None:
+    viewer = view(known_url).open(f"?milestone={number(TWIN)}", "Milestone")
+    viewer.expect_cell(team(UNKNOWN))
+    viewer.expect_cell("unknown: Kalshi did not return it")
+
+
+@pytest.mark.parametrize(
+    ("path", "heading", "cell"),
+    [
+        ("", "Now", "Live game"),
+        ("events", "Events", "KXEVENT-3"),
+        ("events?event=KXMAIN-1", "Events", "Live game"),
+        (f"?milestone={number(LIVE)}", "Milestone", "unknown: not fetched yet, or refused"),
+    ],
+    ids=["Now", "Events", "event", "milestone"],
+)
+def test_without_other_endpoints_their_columns_are_left_out(
+    view: View, milestones_only_url: str, path: str, heading: str, cell: str
+) -> None:
+    viewer = view(milestones_only_url).open(path, heading)
+    viewer.expect_cell(cell)
+    for name in ("Participants", "Event title", "Title", "Score", "Live status", "Observed", "Abbreviation"):
+        expect(viewer.headers().get_by_text(name)).to_have_count(0)
+    expect(viewer.page.get_by_test_id("stText").filter(has_text=re.compile("Score|Series|Sub title"))).to_have_count(0)
+    expect(viewer.exceptions()).to_have_count(0)
+
+
 def expect_milestone(viewer: Viewer, title: str) -> None:
     expect(viewer.page.get_by_role("heading", name="Milestone", exact=True)).to_be_visible()
     expect(viewer.page.get_by_test_id("stText").get_by_text(title, exact=True)).to_be_visible()
@@ -223,7 +331,8 @@ def test_a_row_of_now_opens_its_milestone_and_back_keeps_the_filters(view: View,
 def test_a_milestone_links_to_its_event(view: View, known_url: str) -> None:
     viewer = view(known_url).open(f"?milestone={number(LIVE)}", "Milestone")
     viewer.expect_cell("KXMAIN-1")
-    viewer.click_first_row()
+    # Below its participants.
+    viewer.click_first_row(table=1)
     expect(viewer.page.get_by_role("heading", name="Events", exact=True)).to_be_visible()
     expect(viewer.page).to_have_url(f"{known_url}/events?event=KXMAIN-1")
 
@@ -241,7 +350,7 @@ def test_a_bar_of_the_time_line_and_its_title_open_the_milestone(view: View, kno
 def test_the_zone_applies_to_time_columns_and_is_in_the_address(view: View, known_url: str) -> None:
     viewer = view(known_url).open("events?event=KXMAIN-1", "Events")
     expect(viewer.page.get_by_role("heading", name="UTC · ")).to_contain_text("New York")
-    starts = viewer.page.locator("[data-testid=stDataFrame] [role=columnheader]").filter(has_text="Start ")
+    starts = viewer.headers().filter(has_text="Start ")
     times = starts.filter(has_not_text="tentative")
     expect(times).to_have_text(["Start New York"])
     viewer.page.get_by_text("UTC", exact=True).click()
@@ -255,8 +364,7 @@ def test_the_zone_applies_to_time_columns_and_is_in_the_address(view: View, know
 
 def test_the_start_is_visible_next_to_the_title_on_a_phone(view: View, known_url: str) -> None:
     viewer = view(known_url, viewport={"width": 390, "height": 800}).open()
-    headers = viewer.page.locator("[data-testid=stDataFrame] [role=columnheader]")
-    expect(headers.nth(1)).to_have_text("Start New York")
+    expect(viewer.headers().nth(1)).to_have_text("Start New York")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=PAGES.values())

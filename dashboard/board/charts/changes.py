@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import altair as alt
 from board.charts.axes import click_selection, stacked, time_axis
 from board.queries.changes import KINDS, Bucket, Count, Shift
 from board.theme import EARLIER, KIND_COLOURS, LATER, ViewSettings, colour_scale
-from board.times import epoch_ms, in_both, signed_span, span
+from board.times import NOTHING, epoch_ms, in_both, signed_span, span
 
 HEIGHT_PX = 220
 ROW_PX = 24
@@ -78,8 +78,11 @@ def unit_for(lengths: Sequence[timedelta]) -> tuple[str, timedelta]:
     return next((unit for unit in UNITS if furthest >= UNITS_MIN * unit[1]), UNITS[-1])
 
 
-def largest(shifts: Sequence[Shift], view: ViewSettings) -> alt.LayerChart:
-    """One bar per shift, to the left if earlier and to the right if later; the title is on the empty side."""
+def largest(shifts: Sequence[Shift], participants: Mapping[str, str], view: ViewSettings) -> alt.LayerChart:
+    """One bar per shift, to the left if earlier and to the right if later; the title is on the empty side.
+
+    `participants` has the names by the id of the milestone.
+    """
     unit, length = unit_for([shift.shift for shift in shifts])
     values = [
         {
@@ -87,6 +90,7 @@ def largest(shifts: Sequence[Shift], view: ViewSettings) -> alt.LayerChart:
             "by": shift.shift / length,
             "id": shift.milestone_id,
             "title": shift.title,
+            "participants": participants.get(shift.milestone_id, NOTHING),
             "moved": signed_span(shift.shift),
             "old": in_both(shift.old_start, view.zone),
             "new": in_both(shift.new_start, view.zone),
@@ -104,6 +108,7 @@ def largest(shifts: Sequence[Shift], view: ViewSettings) -> alt.LayerChart:
         ),
         tooltip=[
             alt.Tooltip("title:N", title="milestone"),
+            alt.Tooltip("participants:N"),
             alt.Tooltip("moved:N"),
             alt.Tooltip("old:N", title="from"),
             alt.Tooltip("new:N", title="to"),

@@ -11,7 +11,7 @@ import altair as alt
 from board.charts.axes import time_axis
 from board.queries.start_versions import StartVersion
 from board.theme import ViewSettings
-from board.times import epoch_ms, in_both
+from board.times import NOTHING, epoch_ms, in_both
 
 HEIGHT_PX = 230
 LEGEND_PX = 260
@@ -51,6 +51,7 @@ def start_history(start_versions: Sequence[StartVersion], view: ViewSettings, no
             "start": epoch_ms(start),
             "milestone": names[version.milestone_id],
             "title": version.title,
+            "participants": version.participants or NOTHING,
             "written": in_both(start, view.zone),
             "from": in_both(version.valid_from, view.zone),
             "begins": seen == version.valid_from,
@@ -76,6 +77,7 @@ def start_history(start_versions: Sequence[StartVersion], view: ViewSettings, no
         ),
         tooltip=[
             alt.Tooltip("title:N", title="milestone"),
+            alt.Tooltip("participants:N"),
             alt.Tooltip("written:N", title="start"),
             alt.Tooltip("from:N", title="seen from"),
         ],

@@ -14,7 +14,7 @@ from typing import Any
 
 from board.queries.now import CurrentMilestone
 from board.theme import ViewSettings
-from board.times import epoch_ms, in_both, relative, span
+from board.times import NOTHING, epoch_ms, in_both, relative, span
 
 TITLED_MAX = 26
 """With more, the titles would be a second table."""
@@ -158,8 +158,10 @@ def _bar(
         "middle": top + height / 2,
         "group": milestone.category_group,
         "type": milestone.type,
-        "league": milestone.league or "–",
+        "league": milestone.league or NOTHING,
         "title": milestone.title,
+        "participants": milestone.participants or NOTHING,
+        "score": milestone.score or NOTHING,
         "start": f"{in_both(milestone.starts_at, view.zone)}{' (tentative)' if milestone.start_is_tentative else ''}",
         "ends": f"{in_both(milestone.ends_at, view.zone)}{' (guessed)' if milestone.end_is_guessed else ''}",
         "lasts": f"{'about ' if milestone.end_is_guessed else ''}{length}",

@@ -29,7 +29,9 @@ TOOLTIP = [
     alt.Tooltip(f"{field}:N", title=title)
     for field, title in (
         ("title", "milestone"),
+        ("participants", "participants"),
         ("state", "starts"),
+        ("score", "score"),
         ("start", "start"),
         ("ends", "end"),
         ("lasts", "lasts"),

@@ -11,7 +11,7 @@ from board import widgets
 from board.charts.changes import bucket_for, largest, over_time
 from board.pages.changes_table import changes_table
 from board.pages.navigation import open_milestone
-from board.queries import changes
+from board.queries import changes, participants
 from board.queries.changes import KINDS, Count, Period, Shift
 from board.query_cache import run_cached
 from board.theme import ViewSettings
@@ -48,9 +48,7 @@ def page() -> None:
     st.subheader(f"Changes per {bucket}", anchor=False)
     widgets.chart(over_time(counted, bucket, view), key="over-time")
     if moves:
-        st.subheader("Largest shifts", anchor=False)
-        if clicked := widgets.clickable_chart(largest(moves[:SHIFTS_MAX], view), key="shifts"):
-            open_milestone(clicked)
+        _largest(moves[:SHIFTS_MAX], view)
     _latest(period, view)
 
 
@@ -80,6 +78,14 @@ def _metrics(counted: Sequence[Count], moves: Sequence[Shift]) -> None:
             ),
         ]
     )
+
+
+def _largest(moves: Sequence[Shift], view: ViewSettings) -> None:
+    st.subheader("Largest shifts", anchor=False)
+    named = run_cached(participants.listed, tuple(move.milestone_id for move in moves))
+    names = {one.milestone_id: one.participants for one in named}
+    if clicked := widgets.clickable_chart(largest(moves, names, view), key="shifts"):
+        open_milestone(clicked)
 
 
 def _latest(period: Period, view: ViewSettings) -> None:

@@ -1,4 +1,4 @@
-"""Events: search by ticker or title; shows an event's milestones, its best start and the history of its starts."""
+"""Events: search by ticker, title or name; shows an event's titles, best start, history of starts and milestones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from board.times import in_both, relative, signed_span, span
 
 SUGGESTIONS_MAX = 50
 EXAMPLES_MAX = 8
-WIDTHS = {"Event": st.column_config.Column(width=250), "Milestone": widgets.TITLE_COLUMN}
+WIDTHS = {
+    "Event": st.column_config.Column(width=250),
+    "Milestone": widgets.TITLE_COLUMN,
+    "Event title": widgets.TITLE_COLUMN,
+    "Participants": widgets.NAMES_COLUMN,
+}
 
 BASES = {
     "main": "it is the main event of the milestone",
@@ -29,13 +34,19 @@ BASES = {
 def page() -> None:
     """Show the page."""
     view = widgets.page_header("Events", "When does an event start, and how certain is that?")
-    ticker = widgets.search_box("Event", "event", placeholder="Event ticker or title, or a part of one")
+    ticker = widgets.search_box("Event", "event", placeholder="Event ticker, title or name, or a part of one")
     if not ticker:
         _start_here(view)
         return
+    described = run_cached(events.event, ticker)
     milestones = run_cached(events.event_milestones, ticker)
-    if not milestones:
+    if not milestones and not described:
         _nothing_for(ticker, view)
+        return
+    if described:
+        _facts(described)
+    if not milestones:
+        st.caption("No milestone names this event.")
         return
     _best_start(ticker, view)
     history_of_starts(run_cached(events.start_versions, ticker), view)
@@ -46,12 +57,12 @@ def _start_here(view: ViewSettings) -> None:
     moved, coming = run_cached(events.moved, EXAMPLES_MAX), run_cached_for_a_minute(events.starting_next, EXAMPLES_MAX)
     if not moved and not coming:
         widgets.empty_state(
-            "Type an event ticker or a title, or a part of one.",
+            "Type an event ticker, a title or a name, or a part of one.",
             "A ticker is what Kalshi calls event_ticker, for example KXNBAGAME-26NOV25LALBOS.",
             icon="search",
         )
         return
-    st.caption("Type an event ticker or a title, or a part of one; or click a row to open it.")
+    st.caption("Type an event ticker, a title or a name, or a part of one; or click a row to open it.")
     if moved:
         st.subheader("Latest shifts of starts", anchor=False)
         chosen = widgets.table(
@@ -60,6 +71,7 @@ def _start_here(view: ViewSettings) -> None:
                 **widgets.time_column("Now", [event.new_start for event in moved], view),
                 "Moved": [signed_span(event.shift) for event in moved],
                 "Event": [event.event_ticker for event in moved],
+                **widgets.known({"Event title": [event.event_title for event in moved]}),
                 **widgets.time_column("Before", [event.old_start for event in moved], view),
                 **widgets.time_column("Seen", [event.seen_at for event in moved], view),
             },
@@ -84,8 +96,8 @@ def _nothing_for(ticker: str, view: ViewSettings) -> None:
         _offer(found, view, key=f"suggestions-{ticker}")
     else:
         widgets.empty_state(
-            "No event ticker and no milestone title contains this.",
-            "Titles and tickers are spelled as Kalshi spells them. If the event is new, fetch the latest updates.",
+            "No event ticker, title or participant's name contains this.",
+            "They are spelled as Kalshi spells them. If the event is new, fetch the latest updates.",
             icon="search_off",
             command="milestones ingest",
         )
@@ -97,6 +109,12 @@ def _offer(found: Sequence[events.Suggestion], view: ViewSettings, *, key: str) 
             "Milestone": [event.title for event in found],
             **widgets.time_column("Start", [event.starts_at for event in found], view),
             "Event": [event.event_ticker for event in found],
+            **widgets.known(
+                {
+                    "Event title": [event.event_title for event in found],
+                    "Participants": [event.participants for event in found],
+                }
+            ),
             "Milestones": [event.milestones for event in found],
         },
         view,
@@ -106,6 +124,20 @@ def _offer(found: Sequence[events.Suggestion], view: ViewSettings, *, key: str) 
     )
     if chosen is not None:
         open_event(found[chosen].event_ticker)
+
+
+def _facts(event: events.Event) -> None:
+    with st.container(border=True, gap="xsmall", key="event-facts"):
+        with st.container(key="event-title"):
+            st.text(event.event_title or event.event_ticker)
+        series = " – ".join(text for text in (event.series_title, event.series_ticker) if text)
+        scope = f" ({event.competition_scope})" if event.competition_scope else ""
+        lines = (
+            ("Sub title", event.sub_title),
+            ("Series", series),
+            ("Competition", f"{event.competition}{scope}" if event.competition else event.competition_scope),
+        )
+        st.text("\n".join(f"{name}: {value}" for name, value in lines if value))
 
 
 def _best_start(ticker: str, view: ViewSettings) -> None:
@@ -180,6 +212,7 @@ def _milestones(found: Sequence[events.EventMilestone], view: ViewSettings) -> N
             "Milestone": [milestone.title for milestone in found],
             **widgets.time_column("Start", [milestone.start_date for milestone in found], view),
             "Role": [milestone.role for milestone in found],
+            **widgets.known({"Participants": [milestone.participants for milestone in found]}),
             "Start tentative": [milestone.start_is_tentative for milestone in found],
             **widgets.time_column("End", [milestone.end_date for milestone in found], view),
             "Type": [milestone.type for milestone in found],
@@ -193,7 +226,7 @@ def _milestones(found: Sequence[events.EventMilestone], view: ViewSettings) -> N
         },
         view,
         key="milestones",
-        config={"Milestone": widgets.TITLE_COLUMN},
+        config=WIDTHS,
         is_selectable=True,
     )
     if chosen is not None:

@@ -1,4 +1,7 @@
-"""One milestone: its start and how it moved, its events, changes and details. Its address is a link to it."""
+"""One milestone: its start and how it moved, its live data, participants, events, changes and details.
+
+Its address is a link to it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from board import widgets
 from board.pages.changes_table import changes_table
 from board.pages.navigation import close_milestone, open_event
 from board.pages.starts import history_of_starts
-from board.queries import changes, milestone
+from board.queries import changes, live_data, milestone, participants
+from board.queries.live_data import LiveData
 from board.queries.milestone import Milestone
 from board.query_cache import run_cached
 from board.theme import ViewSettings
@@ -34,7 +38,8 @@ def show(milestone_id: str, *, instead_of: str) -> None:
             command="milestones ingest",
         )
         return
-    _facts(found, view)
+    _facts(found, run_cached(live_data.of_milestone, milestone_id), view)
+    _participants(milestone_id, view)
     _events(found.milestone_id, view)
     history_of_starts(run_cached(milestone.start_versions, found.milestone_id), view)
     _changes(found.milestone_id, view)
@@ -43,7 +48,7 @@ def show(milestone_id: str, *, instead_of: str) -> None:
         st.json(found.details, expanded=2)
 
 
-def _facts(found: Milestone, view: ViewSettings) -> None:
+def _facts(found: Milestone, live: LiveData | None, view: ViewSettings) -> None:
     with st.container(border=True, gap="xsmall", key="facts"):
         with st.container(key="facts-title"):
             st.text(found.title)
@@ -51,7 +56,8 @@ def _facts(found: Milestone, view: ViewSettings) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             for label, icon, colour, meaning in _badges(found, datetime.now(UTC)):
                 st.badge(label, icon=f":material/{icon}:", color=colour, help=meaning)  # type: ignore[arg-type]
-        st.text("\n".join(f"{name}: {value}" for name, value in _lines(found, view) if value))
+        lines = (*_lines(found, view), *(_live_lines(live, view) if live else ()))
+        st.text("\n".join(f"{name}: {value}" for name, value in lines if value))
         st.code(found.milestone_id, language=None)
 
 
@@ -74,8 +80,43 @@ def _lines(found: Milestone, view: ViewSettings) -> Iterator[tuple[str, str | No
     yield "Type", found.type
     yield "League", found.league
     yield "Category", found.category_group
-    known = found.status_group and found.status_group != found.status
-    yield "Status", f"{found.status} ({found.status_group})" if found.status and known else found.status
+    yield "Status", _with_group(found.status, found.status_group)
+
+
+def _live_lines(live: LiveData, view: ViewSettings) -> Iterator[tuple[str, str | None]]:
+    yield "Score", live.score
+    yield "Winner", live.winner
+    yield "Live status", _with_group(live.live_status, live.live_status_group)
+    yield "Observed", in_both(live.observed_at, view.zone)
+
+
+def _with_group(status: str | None, group: str | None) -> str | None:
+    return f"{status} ({group})" if status and group and group != status else status
+
+
+def _participants(milestone_id: str, view: ViewSettings) -> None:
+    found = run_cached(participants.of_milestone, milestone_id)
+    if not found:
+        return
+    st.subheader("Participants", anchor=False)
+    widgets.table(
+        {
+            "Role": [one.role for one in found],
+            "Name": [one.name for one in found],
+            **widgets.known(
+                {
+                    "Note": [one.note for one in found],
+                    "Abbreviation": [one.abbreviation for one in found],
+                    "Type": [one.type for one in found],
+                }
+            ),
+            "Id": [one.entity_id for one in found],
+        },
+        view,
+        key="participants",
+        rows_max=8,
+        config={"Name": widgets.TITLE_COLUMN, "Note": widgets.TITLE_COLUMN},
+    )
 
 
 def _events(milestone_id: str, view: ViewSettings) -> None:
@@ -85,10 +126,15 @@ def _events(milestone_id: str, view: ViewSettings) -> None:
         return
     st.subheader("Its events" if len(found) > 1 else "Its event", anchor=False)
     chosen = widgets.table(
-        {"Event": [ticker.event_ticker for ticker in found], "Role": [ticker.role for ticker in found]},
+        {
+            "Event": [ticker.event_ticker for ticker in found],
+            **widgets.known({"Title": [ticker.event_title for ticker in found]}),
+            "Role": [ticker.role for ticker in found],
+        },
         view,
         key="events",
         rows_max=8,
+        config={"Title": widgets.TITLE_COLUMN},
         is_selectable=True,
     )
     if chosen is not None:

@@ -52,6 +52,11 @@ def page() -> None:
         "duration of its type. Click a bar or a row to open the milestone."
     )
     _table(found, now, view)
+    if any(milestone.observed_at for milestone in found):
+        st.caption(
+            "Score and live status are the newest that were fetched, and Observed is when they were first seen. "
+            "The score begins with the home side or the first competitor, as the participants do."
+        )
 
 
 def _filters(everything: Sequence[CurrentMilestone]) -> tuple[Filters, int]:
@@ -63,7 +68,7 @@ def _filters(everything: Sequence[CurrentMilestone]) -> tuple[Filters, int]:
         types = widgets.multi_choice("Type", sorted({h.type for h in within}), "type", placeholder="All types")
         names = sorted({h.league for h in within if h.league and (not types or h.type in types)})
         leagues = widgets.multi_choice("League", names, "league", placeholder="All leagues")
-        search = widgets.search_box("Search", "search", placeholder="Title or ticker", width=widgets.FILTER_PX)
+        search = widgets.search_box("Search", "search", placeholder="Title, name, ticker", width=widgets.FILTER_PX)
         hours = widgets.single_choice("Hours ahead", HOURS, "hours", default="48 h")
     return Filters(groups, types, leagues, search), hours
 
@@ -95,6 +100,14 @@ def _table(found: Sequence[CurrentMilestone], now: datetime, view: ViewSettings)
             "Milestone": [h.title for h in found],
             **widgets.time_column("Start", [h.starts_at for h in found], view),
             "State": ["live" if h.is_live else relative(h.starts_at, now) for h in found],
+            **widgets.known(
+                {
+                    "Score": [h.score for h in found],
+                    "Live status": [h.live_status for h in found],
+                    **widgets.time_column("Observed", [h.observed_at for h in found], view),
+                    "Participants": [h.participants for h in found],
+                }
+            ),
             "Start tentative": [h.start_is_tentative for h in found],
             "Type": [h.type for h in found],
             "League": [h.league for h in found],
@@ -104,15 +117,27 @@ def _table(found: Sequence[CurrentMilestone], now: datetime, view: ViewSettings)
             "Status group": [h.status_group for h in found],
             "Status": [h.status for h in found],
             "Main event": [h.main_event_ticker for h in found],
+            **widgets.known({"Event title": [h.main_event_title for h in found]}),
         },
         view,
         key="current_milestones",
         time_format=widgets.NEAR_FORMAT,
         config={
             name: st.column_config.Column(width=width)
-            for name, width in (("State", 95), ("Type", 185), ("League", 80), ("Category", 120))
+            for name, width in (
+                ("State", 95),
+                ("Score", 75),
+                ("Live status", 110),
+                ("Type", 185),
+                ("League", 80),
+                ("Category", 120),
+            )
         }
-        | {"Milestone": widgets.TITLE_COLUMN},
+        | {
+            "Milestone": widgets.TITLE_COLUMN,
+            "Participants": widgets.NAMES_COLUMN,
+            "Event title": widgets.TITLE_COLUMN,
+        },
         is_selectable=True,
     )
     if chosen is not None:

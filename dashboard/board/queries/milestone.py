@@ -36,6 +36,7 @@ class Ticker:
     """An event of a milestone, and its role."""
 
     event_ticker: str
+    event_title: str | None
     role: str
 
 
@@ -46,8 +47,9 @@ MILESTONE = """
 """
 
 TICKERS = """
-    SELECT event_ticker, CASE WHEN is_main THEN 'main' WHEN is_primary THEN 'primary' ELSE 'related' END AS role
-    FROM milestone_events WHERE milestone_id = $milestone_id
+    SELECT event_ticker, title AS event_title,
+           CASE WHEN is_main THEN 'main' WHEN is_primary THEN 'primary' ELSE 'related' END AS role
+    FROM milestone_events LEFT JOIN events USING (event_ticker) WHERE milestone_id = $milestone_id
     ORDER BY is_main DESC, is_primary DESC, related_position, event_ticker
 """
 

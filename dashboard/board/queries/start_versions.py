@@ -7,6 +7,7 @@ from datetime import datetime
 
 import duckdb
 
+from board.queries.participants import listed_for
 from board.rows import Parameters, fetch
 
 
@@ -16,6 +17,7 @@ class StartVersion:
 
     milestone_id: str
     title: str
+    participants: str | None
     version: int
     start_date: datetime | None
     valid_from: datetime
@@ -27,12 +29,13 @@ def start_versions_where(
 ) -> tuple[StartVersion, ...]:
     """The versions of the milestones that meet a condition (trusted SQL), by milestone and version."""
     query = f"""
-        SELECT milestone_id, milestones.title, version,
+        WITH wanted AS (FROM milestones WHERE {condition})
+        SELECT milestone_id, wanted.title, participants, version,
                nullif(TRY_CAST(upper(record ->> '$.start_date') AS TIMESTAMPTZ), TIMESTAMPTZ '0001-01-01 00:00:00+00')
                    AS start_date,
                valid_from, valid_to
-        FROM milestone_versions JOIN milestones USING (milestone_id)
-        WHERE {condition}
+        FROM milestone_versions JOIN wanted USING (milestone_id)
+             LEFT JOIN ({listed_for("wanted")}) AS participants USING (milestone_id)
         ORDER BY milestone_id, version
     """  # noqa: S608 - of constants
     return fetch(connection, StartVersion, query, parameters)

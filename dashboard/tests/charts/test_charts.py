@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ DAY = Day(date(2026, 3, 1), 10, 5, 10, 0, 10)
 def start_version(
     milestone: int, version: int, start: datetime | None, *, until: datetime | None = None
 ) -> StartVersion:
-    return StartVersion(f"m{milestone}", "Game", version, start, NOW + timedelta(days=version), until)
+    return StartVersion(f"m{milestone}", "Game", None, version, start, NOW + timedelta(days=version), until)
 
 
 def test_stacked_bars_do_not_overlap() -> None:
@@ -135,6 +136,22 @@ def test_of_many_lines_those_with_most_versions_are_drawn() -> None:
     assert "Game (m99)" in milestones
 
 
+def test_tooltips_name_the_participants() -> None:
+    hour = timedelta(hours=1)
+    shifts = [Shift(one, NOW, "Sports", "t", "Game", NOW, NOW + hour, hour, hour) for one in ("m1", "m2")]
+    named = [replace(start_version(1, 1, NOW), participants="A, B"), start_version(2, 1, NOW)]
+    for chart in (largest(shifts, {"m1": "A, B"}, VIEWS[0]), start_history(named, VIEWS[0], NOW)):
+        drawn = chart.to_dict()
+        assert "participants" in [tooltip["field"] for tooltip in drawn["layer"][0]["encoding"]["tooltip"]]
+        assert {row["participants"] for row in rows_of(drawn) if row} == {"A, B", "–"}
+
+
+def rows_of(drawn: dict[str, Any]) -> list[dict[str, Any]]:
+    """The data of a chart and of its layers; Altair moves data that layers share into datasets."""
+    given = [part["data"] for part in (drawn, *drawn["layer"]) if "data" in part]
+    return [row for data in given for row in data.get("values") or drawn["datasets"][data["name"]]]
+
+
 @pytest.mark.parametrize("view", VIEWS, ids=VIEW_IDS)
 def test_charts_are_valid(view: ViewSettings) -> None:
     hour = timedelta(hours=1)
@@ -142,7 +159,7 @@ def test_charts_are_valid(view: ViewSettings) -> None:
     sweep = Sweep("000001-x", "full", "loaded", NOW, NOW + hour, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, None)
     for chart in (
         over_time([Count(NOW, "start", 3, 2), Count(NOW, "title", 1, 1)], "hour", view),
-        largest(shifts, view),
+        largest(shifts, {}, view),
         start_history([start_version(1, 1, NOW)], view, NOW + timedelta(days=9)),
         durations([sweep], view),
         outcomes([sweep], view),

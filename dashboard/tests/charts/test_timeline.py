@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from board.charts.lanes import LABELLED_MAX, LANE_PX, LEAD, SECTION_MIN, TITLED_MAX, Window, lanes, layout, sections
-from board.charts.timeline import starts_by_hour, timeline
+from board.charts.timeline import TOOLTIP, starts_by_hour, timeline
 from board.queries.now import CurrentMilestone
 from board.theme import ViewSettings
 from board.times import Zone, epoch_ms
@@ -35,12 +35,18 @@ def milestone(
         status=None,
         status_group=None,
         main_event_ticker=None,
+        main_event_title=None,
         tickers="",
+        participants=None,
+        participant_names="",
         starts_at=at(start),
         start_is_tentative=False,
         ends_at=at(start + length),
         end_is_guessed=False,
         is_live=start <= 0,
+        score=None,
+        live_status=None,
+        observed_at=None,
     )
 
 
@@ -64,6 +70,14 @@ def test_a_tentative_start_is_marked() -> None:
     settled = milestone(1)
     (bar, marked) = layout([settled, replace(settled, start_is_tentative=True)], WINDOW, VIEW).bars
     assert marked["start"] == f"{bar['start']} (tentative)"
+
+
+def test_a_bar_names_the_participants_and_the_score() -> None:
+    unknown = milestone(1)
+    (bar, named) = layout([unknown, replace(unknown, participants="A, B", score="1 – 0")], WINDOW, VIEW).bars
+    assert (bar["participants"], bar["score"]) == ("–", "–")
+    assert (named["participants"], named["score"]) == ("A, B", "1 – 0")
+    assert {"participants:N", "score:N"} <= {tooltip["shorthand"] for tooltip in TOOLTIP}
 
 
 def test_no_two_bars_of_a_lane_overlap() -> None:

@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from board.queries import events
-from board.queries.events import EventStart
+from board.queries.events import Event, EventStart
 
-from ..known import SIMULATED, SOON
+from ..known import HOSTILE, SIMULATED, SOON
 from ..publishing import NOW, number
 
 
@@ -103,6 +103,11 @@ def test_starts_of_all_versions(connection: duckdb.DuckDBPyConnection) -> None:
         ("GAME  Lïve", ["KXMAIN-1", "KXEVENT-1"]),
         ("live nothing", []),
         ("twin", ["KXSHARED"]),
+        ("lodz", ["KXMAIN-1", "KXEVENT-1"]),
+        ("kra LIVE lions", ["KXMAIN-1", "KXEVENT-1"]),
+        ("lions at kings", ["KXMAIN-1"]),
+        ("lod at", ["KXMAIN-1"]),
+        ("alone", []),
         (" ", []),
         ("%", []),
         ("_", []),
@@ -115,6 +120,11 @@ def test_starts_of_all_versions(connection: duckdb.DuckDBPyConnection) -> None:
         "words and accents",
         "not every word",
         "title of one of two",
+        "name",
+        "title, name and abbreviation",
+        "event's title",
+        "event's sub title",
+        "named by no milestone",
         "blank",
         "no wildcard %",
         "no wildcard _",
@@ -132,7 +142,29 @@ def test_suggestions_begin_with_those_that_begin_with_the_text(connection: duckd
 
 def test_a_suggestion_by_title_names_the_milestone_that_has_it(connection: duckdb.DuckDBPyConnection) -> None:
     (found,) = events.suggestions(connection, "twin", 9)
-    assert (found.title, found.milestones) == ("Twin", 2)
+    assert (found.title, found.participants, found.milestones) == ("Twin", "unknown (11111111…), Kraków Kings", 2)
+
+
+def test_titles_of_an_event(connection: duckdb.DuckDBPyConnection) -> None:
+    found = events.event(connection, "KXMAIN-1")
+    assert found == Event("KXMAIN-1", "Lions at Kings", "LOD at KRA", "KXMAIN", "Main games", "National league", "Game")
+    without_series = events.event(connection, "KXEVENT-7")
+    assert without_series is not None
+    assert (without_series.series_ticker, without_series.series_title) == ("KXUNKNOWN", None)
+    assert events.event(connection, "KXEVENT-3") is None
+
+
+def test_lists_have_the_title_of_the_event(connection: duckdb.DuckDBPyConnection) -> None:
+    found = [(one.event_ticker, one.event_title) for one in events.suggestions(connection, "live game", 9)]
+    assert found == [("KXEVENT-1", None), ("KXMAIN-1", "Lions at Kings")]
+    (attack, *_) = events.starting_next(connection, 3)
+    assert (attack.event_title, attack.participants) == (HOSTILE, HOSTILE)
+
+
+def test_participants_of_milestones_of_an_event(connection: duckdb.DuckDBPyConnection) -> None:
+    (found,) = events.event_milestones(connection, "KXMAIN-1")
+    assert found.participants == "Kraków Kings, Łódź Lions"
+    assert {one.participants for one in events.start_versions(connection, "KXMAIN-1")} == {found.participants}
 
 
 def test_starts_that_moved(connection: duckdb.DuckDBPyConnection) -> None:

@@ -44,6 +44,31 @@ def test_status_and_league(connection: duckdb.DuckDBPyConnection) -> None:
     assert found["Later"] == ("LoL", None, None, False)
 
 
+def test_participants_in_one_line(connection: duckdb.DuckDBPyConnection) -> None:
+    found = {h.title: h.participants for h in current_milestones(connection, 48)}
+    assert found["Live game"] == "Kraków Kings, Łódź Lions"
+    assert found["Twin"] == "unknown (11111111…), Kraków Kings"
+    assert found["Later"] == "Player 7, Player 8, Player 9, Player 10 and 2 more"
+    assert found[HOSTILE] == HOSTILE
+    assert found["Fresh"] is None
+
+
+def test_live_data(connection: duckdb.DuckDBPyConnection) -> None:
+    live, *_, twin = (h for h in current_milestones(connection, 48) if h.title in ("Live game", "Twin"))
+    assert (live.score, live.live_status) == ("7 – 3.5", "inprogress")
+    assert live.observed_at is not None
+    assert live.observed_at >= NOW
+    # It has not begun: its score of 0 to 0 is not one.
+    assert (twin.score, twin.live_status) == (None, "scheduled")
+    assert twin.observed_at is not None
+
+
+def test_the_main_event_has_a_title(connection: duckdb.DuckDBPyConnection) -> None:
+    found = {h.title: (h.main_event_ticker, h.main_event_title) for h in current_milestones(connection, 48)}
+    assert found["Live game"] == ("KXMAIN-1", "Lions at Kings")
+    assert found["Twin"] == (None, None)
+
+
 def test_times_are_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
     assert current_milestones(connection, 48)[0].starts_at == NOW - timedelta(hours=1)
     assert current_milestones(connection, 48)[0].starts_at.utcoffset() == timedelta(0)
@@ -61,6 +86,12 @@ def test_times_are_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
         (Filters(search="kxevent-4"), ["Later"]),
         (Filters(search="LÄTER"), ["Later"]),
         (Filters(search="lol"), ["Later"]),
+        (Filters(search="krakow"), ["Live game", "Twin"]),
+        (Filters(search="kra kings"), ["Live game", "Twin"]),
+        (Filters(search="live KINGS"), ["Live game"]),
+        (Filters(search="lions at"), ["Live game"]),
+        (Filters(search="lodz"), ["Live game"]),
+        (Filters(search="player 10"), ["Later"]),
         (Filters(groups=frozenset({"Esports"}), leagues=frozenset({"NFL"})), []),
     ],
     ids=[
@@ -73,6 +104,12 @@ def test_times_are_in_utc(connection: duckdb.DuckDBPyConnection) -> None:
         "other ticker",
         "accents",
         "league by search",
+        "name",
+        "abbreviation and name",
+        "title and name",
+        "main event's title",
+        "a name with a stroke",
+        "a name that is not listed",
         "all must hold",
     ],
 )
