@@ -29,7 +29,11 @@ COMMON_PARAMETERS = {
     "include_ended": "Whether to include milestones of the status groups ended and off (closed, cancelled, postponed).",
     "at_time": "The time to use as now. The rows are still the current ones; for past rows see milestones_as_of.",
 }
-COMMON_COLUMNS = {column.name: column.description for column in MILESTONES.columns}
+PARTICIPANTS = (
+    "Who takes part: the sides (home, away, first, second), else the competitors, else the candidates, else all others, by "
+    "name or else by id. Two are joined by vs, others by commas; of more than four the first four. NULL if there are none."
+)
+COMMON_COLUMNS = {column.name: column.description for column in MILESTONES.columns} | {"participants": PARTICIPANTS}
 _MACRO = re.compile(r"^CREATE OR REPLACE MACRO (\w+)\((.*)\) AS TABLE$", re.MULTILINE)
 _MEANING = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 
@@ -93,7 +97,7 @@ def _describe(connection: duckdb.DuckDBPyConnection, name: str, text: str) -> Vi
 def _parameters(text: str, meanings: dict[str, str]) -> Iterator[Parameter]:
     macro = _MACRO.search(text)
     assert macro is not None, text  # noqa: S101
-    for declared in macro[2].split(", "):
+    for declared in filter(None, macro[2].split(", ")):
         name, _, default = declared.partition(" := ")
         yield Parameter(name, default or None, meanings[name])
 
