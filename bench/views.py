@@ -1,7 +1,8 @@
 """The time of every view and macro, read completely with a warm cache: `python -m bench.views`.
 
 It generates BENCH_ROWS milestones (170,000), sweeps them twice with changes in between, adds made-up rows of the other
-endpoints, and publishes; BENCH_HOME names a home to use instead. Prints a Markdown table of the times until the result is in memory as Arrow.
+endpoints, and publishes; BENCH_HOME names a home to use instead. Prints a Markdown table of the times until the result
+is in memory as Arrow.
 """
 
 from __future__ import annotations
@@ -47,40 +48,7 @@ CHANGES = Counts(
     removals=ROWS // 2000,
 )
 
-_VERSION = """
-    now() - INTERVAL 1 DAY AS valid_from, '000001-20261101T000000Z' AS sweep_id, repeat('0', 32) AS content_hash,
-    '{}' AS record"""
-_LIFE = "now() AS first_seen_at, now() AS last_changed_at"
-
-OTHER_ENDPOINTS = (
-    # Nine of ten keys are known.
-    f"""INSERT INTO structured_targets BY NAME
-        SELECT entity_id AS target_id, 'Team ' || left(entity_id, 6) AS name, 'basketball_team' AS type, {_LIFE}
-        FROM (SELECT DISTINCT entity_id FROM milestone_entities) WHERE hash(entity_id) % 10 > 0""",
-    f"""INSERT INTO events BY NAME
-        SELECT event_ticker, left(event_ticker, 8) AS series_ticker, 'Title of ' || event_ticker AS title, {_LIFE}
-        FROM (SELECT DISTINCT event_ticker FROM milestone_events) WHERE hash(event_ticker) % 10 > 0""",
-    f"""INSERT INTO series BY NAME
-        SELECT DISTINCT series_ticker, 'Series ' || series_ticker AS title, {_LIFE} FROM events""",
-    f"""INSERT INTO structured_target_versions BY NAME
-        SELECT target_id, 1 AS version, {_VERSION} FROM structured_targets""",
-    f"INSERT INTO event_versions BY NAME SELECT event_ticker, 1 AS version, {_VERSION} FROM events",
-    f"INSERT INTO series_versions BY NAME SELECT series_ticker, 1 AS version, {_VERSION} FROM series",
-    """INSERT INTO unknown_keys
-        SELECT 'targets', entity_id, now(), now(), 1 FROM (SELECT DISTINCT entity_id FROM milestone_entities)
-        WHERE hash(entity_id) % 10 = 0
-        UNION ALL SELECT 'events', event_ticker, now(), now(), 1 FROM (SELECT DISTINCT event_ticker FROM milestone_events)
-        WHERE hash(event_ticker) % 10 = 0""",
-    # Ten versions of every milestone that started: an old log, the newest versions spread over it.
-    f"""INSERT INTO live_data BY NAME
-        SELECT milestone_id, version, type, {_VERSION.replace("now() - INTERVAL 1 DAY", "start_date")},
-               CASE WHEN version < 10 THEN start_date + INTERVAL 1 HOUR END AS valid_to, version AS home_score,
-               CASE WHEN version < 10 THEN 'inprogress' ELSE 'closed' END AS status,
-               CASE WHEN version < 10 THEN 'live' ELSE 'ended' END AS status_group, '{{}}' AS details
-        FROM milestones, (SELECT unnest(range(1, 11)) AS version)
-        WHERE start_date < now() - INTERVAL 1 HOUR ORDER BY start_date""",
-)
-"""Statements that add rows of the endpoints beside milestones."""
+OTHER_ENDPOINTS = Path(__file__).with_name("other_endpoints.sql")
 
 
 def main() -> None:
@@ -111,8 +79,7 @@ def make(home: Home) -> None:
             stages.stage_tables()
             stages.load()
     with Warehouse(home).writing() as connection:
-        for statement in OTHER_ENDPOINTS:
-            connection.execute(statement)
+        connection.execute(OTHER_ENDPOINTS.read_text(encoding="utf-8"))
     stages.publish()
 
 

@@ -112,8 +112,8 @@ FUNCTIONS = (
     Function(
         "role_rank",
         "role",
-        "The order of roles of participants: 0 to 3 for the sides home, away, first and second, 10 for competitor, 20 for "
-        "candidate, 30 for all others. Only the first word of a role counts.",
+        "The order of roles of participants: 0 to 3 for the sides home, away, first and second, 10 for competitor, 20 "
+        "for candidate, 30 for all others. Only the first word of a role counts.",
         _role_rank(),
     ),
     Function(

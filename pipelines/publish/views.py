@@ -3,7 +3,7 @@
 A file has a comment and a table macro. The first paragraph of the comment is the question that the view answers, the
 next ones are rules and caveats, and the last has a line `name: meaning` for each column and parameter with a meaning of
 its own. A macro whose parameters all have defaults also gets a view of the same name, which calls it without arguments:
-the view excludes simulated and vanished milestones, the macro can include them. The functions that macros call are in
+most exclude simulated and vanished milestones, which the macro can include. The functions that macros call are in
 `schemas.functions`.
 """
 
@@ -30,8 +30,9 @@ COMMON_PARAMETERS = {
     "at_time": "The time to use as now. The rows are still the current ones; for past rows see milestones_as_of.",
 }
 PARTICIPANTS = (
-    "Who takes part: the sides (home, away, first, second), else the competitors, else the candidates, else all others, by "
-    "name or else by id. Two are joined by vs, others by commas; of more than four the first four. NULL if there are none."
+    "Who takes part, by current name, or by id where it is not known: the sides (home, away, first, second); without "
+    "sides the competitors; without those the candidates; else all others. Two are joined by vs, others by commas; of "
+    "more than four, the first four and the number of the others. NULL if there are none."
 )
 COMMON_COLUMNS = {column.name: column.description for column in MILESTONES.columns} | {"participants": PARTICIPANTS}
 _MACRO = re.compile(r"^CREATE OR REPLACE MACRO (\w+)\((.*)\) AS TABLE$", re.MULTILINE)

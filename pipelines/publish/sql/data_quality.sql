@@ -25,13 +25,20 @@ WITH kept AS (
            bool_or(is_main AND NOT is_related AND NOT is_primary) AS has_main_alone
     FROM milestone_events
     GROUP BY milestone_id
+), spellings AS (
+    -- max keeps the function from being called for every row: DuckDB moves a filter on the column of a GROUP BY below it.
+    SELECT max(live.status) AS spelling FROM live_status() AS live GROUP BY live.status
 ), refused AS (
     SELECT DISTINCT endpoint, key
     FROM endpoint_quarantine ANTI JOIN (
-        SELECT 'targets' AS endpoint, target_id AS key, valid_from FROM structured_target_versions WHERE valid_to IS NULL
-        UNION ALL SELECT 'events', event_ticker, valid_from FROM event_versions WHERE valid_to IS NULL
-        UNION ALL SELECT 'series', series_ticker, valid_from FROM series_versions WHERE valid_to IS NULL
-        UNION ALL SELECT 'live', milestone_id, valid_from FROM live_data WHERE valid_to IS NULL
+        SELECT 'targets' AS endpoint, target_id AS key, valid_from FROM structured_target_versions
+            WHERE valid_to IS NULL AND target_id IN (SELECT key FROM endpoint_quarantine)
+        UNION ALL SELECT 'events', event_ticker, valid_from FROM event_versions
+            WHERE valid_to IS NULL AND event_ticker IN (SELECT key FROM endpoint_quarantine)
+        UNION ALL SELECT 'series', series_ticker, valid_from FROM series_versions
+            WHERE valid_to IS NULL AND series_ticker IN (SELECT key FROM endpoint_quarantine)
+        UNION ALL SELECT 'live', milestone_id, valid_from FROM live_data
+            WHERE valid_to IS NULL AND milestone_id IN (SELECT key FROM endpoint_quarantine)
     ) AS stored ON stored.endpoint = endpoint_quarantine.endpoint AND stored.key = endpoint_quarantine.key
          AND stored.valid_from >= endpoint_quarantine.seen_at
 ), named_keys AS (
@@ -90,9 +97,9 @@ WITH kept AS (
     UNION ALL SELECT 'updated_in_future', milestone_id FROM kept WHERE last_updated_ts > present OR has_future_update
     UNION ALL SELECT 'simulated', milestone_id FROM milestones
         WHERE is_simulated AND (include_vanished OR vanished_at IS NULL)
-    UNION ALL SELECT 'unknown_live_status', milestone_id FROM kept JOIN (FROM live_status()) AS live USING (milestone_id)
-        WHERE live.status IN (
-            SELECT status FROM (SELECT DISTINCT status FROM live_status()) WHERE status_group_of(status) = 'unknown'
+    UNION ALL SELECT 'unknown_live_status', milestone_id FROM kept WHERE milestone_id IN (
+            SELECT milestone_id FROM live_status()
+            WHERE status IN (SELECT spelling FROM spellings WHERE status_group_of(spelling) = 'unknown')
         )
     UNION ALL SELECT DISTINCT CASE WHEN is_refused THEN 'refused_record'
                                    WHEN endpoint = 'targets' THEN 'unknown_participant' ELSE 'unknown_event' END, milestone_id
