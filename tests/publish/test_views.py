@@ -386,19 +386,7 @@ def test_shared_events(database: Database) -> None:
         for milestone_id in milestone_ids.split():
             database.event(ticker, milestone_id)
     assert database.rows("SELECT * EXCLUDE (event_title, series_ticker) FROM shared_events") == [
-        (
-            "MANY",
-            4,
-            ["placeholder", "b", "a", "c"],
-            moment(1),
-            moment(5),
-            timedelta(hours=4),
-            240.0,
-            True,
-            False,
-            None,
-            None,
-        ),
+        ("MANY", 4, ["placeholder", "b", "a", "c"], moment(1), moment(5), timedelta(hours=4), 240.0, True, False),
         ("AGREE", 2, ["a", "c"], moment(5), moment(5), timedelta(), 0.0, False, False),
         ("DIFFER", 2, ["b", "a"], moment(1), moment(5), timedelta(hours=4), 240.0, True, False),
         ("UNKNOWN", 2, ["a", "d"], moment(5), moment(5), timedelta(), 0.0, False, False),
