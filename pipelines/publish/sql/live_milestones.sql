@@ -1,12 +1,13 @@
--- What is live now, and what is the score? One row for each milestone that has started and not ended, the latest start first.
+-- What is live now, with which score? One row for each milestone that has started and not ended, the latest start first.
 --
 -- Rule: start_date <= now < ends_at. If no end after the start is known, ends_at is guessed: the start plus the median
 -- duration of the milestones of its type with both dates, or 3 hours if there are none. Where live data say live and have
 -- changed within the last 3 hours, a guessed end does not count.
--- Milestones of the status groups ended and off are excluded. The group of the live data counts, and the one in
--- details only where live data are missing, without a status or of an unknown one. Other statuses in details are ignored,
--- as they are often stale: a game that has begun may still be scheduled, one that is over may stay live.
--- Caveat: a guessed end can be wrong (see end_is_guessed), and has passed where live data say that a game goes on.
+-- Milestones of the status groups ended and off are excluded. The status in the live data decides; the one in details
+-- only where there are no live data, or their status is missing or unknown. Other statuses in details are ignored, as they
+-- are often stale: a game that has begun may still be scheduled, one that is over may stay live.
+-- Caveat: a guessed end can be wrong (see end_is_guessed). Where it has passed, live data are requested for an hour more:
+-- a game that lasts even longer stays for up to 3 hours with its last score (see observed_at).
 --
 -- end_date: End, UTC; NULL if there is none after the start.
 -- ends_at: end_date, or the guessed end if that is NULL, UTC.

@@ -1,9 +1,9 @@
--- What is the score? One row for each milestone with live data: the newest ones.
+-- What are the newest live data: status, score, winner? One row for each milestone that ever had live data.
 --
--- Rule: every milestone that ever had live data, also vanished ones; simulated games are not polled. After the end the
--- row stays, with the last score that was seen.
--- Caveat: live data are requested from shortly before the start until an hour after the end, so that a status may stay
--- live for ever if the end was missed: check observed_at.
+-- Rule: vanished milestones have their row too; live data of simulated games are not requested. After the end the row
+-- stays, with the last score that was seen.
+-- Caveat: live data are requested from shortly before the start until an hour after the end. If they had not ended by
+-- then, the status stays live: check observed_at.
 --
 -- observed_at: When these data were first seen, UTC; it stays while they do not change.
 -- type: Type of the live data, which may differ from that of the milestone.
