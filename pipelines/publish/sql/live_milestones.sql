@@ -21,23 +21,30 @@ CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vani
 WITH started AS (
     SELECT milestone_id, category, category_group, milestones.type, title, start_date, start_is_tentative,
            CASE WHEN end_date > start_date THEN end_date END AS end_date,
-           milestones.status, milestones.status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts,
+           status, status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts,
            coalesce(
                CASE WHEN end_date > start_date THEN end_date END, start_date + coalesce(usual_duration, INTERVAL 3 HOUR)
-           ) AS ends_at,
-           live.status AS live_status, live.status_group AS live_status_group, home_score, away_score, observed_at
+           ) AS ends_at
     FROM milestones LEFT JOIN (FROM usual_durations()) AS durations ON durations.type = milestones.type
-         LEFT JOIN (FROM live_status()) AS live USING (milestone_id)
     WHERE start_date <= coalesce(CAST(at_time AS TIMESTAMPTZ), now())
       AND NOT is_placeholder(start_date)
       AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
-), live_now AS (
+), not_over AS (
+    -- Before the join with live data, which has a row for every milestone of the past.
     SELECT *
     FROM started
-    WHERE (include_ended OR coalesce(nullif(live_status_group, 'unknown'), status_group, '') NOT IN ('ended', 'off'))
-      AND (ends_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
-           OR (end_date IS NULL AND live_status_group = 'live'
-               AND observed_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now()) - INTERVAL 3 HOUR))
+    WHERE ends_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
+       OR (end_date IS NULL AND milestone_id IN (
+               SELECT milestone_id FROM live_status()
+               WHERE status_group = 'live'
+                 AND observed_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now()) - INTERVAL 3 HOUR
+           ))
+), live_now AS MATERIALIZED (
+    -- Read twice, which would compute it twice.
+    SELECT not_over.*, live.status AS live_status, live.status_group AS live_status_group, home_score, away_score, observed_at
+    FROM not_over LEFT JOIN (FROM live_status()) AS live USING (milestone_id)
+    WHERE include_ended
+       OR coalesce(nullif(live.status_group, 'unknown'), not_over.status_group, '') NOT IN ('ended', 'off')
 ), taking_part AS (
     SELECT milestone_id, role_rank(role) AS rank, role, position, coalesce(name, entity_id) AS name
     FROM milestone_participants()
