@@ -1,7 +1,8 @@
 """The time of every view and macro, read completely with a warm cache: `python -m bench.views`.
 
-It generates BENCH_ROWS milestones (170,000), sweeps them twice with changes in between, and publishes; BENCH_HOME
-names a home to use instead. Prints a Markdown table of the times until the result is in memory as Arrow.
+It generates BENCH_ROWS milestones (170,000), sweeps them twice with changes in between, adds made-up rows of the other
+endpoints, and publishes; BENCH_HOME names a home to use instead. Prints a Markdown table of the times until the result
+is in memory as Arrow.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import duckdb
 
 from pipelines.kalshi.client import KalshiClient
 from pipelines.publish.views import describe_views
-from pipelines.reading.published import reading
+from pipelines.reading.published import open_published
 from pipelines.storage.home import Home
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
 from pipelines.sweep.stages import Stages
+from pipelines.warehouse.database import Warehouse
 from sandbox.app import build_app
 from sandbox.evolve import Counts, evolve
 from sandbox.generate import generate_bodies
@@ -46,6 +48,8 @@ CHANGES = Counts(
     removals=ROWS // 2000,
 )
 
+OTHER_ENDPOINTS = Path(__file__).with_name("other_endpoints.sql")
+
 
 def main() -> None:
     """Measure all, the slowest first."""
@@ -53,7 +57,7 @@ def main() -> None:
         home = Home(Path(HOME or folder).absolute())
         if not HOME:
             make(home)
-        with reading(home) as connection:
+        with open_published(home) as connection:
             report(connection, {query: measure(connection, query) for query in queries(connection)})
 
 
@@ -74,6 +78,8 @@ def make(home: Home) -> None:
             stages.stage_records()
             stages.stage_tables()
             stages.load()
+    with Warehouse(home).writing() as connection:
+        connection.execute(OTHER_ENDPOINTS.read_text(encoding="utf-8"))
     stages.publish()
 
 

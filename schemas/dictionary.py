@@ -29,14 +29,14 @@ objects with ids as keys JSON text. No value is lost where a column cannot hold 
 
 VIEWS = """## Views and macros
 
-Answers to frequent questions, computed when they are queried. A view excludes simulated games and vanished
-milestones; called as a macro, with parentheses, it takes parameters by name, for example
-`select * from live_milestones(include_simulated := true)`.
+Answers to frequent questions, computed when they are queried. A view whose macro has the parameters
+`include_simulated` and `include_vanished` excludes simulated games and vanished milestones; called as a macro, with
+parentheses, it takes parameters by name, for example `select * from live_milestones(include_simulated := true)`.
 """
 
 FUNCTIONS_HEADER = """## Functions
 
-They compute columns of `milestones` for any version of a milestone, for example
+Views are made of them. Most compute columns of `milestones` for any version of a milestone, for example
 `select old, new, status_group_of(new) from milestone_changes where field = 'details.status'`.
 
 | function | result |
@@ -78,6 +78,8 @@ def _view_section(view: View) -> Iterator[str]:
     for column in view.columns:
         yield _row(f"`{column.name}`", column.sql_type, column.meaning)
     yield ""
+    if not view.parameters:
+        return
     yield "| parameter | default | meaning |"
     yield "| --- | --- | --- |"
     for parameter in view.parameters:

@@ -1,6 +1,7 @@
-"""SQL functions of the published file: columns of `milestones` computed for any stored version.
+"""SQL functions of the published file.
 
-They are generated from the same data as the columns; tests check that both give the same results.
+Most compute columns of `milestones` for any stored version: they are generated from the same data as the columns, and
+tests check that both give the same results. The others order and join the names of participants.
 """
 
 from __future__ import annotations
@@ -54,6 +55,28 @@ def _league() -> str:
     return f"coalesce({', '.join(texts)})"
 
 
+_SIDES = ("home", "away", "first", "second")
+_SOLE_ROLES = ("competitor", "candidate")
+_NAMES_SHOWN = 4
+
+
+def _role_rank() -> str:
+    ranks = {role: place for place, role in enumerate(_SIDES)}
+    ranks |= {role: 10 * place for place, role in enumerate(_SOLE_ROLES, start=1)}
+    whens = " ".join(f"WHEN {literal(role)} THEN {rank}" for role, rank in ranks.items())
+    # Where two keys would give home, their roles are home_team and home_pitcher.
+    return f"CASE split_part(role, '_', 1) {whens} ELSE {10 * (len(_SOLE_ROLES) + 1)} END"
+
+
+def _names_in_short() -> str:
+    return (
+        "CASE WHEN len(names) = 2 THEN array_to_string(names, ' vs ') "
+        f"WHEN len(names) > {_NAMES_SHOWN} THEN array_to_string(names[1:{_NAMES_SHOWN}], ', ') || ', and ' || "
+        f"CAST(len(names) - {_NAMES_SHOWN} AS VARCHAR) || ' more' "
+        "ELSE nullif(array_to_string(names, ', '), '') END"
+    )
+
+
 FUNCTIONS = (
     Function(
         "status_group_of",
@@ -85,6 +108,20 @@ FUNCTIONS = (
         "tickers",
         "Whether a ticker, or one of an array of them, as canonical JSON is that of a simulated game.",
         f"coalesce(regexp_matches(CAST(tickers AS VARCHAR), {literal(SIMULATED_TICKER_IN_JSON)}), false)",
+    ),
+    Function(
+        "role_rank",
+        "role",
+        "The order of roles of participants: 0 to 3 for the sides home, away, first and second, 10 for competitor, 20 "
+        "for candidate, 30 for all others. Only the first word of a role counts.",
+        _role_rank(),
+    ),
+    Function(
+        "names_in_short",
+        "names",
+        f"A list of names as one text: two joined by vs, others by commas; of more than {_NAMES_SHOWN} the first "
+        f"{_NAMES_SHOWN} and the number of the others. NULL for an empty list.",
+        _names_in_short(),
     ),
 )
 """The functions of the published DuckDB file."""

@@ -3,7 +3,7 @@
 A file has a comment and a table macro. The first paragraph of the comment is the question that the view answers, the
 next ones are rules and caveats, and the last has a line `name: meaning` for each column and parameter with a meaning of
 its own. A macro whose parameters all have defaults also gets a view of the same name, which calls it without arguments:
-the view excludes simulated and vanished milestones, the macro can include them. The functions that macros call are in
+most exclude simulated and vanished milestones, which the macro can include. The functions that macros call are in
 `schemas.functions`.
 """
 
@@ -29,7 +29,12 @@ COMMON_PARAMETERS = {
     "include_ended": "Whether to include milestones of the status groups ended and off (closed, cancelled, postponed).",
     "at_time": "The time to use as now. The rows are still the current ones; for past rows see milestones_as_of.",
 }
-COMMON_COLUMNS = {column.name: column.description for column in MILESTONES.columns}
+PARTICIPANTS = (
+    "Who takes part, by current name, or by id where it is not known: the sides (home, away, first, second); without "
+    "sides the competitors; without those the candidates; else all others. Two are joined by vs, others by commas; of "
+    "more than four, the first four and the number of the others. NULL if there are none."
+)
+COMMON_COLUMNS = {column.name: column.description for column in MILESTONES.columns} | {"participants": PARTICIPANTS}
 _MACRO = re.compile(r"^CREATE OR REPLACE MACRO (\w+)\((.*)\) AS TABLE$", re.MULTILINE)
 _MEANING = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 
@@ -93,7 +98,7 @@ def _describe(connection: duckdb.DuckDBPyConnection, name: str, text: str) -> Vi
 def _parameters(text: str, meanings: dict[str, str]) -> Iterator[Parameter]:
     macro = _MACRO.search(text)
     assert macro is not None, text  # noqa: S101
-    for declared in macro[2].split(", "):
+    for declared in filter(None, macro[2].split(", ")):
         name, _, default = declared.partition(" := ")
         yield Parameter(name, default or None, meanings[name])
 

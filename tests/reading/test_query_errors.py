@@ -33,10 +33,13 @@ def message_of(connection: duckdb.DuckDBPyConnection, query: str) -> str:
 
 
 THERE_ARE = (
-    "There are: archived_milestones, milestone_changes, milestone_details, milestone_entities, milestone_events, "
-    "milestone_sources, milestone_versions, milestones, quarantine, sweeps, details_fields, details_<type>, "
-    "coverage_daily, data_quality, event_starts, freshness, live_milestones, reschedules, shared_events, "
-    "upcoming_milestones, usual_durations, milestones_as_of(), milestones_starting_within()"
+    "There are: archived_milestones, endpoint_quarantine, endpoint_sweeps, event_versions, events, live_data, "
+    "milestone_changes, milestone_details, milestone_entities, milestone_events, milestone_sources, "
+    "milestone_versions, milestones, quarantine, series, series_versions, structured_target_sources, "
+    "structured_target_versions, structured_targets, sweeps, unknown_keys, details_fields, details_<type>, "
+    "coverage_daily, data_quality, endpoint_freshness, event_starts, freshness, live_milestones, live_status, "
+    "milestone_participants, reschedules, shared_events, upcoming_milestones, usual_durations, milestones_as_of(), "
+    "milestones_starting_within()"
 )
 
 
@@ -61,9 +64,9 @@ def test_an_unknown_table_lists_all_tables(connection: duckdb.DuckDBPyConnection
         (
             "SELECT m.titel FROM milestones AS m",
             (
-                "there is no column titel here; did you mean title (of event_starts, live_milestones, milestones, "
-                "reschedules ...) or tier (of details_<type>) or field (of milestone_changes, milestone_details, "
-                "quarantine)?"
+                "there is no column titel here; did you mean title (of event_starts, events, live_milestones, "
+                "milestones ...) or tier (of details_<type>) or field (of endpoint_quarantine, milestone_changes, "
+                "milestone_details, quarantine)?"
             ),
         ),
         (

@@ -85,3 +85,33 @@ _tickers = st.sampled_from(
 def test_simulated_games(connection: duckdb.DuckDBPyConnection, tickers: str | list[str] | None) -> None:
     expected = is_simulated({}, [tickers] if isinstance(tickers, str) else tickers or [])
     assert value(connection, "names_simulated_game", canonical_json(tickers).decode()) is expected
+
+
+@pytest.mark.parametrize(
+    ("role", "rank"),
+    [
+        *(("home", 0), ("away", 1), ("first", 2), ("second", 3), ("competitor", 10), ("candidate", 20), ("driver", 30)),
+        *(("home_team", 0), ("homely", 30), ("", 30)),
+    ],
+)
+def test_roles_have_an_order(connection: duckdb.DuckDBPyConnection, role: str, rank: int) -> None:
+    assert value(connection, "role_rank", role) == rank
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], None),
+        (None, None),
+        (["A"], "A"),
+        (["A", "B"], "A vs B"),
+        (["A", "B", "C"], "A, B, C"),
+        (["A", "B", "C", "D"], "A, B, C, D"),
+        (["A", "B", "C", "D", "E"], "A, B, C, D, and 1 more"),
+        ([str(number) for number in range(132)], "0, 1, 2, 3, and 128 more"),
+    ],
+    ids=lambda value: str(len(value)) if isinstance(value, list) else None,
+)
+def test_names_in_short(connection: duckdb.DuckDBPyConnection, names: list[str] | None, text: str | None) -> None:
+    found = connection.execute("SELECT names_in_short(CAST(? AS VARCHAR[]))", [names]).fetchall()[0][0]
+    assert found == text

@@ -18,6 +18,9 @@
 -- spread_minutes: spread in minutes and fractions of one.
 -- has_placeholder_dates: starts_at is a placeholder, as no real start is known.
 -- start_is_tentative: starts_at may change: it is NULL or a placeholder, or the status of that milestone says so.
+-- event_title: Title of the event; NULL if the API does not know the event, or it was not yet requested.
+-- series_ticker: Ticker of the event's series; NULL if it is not known.
+-- series_title: Title of the series; NULL if it is not known.
 CREATE OR REPLACE MACRO event_starts(include_simulated := false, include_vanished := false) AS TABLE
 WITH kept AS (
     SELECT milestone_id, epoch_us(start_date) AS start_us,
@@ -44,10 +47,12 @@ WITH kept AS (
     FROM grouped
 )
 SELECT event_ticker, start_date AS starts_at, (['main', 'primary', 'related'])[(rank - 1) % 3 + 1] AS basis,
-       chosen.milestone_id, type, title, chosen.milestones,
+       chosen.milestone_id, milestones.type, milestones.title, chosen.milestones,
        rank <= 3 AND latest_less_rank + rank * 1000000000000000000 > epoch_us(start_date) AS is_ambiguous,
        coalesce(make_timestamptz(earliest_us), start_date) AS earliest_start,
        coalesce(make_timestamptz(latest_us), start_date) AS latest_start,
        latest_start - earliest_start AS spread, epoch(spread) / 60 AS spread_minutes,
-       rank BETWEEN 4 AND 6 AS has_placeholder_dates, start_is_tentative
-FROM chosen JOIN milestones USING (milestone_id);
+       rank BETWEEN 4 AND 6 AS has_placeholder_dates, start_is_tentative,
+       events.title AS event_title, events.series_ticker, series.title AS series_title
+FROM chosen JOIN milestones USING (milestone_id)
+     LEFT JOIN events USING (event_ticker) LEFT JOIN series ON series.series_ticker = events.series_ticker;

@@ -13,6 +13,8 @@
 -- spread_minutes: spread in minutes and fractions of one.
 -- starts_differ: Its milestones have more than one start.
 -- start_is_tentative: The start of at least one of its milestones may change.
+-- event_title: Title of the event; NULL if the API does not know the event, or it was not yet requested.
+-- series_ticker: Ticker of the event's series; NULL if it is not known.
 CREATE OR REPLACE MACRO shared_events(include_simulated := false, include_vanished := false) AS TABLE
 WITH kept AS (
     SELECT milestone_id, start_date, start_is_tentative,
@@ -30,6 +32,7 @@ WITH kept AS (
     HAVING count(*) > 1
 )
 SELECT event_ticker, milestones, milestone_ids, first_start, last_start, last_start - first_start AS spread,
-       epoch(spread) / 60 AS spread_minutes, coalesce(last_start > first_start, false) AS starts_differ, start_is_tentative
-FROM grouped
+       epoch(spread) / 60 AS spread_minutes, coalesce(last_start > first_start, false) AS starts_differ, start_is_tentative,
+       title AS event_title, series_ticker
+FROM grouped LEFT JOIN events USING (event_ticker)
 ORDER BY milestones DESC, event_ticker;
