@@ -74,6 +74,9 @@ ABOUT_TO_START = "INTERVAL 15 MINUTE"
 AFTER_THE_END = "INTERVAL 1 HOUR"
 """How long after its end, often a guess, a milestone is polled if no live data say that it has ended."""
 
+STALE_AFTER = "INTERVAL 3 HOUR"
+"""How long live data that do not change count as live; `live_milestones` has the same rule."""
+
 LIVE_ENDPOINT = Endpoint(
     name="live",
     title="live data",
@@ -95,8 +98,10 @@ LIVE_ENDPOINT = Endpoint(
                        AND valid_from > $now - INTERVAL 1 DAY) AS over USING (milestone_id)
             WHERE start_date <= $now + {ABOUT_TO_START} AND NOT is_simulated AND NOT has_placeholder_dates
               AND vanished_at IS NULL
-              AND CASE WHEN end_date > start_date THEN end_date
-                       ELSE start_date + coalesce(usual_duration, INTERVAL 3 HOUR) END > $now - {AFTER_THE_END}
+              AND (CASE WHEN end_date > start_date THEN end_date
+                        ELSE start_date + coalesce(usual_duration, INTERVAL 3 HOUR) END > $now - {AFTER_THE_END}
+                   OR milestone_id IN (SELECT milestone_id FROM live_data WHERE is_current AND status_group = 'live'
+                                       AND valid_from > $now - {STALE_AFTER}))
         """,  # noqa: S608
         is_repeated=True,
     ),

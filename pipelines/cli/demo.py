@@ -17,6 +17,7 @@ import sandbox
 from pipelines.errors import WrongUse
 from pipelines.kalshi.client import KalshiClient
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
+from pipelines.storage.landing import is_sweep_id
 from pipelines.storage.leftovers import writer_session
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
@@ -54,6 +55,8 @@ NEXT_STEPS = (
     f"export MILESTONES_HOME={DEMO_HOME}         # look at the demo; unset it for your own data",
     "milestones status                        # freshness, tables, sweeps",
     'milestones sql "select title, start_date, starts_in from milestones_starting_within(24)"',
+    'milestones sql "select title, participants, starts_in from upcoming_milestones limit 10"',
+    'milestones sql "select title, home_score, away_score, live_status from live_milestones"',
     'milestones sql "select title, old_start, new_start, shift from reschedules limit 10"',
     "make dashboard                           # the dashboard over it, http://127.0.0.1:8501",
     "milestones ui                            # the asset graph and this run, http://127.0.0.1:3000",
@@ -102,6 +105,8 @@ def run_demo(command: Callable[[list[str]], int], *, home: Home | None = None, r
         os.environ[HOME_VARIABLE] = str(home.root)
         if status := _run(console, command, "ingest", "--full"):
             return status
+        if status := _run(console, command, "ingest", "--only", "live"):
+            return status
     if status := _run(console, command, "sql", DEMO_QUERY):
         return status
     console.print("\nnext, with this environment's commands (.venv/bin):", style="bold")
@@ -112,7 +117,7 @@ def run_demo(command: Callable[[list[str]], int], *, home: Home | None = None, r
 
 def _clear(home: Home) -> None:
     """Remove an earlier demo except Dagster's storage: its sweeps are newer than the first ones of this demo."""
-    swept = sum(1 for folder in home.raw.glob("*") if folder.is_dir())
+    swept = sum(1 for folder in home.raw.glob("*") if is_sweep_id(folder.name))
     if swept > len(SWEEPS_BEFORE) + 1:
         raise WrongUse(
             f"{home.root} holds more sweeps than the demo makes: move it away to keep it, or remove it (make clean), "

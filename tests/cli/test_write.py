@@ -29,7 +29,7 @@ def test_a_full_sweep_then_a_sweep_by_id(
     first = command("ingest", "--json")
     assert first.status == 0, first.err
     outcome = json.loads(first.out)
-    assert outcome.keys() == {"sweep", "archived", "not_found", "rows", "files"}
+    assert outcome.keys() == {"sweep", "archived", "not_found", "endpoints", "rows", "files"}
     assert (outcome["sweep"]["mode"], outcome["sweep"]["new"], outcome["not_found"]) == ("full", 2, [])
     assert outcome["rows"].keys() >= {table.name for table in PUBLISHED_TABLES}
     assert outcome["rows"]["milestones"] == 2

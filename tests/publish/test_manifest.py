@@ -74,7 +74,16 @@ def test_the_manifest_lists_every_file(published: Shell) -> None:
 
 def test_the_manifest_is_plain_json(published: Shell) -> None:
     text = json.loads((published.home.latest_snapshot / MANIFEST_FILE).read_text(encoding="utf-8"))
-    assert text.keys() == {"snapshot", "schema_version", "created_at", "sweep_id", "files", "ranges", "checksum"}
+    assert text.keys() == {
+        "snapshot",
+        "schema_version",
+        "created_at",
+        "sweep_id",
+        "files",
+        "ranges",
+        "versions",
+        "checksum",
+    }
     assert text["files"][0].keys() == {"path", "table", "rows", "bytes", "sha256"}
     assert text["created_at"].startswith("2026-11-23T12:00:00.")
     assert text["created_at"].endswith("Z")

@@ -26,7 +26,7 @@ from pipelines.reading.connection import open_reader
 from pipelines.storage.home import Home
 from pipelines.warehouse.change_log import clear
 from pipelines.warehouse.database import open_warehouse
-from schemas.endpoints import PUBLISHED_TABLES
+from schemas.endpoints import ENDPOINT_TABLES, PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, copied, milestone, rows_of, serving_shells, tree
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,16 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Shell:
             "INSERT INTO archived_milestones SELECT milestone_id, now(), (SELECT max(sweep_id) FROM sweeps), NULL "
             "FROM milestones ORDER BY milestone_id LIMIT 1"
         )
+        for table in ENDPOINT_TABLES:
+            columns = [column for column in table.columns if not column.generated]
+            values = ", ".join(f"CAST({SAMPLES.get(column.sql_type, '1')} AS {column.sql_type})" for column in columns)
+            names_ = ", ".join(f'"{column.name}"' for column in columns)
+            connection.execute(f'INSERT INTO "{table.name}" ({names_}) VALUES ({values})')
     return shell
+
+
+SAMPLES = {"VARCHAR": "'x'", "TIMESTAMPTZ": "'2026-11-23 12:00:00Z'", "BOOLEAN": "true"}
+"""A value by type for the tables of other endpoints; 1 for numbers."""
 
 
 @pytest.fixture
