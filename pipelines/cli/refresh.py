@@ -61,7 +61,7 @@ def print_refreshed(console: Console, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         line = (
             f"{row['endpoint']}: {counted(row['records'], 'record')}, {row['new']:,} new, {row['changed']:,} changed, "
-            f"{row['quarantined']:,} refused"
+            f"{row['quarantined']:,} refused{' (table endpoint_quarantine)' if row['quarantined'] else ''}"
         )
         if row["unknown_keys"]:
             line += f"; {row['unknown_keys']:,} of {row['requested_keys']:,} requested keys are unknown to the API"

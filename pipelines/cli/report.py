@@ -133,6 +133,8 @@ def print_status(console: Console, status: Status, now: datetime, style: Style) 
     for field in status.drift:
         line = f"{field['type']}: {field['path']} ({field['kinds']}) since {display_text(field['first_seen_at'])}"
         table.add_row("new in details", Text(display_text(line)))
+    for endpoint in status.endpoints:
+        table.add_row(endpoint["endpoint"], Text(_endpoint(endpoint, now)))
     if status.unpublished:
         sweep = status.unpublished
         table.add_row("not published", Text(f"{sweep['sweep_id']} {sweep['state']}: {display_text(sweep['error'])}"))
@@ -158,6 +160,18 @@ def _lateness(lateness: dict[str, Any]) -> str:
         f"{lateness['seconds_max']:,.0f} s ({counted(lateness['rows'], 'row')} of incremental sweeps); "
         f"{lateness['overlap_used_seconds']:,.0f} s of the overlap were needed"
     )
+
+
+def _endpoint(row: dict[str, Any], now: datetime) -> str:
+    line = f"loaded {_ago(row['last_loaded_at'], now)}"
+    for count, what in (
+        (row["unknown_keys"], "keys unknown to the API"),
+        (row["remaining_keys"], "keys left for the next sweep"),
+        (row["quarantined"], "records refused (table endpoint_quarantine)"),
+    ):
+        if count:
+            line += f"; {count:,} {what}"
+    return f"{line}; last error: {display_text(row['last_error'])}" if row["last_error"] else line
 
 
 def status_json(status: Status) -> str:

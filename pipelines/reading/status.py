@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import duckdb
 
 from pipelines.reading.connection import run_query
 from pipelines.reading.published import open_published, row_counts
@@ -57,9 +59,9 @@ of an update before the watermark of its sweep: only the overlap finds such a ro
 class Status:
     """The data of `milestones status`.
 
-    `missing` counts milestones without a required value, by column; `unpublished` is the newest sweep, if it is newer
-    than the newest published one; `lateness` has rows, seconds_p99, seconds_max and
-    overlap_used_seconds, None where there are no rows: see LATENESS.
+    `endpoints` has a row for each endpoint beside milestones that was swept. `missing` counts milestones without a
+    required value, by column; `unpublished` is the newest sweep, if it is newer than the newest published one;
+    `lateness` has rows, seconds_p99, seconds_max and overlap_used_seconds, None where there are no rows: see LATENESS.
     """
 
     published_file: str
@@ -75,6 +77,7 @@ class Status:
     sizes: dict[str, int]
     unpublished: dict[str, Any] | None
     lateness: dict[str, Any]
+    endpoints: list[dict[str, Any]] = field(default_factory=list)
 
 
 def status(home: Home, *, sweeps: int = 5) -> Status:
@@ -102,7 +105,14 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
             sizes=sizes(home),
             unpublished=_unpublished(home, last[0]["sweep_id"] if last else ""),
             lateness=run_query(connection, LATENESS).records[0],
+            endpoints=_endpoints(connection),
         )
+
+
+def _endpoints(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The rows of the view endpoint_freshness; none in a file of an earlier version, which does not have it."""
+    known = run_query(connection, "SELECT 1 FROM duckdb_views() WHERE view_name = 'endpoint_freshness'").rows
+    return run_query(connection, "SELECT * EXCLUDE (lag) FROM endpoint_freshness").records if known else []
 
 
 def _unpublished(home: Home, newest_published: str) -> dict[str, Any] | None:
