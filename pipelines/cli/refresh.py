@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from pipelines.cli.app import print_error
+from pipelines.endpoints.plan import may_be_unknown
 from pipelines.errors import MilestonesError, WrongUse
 from pipelines.kalshi.errors import KalshiError
 from pipelines.settings import Settings
@@ -43,11 +44,16 @@ def refresh_unknown(home: Home) -> list[dict[str, Any]]:
     from pipelines.cli.run_job import run_refresh
     from pipelines.orchestration.endpoints import refresh_of
 
+    # Keys that are requested each time are never known for long: the endpoint's own schedule requests them.
+    kept = [
+        endpoint
+        for endpoint in Settings.from_environment().kept_endpoints()
+        if endpoint.by_keys is None or not endpoint.by_keys.is_repeated
+    ]
+    if not kept or not may_be_unknown(home, kept):
+        return []
     refreshed = []
-    for endpoint in Settings.from_environment().kept_endpoints():
-        if endpoint.by_keys is not None and endpoint.by_keys.is_repeated:
-            # Its keys are never known for long: its own schedule requests them.
-            continue
+    for endpoint in kept:
         try:
             if not refresh_of(home, endpoint).unknown_plan().is_empty and run_refresh(home, endpoint):
                 refreshed.append(endpoint)

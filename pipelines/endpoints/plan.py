@@ -5,6 +5,7 @@ Plans are made from the published file, which any number of processes can read a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,6 +64,21 @@ def unknown_plan(home: Home, endpoint: Endpoint, *, now: datetime) -> Plan:
         listing = endpoint.listing
         is_first = listing is not None and listing.every is not None and _newest_list(connection, endpoint) is None
         return Plan(keys, _list(connection, endpoint, now, 0) if is_first else None)
+
+
+def may_be_unknown(home: Home, endpoints: Sequence[Endpoint]) -> bool:
+    """Whether the newest sweep of milestones, or an unfinished sweep of an endpoint, can have left something unknown.
+
+    It costs one query, where plans cost a tenth of a poll without news. Raises NothingPublished.
+    """
+    with open_published(home) as connection:
+        brought, finished = connection.execute(
+            """SELECT (SELECT arg_max(new + changed, sweep_id) FROM sweeps WHERE status = 'loaded'),
+                      (SELECT list(endpoint) FROM
+                       (SELECT endpoint, arg_max(remaining_keys = 0 AND status = 'loaded', sweep_id) AS is_finished
+                        FROM endpoint_sweeps GROUP BY endpoint) WHERE is_finished)"""
+        ).fetchall()[0]
+    return bool(brought) or any(endpoint.name not in (finished or ()) for endpoint in endpoints)
 
 
 def wanted_keys(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint, now: datetime) -> list[str]:

@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 import pytest
 
+from pipelines.endpoints.plan import may_be_unknown
 from pipelines.errors import WarehouseBusy
 from pipelines.kalshi.errors import FilterIgnored, InvalidCursor, Unreachable
 from pipelines.reading.connection import NothingPublished
@@ -94,6 +95,24 @@ def test_known_and_unknown_keys_are_not_requested_again_before_a_day(make_home: 
     assert home.rows("SELECT count(*) FROM unknown_keys") == [(0,)]
     home.clock.forward(days=7)
     assert home.run(TARGETS).mode == "full"
+
+
+def test_plans_are_made_only_if_something_may_be_unknown(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    kept = [TARGETS, SERIES]
+    home.api.records = {"targets": [target(1)], "series": [{"ticker": "A"}]}
+    assert may_be_unknown(home.home, kept)
+    home.run(TARGETS)
+    home.run(SERIES)
+    # The newest sweep brought a milestone.
+    assert may_be_unknown(home.home, kept)
+    home.shell.sweep(mode="incremental")
+    home.shell.stages.publish()
+    assert not may_be_unknown(home.home, kept)
+    assert may_be_unknown(home.home, [*kept, EVENTS])
+    home.run(EVENTS, max_requests=1)
+    assert home.rows("SELECT remaining_keys FROM endpoint_sweeps WHERE endpoint = 'events'") == [(0,)]
+    assert not may_be_unknown(home.home, [*kept, EVENTS])
 
 
 def test_a_renamed_target_makes_a_version_and_an_update_without_change_does_not(make_home: MakeHome) -> None:
