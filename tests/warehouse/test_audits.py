@@ -20,12 +20,12 @@ from pipelines.warehouse.audits import (
 )
 from pipelines.warehouse.database import open_warehouse
 from pipelines.wording import counted
-from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import quote
 from schemas.table import Table
+from schemas.tables import MILESTONE_TABLES
 from tests.support import milestone, serving_shells
 
-TABLES = {table.name: table for table in PUBLISHED_TABLES}
+TABLES = {table.name: table for table in MILESTONE_TABLES}
 ALL_AUDITS = {audit.name: audit for audit in audits()}
 
 Breaks = Callable[[duckdb.DuckDBPyConnection, Audit], str | None]
