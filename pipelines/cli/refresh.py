@@ -88,4 +88,4 @@ def _newest_rows(home: Home, endpoints: list[Endpoint]) -> list[dict[str, Any]]:
         "SELECT * FROM endpoint_sweeps QUALIFY row_number() OVER (PARTITION BY endpoint ORDER BY sweep_id DESC) = 1",
     )
     by_name = {row["endpoint"]: row for row in newest.records}
-    return [by_name[endpoint.name] for endpoint in endpoints]
+    return [by_name[endpoint.name] for endpoint in endpoints if endpoint.name in by_name]

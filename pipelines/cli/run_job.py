@@ -70,7 +70,7 @@ def run_refresh(home: Home, endpoint: Endpoint) -> bool:
     """
     job = build_defs(endpoints=EndpointsResource(path=str(home.root))).resolve_job_def(refresh_job_name(endpoint))
     run_config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    snapshot = _latest_snapshot(home)
+    before = _newest_refresh(home, endpoint)
     with open_history(home) as instance:
         try:
             job.execute_in_process(run_config=run_config, instance=instance, tags={PROCESS_TAG: str(os.getpid())})
@@ -82,7 +82,13 @@ def run_refresh(home: Home, endpoint: Endpoint) -> bool:
             if is_disk_full(error):
                 raise DiskFull(home.root) from error
             raise RunFailed(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}") from error
-    return _latest_snapshot(home) != snapshot
+    return _newest_refresh(home, endpoint) != before
+
+
+def _newest_refresh(home: Home, endpoint: Endpoint) -> tuple[str, str] | None:
+    """The newest sweep of an endpoint and its state."""
+    landing = Landing.newest(home.raw_of(endpoint.name))
+    return (landing.sweep.sweep_id, landing.sweep.state) if landing else None
 
 
 def _own_fault(error: Exception) -> Exception | None:

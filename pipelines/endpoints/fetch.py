@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from pipelines.endpoints.plan import ListPlan, Plan
 from pipelines.kalshi.client import KalshiClient
-from pipelines.kalshi.errors import FilterIgnored, InvalidCursor
+from pipelines.kalshi.errors import BadRequest, FilterIgnored, InvalidCursor, KalshiError, PagingFault
 from pipelines.kalshi.faults import Parameters
 from pipelines.kalshi.matching import first_before
 from pipelines.kalshi.paging import Paging
@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 class Fetched:
     """What a fetch reached: requested keys that were not returned, keys not requested, and the place in the list.
 
-    `list_ended` is None if no list was read.
+    `list_ended` is None if no list was read; `listed` is the number of its records.
     """
 
     requested: int = 0
@@ -40,7 +40,7 @@ class Fetched:
     list_ended: bool | None = None
     next_cursor: str | None = None
     list_began_at: datetime | None = None
-    null_lists: int = 0
+    listed: int = 0
 
 
 class EndpointFetch:
@@ -58,13 +58,20 @@ class EndpointFetch:
         """Land every page of the plan, as far as the limit allows. `reached` is kept up to date. Raises KalshiError."""
         self.reached.remaining = len(plan.keys)
         is_whole_list = plan.list is not None and plan.list.min_updated_ts is None
+        fault: KalshiError | None = None
         if is_whole_list:
             # It brings most keys, with fewer requests.
-            self._fetch_planned_list(plan)
+            try:
+                self._fetch_planned_list(plan)
+            except KalshiError as error:
+                # A list that cannot be read must not keep the keys from being requested.
+                fault = error
         keys = [key for key in plan.keys if key not in self._listed]
         self.reached.remaining = len(keys)
         if keys and self._endpoint.by_keys is not None:
             self._fetch_keys(self._endpoint.by_keys, keys)
+        if fault is not None:
+            raise fault
         if not is_whole_list:
             self._fetch_planned_list(plan)
 
@@ -73,23 +80,35 @@ class EndpointFetch:
             self.reached.list_began_at = plan.list.began_at
             self.reached.next_cursor = plan.list.cursor
             self.reached.list_ended = False
-            self._fetch_list(plan.list)
+            try:
+                self._fetch_list(plan.list)
+            except (PagingFault, FilterIgnored):
+                # It would repeat at this cursor: the next sweep reads the list from its beginning.
+                self.reached.next_cursor = None
+                raise
 
     def _fetch_keys(self, by_keys: ByKeys, keys: list[str]) -> None:
-        if by_keys.style == "comma":
-            # A key with a comma cannot be sent: the API would read two keys.
-            unsendable = [key for key in keys if "," in key]
-            keys = [key for key in keys if "," not in key]
-            self.reached.unknown += unsendable
-            self.reached.remaining -= len(unsendable)
-        for batch in batches(by_keys, keys):
-            if self._left <= 0:
-                return
-            missing = self._fetch_batch(by_keys, batch)
-            self.reached.requested += len(batch)
-            self.reached.remaining -= len(batch)
-            if not by_keys.is_repeated:
-                self.reached.unknown += missing
+        sendable = [key for key in keys if _is_sendable(by_keys, key)]
+        self._account(by_keys, len(keys) - len(sendable), [key for key in keys if not _is_sendable(by_keys, key)])
+        waiting = list(batches(by_keys, sendable))
+        while waiting and self._left > 0:
+            batch = waiting.pop(0)
+            try:
+                self._account(by_keys, len(batch), self._fetch_batch(by_keys, batch))
+            except BadRequest as refusal:
+                if len(batch) == 1:
+                    _LOG.warning("the API refuses the key %r of %s: %s", batch[0], self._endpoint.title, refusal)
+                    self._account(by_keys, 1, batch)
+                else:
+                    # One bad key must not keep the others from being requested, now and for ever.
+                    half = len(batch) // 2
+                    waiting[:0] = [batch[:half], batch[half:]]
+
+    def _account(self, by_keys: ByKeys, requested: int, missing: list[str]) -> None:
+        self.reached.requested += requested
+        self.reached.remaining -= requested
+        if not by_keys.is_repeated:
+            self.reached.unknown += missing
 
     def _fetch_batch(self, by_keys: ByKeys, batch: list[str]) -> list[str]:
         """Request a batch of keys; those that the API did not return."""
@@ -98,11 +117,15 @@ class EndpointFetch:
         }
         if self._endpoint.listing is not None and self._endpoint.listing.size:
             parameters[self._endpoint.listing.size] = str(self._endpoint.listing.limit)
-        missing = dict.fromkeys(batch)
+        # The API may answer a key in another spelling.
+        missing = {key.casefold(): key for key in batch}
+        requested = set(missing)
         paging = Paging()
         while missing and not paging.is_done:
             response = self._request(parameters, paging.next_cursor)
-            stranger = next((one for one in response.ids if one not in batch and not one.startswith("?")), None)
+            stranger = next(
+                (one for one in response.ids if one.casefold() not in requested and not one.startswith("?")), None
+            )
             if stranger is not None:
                 raise FilterIgnored(
                     response.url_path,
@@ -114,8 +137,8 @@ class EndpointFetch:
             self._land(parameters, paging.next_cursor, response)
             paging.advance(response.next_cursor, response.ids)
             for one in response.ids:
-                missing.pop(one, None)
-        return list(missing)
+                missing.pop(one.casefold(), None)
+        return list(missing.values())
 
     def _fetch_list(self, plan: ListPlan) -> None:
         listing = self._endpoint.listing
@@ -133,15 +156,16 @@ class EndpointFetch:
                 if has_restarted or cursor is None:
                     raise
                 _LOG.warning("the API refused a cursor of %s (%s): starting over", self._endpoint.title, refusal.detail)
-                has_restarted, paging = True, Paging()
+                has_restarted, paging, self.reached.next_cursor = True, Paging(), None
                 continue
             self._check_updates(plan, response)
             self._land(parameters, cursor, response)
             self._listed.update(response.ids)
+            self.reached.listed += response.records
             next_cursor = response.next_cursor
             if next_cursor is None and listing.cursor_is_last_key and 0 < listing.limit <= response.records:
                 # A full page without a cursor is suspicious; here the cursor is known to be the last key.
-                next_cursor = response.ids[-1]
+                next_cursor = next((one for one in reversed(response.ids) if not one.startswith("?")), None)
             paging.advance(next_cursor, response.ids)
             self.reached.next_cursor = paging.next_cursor
         self.reached.list_ended = paging.is_done
@@ -171,7 +195,11 @@ class EndpointFetch:
         self._landing.land(
             Page(number, path, cursor, response.next_cursor, response.fetched_at, response.records, response.body)
         )
-        self.reached.null_lists += response.is_null
+
+
+def _is_sendable(by_keys: ByKeys, key: str) -> bool:
+    """Whether a request can hold the key: in a list with commas, a key with a comma would be two keys."""
+    return len(quote(key, safe="")) <= MAX_QUERY_BYTES and not (by_keys.style == "comma" and "," in key)
 
 
 def batches(by_keys: ByKeys, keys: list[str]) -> Iterator[list[str]]:

@@ -5,15 +5,18 @@ Plans are made from the published file, which any number of processes can read a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
 
+from pipelines.reading.connection import NothingPublished
 from pipelines.reading.published import open_published
 from pipelines.storage.home import Home
+from pipelines.storage.landing import MAX_AGE_TO_RESUME
 from schemas.endpoint import Endpoint
 from schemas.sql import quote
 
@@ -32,10 +35,14 @@ class ListPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to request: `keys`, the most urgent first, and then a list, if any."""
+    """What to request: `keys`, the most urgent first, and a list, if any.
+
+    `newest_sweep_id` is the newest sweep in the ledger; the next one has a higher number.
+    """
 
     keys: list[str]
     list: ListPlan | None = None
+    newest_sweep_id: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -52,18 +59,30 @@ class Plan:
 
 def plan(home: Home, endpoint: Endpoint, *, now: datetime, overlap_seconds: int) -> Plan:
     """The plan of the next sweep. Raises NothingPublished."""
-    with open_published(home) as connection:
+    with _open_current(home) as connection:
         keys = wanted_keys(connection, endpoint, now)
-        return Plan(keys, _list(connection, endpoint, now, overlap_seconds))
+        listed = _list(connection, endpoint, now, overlap_seconds)
+        return Plan(keys, listed, _newest_sweep_id(connection, endpoint))
 
 
 def unknown_plan(home: Home, endpoint: Endpoint, *, now: datetime) -> Plan:
     """The keys only, and the list if it was never read: what a sweep of milestones can make unknown."""
-    with open_published(home) as connection:
+    with _open_current(home) as connection:
         keys = wanted_keys(connection, endpoint, now)
         listing = endpoint.listing
         is_first = listing is not None and listing.every is not None and _newest_list(connection, endpoint) is None
         return Plan(keys, _list(connection, endpoint, now, 0) if is_first else None)
+
+
+@contextmanager
+def _open_current(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the published file. Raises NothingPublished, also for a file of a version without endpoints."""
+    with open_published(home) as connection:
+        if not connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'endpoint_sweeps'").fetchall():
+            raise NothingPublished(
+                f"{home.published_duckdb} was published by an earlier version: run milestones ingest first"
+            )
+        yield connection
 
 
 def may_be_unknown(home: Home, endpoints: Sequence[Endpoint]) -> bool:
@@ -71,7 +90,7 @@ def may_be_unknown(home: Home, endpoints: Sequence[Endpoint]) -> bool:
 
     It costs one query, where plans cost a tenth of a poll without news. Raises NothingPublished.
     """
-    with open_published(home) as connection:
+    with _open_current(home) as connection:
         brought, finished = connection.execute(
             """SELECT (SELECT arg_max(new + changed, sweep_id) FROM sweeps WHERE status = 'loaded'),
                       (SELECT list(endpoint) FROM
@@ -106,11 +125,17 @@ def _list(
     if listing is None:
         return None
     newest = _newest_list(connection, endpoint)
-    watermark: datetime | None = connection.execute(
-        "SELECT max(watermark) FROM endpoint_sweeps WHERE endpoint = ?", [endpoint.name]
-    ).fetchall()[0][0]
-    since = int(watermark.timestamp()) - overlap_seconds if watermark and listing.has_updates else None
-    if newest is not None and newest[0] is not None:
+    # A watermark after now is of a clock that was ahead. Before the first list of updates, all that was requested since
+    # the first sweep may have been updated.
+    watermark, first = connection.execute(
+        """SELECT arg_max(watermark, sweep_id) FILTER (watermark <= $now),
+                  min(started_at) FILTER (status = 'loaded' AND started_at <= $now)
+           FROM endpoint_sweeps WHERE endpoint = $endpoint""",
+        {"endpoint": endpoint.name, "now": now},
+    ).fetchall()[0]
+    reached: datetime | None = watermark or (first if listing.has_updates else None)
+    since = int(reached.timestamp()) - overlap_seconds if reached and listing.has_updates else None
+    if newest is not None and newest[0] is not None and timedelta() <= now - newest[1] <= MAX_AGE_TO_RESUME:
         cursor, began_at = newest
         return ListPlan(began_at, cursor, since)
     if listing.has_updates:
@@ -118,6 +143,13 @@ def _list(
     if listing.every is None or (watermark is not None and now - watermark < listing.every):
         return None
     return ListPlan(now)
+
+
+def _newest_sweep_id(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> str | None:
+    sweep_id: str | None = connection.execute(
+        "SELECT max(sweep_id) FROM endpoint_sweeps WHERE endpoint = ?", [endpoint.name]
+    ).fetchall()[0][0]
+    return sweep_id
 
 
 def _newest_list(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> tuple[str | None, datetime] | None:

@@ -11,24 +11,28 @@ from datetime import datetime
 from pipelines.endpoints.fetch import EndpointFetch, Fetched
 from pipelines.endpoints.plan import Plan, plan, unknown_plan
 from pipelines.endpoints.stage import stage_pages
-from pipelines.errors import MilestonesError
+from pipelines.errors import MilestonesError, SweepDamaged
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.errors import KalshiError
+from pipelines.publish.manifest import published_sweep
 from pipelines.publish.snapshot import Snapshot, publish
+from pipelines.records.decode import UndecodablePage
 from pipelines.settings import DEFAULTS
 from pipelines.staging.files import Staging
 from pipelines.storage.home import Home
-from pipelines.storage.landing import MAX_AGE_TO_RESUME, Filters, Landing, Mode
+from pipelines.storage.landing import Filters, Landing, Mode
 from pipelines.storage.leftovers import writer_session
 from pipelines.storage.lock import REFRESH, endpoint_lock
 from pipelines.storage.retention import Retention, prune, prune_endpoint
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.endpoints import (
+    INTERRUPTED,
     EndpointLedgerRow,
     load_endpoint,
     write_endpoint_ledger,
 )
+from pipelines.warehouse.ledger import newest_loaded_sweep_id
 from pipelines.warehouse.statements import transaction
 from schemas.endpoint import Endpoint
 
@@ -38,6 +42,16 @@ WAIT_SECONDS = 120.0
 _MODES: dict[str, Mode] = {"full": "full", "incremental": "incremental", "by_key": "by_id"}
 
 _LOG = logging.getLogger(__name__)
+
+
+class MilestonesUnpublished(MilestonesError):
+    """The warehouse has milestones that were not audited and published: a refresh must not publish them."""
+
+    def __init__(self, endpoint: Endpoint, sweep_id: str | None) -> None:
+        super().__init__(
+            f"the {endpoint.title} are stored, but not published, as sweep {sweep_id} of milestones was loaded and not "
+            "published: run milestones ingest, which audits and publishes all"
+        )
 
 
 class EndpointRefresh:
@@ -74,14 +88,20 @@ class EndpointRefresh:
         """What a sweep of milestones made unknown. Raises NothingPublished."""
         return unknown_plan(self.home, self.endpoint, now=self._now())
 
+    def is_due(self) -> bool:
+        """Whether there is something to request, or landed pages to load. Raises NothingPublished."""
+        landing = Landing.newest(self._raw)
+        return (landing is not None and landing.sweep.is_interrupted) or not self.plan().is_empty
+
     def run(self, api: KalshiClient, planned: Plan | None = None) -> tuple[EndpointLedgerRow, Snapshot] | None:
         """Run one sweep, by default of `plan()`; None if there is nothing to request.
 
-        Raises KalshiError (after what was landed has been loaded), WarehouseBusy, NothingPublished, EndpointUnsound.
+        Raises KalshiError (after what was landed has been loaded), WarehouseBusy, NothingPublished, EndpointUnsound,
+        MilestonesUnpublished.
         """
         with endpoint_lock(self.home, self.endpoint.name, purpose=f"{REFRESH} {self.endpoint.name}"):
             resumed = self._load_interrupted()
-            planned = planned if planned is not None and resumed is None else self.plan()
+            planned = planned or self.plan()
             if planned.is_empty:
                 return resumed
             return self._sweep(api, planned)
@@ -92,11 +112,21 @@ class EndpointRefresh:
         if landing is None or not landing.sweep.is_interrupted:
             return None
         landing.reopen()
-        if not landing.sweep.pages or self._now() - landing.sweep.started_at > MAX_AGE_TO_RESUME:
-            self._close(landing, "failed", error="interrupted")
+        try:
+            for _ in landing.pages():
+                pass
+        except SweepDamaged as damage:
+            _LOG.warning("%s: the pages before it are loaded, the rest is requested again", damage)
+            landing.reopen(pages=damage.good_pages)
+        if not landing.sweep.pages:
+            self._close(landing, "failed", error=INTERRUPTED)
             return None
         _LOG.info("loading %d landed pages of an interrupted sweep of %s", landing.sweep.pages, self.endpoint.title)
-        return self._load(landing, Fetched(), watermark=None, error="interrupted")
+        try:
+            return self._load(landing, Fetched(), watermark=None, error=INTERRUPTED)
+        except UndecodablePage as error:
+            self._close(landing, "failed", error=str(error))
+            return None
 
     def _sweep(self, api: KalshiClient, planned: Plan) -> tuple[EndpointLedgerRow, Snapshot]:
         landing = Landing.begin(
@@ -105,6 +135,7 @@ class EndpointRefresh:
             filters=Filters(min_updated_ts=planned.list.min_updated_ts if planned.list else None),
             ids=[],
             now=self._now(),
+            after=planned.newest_sweep_id,
         )
         fetch = EndpointFetch(self.endpoint, api, landing, max_requests=self._max_requests)
         try:
@@ -122,14 +153,10 @@ class EndpointRefresh:
     def _watermark(self, landing: Landing, reached: Fetched) -> datetime | None:
         """Up to where updates are known: the beginning of a list that was read to its end.
 
-        Where updates can be listed and none was before, the keys requested from now on are as new as their request.
+        During partial outages the API returns empty lists: a whole list without a record is read again.
         """
-        if reached.list_ended:
-            return reached.list_began_at
-        listing = self.endpoint.listing
-        if listing is not None and listing.has_updates and reached.list_ended is None:
-            return landing.sweep.started_at
-        return None
+        is_whole = landing.sweep.mode == "full"
+        return reached.list_began_at if reached.list_ended and (reached.listed or not is_whole) else None
 
     def _load(
         self, landing: Landing, reached: Fetched, *, watermark: datetime | None, error: str | None
@@ -145,7 +172,10 @@ class EndpointRefresh:
                 row.watermark, row.error = watermark, error
                 with self._warehouse.writing() as connection:
                     row = load_endpoint(connection, self.endpoint, self._staging, row, reached.unknown)
+                    newest = newest_loaded_sweep_id(connection)
                 self._close(landing, "loaded")
+                if newest != published_sweep(self.home):
+                    raise MilestonesUnpublished(self.endpoint, newest)
                 snapshot = self._publish()
         finally:
             shutil.rmtree(self._staging.folder, ignore_errors=True)

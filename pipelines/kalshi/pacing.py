@@ -7,15 +7,26 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 SHORTEST_SLEEP_SECONDS = 0.001
 """A computed wait can be below the clock's resolution; sleeping at least this long ensures progress."""
 
 MAX_AHEAD_SECONDS = 600.0
-"""How far ahead the state in a file may be: after a restart of the machine its clock begins anew."""
+"""How far ahead the state in a file may be, where the system does not tell one start of the machine from another."""
 
-_STATE = struct.Struct("<d")
+_STATE = struct.Struct("<d36s")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@cache
+def _boot_id() -> bytes:
+    """Identifies this start of the machine, with which its monotonic clock began; empty where it is not known."""
+    try:
+        return _BOOT_ID.read_bytes().strip()[:36].ljust(36)
+    except OSError:
+        return b"".ljust(36)
 
 
 class TokenBucket:
@@ -81,9 +92,10 @@ class TokenBucket:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.seek(0)
                 if len(stored := file.read(_STATE.size)) == _STATE.size:
-                    (full_at,) = _STATE.unpack(stored)
-                    self._full_at = max(self._full_at, min(full_at, self._clock() + MAX_AHEAD_SECONDS))
+                    full_at, boot_id = _STATE.unpack(stored)
+                    if boot_id == _boot_id():
+                        self._full_at = max(self._full_at, min(full_at, self._clock() + MAX_AHEAD_SECONDS))
                 yield
                 file.truncate(0)
-                file.write(_STATE.pack(self._full_at))
+                file.write(_STATE.pack(self._full_at, _boot_id()))
                 file.flush()

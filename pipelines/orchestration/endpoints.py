@@ -168,10 +168,10 @@ def _schedule(endpoint: Endpoint, job: Any) -> dg.ScheduleDefinition:
         if endpoint not in Settings.from_environment().kept_endpoints():
             return dg.SkipReason(f"MILESTONES_ENDPOINTS leaves {endpoint.name} out")
         try:
-            planned = refresh_of(Home.from_environment(), endpoint).plan()
-        except NothingPublished:
-            return dg.SkipReason("no milestones are published yet")
-        return dg.SkipReason(f"no {endpoint.title} to request") if planned.is_empty else dg.RunRequest()
+            is_due = refresh_of(Home.from_environment(), endpoint).is_due()
+        except NothingPublished as error:
+            return dg.SkipReason(str(error))
+        return dg.RunRequest() if is_due else dg.SkipReason(f"no {endpoint.title} to request")
 
     return dg.ScheduleDefinition(
         name=refresh_job_name(endpoint),

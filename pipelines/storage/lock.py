@@ -20,6 +20,9 @@ REFRESH_SECONDS = 60.0
 
 RETRY_SECONDS = 0.1
 
+MOMENT_SECONDS = 1.0
+"""How long to wait for any process: it may only look whether the lock is free, or not yet have said what it does."""
+
 
 def holder(home: Home) -> str | None:
     """The process that holds the lock now, or None, also while it is only a refresh of another endpoint.
@@ -42,7 +45,7 @@ def writer_lock(home: Home, *, purpose: str, wait_seconds: float = 0) -> Iterato
             if other is None:
                 yield
                 return
-        limit = max(wait_seconds, REFRESH_SECONDS if REFRESH in other else 0)
+        limit = REFRESH_SECONDS if REFRESH in other else max(wait_seconds, MOMENT_SECONDS)
         if time.monotonic() - begun >= limit:
             raise WarehouseBusy(str(home.root), other)
         time.sleep(RETRY_SECONDS)

@@ -24,6 +24,9 @@ from schemas.endpoints import ENDPOINT_QUARANTINE, ENDPOINT_SWEEPS, ENDPOINT_TAB
 from schemas.sql import quote
 from schemas.table import Table
 
+INTERRUPTED = "interrupted"
+"""The error of a sweep whose pages were loaded after it had been killed."""
+
 RECORDS, REFUSED = "records", "refused"
 """Names of staged parts: decoded records, and quarantine rows."""
 
@@ -94,6 +97,9 @@ def load_endpoint(
     `ledger.quarantined` is the number of records refused by decoding. `unknown` are requested keys that the API did not
     return.
     """
+    if ledger.error == INTERRUPTED and _is_loaded(connection, ledger):
+        # Killed after its commit: its own row of the ledger is right.
+        return ledger
     staged = _stage(connection, endpoint, staging, ledger.sweep_id)
     ledger.new, ledger.changed = staged.outcomes["new"], staged.outcomes["changed"]
     ledger.unchanged, ledger.superseded = staged.outcomes["unchanged"], staged.outcomes["superseded"]
@@ -106,6 +112,14 @@ def load_endpoint(
         if offences := find_offences(connection, endpoint):
             raise EndpointUnsound(f"{'; '.join(offences)}: run milestones rebuild, then refresh again")
     return ledger
+
+
+def _is_loaded(connection: duckdb.DuckDBPyConnection, ledger: EndpointLedgerRow) -> bool:
+    rows = connection.execute(
+        "SELECT 1 FROM endpoint_sweeps WHERE endpoint = ? AND sweep_id = ? AND status = 'loaded'",
+        [ledger.endpoint, ledger.sweep_id],
+    ).fetchall()
+    return bool(rows)
 
 
 def write_endpoint_ledger(
@@ -301,13 +315,22 @@ def find_offences(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> 
 
 def endpoint_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """By table of the endpoints, the newest sweeps that changed it or may have: equal means unchanged."""
-    newest = connection.execute(
-        "SELECT endpoint, max(sweep_id), count(*) FROM endpoint_sweeps GROUP BY endpoint ORDER BY endpoint"
-    ).fetchall()
-    of_endpoint = {name: f"{name} {sweep_id} {count}" for name, sweep_id, count in newest}
-    of_all = ", ".join(of_endpoint.values())
-    own = {table.name: endpoint.name for endpoint in ENDPOINTS for table in (endpoint.log, *endpoint.tables)}
-    return {table.name: of_endpoint.get(own.get(table.name, ""), of_all) for table in ENDPOINT_TABLES}
+    newest = {
+        name: (f"{name} {any_sweep}", f"{changing} {count}", f"{with_records} {count}")
+        for name, any_sweep, changing, with_records, count in connection.execute(
+            """SELECT endpoint, max(sweep_id) || ' ' || count(*), max(sweep_id) FILTER (new + changed > 0),
+                      max(sweep_id) FILTER (new + changed + unchanged > 0), sum(new + changed)
+               FROM endpoint_sweeps GROUP BY endpoint ORDER BY endpoint"""
+        ).fetchall()
+    }
+    of_all = ", ".join(every for every, _, _ in newest.values())
+    # Records with an update time may advance it without a new version.
+    own = {
+        table.name: newest.get(endpoint.name, ("", "", ""))[2 if endpoint.times else 1]
+        for endpoint in ENDPOINTS
+        for table in (endpoint.log, *endpoint.tables)
+    }
+    return {table.name: own.get(table.name, of_all) for table in ENDPOINT_TABLES}
 
 
 def rebuild_endpoints(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,8 +13,9 @@ import msgspec
 import pytest
 
 from pipelines.endpoints.plan import may_be_unknown
+from pipelines.endpoints.refresh import MilestonesUnpublished
 from pipelines.errors import WarehouseBusy
-from pipelines.kalshi.errors import FilterIgnored, InvalidCursor, Unreachable
+from pipelines.kalshi.errors import BadRequest, FilterIgnored, InvalidCursor, Unreachable
 from pipelines.reading.connection import NothingPublished
 from pipelines.staging.files import Staging
 from pipelines.storage.home import Home
@@ -194,7 +196,7 @@ def test_events_are_requested_by_ticker_and_then_by_update(make_home: MakeHome) 
     home.api.records["events"] = [event("KXGAME-1"), event("KXSPREAD-1", series_ticker=...), event("KXOTHER-1")]
     row = home.run(EVENTS)
     assert (row.mode, row.new, row.requested_keys) == ("by_key", 2, 2)
-    assert row.watermark == row.started_at
+    assert row.watermark is None
     assert home.rows("SELECT event_ticker, series_ticker, competition, strike_date FROM events ORDER BY 1") == [
         ("KXGAME-1", "KXGAME", "NFL", None),
         ("KXSPREAD-1", None, "NFL", None),
@@ -491,3 +493,155 @@ def test_the_ledger_accounts_for_every_record(make_home: MakeHome) -> None:
         assert connection.execute(
             "SELECT bool_and(records = new + changed + unchanged + superseded + quarantined) FROM endpoint_sweeps"
         ).fetchall() == [(True,)]
+
+
+def test_milestones_that_were_not_audited_are_not_published_by_a_refresh(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    home.api.records["targets"] = [target(1)]
+    home.shell.world.edit_title(milestone_id(1), "not audited")
+    home.shell.sweep(mode="full")
+    with pytest.raises(MilestonesUnpublished, match="run milestones ingest, which audits and publishes all"):
+        home.refresh(TARGETS).run(home.client)
+    assert home.rows("SELECT title FROM milestones") == [("Game 1",)]
+    home.shell.stages.publish()
+    assert home.rows("SELECT name FROM structured_targets") == [("Team 1",)]
+
+
+def test_a_refused_key_does_not_keep_the_others_from_being_requested(make_home: MakeHome) -> None:
+    tickers = ["A-1", "bad key", "A-2", "x" * 7_000, "A,B"]
+    home = make_home(milestone(1, related_event_tickers=tickers, primary_event_tickers=[]))
+    home.api.records["events"] = [event("A-1"), event("a-2")]
+
+    def refuse(_: Endpoint, parameters: Any) -> None:
+        if "bad key" in str(parameters.get("tickers")):
+            raise BadRequest("https://example.test", status=400)
+
+    home.api.body = refuse
+    found = home.api.records["events"]
+    home.api.records["events"] = [found[0]]
+    row = home.run(EVENTS)
+    assert (row.requested_keys, row.remaining_keys, row.new, row.unknown_keys) == (5, 0, 1, 4)
+    assert home.refresh(EVENTS).plan().keys == []
+
+
+def test_a_key_may_be_answered_in_another_spelling(make_home: MakeHome) -> None:
+    home = make_home(milestone(1, related_event_tickers=["kxlow-1"], primary_event_tickers=[]))
+    home.api.body = lambda endpoint, _: b'{"events":[{"event_ticker":"KXLOW-1"}],"cursor":""}'
+    row = home.run(EVENTS)
+    assert (row.new, row.unknown_keys) == (1, 0)
+
+
+def test_updates_are_listed_from_the_first_sweep_on_even_if_it_was_interrupted(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    home.api.records["events"] = [event("KXGAME-1"), event("KXSPREAD-1")]
+
+    def kill(_: Endpoint, parameters: Any) -> None:
+        if home.api.requests[1:]:
+            raise KeyboardInterrupt
+
+    home.api.body = kill
+    home.run(EVENTS)
+    home.api.body = lambda _endpoint, _parameters: None
+    home.clock.forward(hours=5)
+    later = f"{home.clock.time:%Y-%m-%dT%H:%M:%SZ}"
+    home.api.records["events"][0] = event("KXGAME-1", title="Changed", last_updated_ts=later)
+    assert home.run(EVENTS).changed == 1
+
+
+def test_a_clock_that_was_ahead_does_not_stop_updates(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    home.api.records["series"] = [{"ticker": "A"}]
+    home.clock.forward(days=365)
+    home.run(SERIES)
+    home.clock.forward(days=-364)
+    assert not home.refresh(SERIES).plan().is_empty
+
+
+def test_a_list_that_fails_does_not_keep_keys_from_being_requested(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    home.api.records["targets"] = [target(1)]
+
+    def fail(_: Endpoint, parameters: Any) -> None:
+        if "ids" not in parameters:
+            raise Unreachable("https://example.test", detail="refused")
+
+    home.api.body = fail
+    with pytest.raises(Unreachable):
+        home.refresh(TARGETS).run(home.client)
+    assert home.rows("SELECT name FROM structured_targets") == [("Team 1",)]
+
+
+def test_a_whole_list_without_records_is_read_again(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    home.api.body = lambda endpoint, _: b'{"series": null}'
+    assert home.run(SERIES).watermark is None
+    assert not home.refresh(SERIES).plan().is_empty
+
+
+def test_landed_pages_are_loaded_although_nothing_is_to_be_requested(make_home: MakeHome) -> None:
+    home = make_home(running(Clock(), 1))
+    home.api.records["live"] = [live(1, status="closed", home_points=9)]
+    with pytest.MonkeyPatch.context() as patch, writer_lock(home.home, purpose="a long sweep"):
+        patch.setattr("pipelines.endpoints.refresh.WAIT_SECONDS", 0.2)
+        with pytest.raises(WarehouseBusy):
+            home.refresh(LIVE_ENDPOINT).run(home.client)
+    home.clock.forward(days=2)
+    refresh = home.refresh(LIVE_ENDPOINT)
+    assert refresh.plan().is_empty
+    assert refresh.is_due()
+    refresh.run(home.client)
+    assert home.rows("SELECT status, home_score FROM live_data") == [("closed", 9.0)]
+    assert not refresh.is_due()
+
+
+def test_a_damaged_page_of_a_killed_sweep_is_requested_again(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    small = _with_pages_of(TARGETS, 1)
+    home.api.records["targets"] = [target(1), target(2), target(3)]
+
+    def kill(_: Endpoint, parameters: Any) -> None:
+        if parameters.get("cursor") == team_id(2):
+            raise KeyboardInterrupt
+
+    home.api.body = kill
+    with pytest.raises(KeyboardInterrupt):
+        home.refresh(small).run(home.client)
+    landing = Landing.newest(home.home.raw_of("targets"))
+    assert landing is not None
+    page = landing.folder / "page-000002.parquet"
+    page.write_bytes(page.read_bytes()[:-20])
+    home.api.body = lambda _endpoint, _parameters: None
+    row = home.run(small)
+    assert (row.new, row.unchanged) == (2, 1)
+
+
+def test_sweeps_are_numbered_on_after_raw_pages_were_lost(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    home.api.records["series"] = [{"ticker": "A"}]
+    first = home.run(SERIES)
+    shutil.rmtree(home.home.raw_of("series"))
+    home.clock.forward(days=1)
+    assert home.run(SERIES).sweep_id > first.sweep_id
+
+
+def test_a_sweep_killed_after_its_commit_keeps_its_row_of_the_ledger(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    home.api.records["series"] = [{"ticker": "A"}]
+    home.run(SERIES)
+    landing = Landing.newest(home.home.raw_of("series"))
+    assert landing is not None
+    landing.sweep.state, landing.sweep.is_resumable, landing.sweep.landed_at = "landing", True, None
+    landing.save()
+    home.refresh(SERIES).run(home.client)
+    assert home.rows("SELECT new, unchanged, error FROM endpoint_sweeps") == [(1, 0, None)]
+
+
+def test_live_data_that_did_not_change_are_linked(make_home: MakeHome) -> None:
+    home = make_home(running(Clock(), 1))
+    home.api.records["live"] = [live(1, status="live", home_points=9)]
+    home.run(LIVE_ENDPOINT)
+    (before,) = (home.home.latest_snapshot / "live_data").iterdir()
+    inode = before.stat().st_ino
+    assert home.run(LIVE_ENDPOINT).unchanged == 1
+    (after,) = (home.home.latest_snapshot / "live_data").iterdir()
+    assert after.stat().st_ino == inode

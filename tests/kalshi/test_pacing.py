@@ -176,3 +176,12 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path) -> None:
 def test_without_a_pace_no_file_is_written(tmp_path: Path) -> None:
     TokenBucket(0, clock=lambda: 5.0, sleep=lambda _: None, file=tmp_path / "pace").acquire()
     assert not (tmp_path / "pace").exists()
+
+
+def test_a_file_of_another_start_of_the_machine_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.kalshi.pacing._boot_id", lambda: b"one start".ljust(36))
+    TokenBucket(4, clock=lambda: 1_000_000.0, sleep=lambda _: None, file=tmp_path / "pace").acquire()
+    monkeypatch.setattr("pipelines.kalshi.pacing._boot_id", lambda: b"the next".ljust(36))
+    waits: list[float] = []
+    TokenBucket(4, clock=lambda: 10.0, sleep=waits.append, file=tmp_path / "pace").acquire()
+    assert waits == []
