@@ -16,7 +16,7 @@ import msgspec
 
 from schemas.api import JsonObject, exact_number
 from schemas.columns import CONTENT_HASH, CONTENT_HASH_IS_WHOLE, VALIDITY_RUNS_FORWARD, VERSION_IS_POSITIVE, not_empty
-from schemas.table import BOOLEAN, INTEGER, TEXT, TIMESTAMP, Column, Reference, Table
+from schemas.table import BOOLEAN, INTEGER, TEXT, TIMESTAMP, Column, Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +41,8 @@ class ByKeys:
     """Requests for given keys, in the parameter `parameter`: repeated, or one value separated by commas.
 
     `wanted` is an SQL query, on the published file, of all keys that its tables name, and of a time for each: the
-    latest come first. Where
-    `is_repeated` is False only keys that are not stored are requested, and keys that the API does not return are noted
-    as unknown; else every key is requested each time. The query may use the parameter $now.
+    latest come first. Where `is_repeated` is False only keys that are not stored are requested, and keys that the API
+    does not return are noted as unknown; else every key is requested each time. The query may use the parameter $now.
     """
 
     parameter: str
@@ -122,9 +121,7 @@ LOG_COLUMNS = ("version", "content_hash", "last_updated_ts", "valid_from", "vali
 """The stored columns of every version log, after its key."""
 
 
-def version_log(
-    name: str, key: Column, *, grain: str, extra: tuple[Column, ...] = (), references: tuple[Reference, ...] = ()
-) -> Table:
+def version_log(name: str, key: Column, *, grain: str, extra: tuple[Column, ...] = ()) -> Table:
     """The version log of an endpoint: every distinct version of every record. `extra` are columns of flattened values.
 
     It is append-only: of a stored row only `valid_to` and an advancing `last_updated_ts` are written.
@@ -159,7 +156,6 @@ def version_log(
         ),
         key=(key.name, "version"),
         rules=(not_empty(key.name), CONTENT_HASH_IS_WHOLE, VERSION_IS_POSITIVE, VALIDITY_RUNS_FORWARD),
-        references=references,
     )
 
 

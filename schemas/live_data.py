@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from schemas.api import JsonObject
 from schemas.columns import one_of, optional_text
 from schemas.endpoint import ByKeys, Endpoint, version_log
 from schemas.statuses import ENDED, LIVE, STATUS_GROUPS
-from schemas.table import DOUBLE, TEXT, TIMESTAMP, Column, Table
+from schemas.table import DOUBLE, TEXT, TIMESTAMP, Column
 from schemas.tables import MILESTONE_ID
 
 
@@ -59,12 +61,10 @@ _LOG = version_log(
     ),
 )
 
-LIVE_DATA = Table(
-    name=_LOG.name,
+LIVE_DATA = replace(
+    _LOG,
     grain="change of the live data of a milestone",
     description="Status and score of milestones that may be live: a row whenever they changed. Append-only.",
-    columns=_LOG.columns,
-    key=_LOG.key,
     rules=(*_LOG.rules, one_of("status_group", STATUS_GROUPS)),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -77,11 +78,7 @@ def run_refresh(home: Home, endpoint: Endpoint) -> bool:
         except dg.DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
         except Exception as error:
-            if fault := _own_fault(error) or history_fault(error, home):
-                raise fault from error
-            if is_disk_full(error):
-                raise DiskFull(home.root) from error
-            raise RunFailed(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}") from error
+            raise _cause(error, home, before[0] if before else None, raw=home.raw_of(endpoint.name)) from error
     return _newest_refresh(home, endpoint) != before
 
 
@@ -96,16 +93,16 @@ def _own_fault(error: Exception) -> Exception | None:
     return next((link for link in causes(error) if isinstance(link, (MilestonesError, KalshiError))), None)
 
 
-def _cause(error: Exception, home: Home, before: str | None) -> Exception:
+def _cause(error: Exception, home: Home, before: str | None, *, raw: Path | None = None) -> Exception:
     """The error to show to the user, out of the exceptions that Dagster wrapped around it.
 
-    `before` is the newest sweep_id from before the run.
+    `before` is the newest sweep_id from before the run, in `raw`; None for the sweeps of milestones.
     """
     if fault := _own_fault(error) or history_fault(error, home):
         return fault
     if is_disk_full(error):
         return DiskFull(home.root)
-    landing = Landing.newest(home.raw)
+    landing = Landing.newest(raw or home.raw)
     if landing is not None and landing.sweep.sweep_id != before and landing.sweep.state == "failed":
         return RunFailed(landing.sweep.error or "the sweep recorded no reason")
     return RunFailed(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}")

@@ -31,13 +31,13 @@ _LOG = logging.getLogger(__name__)
 class Fetched:
     """What a fetch reached: requested keys that were not returned, keys not requested, and the place in the list.
 
-    `list_ended` is None if no list was read; `listed` is the number of its records.
+    `list_ended` is True if a list was read to its end; `listed` is the number of its records.
     """
 
     requested: int = 0
     unknown: list[str] = field(default_factory=list)
     remaining: int = 0
-    list_ended: bool | None = None
+    list_ended: bool = False
     next_cursor: str | None = None
     list_began_at: datetime | None = None
     listed: int = 0
@@ -79,7 +79,6 @@ class EndpointFetch:
         if plan.list is not None:
             self.reached.list_began_at = plan.list.began_at
             self.reached.next_cursor = plan.list.cursor
-            self.reached.list_ended = False
             try:
                 self._fetch_list(plan.list)
             except (PagingFault, FilterIgnored):
@@ -88,9 +87,9 @@ class EndpointFetch:
                 raise
 
     def _fetch_keys(self, by_keys: ByKeys, keys: list[str]) -> None:
-        sendable = [key for key in keys if _is_sendable(by_keys, key)]
-        self._account(by_keys, len(keys) - len(sendable), [key for key in keys if not _is_sendable(by_keys, key)])
-        waiting = list(batches(by_keys, sendable))
+        unsendable = [key for key in keys if not _is_sendable(by_keys, key)]
+        self._account(by_keys, len(unsendable), unsendable)
+        waiting = list(batches(by_keys, [key for key in keys if _is_sendable(by_keys, key)]))
         while waiting and self._left > 0:
             batch = waiting.pop(0)
             try:

@@ -119,13 +119,13 @@ class EndpointRefresh:
             _LOG.warning("%s: the pages before it are loaded, the rest is requested again", damage)
             landing.reopen(pages=damage.good_pages)
         if not landing.sweep.pages:
-            self._close(landing, "failed", error=INTERRUPTED)
+            self._close(landing, error=INTERRUPTED)
             return None
         _LOG.info("loading %d landed pages of an interrupted sweep of %s", landing.sweep.pages, self.endpoint.title)
         try:
             return self._load(landing, Fetched(), watermark=None, error=INTERRUPTED)
         except UndecodablePage as error:
-            self._close(landing, "failed", error=str(error))
+            self._close(landing, error=str(error))
             return None
 
     def _sweep(self, api: KalshiClient, planned: Plan) -> tuple[EndpointLedgerRow, Snapshot]:
@@ -173,7 +173,7 @@ class EndpointRefresh:
                 with self._warehouse.writing() as connection:
                     row = load_endpoint(connection, self.endpoint, self._staging, row, reached.unknown)
                     newest = newest_loaded_sweep_id(connection)
-                self._close(landing, "loaded")
+                self._close(landing)
                 if newest != published_sweep(self.home):
                     raise MilestonesUnpublished(self.endpoint, newest)
                 snapshot = self._publish()
@@ -194,7 +194,7 @@ class EndpointRefresh:
 
     def _record_failure(self, landing: Landing, error: str) -> None:
         """Record a sweep that landed nothing; a busy warehouse must not hide why it failed."""
-        self._close(landing, "failed", error=error)
+        self._close(landing, error=error)
         row = self._ledger_row(landing, Fetched())
         row.status, row.error = "failed", error
         try:
@@ -207,9 +207,10 @@ class EndpointRefresh:
         except MilestonesError as busy:
             _LOG.warning("could not record that sweep %s of %s failed: %s", row.sweep_id, self.endpoint.title, busy)
 
-    def _close(self, landing: Landing, state: str, *, error: str | None = None) -> None:
+    def _close(self, landing: Landing, *, error: str | None = None) -> None:
+        """End a sweep: loaded, or failed for a reason."""
         sweep = landing.sweep
-        sweep.state = "loaded" if state == "loaded" else "failed"
+        sweep.state = "failed" if error else "loaded"
         sweep.error, sweep.is_resumable = error, False
         landing.save()
 

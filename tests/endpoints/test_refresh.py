@@ -439,13 +439,21 @@ def test_tables_that_did_not_change_are_linked(make_home: MakeHome) -> None:
     assert inode("structured_targets") != before["structured_targets"]
 
 
-def test_a_refresh_waits_for_no_milestone_sweep_to_fetch_but_for_the_lock_to_load(make_home: MakeHome) -> None:
+def test_the_writers_lock_is_free_while_a_refresh_fetches(make_home: MakeHome, monkeypatch: pytest.MonkeyPatch) -> None:
     home = make_home(milestone(1))
     home.api.records["targets"] = [target(1)]
-    seen: list[str | None] = []
-    home.api.body = lambda _endpoint, _parameters: seen.append(holder(home.home))
+    seen: list[str] = []
+    # A refresh counts as no holder, so that only taking the lock shows that it is free.
+    monkeypatch.setattr("pipelines.storage.lock.REFRESH_SECONDS", 0.1)
+
+    def take(_endpoint: Endpoint, _parameters: Any) -> None:
+        with writer_lock(home.home, purpose="a sweep of milestones"):
+            seen.append(holder(home.home) or "")
+
+    home.api.body = take
     home.run(TARGETS)
-    assert seen == [None]
+    assert len(seen) == 1
+    assert "a sweep of milestones" in seen[0]
 
 
 def test_a_sweep_is_loaded_later_if_the_warehouse_stays_busy(
@@ -467,6 +475,14 @@ def test_one_process_fetches_an_endpoint(make_home: MakeHome) -> None:
     home = make_home(milestone(1))
     with endpoint_lock(home.home, "targets", purpose="refresh of targets"), pytest.raises(WarehouseBusy):
         home.refresh(TARGETS).run(home.client)
+
+
+def test_a_file_published_by_an_earlier_version_has_no_plan(make_home: MakeHome) -> None:
+    home = make_home(milestone(1))
+    with duckdb.connect(str(home.home.published_duckdb)) as connection:
+        connection.execute("DROP TABLE endpoint_sweeps")
+    with pytest.raises(NothingPublished, match="was published by an earlier version: run milestones ingest first"):
+        home.refresh(TARGETS).plan()
 
 
 def test_without_published_milestones_there_is_nothing_to_refresh(make_home: MakeHome, tmp_path: Any) -> None:

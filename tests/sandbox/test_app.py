@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,45 +16,9 @@ from sandbox.obstacles import Faults
 from sandbox.rfc3339 import format_micros, micros_of, parse_micros
 from sandbox.server import running
 from sandbox.world import World
-from tests.sandbox.conftest import NOW
+from tests.sandbox.conftest import NOW, Client
 
 Row = dict[str, Any]
-
-
-class Client:
-    """Asks one server."""
-
-    def __init__(self, base_url: str, session: requests.Session) -> None:
-        self.base_url = base_url
-        self.session = session
-
-    def get(self, path: str = "/milestones", **parameters: Any) -> requests.Response:
-        return self.session.get(self.base_url + path, params=parameters, allow_redirects=False, timeout=10)
-
-    def crawl(self, limit: int = 500, **parameters: Any) -> list[Row]:
-        rows: list[Row] = []
-        page = self.get(limit=limit, **parameters).json()
-        while True:
-            rows += page["milestones"]
-            if page["cursor"] == "":
-                return rows
-            page = self.get(limit=limit, cursor=page["cursor"], **parameters).json()
-
-
-@pytest.fixture(scope="module")
-def shared_world(thousand: tuple[bytes, ...]) -> World:
-    return World(thousand, now=lambda: NOW)
-
-
-@pytest.fixture(scope="module")
-def base_url(shared_world: World) -> Iterator[str]:
-    with running(build_app(shared_world)) as server:
-        yield server.base_url
-
-
-@pytest.fixture
-def client(base_url: str, session: requests.Session) -> Client:
-    return Client(base_url, session)
 
 
 @pytest.fixture(scope="module")

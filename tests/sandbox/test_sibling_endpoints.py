@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,7 @@ from sandbox.obstacles import Faults
 from sandbox.server import running
 from sandbox.siblings.chance import is_unknown
 from sandbox.world import World
-from tests.sandbox.conftest import NOW
-from tests.sandbox.test_app import Client
-
-
-@pytest.fixture(scope="module")
-def shared_world(thousand: tuple[bytes, ...]) -> World:
-    return World(thousand, now=lambda: NOW)
-
-
-@pytest.fixture(scope="module")
-def base_url(shared_world: World) -> Iterator[str]:
-    with running(build_app(shared_world)) as server:
-        yield server.base_url
-
-
-@pytest.fixture
-def client(base_url: str, session: requests.Session) -> Client:
-    return Client(base_url, session)
+from tests.sandbox.conftest import NOW, Client
 
 
 @pytest.fixture(scope="module")
