@@ -10,6 +10,7 @@ DASHBOARD_VENV := $(DASHBOARD)/.venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Never download an interpreter: Python 3.11 or later must be installed.
 export UV_PYTHON_DOWNLOADS := never
+EXTRAS := --extra mcp --extra serve --extra xlsx
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
 # The interpreters of `make test-python`.
@@ -93,15 +94,15 @@ bench: $(VENV)/.runtime .environments/bench/dlt/.ready ## Measure whole runs nex
 .PHONY: lock
 lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashes
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
-	$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml $(EXTRAS) -c requirements/runtime.txt -o requirements/extras.txt
+	$(LOCK) pyproject.toml $(EXTRAS) --group dev -c requirements/extras.txt -o requirements/dev.txt
 	$(LOCK) $(DASHBOARD)/pyproject.toml -c requirements/dev.txt -o $(DASHBOARD)/requirements/runtime.txt
 	$(LOCK) $(DASHBOARD)/pyproject.toml --group $(DASHBOARD)/pyproject.toml:dev -c requirements/dev.txt \
 	  -c $(DASHBOARD)/requirements/runtime.txt -o $(DASHBOARD)/requirements/dev.txt
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	$(LOCK) requirements/sqlfluff.in -o requirements/sqlfluff.txt
-	for other in $(READERS:%=readers/%) bench/dlt; do \
+	for other in sqlfluff $(READERS:%=readers/%) bench/dlt; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
@@ -128,6 +129,10 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/runtime.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+.PHONY: extras
+extras: $(VENV)/.runtime ## Add the optional commands' packages: mcp, serve's calendar, Excel files
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/extras.txt
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
