@@ -10,6 +10,8 @@ DASHBOARD_VENV := $(DASHBOARD)/.venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Never download an interpreter: Python 3.11 or later must be installed.
 export UV_PYTHON_DOWNLOADS := never
+# The interpreter of every environment; CI sets another one.
+export UV_PYTHON ?= >=3.11
 EXTRAS := --extra mcp --extra serve --extra xlsx
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
@@ -64,7 +66,7 @@ readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the
 	$(BIN)/python -m tools.recipes .environments/readers $(if $(WRITE),--write)
 
 .PHONY: check
-check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready ## Check lint, format, types, imports, dependencies and SQL, and load the Dagster definitions
+check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready .environments/workflows/.ready ## Check lint, format, types, imports, dependencies, SQL and workflows, and load the Dagster definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -73,6 +75,8 @@ check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready ## Chec
 	$(BIN)/deptry pipelines schemas sandbox tools
 	cd $(DASHBOARD) && ../$(BIN)/deptry .
 	.environments/sqlfluff/bin/sqlfluff lint --disable-progress-bar $(SQL)
+	.environments/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.environments/workflows/bin/zizmor --offline --quiet .github
 	$(BIN)/dg check defs
 
 .PHONY: ui
@@ -91,6 +95,19 @@ docs: $(VENV)/.runtime ## Generate the data dictionary, the cookbook's results, 
 bench: $(VENV)/.runtime .environments/bench/dlt/.ready ## Measure whole runs next to a bare script and dlt, into bench/RESULTS.md
 	$(BIN)/python -m bench.whole_runs
 
+# `uv build` makes the wheel from the source distribution, so that this proves both.
+.PHONY: wheel
+wheel: $(VENV)/.runtime .environments/wheel/.ready ## Build the wheel, check its contents, install it elsewhere, run it in an empty folder
+	@rm -rf dist
+	@$(UV) build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+	.environments/wheel/bin/check-wheel-contents dist/*.whl
+	@echo "installing the wheel with its extras into .environments/installed"
+	@$(UV) venv --quiet --clear --python $(BIN)/python .environments/installed
+	@$(UV) pip install --quiet --compile-bytecode --python .environments/installed/bin/python --require-hashes \
+	  -r requirements/extras.txt -r $(DASHBOARD)/requirements/runtime.txt
+	@$(UV) pip install --quiet --compile-bytecode --python .environments/installed/bin/python --no-deps dist/*.whl
+	.environments/installed/bin/python tools/try_wheel.py
+
 .PHONY: lock
 lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashes
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
@@ -102,7 +119,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for other in sqlfluff $(READERS:%=readers/%) bench/dlt; do \
+	for other in sqlfluff wheel workflows $(READERS:%=readers/%) bench/dlt; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
@@ -121,7 +138,7 @@ clean: ## Remove environments, caches and the demo's data, but no other home
 
 # --clear: an environment of another lock or interpreter is not worth repairing.
 $(VENV)/bin/python: | .uv-ready
-	@$(UV) venv --quiet --clear --python '>=3.11' $(VENV)
+	@$(UV) venv --quiet --clear $(VENV)
 
 # Bytecode is compiled here once: where Python may not write .pyc files, every start would compile two thousand modules.
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
@@ -139,7 +156,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@touch $@
 
 $(DASHBOARD_VENV)/bin/python: | .uv-ready
-	@$(UV) venv --quiet --clear --python '>=3.11' $(DASHBOARD_VENV)
+	@$(UV) venv --quiet --clear $(DASHBOARD_VENV)
 
 $(DASHBOARD_VENV)/.runtime: $(DASHBOARD)/requirements/runtime.txt $(DASHBOARD_VENV)/bin/python
 	@echo "installing the dashboard's locked environment into $(DASHBOARD_VENV)"
@@ -154,6 +171,6 @@ $(DASHBOARD_VENV)/.dev: $(DASHBOARD)/requirements/dev.txt $(DASHBOARD_VENV)/.run
 
 .environments/%/.ready: requirements/%.txt | .uv-ready
 	@echo "installing $* into .environments/$*"
-	@$(UV) venv --quiet --clear --python '>=3.11' .environments/$*
+	@$(UV) venv --quiet --clear .environments/$*
 	@$(UV) pip install --quiet --compile-bytecode --python .environments/$*/bin/python --require-hashes -r $<
 	@touch $@

@@ -30,7 +30,7 @@ from pathlib import Path
 import duckdb
 
 from bench.processes import MIB, CommandFailed, Cost, measure
-from pipelines.orchestration.instance import PROJECT_ROOT
+from pipelines.project_files import CHECKOUT
 from pipelines.storage.durable import write_durably
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
@@ -38,8 +38,8 @@ from pipelines.storage.landing import Landing
 SIZES = [int(size) for size in os.environ.get("BENCH_SIZES", "17000,170000,1700000").split(",")]
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 ONCE_FROM = 1_000_000
-DLT = Path(os.environ.get("BENCH_DLT", PROJECT_ROOT / ".environments" / "bench" / "dlt" / "bin" / "python"))
-RESULTS = PROJECT_ROOT / "bench" / "RESULTS.md"
+DLT = Path(os.environ.get("BENCH_DLT", CHECKOUT / ".environments" / "bench" / "dlt" / "bin" / "python"))
+RESULTS = CHECKOUT / "bench" / "RESULTS.md"
 
 MILESTONES = str(Path(sys.executable).with_name("milestones"))
 PUBLISH = (
@@ -194,7 +194,7 @@ def one_round(server: Server, place: Path, costs: Costs, *, dlt: list[str]) -> N
     note(PUBLISH_ALL, [sys.executable, "-c", PUBLISH], **environment)
     note(REBUILD, [MILESTONES, "rebuild"], **environment)
     for case in dlt:
-        script = str(PROJECT_ROOT / "bench" / "dlt_pipeline.py")
+        script = str(CHECKOUT / "bench" / "dlt_pipeline.py")
         way = DLT_CASES[case]
         command = [str(DLT), script, server.base_url, str(place / case), way.loader]
         try:

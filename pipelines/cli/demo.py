@@ -16,6 +16,7 @@ from rich.console import Console
 import sandbox
 from pipelines.errors import WrongUse
 from pipelines.kalshi.client import KalshiClient
+from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
 from pipelines.storage.landing import is_sweep_id
 from pipelines.storage.leftovers import writer_session
@@ -58,7 +59,7 @@ NEXT_STEPS = (
     'milestones sql "select title, participants, starts_in from upcoming_milestones limit 10"',
     'milestones sql "select title, home_score, away_score, live_status from live_milestones"',
     'milestones sql "select title, old_start, new_start, shift from reschedules limit 10"',
-    "make dashboard                           # the dashboard over it, http://127.0.0.1:8501",
+    "milestones dashboard                     # the dashboard over it, http://127.0.0.1:8501",
     "milestones ui                            # the asset graph and this run, http://127.0.0.1:3000",
     "unset MILESTONES_HOME; milestones ingest # the real API, into ./data",
 )
@@ -109,7 +110,9 @@ def run_demo(command: Callable[[list[str]], int], *, home: Home | None = None, r
             return status
     if status := _run(console, command, "sql", DEMO_QUERY):
         return status
-    console.print("\nnext, with this environment's commands (.venv/bin):", style="bold")
+    # In a checkout, the commands are on the path only after `source .venv/bin/activate`.
+    where = ", with this environment's commands (.venv/bin)" if (CHECKOUT / "Makefile").exists() else ""
+    console.print(f"\nnext{where}:", style="bold")
     for line in NEXT_STEPS:
         _print(console, f"  {line}")
     return 0

@@ -197,20 +197,10 @@ def dashboard(*, port: Port = DASHBOARD_PORT) -> int:
     port
         The port on 127.0.0.1.
     """
-    import os
+    from pipelines.cli.dashboard import run_dashboard
 
-    from pipelines.orchestration.instance import PROJECT_ROOT
-
-    folder = PROJECT_ROOT / "dashboard"
-    python = folder / ".venv" / "bin" / "python"
-    if not python.exists():
-        raise NothingToDo(f"there is no environment for the dashboard at {folder / '.venv'}: run make dashboard")
-    os.environ["MILESTONES_HOME"] = str(Home.from_environment().root)
-    # Streamlit reads its settings from the current folder. The private ones are repeated here in case it does not.
-    os.chdir(folder)
-    program = [str(python), "-m", "streamlit", "run", "app.py", "--server.address", "127.0.0.1"]
-    program += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    os.execv(python, program)  # noqa: S606 - the dashboard's own interpreter, no shell
+    run_dashboard(Home.from_environment(), port)
+    return 0
 
 
 @app.command

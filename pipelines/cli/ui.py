@@ -25,15 +25,15 @@ from dagster_webserver.version import __version__ as webserver_version
 
 from pipelines.cli.own_host import LOOPBACK, guard
 from pipelines.errors import MilestonesError, WrongUse
-from pipelines.orchestration.instance import PROJECT_ROOT
 from pipelines.orchestration.run_history import open_history
+from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import HOME_VARIABLE, Home
 
 MODULE = "pipelines.definitions"
 """Name of the code location. Dagster stores under it which schedules are on."""
 
 _GRAPH = (
-    *("--module-name", MODULE, "--working-directory", str(PROJECT_ROOT), "--location-name", MODULE),
+    *("--module-name", MODULE, "--working-directory", str(CHECKOUT), "--location-name", MODULE),
     *("--log-level", "warning"),
 )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from pipelines.project_files import project_file
 from pipelines.storage.durable import exclusive_file_lock, write_durably
 from pipelines.storage.home import Home
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
 INSTANCE_FILE = "dagster.yaml"
 
 
@@ -16,6 +15,6 @@ def point_dagster_at(home: Home) -> None:
     """Set DAGSTER_HOME to $MILESTONES_HOME/dagster, and copy dagster.yaml there."""
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     # Copied at every start, so that edits and upgrades of the project's file take effect.
-    settings = (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+    settings = project_file(INSTANCE_FILE).read_bytes()
     with exclusive_file_lock(home.start_file):
         write_durably(home.dagster / INSTANCE_FILE, lambda path: path.write_bytes(settings))

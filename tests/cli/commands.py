@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.orchestration.instance import PROJECT_ROOT
+from pipelines.project_files import CHECKOUT
 
 
 @dataclass
@@ -49,7 +49,7 @@ def environment(home: Path, base_url: str) -> dict[str, str]:
     }
 
 
-def process(arguments: list[str], variables: dict[str, str], *, cwd: Path = PROJECT_ROOT, given: str = "") -> Outcome:
+def process(arguments: list[str], variables: dict[str, str], *, cwd: Path = CHECKOUT, given: str = "") -> Outcome:
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.cli", *arguments],
         env=variables,

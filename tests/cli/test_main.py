@@ -17,14 +17,14 @@ import pytest
 from pipelines.cli.main import app
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.query import MilestoneQuery
-from pipelines.orchestration.instance import PROJECT_ROOT
+from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import Home
 from pipelines.storage.lock import writer_lock
 from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from tests.cli.commands import DEAD_URL, Command, environment
 from tests.support import Shell, Shells, files_of_at_most, milestone, rows_of, tree
 
-README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("verb", ["ingest", "rebuild", "ui"])
@@ -179,9 +179,7 @@ def test_sandbox_without_records_is_wrong_use(tmp_path: Path, command: Command) 
 @pytest.mark.slow
 def test_sandbox_as_a_process() -> None:
     program = [sys.executable, "-m", "pipelines.cli", "sandbox", "--rows", "3", "--port", "0"]
-    with subprocess.Popen(
-        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT_ROOT
-    ) as server:
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=CHECKOUT) as server:
         assert server.stdout is not None
         try:
             outcome = re.match(r"the sandbox serves (http://127\.0\.0\.1:\d+/trade-api/v2)\n", server.stdout.readline())

@@ -14,8 +14,8 @@ from pipelines.cli.run_job import RunFailed, run_ingest, run_refresh
 from pipelines.definitions import build_defs
 from pipelines.errors import WarehouseBusy, WarehouseUnusable
 from pipelines.kalshi.errors import BadBaseUrl, DeadlineExceeded
-from pipelines.orchestration.instance import PROJECT_ROOT
 from pipelines.orchestration.keys import ENDPOINT_ASSET_TABLES
+from pipelines.project_files import CHECKOUT
 from pipelines.publish.manifest import Manifest, verify
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
@@ -67,11 +67,11 @@ class Ran:
 
     def __init__(self, shell: Shell) -> None:
         self.home = shell.home
-        self.root_before = {path.name for path in PROJECT_ROOT.iterdir()}
+        self.root_before = {path.name for path in CHECKOUT.iterdir()}
         self.run_id = run_ingest(shell.home, {"mode": "full"}, NullProgress()).run_id
         for endpoint in ENDPOINTS:
             assert run_refresh(shell.home, endpoint)
-        self.root_after = {path.name for path in PROJECT_ROOT.iterdir()}
+        self.root_after = {path.name for path in CHECKOUT.iterdir()}
         with dg.DagsterInstance.get() as instance:
             run = instance.get_run_by_id(self.run_id)
             assert run is not None

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.orchestration.instance import INSTANCE_FILE, PROJECT_ROOT, point_dagster_at
+from pipelines.orchestration.instance import INSTANCE_FILE, point_dagster_at
+from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import Home
 
 
@@ -20,4 +21,4 @@ def test_dagster_uses_the_home_folder_with_current_settings(tmp_path: Path, monk
     for _ in range(2):
         point_dagster_at(home)
         assert os.environ["DAGSTER_HOME"] == str(home.dagster)
-        assert copy.read_bytes() == (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+        assert copy.read_bytes() == (CHECKOUT / INSTANCE_FILE).read_bytes()

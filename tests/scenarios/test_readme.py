@@ -12,15 +12,15 @@ import pytest
 
 from pipelines.cli.demo import DEMO_ROWS
 from pipelines.cli.main import app, run
-from pipelines.orchestration.instance import PROJECT_ROOT
+from pipelines.project_files import CHECKOUT
 from pipelines.reading.published import query_home
 from pipelines.storage.home import Home
 from tests.support import Shell, demo_home, milestone, serving_shells
 
 pytestmark = pytest.mark.slow
 
-README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
-MAKEFILE = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
 ASSIGNMENT = re.compile(r"[A-Z][A-Z_]*=.*")
 
 
@@ -166,9 +166,9 @@ def test_every_table_that_is_published_is_in_the_readme(published: Shell) -> Non
 
 def test_linked_files_exist() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
-        assert (PROJECT_ROOT / target).exists(), target
+        assert (CHECKOUT / target).exists(), target
 
 
 def test_no_file_of_the_project_names_a_machine() -> None:
     assert not re.search(r"/(work|root|home/\w+)/", README)
-    assert Path(PROJECT_ROOT / "README.md").is_file()
+    assert Path(CHECKOUT / "README.md").is_file()
