@@ -40,7 +40,12 @@ class Transcript:
         """Run a command; its standard output. Raises Failed for another exit status than 0, and for a traceback."""
         self._show(arguments, settings)
         ended = subprocess.run(  # noqa: S603 - the installed command
-            [COMMAND, *arguments], cwd=self._folder, env=self._environment(settings), capture_output=True, text=True
+            [COMMAND, *arguments],
+            check=False,
+            cwd=self._folder,
+            env=self._environment(settings),
+            capture_output=True,
+            text=True,
         )
         output = ended.stdout + ended.stderr
         lines = output.splitlines()
@@ -51,7 +56,7 @@ class Transcript:
 
     @contextmanager
     def serving(self, *arguments: str, path: str, settings: Mapping[str, str] | None = None) -> Iterator[str]:
-        """Run a server on a free port until the block ends; its address. Raises Failed if `path` has no good response."""
+        """Run a server on a free port until the block ends; its address. Raises Failed if `path` does not respond."""
         port = _free_port()
         command = [*arguments, "--port", str(port)]
         self._show(command, settings)

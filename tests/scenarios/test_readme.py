@@ -51,7 +51,22 @@ def test_there_are_commands_to_look_at() -> None:
     assert ["demo"] in MAKE
     assert ["ingest"] in MILESTONES
     assert {words[0] for words in command_lines()} <= {
-        *("milestones", "make", "source", "export", "dagster", "dg", "unset", "cd", "git", "uv", "python", "sudo"),
+        *(
+            "milestones",
+            "make",
+            "source",
+            "export",
+            "dagster",
+            "dg",
+            "unset",
+            "cd",
+            "git",
+            "uv",
+            "uvx",
+            "pipx",
+            "python",
+            "sudo",
+        ),
         *("systemctl", "docker", "crontab", "curl", "cp", "rsync"),
     }
 
