@@ -67,7 +67,7 @@ def test_there_are_commands_to_look_at() -> None:
             "python",
             "sudo",
         ),
-        *("systemctl", "docker", "crontab", "curl", "cp", "rsync"),
+        *("systemctl", "docker", "crontab", "curl", "cp", "rsync", "uvx", "pipx"),
     }
 
 
