@@ -1,7 +1,8 @@
 """The floor: the tightest single process that reads the same pages and writes the same three tables.
 
-Typed decoding with `details` left as raw JSON, batches that bound memory, Arrow columns into Parquet, DuckDB from Parquet.
-No retry, validation, history, resumption or atomic publishing: what `milestones ingest` costs beyond it is the price of these.
+Typed decoding with `details` left as raw JSON, batches that bound memory, Arrow columns into Parquet, DuckDB from
+Parquet. No retry, validation, history, resumption or atomic publishing: what `milestones ingest` costs beyond it is the
+price of these.
 
 Usage: python -m bench.floor BASE_URL FOLDER
 """
