@@ -206,7 +206,8 @@ def test_damage_and_locks_are_only_logged(
     (home.dagster / file).write_bytes(b"this is no database" * 100)
     with caplog.at_level(logging.WARNING, "pipelines"):
         assert prune_runs(home.dagster, keep, now=LATER) == 0
-    assert "not a database" in caplog.text
+    # The second is what SQLite says while another connection, here the instance's, keeps the log beside the file.
+    assert "not a database" in caplog.text or "is malformed" in caplog.text
 
 
 def test_the_job_of_the_schedule_removes_old_runs(
