@@ -40,6 +40,8 @@ def export_format(output: Path | None) -> Format:
 
 def export_query(query: str | None, table: str | None) -> str:
     """The statement to export. Raises WrongUse, and QueryFailed for a text without a statement."""
+    if query is None and table == "":
+        raise WrongUse("--table is empty: name a table or view")
     if query is None:
         return f"FROM {quote(table or DEFAULT_TABLE)}"
     if table is not None:

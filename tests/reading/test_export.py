@@ -303,12 +303,23 @@ def test_a_view_is_exported_to_a_file(command: Any, tmp_path: Path, capsys: pyte
         (["--json-as-text"], "--json-as-text applies to JSON only: leave it out for the format csv"),
         (["--format", "parquet"], "Parquet needs a file: name it with --output"),
         (["--query", "SELECT 1", "--table", "sweeps"], "--query and --table exclude each other: leave one of them out"),
+        (["--table", ""], "--table is empty: name a table or view"),
     ],
-    ids=["raw JSON", "CSV with JSON as text", "parquet on standard output", "query and table"],
+    ids=["raw JSON", "CSV with JSON as text", "parquet on standard output", "query and table", "no table"],
 )
 def test_wrong_use(command: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert command(*arguments) == 2
     assert capsys.readouterr() == ("", f"milestones: {message}\n")
+
+
+@pytest.mark.parametrize("table", ["event_start", "Event Starts"])
+def test_an_unknown_table_is_named_with_similar_ones(
+    command: Any, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    assert command("--table", table) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"milestones: there is no table or view {table}; did you mean event_starts")
 
 
 def test_a_closed_pipe_ends_the_export_without_an_error(published: Shell) -> None:
