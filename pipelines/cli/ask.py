@@ -108,14 +108,15 @@ def sql(
 @app.command
 def export(
     *,
-    format: Literal["csv", "jsonl", "parquet"] | None = None,  # noqa: A002
+    format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = None,  # noqa: A002
     query: str | None = None,
     table: str | None = None,
     output: Path | None = None,
     raw: Annotated[bool, FLAG] = False,
     json_as_text: Annotated[bool, FLAG] = False,
+    bom: Annotated[bool, FLAG] = False,
 ) -> int:
-    """Write a table or the result of a query as CSV, JSON lines or Parquet. The default is the table milestones.
+    """Write a table or the result of a query as CSV, JSON lines, Parquet or Excel. The default is the table milestones.
 
     Parameters
     ----------
@@ -131,16 +132,18 @@ def export(
         Do not escape CSV. By default, text that a spreadsheet would run as a formula gets a leading apostrophe.
     json_as_text
         Write JSON columns (details, extra, record, filters, type JSON) as text. By default they are nested.
+    bom
+        Begin CSV with a byte order mark, so that Excel reads it as UTF-8.
     """
     from pipelines.reading import export as exporting
     from pipelines.reading.formats import Style
     from pipelines.reading.published import open_published
 
     output = expanded(output) if output else None
-    style = Style(format or exporting.export_format(output), raw=raw, json_as_text=json_as_text)
+    style = Style(format or exporting.export_format(output), raw=raw, json_as_text=json_as_text, bom=bom)
     statement = exporting.export_query(query, table)
-    if output is None and style.format == "parquet":
-        raise WrongUse("Parquet needs a file: name it with --output")
+    if output is None and style.format in exporting.FILES_ONLY:
+        raise WrongUse(f"{exporting.FILES_ONLY[style.format]} needs a file: name it with --output")
     home = Home.from_environment()
     if output is not None:
         exporting.check_output(home, output)

@@ -27,19 +27,22 @@ class Style:
 
     `all_rows` does not fit a table to the terminal; `raw` does not escape formulas in CSV; `json_as_text` does not nest
     JSON columns in JSON. `is_one_of_several` writes a JSON result on one line, so that several results are JSON lines.
-    `no_pager` never starts a pager.
+    `no_pager` never starts a pager. `bom` begins CSV with a byte order mark.
     """
 
-    format: Format | Literal["jsonl", "parquet"] = "table"
+    format: Format | Literal["jsonl", "parquet", "xlsx"] = "table"
     all_rows: bool = False
     raw: bool = False
     json_as_text: bool = False
     is_one_of_several: bool = False
     no_pager: bool = False
+    bom: bool = False
 
     def __post_init__(self) -> None:
         if self.raw and self.format != "csv":
             raise WrongUse(f"--raw applies to CSV only: leave it out for the format {self.format}")
+        if self.bom and self.format != "csv":
+            raise WrongUse(f"--bom applies to CSV only: leave it out for the format {self.format}")
         if self.json_as_text and self.format not in ("json", "jsonl"):
             raise WrongUse(f"--json-as-text applies to JSON only: leave it out for the format {self.format}")
         if self.all_rows and self.format != "table":

@@ -61,10 +61,11 @@ TEXT, NUMBER = Kind(), Kind("number")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a result."""
+    """A column of a result. `type` is DuckDB's name of its type."""
 
     name: str
     kind: Kind = TEXT
+    type: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class BoundStatement:
     def first(self, limit: int) -> TextResult:
         """The first `limit` rows, and the number of the others."""
         rows = list(islice(self._rows(limit=limit + 1), limit + 1))
-        more = self._count() - limit if len(rows) > limit else 0
+        more = self.count() - limit if len(rows) > limit else 0
         return TextResult(self.columns, rows[:limit], more)
 
     def _rows(self, *, is_nested: bool = False, limit: int | None = None) -> Iterator[tuple[Any, ...]]:
@@ -156,7 +157,8 @@ class BoundStatement:
             while batch := cursor.fetchmany(ROWS_PER_FETCH):
                 yield from batch
 
-    def _count(self) -> int:
+    def count(self) -> int:
+        """The number of rows."""
         with explain_errors(self.connection):
             if self._relation is not None:
                 return int(self._query_relation(self._relation, "count(*)")[0][0])
@@ -230,7 +232,9 @@ def _columns(relation: duckdb.DuckDBPyRelation) -> list[Column]:
     found = []
     for name, type_ in zip(relation.columns, relation.types, strict=True):
         kind = _kind(type_)
-        found.append(Column(name, Kind("json_text") if kind == TEXT and name.lower() in JSON_TEXT_COLUMNS else kind))
+        if kind == TEXT and name.lower() in JSON_TEXT_COLUMNS:
+            kind = Kind("json_text")
+        found.append(Column(name, kind, str(type_)))
     return found
 
 

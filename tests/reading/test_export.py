@@ -214,7 +214,14 @@ def test_a_file_that_cannot_be_written(connection: duckdb.DuckDBPyConnection, tm
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("a.csv", "csv"), ("a.JSONL", "jsonl"), ("a.ndjson", "jsonl"), ("a.parquet", "parquet"), ("a.txt", "csv")],
+    [
+        ("a.csv", "csv"),
+        ("a.JSONL", "jsonl"),
+        ("a.ndjson", "jsonl"),
+        ("a.parquet", "parquet"),
+        ("a.xlsx", "xlsx"),
+        ("a.txt", "csv"),
+    ],
 )
 def test_the_format_of_a_suffix(name: str, expected: str) -> None:
     assert export_format(Path(name)) == expected
@@ -269,6 +276,12 @@ def test_raw_csv_is_not_escaped(command: Any, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "+a,b,c\n=1,-3.5,+x\n"
     assert command("--query", "SELECT '=1' AS \"+a\", '-3.5' AS b, '+x' AS c") == 0
     assert capsys.readouterr().out == "'+a,b,c\n'=1,-3.5,'+x\n"
+
+
+def test_csv_with_a_byte_order_mark(command: Any, tmp_path: Path) -> None:
+    file = tmp_path / "marked.csv"
+    assert command("--bom", "--query", "SELECT 'é' AS a", "--output", file) == 0
+    assert file.read_bytes() == b"\xef\xbb\xbfa\n\xc3\xa9\n"
 
 
 @pytest.mark.parametrize("style", ["csv", "jsonl"])
