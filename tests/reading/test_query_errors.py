@@ -37,9 +37,9 @@ THERE_ARE = (
     "milestone_changes, milestone_details, milestone_entities, milestone_events, milestone_sources, "
     "milestone_versions, milestones, quarantine, series, series_versions, structured_target_sources, "
     "structured_target_versions, structured_targets, sweeps, unknown_keys, details_fields, details_<type>, "
-    "coverage_daily, data_quality, endpoint_freshness, event_starts, freshness, live_milestones, live_status, "
-    "milestone_participants, reschedules, shared_events, upcoming_milestones, usual_durations, milestones_as_of(), "
-    "milestones_starting_within()"
+    "coverage_daily, data_quality, data_quality_milestones, endpoint_freshness, event_starts, freshness, "
+    "live_milestones, live_status, milestone_participants, reschedules, shared_events, upcoming_milestones, "
+    "usual_durations, milestones_as_of(), milestones_starting_within()"
 )
 
 
