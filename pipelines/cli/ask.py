@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, app, print_error, quarantine
+from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, OutputConsole, app, print_error, quarantine
 from pipelines.errors import WrongUse
 from pipelines.storage.home import Home, expanded
 from pipelines.wording import counted
@@ -97,9 +97,9 @@ def sql(
             raise WrongUse("-p needs a query: give it as an argument, with --file or on standard input")
         run_prompt(home, style)
     elif query is None:
-        run_script(Console(), home, read_script(file or "-"), style, values)
+        run_script(OutputConsole(), home, read_script(file or "-"), style, values)
     elif query.strip():
-        run_script(Console(), home, query, style, values)
+        run_script(OutputConsole(), home, query, style, values)
     else:
         raise QueryFailed(NOT_A_QUERY)
     return 0

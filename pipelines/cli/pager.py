@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
+from pipelines.cli.app import OutputConsole
 from pipelines.reading.formats import Style
 
 DEFAULT_PAGER = "less"
@@ -44,7 +45,7 @@ def paged(console: Console, style: Style) -> Iterator[Console]:
         try:
             # Left early, the pager closes the pipe.
             with suppress(BrokenPipeError):
-                yield Console(file=file, force_terminal=False, width=console.width)
+                yield OutputConsole(file=file, force_terminal=False, width=console.width)
         finally:
             with suppress(BrokenPipeError):
                 file.close()

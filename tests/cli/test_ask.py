@@ -281,6 +281,20 @@ def test_a_table_in_a_pipe_is_complete(published: Shell) -> None:
     assert "…" not in text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["table", "csv"])
+def test_a_reader_that_leaves_early_is_no_error(published: Shell, style: str) -> None:
+    program = [sys.executable, "-m", "pipelines.cli", "sql", "--format", style]
+    program.append("select range, repeat('x', 10000) as x from range(100)")
+    variables = os.environ | environment(published.home.root, DEAD_URL)
+    with subprocess.Popen(program, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline().startswith(b"range")
+        running.stdout.close()
+        assert (running.stderr.read(), running.wait()) == (b"", 0)
+
+
 def test_sql_from_standard_input(
     published: Shell, at: Callable[..., Home], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

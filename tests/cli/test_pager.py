@@ -95,11 +95,12 @@ def test_a_failed_query_prints_its_line_after_the_pager(paged: Path, at_terminal
     assert paged.read_text().partition("\n")[2] == "a\n1\n"
 
 
+@pytest.mark.parametrize("style", [["--format", "csv"], ["--all"]], ids=["CSV", "table"])
 def test_a_pager_that_is_left_early_ends_the_command(
-    paged: Path, at_terminal: Command, monkeypatch: pytest.MonkeyPatch
+    paged: Path, at_terminal: Command, monkeypatch: pytest.MonkeyPatch, style: list[str]
 ) -> None:
     monkeypatch.setenv("PAGER", shlex.join([sys.executable, "-c", LEAVE]))
-    outcome = at_terminal("sql", "select range, repeat('x', 100) from range(100000)", "--format", "csv")
+    outcome = at_terminal("sql", "select range, repeat('x', 10000) from range(100)", *style)
     assert (outcome.status, outcome.err) == (0, "")
 
 
