@@ -33,6 +33,14 @@ POSITIVE = Parameter(validator=Number(gt=0))
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 
 
+class OutputConsole(Console):
+    """A console whose reader, such as `head` or a pager, may leave early: rich would end the command with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError, as writing to a file does."""
+        raise BrokenPipeError
+
+
 def print_error(message: str) -> None:
     """Print an error or a warning on stderr."""
     from pipelines.escaping import one_line

@@ -9,12 +9,16 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, app, print_error, quarantine
+from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, OutputConsole, app, print_error, quarantine
 from pipelines.errors import WrongUse
 from pipelines.storage.home import Home, expanded
 from pipelines.wording import counted
 
 _All = Annotated[bool, Parameter(name="--all", negative=())]
+_Parameters = Annotated[
+    # A value may begin with a hyphen.
+    tuple[tuple[str, str], ...], Parameter(name=("--param", "-p"), negative=(), allow_leading_hyphen=True)
+]
 
 
 @app.command
@@ -51,6 +55,9 @@ def sql(
     all_: _All = False,
     raw: Annotated[bool, FLAG] = False,
     json_as_text: Annotated[bool, FLAG] = False,
+    file: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    parameters: _Parameters = (),
+    no_pager: Annotated[bool, FLAG] = False,
 ) -> int:
     """Run SQL on the published file, read-only. Without a query, start a prompt or run the SQL from standard input.
 
@@ -59,24 +66,40 @@ def sql(
     query
         One or more statements, separated by semicolons. The first one that fails ends the command with exit status 1.
     format
-        Output format. At a terminal, tables are fitted to the window.
+        Output format. At a terminal, tables are fitted to the window. Several results are separated by an empty line;
+        as JSON, each is an array on one line.
     all_
-        Print all rows and columns of a table, also at a terminal.
+        Print all rows and columns of a table, also at a terminal, where it opens in a pager.
     raw
         Do not escape CSV. By default, text that a spreadsheet would run as a formula gets a leading apostrophe.
     json_as_text
         Write JSON columns (details, extra, record, filters, type JSON) as text in JSON. By default they are nested.
+    file
+        Run the SQL in this file; - is standard input.
+    parameters
+        The value of a parameter $NAME of the query, as -p NAME VALUE; repeatable. It is bound as text, which takes the
+        type that it is compared with; cast it where a function needs a number ($hours::double).
+    no_pager
+        Do not open a pager. By default, output at a terminal that is not a fitted table goes through $PAGER, or less.
     """
-    from pipelines.cli.prompt import run_prompt, run_script
+    from pipelines.cli.prompt import read_script, run_prompt, run_script
     from pipelines.reading.formats import Style
+    from pipelines.reading.parameters import as_values
     from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed
 
-    style = Style(format, all_rows=all_, raw=raw, json_as_text=json_as_text)
+    style = Style(format, all_rows=all_, raw=raw, json_as_text=json_as_text, no_pager=no_pager)
+    values = as_values(parameters)
     home = Home.from_environment()
-    if query is None:
+    if query is not None and file is not None:
+        raise WrongUse("a query and --file exclude each other: leave one of them out")
+    if query is None and file is None and sys.stdin.isatty():
+        if values:
+            raise WrongUse("-p needs a query: give it as an argument, with --file or on standard input")
         run_prompt(home, style)
+    elif query is None:
+        run_script(OutputConsole(), home, read_script(file or "-"), style, values)
     elif query.strip():
-        run_script(Console(), home, query, style)
+        run_script(OutputConsole(), home, query, style, values)
     else:
         raise QueryFailed(NOT_A_QUERY)
     return 0
@@ -85,14 +108,15 @@ def sql(
 @app.command
 def export(
     *,
-    format: Literal["csv", "jsonl", "parquet"] | None = None,  # noqa: A002
+    format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = None,  # noqa: A002
     query: str | None = None,
     table: str | None = None,
     output: Path | None = None,
     raw: Annotated[bool, FLAG] = False,
     json_as_text: Annotated[bool, FLAG] = False,
+    bom: Annotated[bool, FLAG] = False,
 ) -> int:
-    """Write a table or the result of a query as CSV, JSON lines or Parquet. The default is the table milestones.
+    """Write a table or the result of a query as CSV, JSON lines, Parquet or Excel. The default is the table milestones.
 
     Parameters
     ----------
@@ -108,16 +132,18 @@ def export(
         Do not escape CSV. By default, text that a spreadsheet would run as a formula gets a leading apostrophe.
     json_as_text
         Write JSON columns (details, extra, record, filters, type JSON) as text. By default they are nested.
+    bom
+        Begin CSV with a byte order mark, so that Excel reads it as UTF-8.
     """
     from pipelines.reading import export as exporting
     from pipelines.reading.formats import Style
     from pipelines.reading.published import open_published
 
     output = expanded(output) if output else None
-    style = Style(format or exporting.export_format(output), raw=raw, json_as_text=json_as_text)
+    style = Style(format or exporting.export_format(output), raw=raw, json_as_text=json_as_text, bom=bom)
     statement = exporting.export_query(query, table)
-    if output is None and style.format == "parquet":
-        raise WrongUse("Parquet needs a file: name it with --output")
+    if output is None and style.format in exporting.FILES_ONLY:
+        raise WrongUse(f"{exporting.FILES_ONLY[style.format]} needs a file: name it with --output")
     home = Home.from_environment()
     if output is not None:
         exporting.check_output(home, output)

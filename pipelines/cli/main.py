@@ -18,6 +18,7 @@ from cyclopts import CycloptsError
 from rich.console import Console
 
 from pipelines.cli import ask as cli_ask  # noqa: F401 - registers its commands with the app
+from pipelines.cli import completion as cli_completion  # noqa: F401
 from pipelines.cli.app import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -40,6 +41,7 @@ SANDBOX_PORT = 8799
 UI_PORT = 3000
 DASHBOARD_PORT = 8501
 
+_PARAMETER = ("-p", "--param")
 _OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 
 
@@ -275,9 +277,13 @@ def _with_queries(arguments: list[str]) -> list[str]:
         return arguments
     return [
         f" {argument}"
-        if argument.startswith("--") and argument != "--" and not _OPTION.fullmatch(argument)
+        if argument.startswith("--")
+        and argument != "--"
+        and not _OPTION.fullmatch(argument)
+        # The value of -p NAME VALUE is bound as it is.
+        and arguments[max(index - 2, 0)] not in _PARAMETER
         else argument
-        for argument in arguments
+        for index, argument in enumerate(arguments)
     ]
 
 

@@ -1,24 +1,27 @@
-"""`milestones sql` without a query: a prompt at a terminal, else a script from standard input."""
+"""`milestones sql`: runs the statements of a text, or a prompt at a terminal."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
 
+from pipelines.cli.pager import paged
 from pipelines.cli.report import print_statement
 from pipelines.errors import WrongUse
 from pipelines.escaping import one_line
 from pipelines.reading.formats import Style
+from pipelines.reading.parameters import Values, check_values
 from pipelines.reading.published import open_published
 from pipelines.reading.query_errors import QueryFailed, unknown_table
 from pipelines.reading.results import BoundStatement
 from pipelines.reading.statements import is_complete, statements
-from pipelines.storage.home import Home
+from pipelines.storage.home import Home, expanded
 from schemas.sql import literal
 
 PROMPT, CONTINUED = "milestones> ", "       ...> "
@@ -52,27 +55,43 @@ _SCHEMA = """
 """
 
 
-def run_script(console: Console, home: Home, text: str, style: Style) -> None:
-    """Run the statements of a text in order, on one connection. Raises QueryFailed at the first that fails."""
-    with open_published(home) as connection:
-        for statement in statements(text):
-            print_statement(console, BoundStatement(connection, statement), style)
+def run_script(console: Console, home: Home, text: str, style: Style, values: Values | None = None) -> None:
+    """Run the statements of a text in order, on one connection. Raises QueryFailed at the first that fails.
+
+    An empty line separates two results. As JSON, each result of several statements is an array on one line. Raises
+    WrongUse, before it runs anything, if `values` are not those of the statements' parameters.
+    """
+    values = values or {}
+    found = list(statements(text))
+    style = replace(style, is_one_of_several=len(found) > 1)
+    is_first = True
+    with open_published(home) as connection, paged(console, style) as output:
+        check_values(connection, found, values)
+        for statement in found:
+            bound = BoundStatement(connection, statement, values)
+            if bound.has_result and not is_first and style.format != "json":
+                output.file.write("\n")
+            print_statement(output, bound, style)
+            is_first = is_first and not bound.has_result
+
+
+def read_script(file: str) -> str:
+    """The SQL in a file, or on standard input for `-`. Raises WrongUse."""
+    name = "standard input" if file == "-" else file
+    try:
+        return sys.stdin.read() if file == "-" else expanded(Path(file)).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise WrongUse(f"{name} is not UTF-8 text ({error}): give SQL") from error
+    except OSError as error:
+        raise WrongUse(f"cannot read {name} ({error.strerror}): give a file with SQL") from error
 
 
 def run_prompt(home: Home, style: Style) -> None:
-    """Run statements until the input ends.
+    """Run statements at a terminal until the input ends.
 
-    At a terminal, the file is opened for each input, so results are current, and an error does not end the prompt.
-    Otherwise raises QueryFailed at the first statement that fails.
+    The file is opened for each input, so results are current, and an error does not end the prompt.
     """
     console = Console()
-    if not sys.stdin.isatty():
-        try:
-            text = sys.stdin.read()
-        except UnicodeDecodeError as error:
-            raise WrongUse(f"standard input is not UTF-8 text ({error}): give SQL") from error
-        run_script(console, home, text, style)
-        return
     console.print("end a query with a semicolon; help lists the commands, exit leaves", style="dim")
     with _history(home.sql_history):
         for text in _read_inputs(console):

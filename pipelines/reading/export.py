@@ -14,13 +14,25 @@ from pipelines.reading.formats import Style, csv_lines, json_lines
 from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, explain_errors
 from pipelines.reading.results import BoundStatement, TextResult, unique_names
 from pipelines.reading.statements import statements
+from pipelines.reading.workbook import write_workbook
 from pipelines.storage.durable import write_durably
 from pipelines.storage.home import Home
 from schemas.sql import quote
 
-Format = Literal["csv", "jsonl", "parquet"]
-FORMATS_BY_SUFFIX: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+Format = Literal["csv", "jsonl", "parquet", "xlsx"]
+FORMATS_BY_SUFFIX: dict[str, Format] = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
+FILES_ONLY = {"parquet": "Parquet", "xlsx": "Excel"}
+"""Formats that are no text, with their names."""
+
 DEFAULT_TABLE = "milestones"
+BYTE_ORDER_MARK = "\ufeff"
+"""Excel reads a CSV file without one in the encoding of Windows' language."""
 ROWS_PER_GROUP = 100_000
 
 _LINES: dict[str, Callable[[TextResult, Style], Iterator[str]]] = {
@@ -40,6 +52,8 @@ def export_format(output: Path | None) -> Format:
 
 def export_query(query: str | None, table: str | None) -> str:
     """The statement to export. Raises WrongUse, and QueryFailed for a text without a statement."""
+    if query is None and table == "":
+        raise WrongUse("--table is empty: name a table or view")
     if query is None:
         return f"FROM {quote(table or DEFAULT_TABLE)}"
     if table is not None:
@@ -79,6 +93,9 @@ def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Style,
         if style.format == "parquet":
             rows = _write_parquet(connection, query, path)
             return
+        if style.format == "xlsx":
+            rows = write_workbook(BoundStatement(connection, query), path)
+            return
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = export_text(connection, query, style, file)
 
@@ -102,6 +119,8 @@ def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Style,
             rows += 1
             yield row
 
+    if style.bom:
+        file.write(BYTE_ORDER_MARK)
     for line in _LINES[style.format](TextResult(result.columns, counting()), style):
         write(file, line)
     return rows

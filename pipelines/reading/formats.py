@@ -18,6 +18,7 @@ from pipelines.reading.results import Kind, TextResult, json_value, to_display_t
 
 Format = Literal["table", "csv", "json", "markdown"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json", "markdown")
+LINE_END = "\n"
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,23 @@ class Style:
     """How to print a result. Raises WrongUse for an option that does not apply to the format.
 
     `all_rows` does not fit a table to the terminal; `raw` does not escape formulas in CSV; `json_as_text` does not nest
-    JSON columns in JSON.
+    JSON columns in JSON. `is_one_of_several` writes a JSON result on one line, so that several results are JSON lines.
+    `no_pager` never starts a pager. `bom` begins CSV with a byte order mark.
     """
 
-    format: Format | Literal["jsonl", "parquet"] = "table"
+    format: Format | Literal["jsonl", "parquet", "xlsx"] = "table"
     all_rows: bool = False
     raw: bool = False
     json_as_text: bool = False
+    is_one_of_several: bool = False
+    no_pager: bool = False
+    bom: bool = False
 
     def __post_init__(self) -> None:
         if self.raw and self.format != "csv":
             raise WrongUse(f"--raw applies to CSV only: leave it out for the format {self.format}")
+        if self.bom and self.format != "csv":
+            raise WrongUse(f"--bom applies to CSV only: leave it out for the format {self.format}")
         if self.json_as_text and self.format not in ("json", "jsonl"):
             raise WrongUse(f"--json-as-text applies to JSON only: leave it out for the format {self.format}")
         if self.all_rows and self.format != "table":
@@ -93,7 +100,13 @@ def json_lines(result: TextResult, style: Style) -> Iterator[str]:
 
 
 def json_rows(result: TextResult, style: Style) -> Iterator[str]:
-    """An indented array with one object per row, written row by row."""
+    """An array with one object per row, written row by row: indented, or on one line if `style.is_one_of_several`."""
+    if style.is_one_of_several:
+        yield "["
+        for index, line in enumerate(json_lines(result, style)):
+            yield f"{', ' if index else ''}{line.removesuffix(LINE_END)}"
+        yield f"]{LINE_END}"
+        return
     names, kinds = result.names, [column.kind for column in result.columns]
     json = str if style.json_as_text else parsed
     start = "[\n"

@@ -16,10 +16,14 @@ NO_FILES = (
     "only the published file is accessible here: to join your own files or databases, attach it in DuckDB as "
     "docs/other-tools.md shows; to write a result to a file, use milestones export"
 )
+TEXT_ARGUMENT = "a parameter is text, like a quoted value: cast it to the type that the function needs ($hours::double)"
 
-_NO_TABLE = re.compile(r"Table (Function )?with name (\S+) does not exist")
+_NO_TABLE = re.compile(r"Table (Function )?with name (.+?) does not exist")
 _NO_COLUMN = re.compile(r'Referenced column "(.+?)" not found|does not have a column named "(.+?)"')
-_NO_FILES = re.compile(r"file system operations are disabled|extensions is disabled|requires the extension")
+_HINTS = (
+    (re.compile(r"file system operations are disabled|extensions is disabled|requires the extension"), NO_FILES),
+    (re.compile(r"function call \".*STRING_LITERAL"), TEXT_ARGUMENT),
+)
 _POSITION = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
 
 _TYPED = "details_<type>"
@@ -63,12 +67,15 @@ def explain(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
     if match := _NO_COLUMN.search(text):
         return _no_column(connection, match[1] or match[2])
     message = " ".join(_POSITION.sub("", text).split()) or " ".join(text.split())
-    return f"{message} ({NO_FILES})" if _NO_FILES.search(text) else message
+    hint = next((hint for pattern, hint in _HINTS if pattern.search(text)), "")
+    return f"{message} ({hint})" if hint else message
 
 
 def unknown_table(connection: duckdb.DuckDBPyConnection, name: str, *, is_called: bool = False) -> str:
     """The message for an unknown table, view or macro, with similar names and a list of all."""
     names = [row[0] for row in connection.execute(_READABLE).fetchall()]
+    if f"{name}()" in names and not is_called:
+        return f"{name} is a macro: call it in a query, with its arguments in parentheses (from {name}(...))"
     what = "macro" if is_called else "table or view"
     near = get_close_matches(name.lower(), [known.removesuffix("()") for known in names], n=3)
     suggestion = f"; did you mean {' or '.join(near)}?" if near else "."

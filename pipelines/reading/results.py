@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from pipelines.reading.json_text import number, parsed
+from pipelines.reading.parameters import Values, values_of
 from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, explain_errors
 from schemas.json_columns import JSON_TEXT_COLUMNS
 from schemas.sql import quote
@@ -60,10 +61,11 @@ TEXT, NUMBER = Kind(), Kind("number")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a result."""
+    """A column of a result. `type` is DuckDB's name of its type."""
 
     name: str
     kind: Kind = TEXT
+    type: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,16 @@ def unique_names(columns: Iterable[str]) -> list[str]:
 
 @dataclass
 class BoundStatement:
-    """One statement whose result columns are known. Raises QueryFailed."""
+    """One statement whose result columns are known. Raises QueryFailed.
+
+    `values` may have more parameters than the statement.
+    """
 
     connection: duckdb.DuckDBPyConnection
     statement: str
+    values: Values = field(default_factory=dict)
     columns: list[Column] = field(init=False)
+    _bound: dict[str, str] = field(init=False, default_factory=dict)
     _relation: duckdb.DuckDBPyRelation | None = field(init=False, default=None)
     _has_result: bool = field(init=False, default=False)
 
@@ -113,7 +120,8 @@ class BoundStatement:
             found = self.connection.extract_statements(self.statement)
             if not found:
                 raise QueryFailed(NOT_A_QUERY)
-            relation = self.connection.sql(self.statement)
+            self._bound = values_of(found[0], self.values)
+            relation = self.connection.sql(self.statement, params=self._bound or None)
             self._has_result = relation is not None and found[0].type not in _WITHOUT_RESULT
             self.columns = [] if relation is None else _columns(relation)
             # Only a SELECT can be a subquery. The relation of any other statement can be queried instead.
@@ -132,7 +140,7 @@ class BoundStatement:
     def first(self, limit: int) -> TextResult:
         """The first `limit` rows, and the number of the others."""
         rows = list(islice(self._rows(limit=limit + 1), limit + 1))
-        more = self._count() - limit if len(rows) > limit else 0
+        more = self.count() - limit if len(rows) > limit else 0
         return TextResult(self.columns, rows[:limit], more)
 
     def _rows(self, *, is_nested: bool = False, limit: int | None = None) -> Iterator[tuple[Any, ...]]:
@@ -145,15 +153,16 @@ class BoundStatement:
             if self._relation is not None:
                 yield from self._query_relation(self._relation, ", ".join(casts), tail)
                 return
-            cursor = self.connection.execute(self._subquery(", ".join(casts)) + tail)
+            cursor = self.connection.execute(self._subquery(", ".join(casts)) + tail, self._bound or None)
             while batch := cursor.fetchmany(ROWS_PER_FETCH):
                 yield from batch
 
-    def _count(self) -> int:
+    def count(self) -> int:
+        """The number of rows."""
         with explain_errors(self.connection):
             if self._relation is not None:
                 return int(self._query_relation(self._relation, "count(*)")[0][0])
-            return int(self.connection.execute(self._subquery("count(*)")).fetchall()[0][0])
+            return int(self.connection.execute(self._subquery("count(*)"), self._bound or None).fetchall()[0][0])
 
     def _subquery(self, what: str) -> str:
         # Own lines, as the statement may end with a comment.
@@ -223,7 +232,9 @@ def _columns(relation: duckdb.DuckDBPyRelation) -> list[Column]:
     found = []
     for name, type_ in zip(relation.columns, relation.types, strict=True):
         kind = _kind(type_)
-        found.append(Column(name, Kind("json_text") if kind == TEXT and name.lower() in JSON_TEXT_COLUMNS else kind))
+        if kind == TEXT and name.lower() in JSON_TEXT_COLUMNS:
+            kind = Kind("json_text")
+        found.append(Column(name, kind, str(type_)))
     return found
 
 

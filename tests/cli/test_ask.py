@@ -119,10 +119,129 @@ def test_sql_with_comments_only(published: Shell, at: Callable[..., Home], comma
     assert command("sql", " ").status == 1
 
 
-def test_several_statements(published: Shell, at: Callable[..., Home], command: Command) -> None:
+SEVERAL = "select 1 as a; set variable x = 'y'; select getvariable('x') as b, [2] as c; select 3 as d where false"
+
+
+@pytest.mark.parametrize(
+    ("style", "out"),
+    [
+        ("csv", "a\n1\n\nb,c\ny,[2]\n\nd\n"),
+        ("json", '[{"a": 1}]\n[{"b": "y", "c": [2]}]\n[]\n'),
+        ("markdown", "| a |\n| --- |\n| 1 |\n\n| b | c |\n| --- | --- |\n| y | [2] |\n\n| d |\n| --- |\n"),
+        ("table", "a\n─\n1\n1 row\n\nb   c\n───────\ny   [2]\n1 row\n\nd\n─\n0 rows\n"),
+    ],
+)
+def test_several_statements(published: Shell, at: Callable[..., Home], command: Command, style: str, out: str) -> None:
     at(published.home.root)
-    outcome = command("sql", "select 1 as a; set variable x = 3; select getvariable('x') as b", "--format", "csv")
-    assert (outcome.status, outcome.out, outcome.err) == (0, "a\n1\nb\n3\n", "")
+    outcome = command("sql", SEVERAL, "--format", style)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "\n".join(line.rstrip() for line in outcome.out.split("\n")) == out
+
+
+def test_json_columns_on_one_line(published: Shell, at: Callable[..., Home], command: Command) -> None:
+    at(published.home.root)
+    query = "select '{\"a\":\n1.10}'::json as j; select 1"
+    assert command("sql", query, "--format", "json").out.splitlines()[0] == '[{"j": {"a": 1.10}}]'
+    as_text = command("sql", query, "--format", "json", "--json-as-text").out.splitlines()[0]
+    assert json.loads(as_text) == [{"j": '{"a":\n1.10}'}]
+
+
+def test_sql_from_a_file(published: Shell, at: Callable[..., Home], command: Command, tmp_path: Path) -> None:
+    at(published.home.root)
+    # Editors on Windows write a byte order mark.
+    (tmp_path / "query.sql").write_text("-- two\nselect $n::int + 1 as a;\n", encoding="utf-8-sig")
+    outcome = command("sql", "--file", str(tmp_path / "query.sql"), "-p", "n", "1", "--format", "csv")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "a\n2\n", "")
+
+
+def test_sql_from_standard_input_by_name(
+    published: Shell, at: Callable[..., Home], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(published.home.root)
+    monkeypatch.setattr("sys.stdin", io.StringIO("select $x as a"))
+    outcome = command("sql", "--file", "-", "-p", "x", "--y z", "--format", "csv", "--raw")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "a\n--y z\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--file", "x.sql", "select 1"], "a query and --file exclude each other: leave one of them out"),
+        (["--file", "missing.sql"], "cannot read missing.sql (No such file or directory): give a file with SQL"),
+        (["--file", "."], "cannot read . (Is a directory): give a file with SQL"),
+        (["--file", "latin1.sql"], "latin1.sql is not UTF-8 text ("),
+        (["select 1", "-p", "x", "1"], "there is no parameter $x in the query: it has none"),
+        (["select $x"], "the query has a parameter $x without a value: give it with -p x VALUE"),
+        (["select $x", "-p", "x", "1", "-p", "X", "2"], "the parameter X has two values: give one -p X VALUE"),
+        (["select $x", "-p", "x"], 'Command "sql" parameter -p requires 2 positional arguments.'),
+    ],
+    ids=["both", "missing", "folder", "encoding", "unknown", "without a value", "twice", "half"],
+)
+def test_wrong_use_of_sql(
+    published: Shell,
+    at: Callable[..., Home],
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+) -> None:
+    at(published.home.root)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latin1.sql").write_bytes("select 'é'".encode("latin-1"))
+    outcome = command("sql", *arguments)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.error_line.startswith(message)
+
+
+def test_parameters_need_a_query(
+    published: Shell, at: Callable[..., Home], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(published.home.root)
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    outcome = command("sql", "-p", "x", "1")
+    assert outcome.status == 2
+    assert outcome.error_line.startswith("-p needs a query")
+
+
+@pytest.mark.parametrize(
+    ("query", "value", "out"),
+    [
+        ("select count(*) as n from milestones where title = $x", "'; drop table milestones; --", "0"),
+        ("select count(*) as n from milestones where length(title) > $x", "-1", "99"),
+        ("select count(*) as n from milestones where start_date > $x", "2000-01-01", "99"),
+        ("select n from (values (1), (2)) as t (n) order by n limit $x", "1", "1"),
+        ("select n from (values ('007')) as t (n) where n = $X", "007", "007"),
+        ("select $x as n", "007", "007"),
+        ("select count(*) as n from milestones_starting_within($x::double)", "-1e5", "0"),
+    ],
+    ids=["quotes", "number", "time", "limit", "digits", "text", "cast"],
+)
+def test_a_parameter_takes_the_type_of_its_place(
+    published: Shell, at: Callable[..., Home], command: Command, query: str, value: str, out: str
+) -> None:
+    at(published.home.root)
+    outcome = command("sql", "-p", "x", value, query, "--format", "csv")
+    assert (outcome.status, outcome.out, outcome.err) == (0, f"n\n{out}\n", "")
+
+
+def test_statements_share_parameters(published: Shell, at: Callable[..., Home], command: Command) -> None:
+    at(published.home.root)
+    query = "set variable seen = $b; select $a as a; describe select $b as b; select getvariable('seen') as s"
+    outcome = command("sql", query, "-p", "a", "1", "--param", "b", "2", "--format", "json")
+    found = [json.loads(line) for line in outcome.out.splitlines()]
+    assert (found[0], found[1][0]["column_name"], found[2]) == ([{"a": "1"}], "b", [{"s": "2"}])
+
+
+def test_a_syntax_error_is_reported_before_a_parameter(
+    published: Shell, at: Callable[..., Home], command: Command
+) -> None:
+    at(published.home.root)
+    outcome = command("sql", "select 1 as a; selec $x", "-p", "x", "1", "--format", "csv")
+    assert (outcome.status, outcome.out) == (1, "a\n1\n")
+    assert "selec" in outcome.error_line
 
 
 @pytest.mark.parametrize("bad", ["selec 2", "from nowhere", "select 'x'::int"])
@@ -160,6 +279,20 @@ def test_a_table_in_a_pipe_is_complete(published: Shell) -> None:
     assert text.splitlines()[-1] == "99 rows"
     assert "vanished_at" in text
     assert "…" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["table", "csv"])
+def test_a_reader_that_leaves_early_is_no_error(published: Shell, style: str) -> None:
+    program = [sys.executable, "-m", "pipelines.cli", "sql", "--format", style]
+    program.append("select range, repeat('x', 10000) as x from range(100)")
+    variables = os.environ | environment(published.home.root, DEAD_URL)
+    with subprocess.Popen(program, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline().startswith(b"range")
+        running.stdout.close()
+        assert (running.stderr.read(), running.wait()) == (b"", 0)
 
 
 def test_sql_from_standard_input(

@@ -1,4 +1,4 @@
-"""The prompt of `milestones sql`: queries end with a semicolon, errors do not end it."""
+"""The scripts and the prompt of `milestones sql`: queries end with a semicolon, errors do not end the prompt."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from pipelines.cli.prompt import PROMPT, run_prompt
+from pipelines.cli.prompt import PROMPT, read_script, run_script
 from pipelines.errors import WrongUse
 from pipelines.reading.connection import NothingPublished
 from pipelines.reading.formats import Style
@@ -47,7 +48,7 @@ def run_input(
 ) -> list[str]:
     typed.write(text)
     typed.seek(0)
-    run_prompt(home, Style(style))
+    run_script(Console(), home, read_script("-"), Style(style))
     captured = capsys.readouterr()
     return [captured.out, captured.err]
 
@@ -55,9 +56,7 @@ def run_input(
 @pytest.mark.slow
 def test_several_queries(home: Home, typed: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = run_input(home, typed, "select 1 as a;\nselect count(*) as n\nfrom milestones;\n", capsys)
-    decoder = json.JSONDecoder()
-    first, end = decoder.raw_decode(out)
-    assert (first, decoder.raw_decode(out[end:].lstrip())[0]) == ([{"a": 1}], [{"n": 1}])
+    assert [json.loads(line) for line in out.splitlines()] == [[{"a": 1}], [{"n": 1}]]
     assert err == ""
 
 
@@ -92,7 +91,7 @@ def test_a_script_uses_one_connection(home: Home, typed: io.StringIO, capsys: py
 def test_a_script_that_is_not_utf8_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"select '\xff'"), encoding="utf-8"))
     with pytest.raises(WrongUse, match="standard input is not UTF-8"):
-        run_prompt(home, Style())
+        run_script(Console(), home, read_script("-"), Style())
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "   \n", "-- a comment", "/* another */;"], ids=repr)

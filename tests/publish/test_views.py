@@ -477,6 +477,16 @@ def test_a_fault_counts_only_in_its_rule(database: Database, rule: str) -> None:
     assert found[rule] == [2, 0.25, "y"]
     assert {name: rest for name, rest in found.items() if rest != [0, 0, None]}.keys() == {rule}
     assert found.keys() == FAULTY.keys()
+    listed = database.rows(f"SELECT rule, milestone_id FROM data_quality_milestones({AT})")
+    assert listed == [(rule, "y"), (rule, "z")]
+
+
+def test_simulated_milestones_break_other_rules_if_they_are_included(database: Database) -> None:
+    database.milestone("one", None, is_simulated=True)
+    database.event("KX-1", "one", "related")
+    assert database.rows(f"FROM data_quality_milestones({AT})") == [("simulated", "one")]
+    included = database.rows(f"FROM data_quality_milestones({AT}, include_simulated := true)")
+    assert included == [("no_start", "one"), ("simulated", "one")]
 
 
 def test_data_quality_lists_every_rule_without_data(database: Database) -> None:

@@ -214,7 +214,14 @@ def test_a_file_that_cannot_be_written(connection: duckdb.DuckDBPyConnection, tm
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("a.csv", "csv"), ("a.JSONL", "jsonl"), ("a.ndjson", "jsonl"), ("a.parquet", "parquet"), ("a.txt", "csv")],
+    [
+        ("a.csv", "csv"),
+        ("a.JSONL", "jsonl"),
+        ("a.ndjson", "jsonl"),
+        ("a.parquet", "parquet"),
+        ("a.xlsx", "xlsx"),
+        ("a.txt", "csv"),
+    ],
 )
 def test_the_format_of_a_suffix(name: str, expected: str) -> None:
     assert export_format(Path(name)) == expected
@@ -271,6 +278,12 @@ def test_raw_csv_is_not_escaped(command: Any, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "'+a,b,c\n'=1,-3.5,'+x\n"
 
 
+def test_csv_with_a_byte_order_mark(command: Any, tmp_path: Path) -> None:
+    file = tmp_path / "marked.csv"
+    assert command("--bom", "--query", "SELECT 'é' AS a", "--output", file) == 0
+    assert file.read_bytes() == b"\xef\xbb\xbfa\n\xc3\xa9\n"
+
+
 @pytest.mark.parametrize("style", ["csv", "jsonl"])
 def test_names_and_values_are_escaped_for_a_terminal(connection: duckdb.DuckDBPyConnection, style: Any) -> None:
     class Terminal(io.StringIO):
@@ -303,12 +316,23 @@ def test_a_view_is_exported_to_a_file(command: Any, tmp_path: Path, capsys: pyte
         (["--json-as-text"], "--json-as-text applies to JSON only: leave it out for the format csv"),
         (["--format", "parquet"], "Parquet needs a file: name it with --output"),
         (["--query", "SELECT 1", "--table", "sweeps"], "--query and --table exclude each other: leave one of them out"),
+        (["--table", ""], "--table is empty: name a table or view"),
     ],
-    ids=["raw JSON", "CSV with JSON as text", "parquet on standard output", "query and table"],
+    ids=["raw JSON", "CSV with JSON as text", "parquet on standard output", "query and table", "no table"],
 )
 def test_wrong_use(command: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert command(*arguments) == 2
     assert capsys.readouterr() == ("", f"milestones: {message}\n")
+
+
+@pytest.mark.parametrize("table", ["event_start", "Event Starts"])
+def test_an_unknown_table_is_named_with_similar_ones(
+    command: Any, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    assert command("--table", table) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"milestones: there is no table or view {table}; did you mean event_starts")
 
 
 def test_a_closed_pipe_ends_the_export_without_an_error(published: Shell) -> None:

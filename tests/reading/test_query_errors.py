@@ -37,9 +37,9 @@ THERE_ARE = (
     "milestone_changes, milestone_details, milestone_entities, milestone_events, milestone_sources, "
     "milestone_versions, milestones, quarantine, series, series_versions, structured_target_sources, "
     "structured_target_versions, structured_targets, sweeps, unknown_keys, details_fields, details_<type>, "
-    "coverage_daily, data_quality, endpoint_freshness, event_starts, freshness, live_milestones, live_status, "
-    "milestone_participants, reschedules, shared_events, upcoming_milestones, usual_durations, milestones_as_of(), "
-    "milestones_starting_within()"
+    "coverage_daily, data_quality, data_quality_milestones, endpoint_freshness, event_starts, freshness, "
+    "live_milestones, live_status, milestone_participants, reschedules, shared_events, upcoming_milestones, "
+    "usual_durations, milestones_as_of(), milestones_starting_within()"
 )
 
 
@@ -50,8 +50,9 @@ THERE_ARE = (
         ("FROM sweps", "there is no table or view sweps; did you mean sweeps?"),
         ("FROM coverage(1)", "there is no macro coverage; did you mean coverage_daily?"),
         ("FROM zzz(1)", "there is no macro zzz."),
+        ('FROM "unknown key"', "there is no table or view unknown key; did you mean unknown_keys?"),
     ],
-    ids=["unknown table", "similar table", "similar macro", "unknown macro"],
+    ids=["unknown table", "similar table", "similar macro", "unknown macro", "a name with a space"],
 )
 def test_an_unknown_table_lists_all_tables(connection: duckdb.DuckDBPyConnection, query: str, message: str) -> None:
     assert message_of(connection, query) == f"{message} {THERE_ARE}"
@@ -93,8 +94,10 @@ def test_an_unknown_column_suggests_similar_columns(
         ("SELECT CAST('x' AS INTEGER)", "Conversion Error: Could not convert string 'x' to INT32"),
         ("SELECT nothing_such(1)", "nothing_such does not exist"),
         ("FROM milestones_starting_within()", "milestones_starting_within(hours, include_simulated := false"),
+        ("FROM milestones_starting_within('3')", "cast it to the type that the function needs ($hours::double)"),
+        ("FROM milestones_as_of", "milestones_as_of is a macro: call it in a query, with its arguments in parentheses"),
     ],
-    ids=["syntax", "value", "function", "parameters"],
+    ids=["syntax", "value", "function", "parameters", "text for a number", "macro as a table"],
 )
 def test_other_errors_quote_duckdb(connection: duckdb.DuckDBPyConnection, query: str, message: str) -> None:
     text = message_of(connection, query)

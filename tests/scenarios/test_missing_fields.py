@@ -98,6 +98,9 @@ def test_every_view_answers(loaded: Shell, view: str) -> None:
     if view == "data_quality":
         (missing,) = (row for row in rows if row["rule"] == "missing_field")
         assert (missing["milestones"], missing["example"]) == (2, milestone_id(1))
+    if view == "data_quality_milestones":
+        missing_in = [row["milestone_id"] for row in rows if row["rule"] == "missing_field"]
+        assert missing_in == [milestone_id(1), milestone_id(2)]
 
 
 def test_what_was_believed_is_told_of_milestones_without_fields(shells: Shells, tmp_path: Path) -> None:
