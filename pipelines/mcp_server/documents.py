@@ -31,9 +31,9 @@ def data_dictionary() -> str:
     return dictionary(list(declared_views().values()))
 
 
-def cookbook() -> str:
+def cookbook(package: Traversable | None = None) -> str:
     """The users' questions with their SQL, as Markdown: from the package, or from the checkout."""
-    packaged = resources.files("pipelines") / "resources" / "cookbook.md"
+    packaged = (package or resources.files("pipelines")) / "resources" / "cookbook.md"
     checkout = Path(__file__).parents[2] / "docs" / "cookbook.md"
     found: Traversable = packaged if packaged.is_file() else checkout
     return found.read_text(encoding="utf-8")

@@ -16,8 +16,9 @@ from pipelines.mcp_server.answers import Answer, Arguments, freshness
 from pipelines.mcp_server.limits import Limits
 from pipelines.mcp_server.values import VALUE_CHARACTERS, is_cut, markdown_table, short
 from pipelines.reading.json_text import dumps
-from pipelines.reading.query_errors import explain_errors
+from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, explain_errors
 from pipelines.reading.results import BoundStatement, Kind, TextResult, json_value
+from pipelines.reading.statements import statements
 from pipelines.wording import counted
 
 ANSWER_CHARACTERS = 50_000
@@ -59,9 +60,9 @@ class QueryAnswer(Answer):
 
 def query(connection: duckdb.DuckDBPyConnection, asked: QueryArguments, limits: Limits) -> QueryAnswer:
     """Run a query. Raises QueryFailed, WrongUse."""
-    _check_is_one_query(connection, asked.sql)
+    statement = _one_query(connection, asked.sql)
     limit = min(asked.limit, limits.rows)
-    result = BoundStatement(connection, asked.sql).result(is_nested=True, limit=limit + 1)
+    result = BoundStatement(connection, statement).result(is_nested=True, limit=limit + 1)
     found = list(islice(result.rows, limit + 1))
     notices = []
     if len(found) > limit:
@@ -88,16 +89,21 @@ def query(connection: duckdb.DuckDBPyConnection, asked: QueryArguments, limits: 
     return QueryAnswer(**freshness(connection), columns=columns, rows=rows, is_complete=not notices, notices=notices)
 
 
-def _check_is_one_query(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    with explain_errors(connection):
-        found = connection.extract_statements(text)
+def _one_query(connection: duckdb.DuckDBPyConnection, text: str) -> str:
+    """The only statement of a text, without its semicolon. Raises QueryFailed, WrongUse."""
+    found = list(statements(text))
+    if not found:
+        raise QueryFailed(NOT_A_QUERY)
     if len(found) > 1:
         raise WrongUse(f"these are {len(found)} statements: send one query in a call")
-    if found and found[0].type not in _QUERIES:
+    with explain_errors(connection):
+        (statement,) = connection.extract_statements(found[0])
+    if statement.type not in _QUERIES:
         raise WrongUse(
-            f"{found[0].type.name} is not allowed, as the data are read-only: "
+            f"{statement.type.name} is not allowed, as the data are read-only: "
             "use SELECT, FROM, WITH, DESCRIBE, SHOW, SUMMARIZE or PIVOT"
         )
+    return found[0]
 
 
 def _advice(asked: QueryArguments, limits: Limits) -> str:

@@ -104,8 +104,10 @@ class UpcomingAnswer(Answer):
 
     def paragraphs(self) -> list[str]:
         """The milestones as a table."""
-        shown = ("start_date", "start_is_tentative", "title", "participants", "type", "league", "status_group")
-        shown += ("main_event_ticker", "milestone_id")
+        shown = (
+            *("start_date", "start_is_tentative", "title", "participants", "type", "league", "status_group"),
+            *("main_event_ticker", "milestone_id"),
+        )
         return _listing(self.total, "milestone", self.milestones, shown)
 
 

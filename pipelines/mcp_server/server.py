@@ -17,6 +17,7 @@ import duckdb
 from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import McpError
 from pydantic import AnyUrl, ValidationError
 
 from pipelines.errors import MilestonesError
@@ -74,6 +75,9 @@ ADDRESS_SPACE_BYTES = 6 << 30
 """Memory of the process. Values that functions make are not in DuckDB's limit: the query fails, not the machine."""
 
 MESSAGE_CHARACTERS = 2_000
+
+RESOURCE_NOT_FOUND = -32002
+"""The protocol's code; the SDK has no name for it."""
 
 _READ_ONLY = types.ToolAnnotations(readOnlyHint=True, destructiveHint=False, idempotentHint=True, openWorldHint=False)
 _MARKDOWN = "text/markdown"
@@ -215,7 +219,8 @@ def build_server(home: Home, limits: Limits) -> Server[dict[str, Any], Any]:
     async def read(request: types.ReadResourceRequest) -> types.ServerResult:
         uri = request.params.uri
         if (document := DOCUMENTS.get(str(uri))) is None:
-            raise MilestonesError(f"there is no resource {one_line(str(uri))}; there are: {', '.join(DOCUMENTS)}")
+            message = f"there is no resource {one_line(str(uri))}; there are: {', '.join(DOCUMENTS)}"
+            raise McpError(types.ErrorData(code=RESOURCE_NOT_FOUND, message=message))
         text = await anyio.to_thread.run_sync(document.read, home)
         contents = [types.TextResourceContents(uri=uri, mimeType=_MARKDOWN, text=text)]
         return types.ServerResult(types.ReadResourceResult(contents=list(contents)))
