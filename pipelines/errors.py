@@ -77,6 +77,15 @@ class NothingToDo(MilestonesError):
     """A command or a stage has no input to work on."""
 
 
+class ExtraMissing(MilestonesError):
+    """A command needs the packages of an extra, and they are not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs the extra {extra}: run make extras in a checkout, or install the wheel with [{extra}]"
+        )
+
+
 class SweepRefused(MilestonesError):
     """The responses of a sweep are implausible, so it is not loaded."""
 

@@ -32,6 +32,6 @@ def _python(folder: Path) -> str:
     if find_spec("streamlit"):
         return sys.executable
     raise NothingToDo(
-        "the dashboard's packages are not installed: run make dashboard in a checkout, elsewhere install the extra "
-        "dashboard (uv tool install 'kalshi-milestones[dashboard]')"
+        "the dashboard's packages are not installed: run make dashboard in a checkout, or install the wheel with "
+        "[dashboard]"
     )

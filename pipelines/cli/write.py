@@ -81,15 +81,17 @@ def ingest(
 
 def _status_of_filters(home: Home, category: str | None, type_: str | None) -> int:
     """Explain a filtered sweep without milestones; EXIT_FAILED if a filter value is unknown, so probably misspelled."""
-    from pipelines.cli.unknown_filters import unknown_filters
-    from pipelines.reading.published import query_home
+    from pipelines.reading.connection import run_query
+    from pipelines.reading.published import open_published
+    from pipelines.reading.unknown_filters import unknown_filters
 
     if category is None and type_ is None:
         return 0
     newest = "SELECT records FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
-    if query_home(home, newest).rows[0][0]:
-        return 0
-    unknown = unknown_filters(home, category=category, type=type_)
+    with open_published(home) as connection:
+        if run_query(connection, newest).rows[0][0]:
+            return 0
+        unknown = unknown_filters(connection, category=category, type=type_)
     for line in unknown or ["no milestone of the API matches all of these filters, although each value exists"]:
         print_error(f"0 milestones were fetched: {line}")
     return EXIT_FAILED if unknown else 0

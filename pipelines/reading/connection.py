@@ -18,7 +18,9 @@ from schemas.sql import literal
 
 CATALOG = "milestones"
 
-NO_EXTENSIONS: dict[str, str | bool | int | float | list[str]] = {
+Settings = dict[str, str | bool | int | float | list[str]]
+
+NO_EXTENSIONS: Settings = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
@@ -83,14 +85,16 @@ def run_query(
 
 
 @contextmanager
-def open_reader(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_reader(path: Path | str, *, limits: Settings | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a published file read-only, without access to other files, extensions or settings. Raises WarehouseUnusable.
+
+    `limits` are DuckDB's settings memory_limit and threads; its defaults are 80 % of the memory and every core.
 
     The connection keeps the file that it opened, even after a publish replaced it: open again to read the newest one.
     The file is attached to a separate in-memory instance: DuckDB shares one instance per path within a process, and the
     settings of this one are locked.
     """
-    connection = duckdb.connect(":memory:", config=dict(_CLOSED))
+    connection = duckdb.connect(":memory:", config=(limits or {}) | _CLOSED)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         _attach(connection, Path(path))

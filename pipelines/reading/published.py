@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import duckdb
 
 from pipelines.errors import MilestonesError, WarehouseBusy
-from pipelines.reading.connection import NothingPublished, QueryResult, open_reader, run_query
+from pipelines.reading.connection import NothingPublished, QueryResult, Settings, open_reader, run_query
 from pipelines.reading.results import BoundStatement, TextResult
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
 from pipelines.storage.lock import writer_lock
@@ -29,13 +29,13 @@ REFUSED = """
 
 
 @contextmanager
-def open_published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the published file for the block. Raises NothingPublished, WarehouseUnusable."""
+def open_published(home: Home, *, limits: Settings | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the published file for the block; see `open_reader`. Raises NothingPublished, WarehouseUnusable."""
     if not home.published_duckdb.exists():
         raise NothingPublished(
             f"nothing is published at {home.published_duckdb}{_demo(home)}: run milestones ingest first"
         )
-    with open_reader(home.published_duckdb) as connection:
+    with open_reader(home.published_duckdb, limits=limits) as connection:
         yield connection
 
 

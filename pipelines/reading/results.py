@@ -133,9 +133,12 @@ class BoundStatement:
         """Whether it returns a result; statements that create or set something do not."""
         return self._has_result
 
-    def result(self, *, is_nested: bool = False) -> TextResult:
-        """All rows, fetched in batches while they are read. `is_nested` keeps lists and structs, else they are text."""
-        return TextResult(self.columns, self._rows(is_nested=is_nested))
+    def result(self, *, is_nested: bool = False, limit: int | None = None) -> TextResult:
+        """All rows, or the first `limit`, fetched in batches while they are read.
+
+        `is_nested` keeps lists and structs, else they are text.
+        """
+        return TextResult(self.columns, self._rows(is_nested=is_nested, limit=limit))
 
     def first(self, limit: int) -> TextResult:
         """The first `limit` rows, and the number of the others."""

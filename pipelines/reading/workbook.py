@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.errors import MilestonesError
+from pipelines.errors import ExtraMissing, MilestonesError
 from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed
 from pipelines.reading.results import BoundStatement, Column, TextResult, to_rfc3339
 from pipelines.wording import counted
@@ -41,10 +41,6 @@ Write = Callable[[int, int, Column, str], None]
 """Writes a value to the cell of a row and a column."""
 
 
-class ExtraMissing(MilestonesError):
-    """A package that only this output needs is not installed."""
-
-
 class TooLargeForExcel(MilestonesError):
     """A result or a value exceeds a limit of Excel."""
 
@@ -60,9 +56,7 @@ def write_workbook(statement: BoundStatement, path: Path) -> int:
         import xlsxwriter  # noqa: PLC0415 - an extra
         from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
     except ImportError as error:
-        raise ExtraMissing(
-            "Excel files need a package that is missing: install kalshi-milestones[xlsx], in a checkout make extras"
-        ) from error
+        raise ExtraMissing("an Excel file", "xlsx") from error
     _check_size(len(statement.columns), MAX_COLUMNS, "column", "an Excel sheet holds")
     _check_size(statement.count(), MAX_ROWS - 1, "row", "an Excel sheet holds, below its header,")
     with TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:

@@ -56,5 +56,5 @@ def test_an_installed_extra_runs_in_this_interpreter(
 @pytest.mark.usefixtures("source")
 def test_without_an_environment_the_error_names_both_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(dashboard, "find_spec", {"streamlit": None}.__getitem__)
-    with pytest.raises(NothingToDo, match=r"make dashboard.*kalshi-milestones\[dashboard\]"):
+    with pytest.raises(NothingToDo, match=r"make dashboard.*\[dashboard\]"):
         run_dashboard(Home(tmp_path), 8600)

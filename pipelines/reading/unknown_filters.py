@@ -1,26 +1,27 @@
-"""Messages for a sweep whose filters matched no milestone: names unknown values and suggests similar ones."""
+"""Messages for filters that matched no milestone: name unknown values and suggest similar ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from pipelines.reading.published import query_home
-from pipelines.storage.home import Home
+import duckdb
+
+from pipelines.reading.connection import run_query
 from schemas.sql import quote
 
 SUGGESTED, LISTED = 3, 8
 """How many values a message names: similar ones, or else the most frequent ones."""
 
 
-def unknown_filters(home: Home, **filters: str | None) -> list[str]:
+def unknown_filters(connection: duckdb.DuckDBPyConnection, **filters: str | None) -> list[str]:
     """A message for each filter whose value no published milestone has. The keywords are columns of `milestones`."""
     lines = []
     for column, value in filters.items():
         if value is None:
             continue
-        known = query_home(
-            home,
+        known = run_query(
+            connection,
             f"SELECT {quote(column)} FROM milestones WHERE {quote(column)} IS NOT NULL "  # noqa: S608
             "GROUP BY 1 ORDER BY count(*) DESC, 1",
         )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli.unknown_filters import unknown_filters
+from pipelines.reading.published import open_published
+from pipelines.reading.unknown_filters import unknown_filters
 from pipelines.storage.home import Home
 from tests.support import milestone, serving_shells
 
@@ -49,7 +50,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     ids=str,
 )
 def test_unknown_filters(home: Home, filters: dict[str, str | None], lines: list[str]) -> None:
-    assert unknown_filters(home, **filters) == lines
+    with open_published(home) as connection:
+        assert unknown_filters(connection, **filters) == lines
 
 
 @pytest.mark.slow
@@ -58,5 +60,6 @@ def test_nothing_is_published_yet(tmp_path: Path) -> None:
         shell = shells(tmp_path, [milestone(1)])
         shell.sweep(category="no such")
         shell.stages.publish()
-    (line,) = unknown_filters(shell.home, type="x")
+    with open_published(shell.home) as connection:
+        (line,) = unknown_filters(connection, type="x")
     assert line == (f"there is no type x {WHERE}, as there are none yet: run milestones ingest without filters first")

@@ -1,0 +1,76 @@
+"""Queries that exceed their time or memory end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+import duckdb
+import pytest
+
+from pipelines.mcp_server.limits import DUCKDB_LIMITS, MEMORY, Limits, QueryStopped, Stopper
+from pipelines.reading.connection import run_query
+from pipelines.reading.published import open_published
+from pipelines.reading.query_errors import QueryFailed
+from pipelines.storage.home import Home
+
+ENDLESS = "with recursive t as (select 1 as n union all select n from t) select count(*) from t"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [ENDLESS, "select count(*) from range(1000000000000) a, range(1000000000000) b where a.range % 7 = b.range"],
+    ids=["recursion", "product"],
+)
+def test_an_endless_query_is_stopped(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(QueryStopped, match=r"stopped after 0\.1 seconds"),
+        Stopper(Limits(seconds=0.1)).watching(connection),
+    ):
+        run_query(connection, sql)
+    assert time.monotonic() - began < 5
+
+
+def test_time_is_that_of_all_queries(connection: duckdb.DuckDBPyConnection) -> None:
+    def run_many() -> None:
+        while True:
+            run_query(connection, "select count(*) from range(1000000)")
+
+    with pytest.raises(QueryStopped), Stopper(Limits(seconds=0.1)).watching(connection):
+        run_many()
+
+
+def test_a_call_that_is_given_up_ends(connection: duckdb.DuckDBPyConnection) -> None:
+    stopper = Stopper(Limits(seconds=60))
+    threading.Timer(0.05, stopper.stop).start()
+    with pytest.raises(QueryStopped), stopper.watching(connection):
+        run_query(connection, ENDLESS)
+
+
+def test_a_query_may_not_use_all_memory(home: Home) -> None:
+    assert DUCKDB_LIMITS["memory_limit"] == MEMORY
+    with (
+        open_published(home, limits={"memory_limit": "50MB"}) as connection,
+        pytest.raises(QueryStopped, match=f"more memory than {MEMORY}"),
+        Stopper(Limits(seconds=60)).watching(connection),
+    ):
+        run_query(connection, "select list(n) from range(1000000000) as numbers (n)")
+
+
+def test_memory_that_python_lacks(connection: duckdb.DuckDBPyConnection) -> None:
+    def fail() -> NoReturn:
+        raise MemoryError
+
+    with pytest.raises(QueryStopped, match="more memory"), Stopper(Limits()).watching(connection):
+        fail()
+
+
+@pytest.mark.parametrize("work", [lambda c: run_query(c, "selec"), lambda c: run_query(c, "from nothing")], ids=str)
+def test_other_errors_stay(
+    connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], object]
+) -> None:
+    with pytest.raises(QueryFailed), Stopper(Limits()).watching(connection):
+        work(connection)
