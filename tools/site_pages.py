@@ -12,6 +12,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from pymdownx.slugs import slugify
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     outside = {path: _address(path) for path in _paths(config.nav) if docs not in PurePosixPath(path).parents}
     found += [_file(path, address, config) for path, address in (outside | PICTURES).items()]
     return Files(found)
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Give a page that is alone in its tab the place of the list of pages."""
+    if page.parent is None:
+        page.meta["hide"] = ["navigation"]
+    return markdown
 
 
 def _with_path(file: File, docs: PurePosixPath, config: MkDocsConfig) -> File:
