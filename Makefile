@@ -91,7 +91,7 @@ docs: $(VENV)/.runtime ## Generate the data dictionary, the cookbook's results, 
 .PHONY: site
 site: .environments/site/.ready ## Build the documentation site into build/site; broken links and anchors fail it
 	@# The theme advertises its successor in every build.
-	NO_MKDOCS_2_WARNING=1 .environments/site/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .environments/site/bin/mkdocs build --strict
 
 .PHONY: screenshots
 screenshots: $(VENV)/.runtime $(DASHBOARD_VENV)/.dev ## Take the dashboard's pictures in docs/images again, from a new demo (needs Chromium)

@@ -96,7 +96,7 @@ def test_results_are_shown() -> None:
 @pytest.mark.parametrize("words", EXPORTS, ids=lambda words: words[-1])
 def test_every_export_writes_rows(demo: Path, words: list[str]) -> None:
     assert run(words) == 0
-    assert duckdb.sql(f"SELECT * FROM '{demo / words[-1]}' LIMIT 1").fetchall()
+    assert duckdb.execute(f"SELECT * FROM '{demo / words[-1]}' LIMIT 1").fetchall()
 
 
 @pytest.mark.parametrize("program", PYTHON, ids=lambda program: program.splitlines()[0])
