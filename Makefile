@@ -88,8 +88,19 @@ dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## Start the dashboard of
 	@$(BIN)/milestones dashboard
 
 .PHONY: docs
-docs: $(VENV)/.runtime ## Generate the data dictionary, the cookbook's results, the settings and the quoted figures
+docs: $(VENV)/.runtime ## Generate the data dictionary, the cookbook's results, commands, settings and quoted figures
 	$(BIN)/python -m tools.generate
+
+# To look at it: python3 -m http.server --bind 127.0.0.1 --directory build/site
+.PHONY: site
+site: .environments/site/.ready ## Build the documentation site into build/site; broken links and anchors fail it
+	@# The theme advertises its successor in every build.
+	NO_MKDOCS_2_WARNING=1 .environments/site/bin/mkdocs build --strict
+
+.PHONY: screenshots
+screenshots: $(VENV)/.runtime $(DASHBOARD_VENV)/.dev ## Take the dashboard's pictures in docs/images again, from a new demo (needs Chromium)
+	@$(BIN)/milestones demo
+	@cd $(DASHBOARD) && .venv/bin/python -m tests.screenshots ../data/demo ../docs/images
 
 .PHONY: bench
 bench: $(VENV)/.runtime .environments/bench/dlt/.ready ## Measure whole runs next to a bare script and dlt, into bench/RESULTS.md
@@ -119,12 +130,12 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for other in sqlfluff wheel workflows $(READERS:%=readers/%) bench/dlt; do \
+	for other in sqlfluff site wheel workflows $(READERS:%=readers/%) bench/dlt; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
 clean: ## Remove environments, caches and the demo's data, but no other home
-	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .environments .hypothesis .import_linter_cache .coverage* data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
+	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .environments .hypothesis .import_linter_cache .coverage* build data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Install uv into a private folder if it is missing: with venv, or with pip alone where Debian lacks venv.

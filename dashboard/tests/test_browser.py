@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from . import screenshots
 from .browsing import ZONE, Viewer, browsing, chromium, dashboard
 from .known import ATTACK, HOSTILE, KINGS, LATER, LIVE, SOON, TWIN, UNKNOWN, row
-from .publishing import Publisher, number, publishing, team
+from .publishing import PROJECT, Publisher, number, publishing, team
 
 PAGES = {"": "Now", "events": "Events", "changes": "Changes", "coverage": "Coverage", "health": "Health"}
 PUBLISHES = 25
@@ -398,3 +400,15 @@ def test_publishes_and_an_open_dashboard_do_not_disturb_each_other(
         viewer.settled()
         expect(viewer.exceptions()).to_have_count(0)
         expect(viewer.page.get_by_text("cannot be read")).to_have_count(0)
+
+
+def test_the_pictures_of_the_documentation_can_be_taken_again(
+    browser: Browser, known: Publisher, known_url: str, tmp_path: Path
+) -> None:
+    assert screenshots.take(browser, known_url, known.file, tmp_path) == []
+    kept = {path.name: path for path in (PROJECT / "docs" / "images").glob("dashboard-*.png")}
+    taken = {path.name: path for path in tmp_path.iterdir()}
+    assert taken.keys() == kept.keys()
+    for name, path in taken.items():
+        with Image.open(path) as picture, Image.open(kept[name]) as documented:
+            assert picture.size == documented.size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,34 +14,14 @@ from pipelines.cli.main import app, run
 from pipelines.project_files import CHECKOUT
 from pipelines.reading.published import query_home
 from pipelines.storage.home import Home
+from tests.documents import ASSIGNMENT, command_lines, commands_of
 from tests.support import Shell, demo_home, milestone, serving_shells
 
 pytestmark = pytest.mark.slow
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
-ASSIGNMENT = re.compile(r"[A-Z][A-Z_]*=.*")
-
-
-def command_lines() -> list[list[str]]:
-    """Every command of every shell block as words, variables before it left out."""
-    found = []
-    for block in re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line.removeprefix("$ "), comments=True)
-            while words and ASSIGNMENT.fullmatch(words[0]):
-                words = words[1:]
-            if words:
-                found.append(words)
-    return found
-
-
-def commands_of(program: str) -> list[list[str]]:
-    unique = dict.fromkeys(tuple(words[1:]) for words in command_lines() if words[0] == program)
-    return [list(words) for words in unique]
-
-
-MILESTONES, MAKE = commands_of("milestones"), commands_of("make")
+MILESTONES, MAKE = commands_of("milestones", README), commands_of("make", README)
 SQL = [words[1:] for words in MILESTONES if words[:1] == ["sql"] and len(words) > 1]
 EXPORTS = [words[1:] for words in MILESTONES if words[:1] == ["export"]]
 
@@ -50,23 +29,8 @@ EXPORTS = [words[1:] for words in MILESTONES if words[:1] == ["export"]]
 def test_there_are_commands_to_look_at() -> None:
     assert ["demo"] in MAKE
     assert ["ingest"] in MILESTONES
-    assert {words[0] for words in command_lines()} <= {
-        *(
-            "milestones",
-            "make",
-            "source",
-            "export",
-            "dagster",
-            "dg",
-            "unset",
-            "cd",
-            "git",
-            "uv",
-            "uvx",
-            "pipx",
-            "python",
-            "sudo",
-        ),
+    assert {words[0] for words in command_lines(README)} <= {
+        *("milestones", "make", "source", "export", "dagster", "dg", "unset", "cd", "git", "uv", "python", "sudo"),
         *("systemctl", "docker", "crontab", "curl", "cp", "rsync", "uvx", "pipx"),
     }
 

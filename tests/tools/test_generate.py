@@ -9,7 +9,19 @@ import pytest
 
 from pipelines.publish.views import view_texts
 from pipelines.storage.home import Home
-from tools.generate import COOKBOOK, DICTIONARY, README, answered, data_dictionary, demo_home, with_settings
+from tools.generate import (
+    COMMANDS,
+    COOKBOOK,
+    DICTIONARY,
+    README,
+    SETTINGS,
+    answered,
+    commands,
+    data_dictionary,
+    demo_home,
+    settings,
+    with_settings,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +56,27 @@ def test_every_view_is_in_the_cookbook(name: str) -> None:
 
 def test_the_data_dictionary_is_what_the_declarations_say(home: Home) -> None:
     assert DICTIONARY.read_text(encoding="utf-8") == data_dictionary(home)
+
+
+def test_the_reference_of_the_commands_is_what_the_app_says() -> None:
+    assert COMMANDS.read_text(encoding="utf-8") == commands()
+
+
+@pytest.mark.parametrize(
+    ("heading", "line"),
+    [
+        ("## milestones ingest", "* `--id STR...`: Fetch only this milestone; may be given several times."),
+        ("### milestones quarantine retry", "* `--json`: Print the outcome as JSON."),
+    ],
+    ids=["command", "command-of-a-command"],
+)
+def test_commands_have_their_options_in_the_reference(heading: str, line: str) -> None:
+    section = re.split(r"^#+ ", commands().split(heading + "\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+    assert line in section.splitlines()
+
+
+def test_the_page_of_the_settings_is_what_the_code_declares() -> None:
+    assert SETTINGS.read_text(encoding="utf-8") == settings()
 
 
 def test_the_settings_in_the_readme_are_what_the_code_declares() -> None:
