@@ -9,7 +9,17 @@ import pytest
 
 from pipelines.publish.views import view_texts
 from pipelines.storage.home import Home
-from tools.generate import COOKBOOK, DICTIONARY, README, answered, data_dictionary, demo_home, with_settings
+from tools.generate import (
+    COOKBOOK,
+    DBT_SOURCES,
+    DICTIONARY,
+    README,
+    answered,
+    data_dictionary,
+    dbt_sources,
+    demo_home,
+    with_settings,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +54,10 @@ def test_every_view_is_in_the_cookbook(name: str) -> None:
 
 def test_the_data_dictionary_is_what_the_declarations_say(home: Home) -> None:
     assert DICTIONARY.read_text(encoding="utf-8") == data_dictionary(home)
+
+
+def test_the_dbt_sources_are_what_the_declarations_say(home: Home) -> None:
+    assert DBT_SOURCES.read_text(encoding="utf-8") == dbt_sources(home)
 
 
 def test_the_settings_in_the_readme_are_what_the_code_declares() -> None:
