@@ -64,7 +64,7 @@ readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the
 	$(BIN)/python -m tools.recipes .environments/readers $(if $(WRITE),--write)
 
 .PHONY: check
-check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready ## Check lint, format, types, imports, dependencies and SQL, and load the Dagster definitions
+check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready .environments/container/.ready ## Check lint, format, types, imports, dependencies, SQL and container files, and load the Dagster definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -73,6 +73,8 @@ check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready ## Chec
 	$(BIN)/deptry pipelines schemas sandbox tools
 	cd $(DASHBOARD) && ../$(BIN)/deptry .
 	.environments/sqlfluff/bin/sqlfluff lint --disable-progress-bar $(SQL)
+	.environments/container/bin/hadolint deploy/container/Containerfile
+	.environments/container/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/container/compose.yaml
 	$(BIN)/dg check defs
 
 .PHONY: ui
@@ -102,7 +104,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for other in sqlfluff $(READERS:%=readers/%) bench/dlt; do \
+	for other in sqlfluff container $(READERS:%=readers/%) bench/dlt; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
