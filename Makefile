@@ -86,7 +86,7 @@ dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## Start the dashboard of
 	@$(BIN)/milestones dashboard
 
 .PHONY: docs
-docs: $(VENV)/.runtime ## Generate the data dictionary, the cookbook's results, the settings and the quoted figures
+docs: $(VENV)/.runtime ## Generate the data dictionary, the dbt sources, the cookbook's results, the settings and the quoted figures
 	$(BIN)/python -m tools.generate
 
 .PHONY: bench
