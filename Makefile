@@ -17,6 +17,7 @@ LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version
 
 # The interpreters of `make test-python`.
 PYTHON := 3.12 3.13 3.14
+LINTERS := .environments/linters/bin
 SQL := pipelines/*/sql/*.sql
 
 READERS := $(patsubst requirements/readers/%.in,%,$(wildcard requirements/readers/*.in))
@@ -66,7 +67,7 @@ readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the
 	$(BIN)/python -m tools.recipes .environments/readers $(if $(WRITE),--write)
 
 .PHONY: check
-check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready .environments/workflows/.ready ## Check lint, format, types, imports, dependencies, SQL and workflows, and load the Dagster definitions
+check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/linters/.ready ## Check lint, format, types, imports, dependencies, SQL, workflows and container files, and load the Dagster definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -74,9 +75,11 @@ check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/sqlfluff/.ready .enviro
 	PYTHONPATH=$(DASHBOARD) $(BIN)/lint-imports
 	$(BIN)/deptry pipelines schemas sandbox tools
 	cd $(DASHBOARD) && ../$(BIN)/deptry .
-	.environments/sqlfluff/bin/sqlfluff lint --disable-progress-bar $(SQL)
-	.environments/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	.environments/workflows/bin/zizmor --offline --quiet .github
+	$(LINTERS)/sqlfluff lint --disable-progress-bar $(SQL)
+	$(LINTERS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(LINTERS)/zizmor --offline --quiet .github
+	$(LINTERS)/hadolint deploy/container/Containerfile
+	$(LINTERS)/check-jsonschema --builtin-schema vendor.compose-spec deploy/container/compose.yaml
 	$(BIN)/dg check defs
 
 .PHONY: ui
@@ -88,7 +91,7 @@ dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## Start the dashboard of
 	@$(BIN)/milestones dashboard
 
 .PHONY: docs
-docs: $(VENV)/.runtime ## Generate the data dictionary, the cookbook's results, commands, settings and quoted figures
+docs: $(VENV)/.runtime ## Generate the data dictionary, the dbt sources, the cookbook's results, commands, settings and quoted figures
 	$(BIN)/python -m tools.generate
 
 # To look at it: python3 -m http.server --bind 127.0.0.1 --directory build/site
@@ -130,7 +133,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for other in sqlfluff site wheel workflows $(READERS:%=readers/%) bench/dlt; do \
+	for other in linters site wheel $(READERS:%=readers/%) bench/dlt; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean

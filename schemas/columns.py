@@ -32,6 +32,7 @@ def not_empty(column: str) -> Rule:
         column,
         f"{column} is not the empty string",
         lambda table: pc.greater(pc.binary_length(table[column]), 0),
+        ("minLength", 1),
     )
 
 
@@ -42,6 +43,7 @@ def not_negative(column: str) -> Rule:
         column,
         f"{column} is 0 or more",
         lambda table: pc.greater_equal(table[column], 0),
+        ("minimum", 0),
     )
 
 
@@ -53,6 +55,7 @@ def one_of(column: str, values: tuple[str, ...]) -> Rule:
         f"{column} is one of {', '.join(values)}",
         # is_in gives false for null, but null must count as kept.
         lambda table: pc.if_else(pc.is_valid(table[column]), pc.is_in(table[column], value_set=pa.array(values)), None),
+        ("enum", values),
     )
 
 
@@ -61,10 +64,15 @@ CONTENT_HASH_IS_WHOLE = Rule(
     "content_hash",
     f"content_hash has {HASH_LENGTH} hexadecimal digits",
     lambda table: pc.match_substring_regex(table["content_hash"], f"^[0-9a-f]{{{HASH_LENGTH}}}$"),
+    ("pattern", f"[0-9a-f]{{{HASH_LENGTH}}}"),
 )
 
 VERSION_IS_POSITIVE = Rule(
-    "version_is_positive", "version", "version is 1 or more", lambda table: pc.greater(table["version"], 0)
+    "version_is_positive",
+    "version",
+    "version is 1 or more",
+    lambda table: pc.greater(table["version"], 0),
+    ("minimum", 1),
 )
 
 VALIDITY_RUNS_FORWARD = Rule(

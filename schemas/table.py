@@ -72,13 +72,15 @@ class Column:
 class Rule:
     """A rule for every row: `holds(table)` gives one boolean per row; null counts as kept.
 
-    `column` is the field that a breach is reported for.
+    `column` is the field that a breach is reported for. `constraint` is the rule as a keyword of JSON Schema with its
+    value, for descriptions that other tools read; None where no keyword can say it.
     """
 
     name: str
     column: str
     description: str
     holds: Callable[[pa.Table], Any]
+    constraint: tuple[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation: data dictionary, cookbook, commands, settings, bench figures.
+"""Writes what is generated: data dictionary, dbt sources, cookbook, commands, settings, bench figures.
 
 The cookbook holds its own queries: each block of SQL is run, and the table after it is replaced by the result. The data
 are the demo's, generated with a fixed clock, so that they are the same on every machine.
@@ -35,6 +35,7 @@ from sandbox.generate import generate_bodies
 from sandbox.world import World
 from schemas.dictionary import dictionary
 from schemas.endpoints import ENDPOINTS
+from tools.dbt_sources import sources
 from tools.figures import results, with_figures
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -44,6 +45,8 @@ COMMANDS = DOCS / "cli.md"
 SETTINGS = DOCS / "settings.md"
 README = DOCS.parent / "README.md"
 RESULTS = DOCS.parent / "bench" / "RESULTS.md"
+DBT_PROJECT = DOCS.parent / "deploy" / "dbt"
+DBT_SOURCES = DBT_PROJECT / "models" / "sources.yml"
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """The current time in the cookbook's queries."""
@@ -154,6 +157,12 @@ def settings() -> str:
     )
 
 
+def dbt_sources(home: Home) -> str:
+    """The dbt sources of the published file."""
+    with open_published(home) as connection:
+        return sources(describe_views(connection))
+
+
 def with_settings(readme: str) -> str:
     """README with the table of settings that the code declares. Raises ValueError if its markers are missing."""
     written, count = _SETTINGS.subn(lambda found: f"{found[1]}\n{settings_table()}\n{found[2]}", readme)
@@ -180,6 +189,7 @@ def main() -> None:
     README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")
     with demo_home() as home:
         DICTIONARY.write_text(data_dictionary(home), encoding="utf-8")
+        DBT_SOURCES.write_text(dbt_sources(home), encoding="utf-8")
         COOKBOOK.write_text(answered(COOKBOOK.read_text(encoding="utf-8"), home), encoding="utf-8")
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import NothingToDo
+from pipelines.publish.data_package import data_package, write_data_package
 from pipelines.publish.duckdb_file import make_next
 from pipelines.publish.manifest import Manifest, PublishedFile
 from pipelines.publish.parquet import SnapshotWriter, Source
@@ -136,6 +137,8 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
         summary = pool.submit(_summarize, building, connection)
         files, ranges = _write_tables(building, connection, before, versions, pool, per_range=per_range)
         files.append(summary.result())
+        package = data_package(connection, building.name, files, catalog=WAREHOUSE, now=now)
+        files.append(write_data_package(package, building.folder))
         for folder in (path for path in building.folder.rglob("*") if path.is_dir()):
             sync(folder)
         rows, size = sum(file.rows for file in files), building.duckdb_file.stat().st_size

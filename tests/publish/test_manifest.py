@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import PublishedDiffers
+from pipelines.publish.data_package import DATA_PACKAGE_FILE
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, describe, sha256_of, verify
 from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
@@ -23,7 +24,7 @@ from tests.support import NOON, Shell, copied, milestone, serving_shells
 TYPED = "details_football_game"
 """The typed table of the only type that `support.milestone` makes."""
 TABLES = [*(table.name for table in PUBLISHED_TABLES), TYPED]
-KINDS = ["milestones.duckdb", SUMMARY_FILE, *(f"{table}/part-000.parquet" for table in TABLES)]
+KINDS = ["milestones.duckdb", SUMMARY_FILE, DATA_PACKAGE_FILE, *(f"{table}/part-000.parquet" for table in TABLES)]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_the_manifest_lists_every_file(published: Shell) -> None:
         SCHEMA_VERSION,
         published.value("SELECT sweep_id FROM sweeps"),
     )
-    assert [file.table for file in manifest.files] == [*TABLES, None, None]
+    assert [file.table for file in manifest.files] == [*TABLES, None, None, None]
     for file in manifest.files:
         data = (home.published / file.path).read_bytes()
         assert file.bytes == len(data), file.path

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import MilestonesError, NothingToDo
+from pipelines.publish.data_package import DATA_PACKAGE_FILE
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, verify
 from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
@@ -83,7 +84,7 @@ def test_published_files(home: Home) -> None:
     assert names(home.published) == ["milestones.duckdb", "parquet", "summary.json"]
     assert names(home.snapshots) == [snapshot.folder.name, "latest"]
     assert str(home.latest_snapshot.readlink()) == snapshot.folder.name
-    assert names(snapshot.folder) == sorted([*TABLES, MANIFEST_FILE, SUMMARY_FILE])
+    assert names(snapshot.folder) == sorted([*TABLES, DATA_PACKAGE_FILE, MANIFEST_FILE, SUMMARY_FILE])
     assert snapshot.manifest == Manifest.read(snapshot.folder)
     assert snapshot.manifest.created_at == NOON
     assert snapshot.rows == {
@@ -160,7 +161,7 @@ def test_an_empty_warehouse_is_published_with_typed_tables(tmp_path: Path) -> No
     snapshot = publish(home, now=NOON)
     assert set(snapshot.rows.values()) == {0}
     assert snapshot.manifest.sweep_id is None
-    assert names(snapshot.folder) == sorted([*DECLARED, MANIFEST_FILE, SUMMARY_FILE])
+    assert names(snapshot.folder) == sorted([*DECLARED, DATA_PACKAGE_FILE, MANIFEST_FILE, SUMMARY_FILE])
     for table in PUBLISHED_TABLES:
         assert pq.read_table(snapshot.folder / table.name / "part-000.parquet").equals(
             pa.Table.from_batches([], table.arrow_schema)

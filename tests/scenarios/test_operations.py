@@ -26,8 +26,8 @@ STOP_SECONDS = 10
 """Within which a run ends that is told to."""
 
 SYSTEM_COMMANDS = {
-    *("cd", "chown", "cp", "dagster", "df", "du", "export", "install", "journalctl", "make", "mkdir", "mv", "python"),
-    *("ssh", "sudo", "systemctl", "systemd-analyze", "tar", "useradd"),
+    *("cd", "chown", "cp", "dagster", "df", "docker", "du", "export", "install", "journalctl", "make", "mkdir", "mv"),
+    *("python", "ssh", "sudo", "systemctl", "systemd-analyze", "tar", "useradd"),
 }
 """What the page may call beside `milestones`."""
 

@@ -12,12 +12,14 @@ from pipelines.storage.home import Home
 from tools.generate import (
     COMMANDS,
     COOKBOOK,
+    DBT_SOURCES,
     DICTIONARY,
     README,
     SETTINGS,
     answered,
     commands,
     data_dictionary,
+    dbt_sources,
     demo_home,
     settings,
     with_settings,
@@ -77,6 +79,10 @@ def test_commands_have_their_options_in_the_reference(heading: str, line: str) -
 
 def test_the_page_of_the_settings_is_what_the_code_declares() -> None:
     assert SETTINGS.read_text(encoding="utf-8") == settings()
+
+
+def test_the_dbt_sources_are_what_the_declarations_say(home: Home) -> None:
+    assert DBT_SOURCES.read_text(encoding="utf-8") == dbt_sources(home)
 
 
 def test_the_settings_in_the_readme_are_what_the_code_declares() -> None:
