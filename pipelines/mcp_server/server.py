@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import anyio
+import anyio.to_process
 import anyio.to_thread
-import duckdb
 from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import McpError
 from pydantic import AnyUrl, ValidationError
 
-from pipelines.errors import MilestonesError
+from pipelines.errors import MilestonesError, WrongUse
 from pipelines.escaping import one_line
 from pipelines.mcp_server.answers import Answer, Arguments
 from pipelines.mcp_server.documents import cookbook, data_dictionary, state
-from pipelines.mcp_server.limits import DUCKDB_LIMITS, Limits, QueryStopped, Stopper
+from pipelines.mcp_server.limits import Limits, MemoryExceeded
 from pipelines.mcp_server.query import QueryAnswer, QueryArguments, query
 from pipelines.mcp_server.questions import (
     ChangesAnswer,
@@ -45,7 +43,7 @@ from pipelines.mcp_server.tables import (
     describe_table,
     list_tables,
 )
-from pipelines.reading.published import open_published
+from pipelines.mcp_server.worker import Ask, Failure, answer
 from pipelines.storage.home import Home
 
 INSTRUCTIONS = """\
@@ -66,13 +64,7 @@ milestones with their history; they cannot change it, and they see nothing but t
 """
 
 CALLS_AT_ONCE = 4
-"""Queries that run at the same time, each with its own connection; others wait."""
-
-GRACE_SECONDS = 2.0
-"""How long after its time a query is waited for: some functions of DuckDB do not notice an interrupt."""
-
-ADDRESS_SPACE_BYTES = 6 << 30
-"""Memory of the process. Values that functions make are not in DuckDB's limit: the query fails, not the machine."""
+"""Queries that run at the same time, each in a worker process; others wait."""
 
 MESSAGE_CHARACTERS = 2_000
 
@@ -93,8 +85,8 @@ class Tool:
     title: str
     description: str
     arguments: type[Arguments]
-    answer: type[Answer]
-    ask: Callable[[duckdb.DuckDBPyConnection, Any, Limits], Answer]
+    result: type[Answer]
+    ask: Ask
 
     @property
     def listed(self) -> types.Tool:
@@ -104,7 +96,7 @@ class Tool:
             title=self.title,
             description=self.description,
             inputSchema=self.arguments.model_json_schema(),
-            outputSchema=self.answer.model_json_schema(mode="serialization"),
+            outputSchema=self.result.model_json_schema(mode="serialization"),
             annotations=_READ_ONLY,
         )
 
@@ -196,22 +188,18 @@ DOCUMENTS = {
 }
 
 
-def build_server(home: Home, limits: Limits) -> Server[dict[str, Any], Any]:
+def build_server(home: Home, limits: Limits, served: Mapping[str, Tool] = TOOLS) -> Server[dict[str, Any], Any]:
     """A server for the published file of a home. Every call opens the file anew, so it reads the newest publish."""
     server: Server[dict[str, Any], Any] = Server(
         "kalshi-milestones", version=version("kalshi-milestones"), instructions=INSTRUCTIONS
     )
-    limiter = anyio.CapacityLimiter(CALLS_AT_ONCE)
+    calls = _Calls(home, limits, served)
 
     async def tools(_: types.ListToolsRequest) -> types.ServerResult:
-        return types.ServerResult(types.ListToolsResult(tools=[tool.listed for tool in TOOLS.values()]))
+        return types.ServerResult(types.ListToolsResult(tools=[tool.listed for tool in served.values()]))
 
     async def call(request: types.CallToolRequest) -> types.ServerResult:
-        name, arguments = request.params.name, request.params.arguments or {}
-        try:
-            return types.ServerResult(_success(await _answer(home, limits, limiter, name, arguments)))
-        except Exception as error:  # noqa: BLE001 - a fault of one call must not end the server
-            return types.ServerResult(_failure(name, error))
+        return types.ServerResult(await calls.answer(request.params.name, request.params.arguments or {}))
 
     async def documents(_: types.ListResourcesRequest) -> types.ServerResult:
         return types.ServerResult(types.ListResourcesResult(resources=[one.listed for one in DOCUMENTS.values()]))
@@ -234,54 +222,51 @@ def build_server(home: Home, limits: Limits) -> Server[dict[str, Any], Any]:
     return server
 
 
-async def _answer(
-    home: Home, limits: Limits, limiter: anyio.CapacityLimiter, name: str, arguments: dict[str, Any]
-) -> Answer:
-    """Answer one call, in a thread; its query ends when the client cancels the call. Raises QueryStopped."""
-    if (tool := TOOLS.get(name)) is None:
-        raise MilestonesError(f"there is no tool {name}; there are: {', '.join(TOOLS)}")
-    asked = tool.arguments.model_validate(arguments)
-    stopper = Stopper(limits)
+class _Calls:
+    """Answers calls in worker processes, at most CALLS_AT_ONCE at the same time."""
 
-    def ask() -> Answer:
-        with open_published(home, limits=DUCKDB_LIMITS) as connection, stopper.watching(connection):
-            return tool.ask(connection, asked, limits)
+    def __init__(self, home: Home, limits: Limits, tools: Mapping[str, Tool]) -> None:
+        self._home = home
+        self._limits = limits
+        self._tools = tools
+        self._turn = anyio.CapacityLimiter(CALLS_AT_ONCE)
+        self._processes = anyio.CapacityLimiter(CALLS_AT_ONCE)
 
-    try:
-        async with limiter:
-            with anyio.fail_after(limits.seconds + GRACE_SECONDS):
-                return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
-    except TimeoutError as error:
-        raise QueryStopped(limits.too_slow) from error
-    finally:
-        stopper.stop()
+    async def answer(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+        """Answer a call. One that takes too long, or that the client cancels, is killed."""
+        try:
+            if (tool := self._tools.get(name)) is None:
+                raise WrongUse(f"there is no tool {name}; there are: {', '.join(self._tools)}")
+            found = await self._ask(tool, tool.arguments.model_validate(arguments))
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            found = Failure(f"wrong arguments of {name}: {wrong}")
+        except MilestonesError as error:
+            found = Failure(str(error))
+        if isinstance(found, Answer):
+            content = types.TextContent(type="text", text=found.text())
+            return types.CallToolResult(content=[content], structuredContent=found.model_dump(mode="json"))
+        if found.trace:
+            _log.error("the tool %s failed\n%s", name, found.trace)
+        content = types.TextContent(type="text", text=one_line(found.message[:MESSAGE_CHARACTERS]))
+        return types.CallToolResult(content=[content], isError=True)
 
-
-def _success(answer: Answer) -> types.CallToolResult:
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=answer.text())], structuredContent=answer.model_dump(mode="json")
-    )
-
-
-def _failure(name: str, error: Exception) -> types.CallToolResult:
-    """One line that says what happened and what to do; a fault of ours is logged too."""
-    if isinstance(error, ValidationError):
-        message = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        message = f"wrong arguments of {name}: {message}"
-    elif isinstance(error, MilestonesError):
-        message = str(error)
-    else:
-        _log.error("the tool %s failed", one_line(name), exc_info=error)
-        message = f"the tool {name} failed unexpectedly ({type(error).__name__}: {error}): its log has the details"
-    text = one_line(message[:MESSAGE_CHARACTERS])
-    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], isError=True)
+    async def _ask(self, tool: Tool, asked: Arguments) -> Answer | Failure:
+        """Raises QueryStopped, MemoryExceeded."""
+        try:
+            # Time that a call waits for its turn does not count.
+            async with self._turn:
+                with anyio.fail_after(self._limits.seconds + self._limits.grace_seconds):
+                    work = (self._home, self._limits, tool.ask, asked)
+                    return await anyio.to_process.run_sync(answer, *work, cancellable=True, limiter=self._processes)
+        except TimeoutError as error:
+            raise self._limits.stopped from error
+        except anyio.BrokenWorkerProcess as error:
+            raise MemoryExceeded from error
 
 
 def serve_stdio(home: Home, limits: Limits) -> None:
-    """Serve one client until its end closes standard input. Standard output has the protocol only."""
-    # Not every system limits it.
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    """Serve one client until it closes standard input. Standard output has the protocol only."""
     anyio.run(_serve, build_server(home, limits))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import NoReturn
@@ -10,7 +9,7 @@ from typing import NoReturn
 import duckdb
 import pytest
 
-from pipelines.mcp_server.limits import DUCKDB_LIMITS, MEMORY, Limits, QueryStopped, Stopper
+from pipelines.mcp_server.limits import DUCKDB_LIMITS, MEMORY, Limits, MemoryExceeded, QueryStopped, limited
 from pipelines.reading.connection import run_query
 from pipelines.reading.published import open_published
 from pipelines.reading.query_errors import QueryFailed
@@ -28,7 +27,7 @@ def test_an_endless_query_is_stopped(connection: duckdb.DuckDBPyConnection, sql:
     began = time.monotonic()
     with (
         pytest.raises(QueryStopped, match=r"stopped after 0\.1 seconds"),
-        Stopper(Limits(seconds=0.1)).watching(connection),
+        limited(connection, Limits(seconds=0.1)),
     ):
         run_query(connection, sql)
     assert time.monotonic() - began < 5
@@ -39,23 +38,16 @@ def test_time_is_that_of_all_queries(connection: duckdb.DuckDBPyConnection) -> N
         while True:
             run_query(connection, "select count(*) from range(1000000)")
 
-    with pytest.raises(QueryStopped), Stopper(Limits(seconds=0.1)).watching(connection):
+    with pytest.raises(QueryStopped), limited(connection, Limits(seconds=0.1)):
         run_many()
-
-
-def test_a_call_that_is_given_up_ends(connection: duckdb.DuckDBPyConnection) -> None:
-    stopper = Stopper(Limits(seconds=60))
-    threading.Timer(0.05, stopper.stop).start()
-    with pytest.raises(QueryStopped), stopper.watching(connection):
-        run_query(connection, ENDLESS)
 
 
 def test_a_query_may_not_use_all_memory(home: Home) -> None:
     assert DUCKDB_LIMITS["memory_limit"] == MEMORY
     with (
         open_published(home, limits={"memory_limit": "50MB"}) as connection,
-        pytest.raises(QueryStopped, match=f"more memory than {MEMORY}"),
-        Stopper(Limits(seconds=60)).watching(connection),
+        pytest.raises(MemoryExceeded, match=f"more memory than {MEMORY}"),
+        limited(connection, Limits(seconds=60)),
     ):
         run_query(connection, "select list(n) from range(1000000000) as numbers (n)")
 
@@ -64,7 +56,7 @@ def test_memory_that_python_lacks(connection: duckdb.DuckDBPyConnection) -> None
     def fail() -> NoReturn:
         raise MemoryError
 
-    with pytest.raises(QueryStopped, match="more memory"), Stopper(Limits()).watching(connection):
+    with pytest.raises(MemoryExceeded, match="more memory"), limited(connection, Limits()):
         fail()
 
 
@@ -72,5 +64,5 @@ def test_memory_that_python_lacks(connection: duckdb.DuckDBPyConnection) -> None
 def test_other_errors_stay(
     connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], object]
 ) -> None:
-    with pytest.raises(QueryFailed), Stopper(Limits()).watching(connection):
+    with pytest.raises(QueryFailed), limited(connection, Limits()):
         work(connection)
