@@ -92,7 +92,8 @@ def open_reader(path: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     connection = duckdb.connect(":memory:", config=dict(_CLOSED))
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        # Global, so that it holds for cursors of this connection too: they are sessions of their own.
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         _attach(connection, Path(path))
         connection.execute(f"USE {CATALOG}")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
