@@ -125,7 +125,7 @@ def event(question: Question) -> dict[str, Any]:
         """,
         ticker | {"most": ROWS_MAX},
     )
-    known = question.rows("SELECT * EXCLUDE (extra, content_hash) FROM events WHERE event_ticker = $ticker", ticker)
+    known = question.rows("SELECT * FROM events WHERE event_ticker = $ticker", ticker)
     if not milestones and not known:
         raise not_found(
             f"no published milestone lists the event {quoted(ticker['ticker'])!r}: tickers are case-sensitive; "
@@ -184,7 +184,7 @@ def milestone(question: Question) -> dict[str, Any]:
     found = question.rows("SELECT * FROM milestones WHERE milestone_id = $id", of_it)
     if not found:
         raise not_found(
-            f"no published milestone has the id {quoted(of_it['id'])!r}: /upcoming.json and /events/TICKER.json show ids"
+            f"no published milestone has the id {quoted(of_it['id'])!r}: /upcoming.json and /changes.json show ids"
         )
     live_data = question.rows("SELECT * EXCLUDE (milestone_id) FROM live_status() WHERE milestone_id = $id", of_it)
     parts = {name: question.rows(query, of_it | {"most": ROWS_MAX}) for name, query in _PARTS.items()}

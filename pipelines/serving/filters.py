@@ -7,7 +7,9 @@ from typing import Any
 
 from pipelines.serving.parameters import Parameter
 
-_OF_EVENTS = "milestone_id IN (SELECT milestone_id FROM milestone_events {join} WHERE list_contains(${name}, lower({column})))"
+_OF_EVENTS = (
+    "milestone_id IN (SELECT milestone_id FROM milestone_events {join} WHERE list_contains(${name}, lower({column})))"
+)
 
 TYPE = Parameter("type", "texts", "Type of the milestones; repeat it for several.")
 CATEGORY = Parameter("category", "texts", "Category or category group; repeat it for several.")

@@ -24,8 +24,8 @@ _FLAGS = {"true": True, "false": False}
 class Parameter:
     """A parameter of a route.
 
-    `texts` can be repeated, for several alternatives, and ignores case. `time` is RFC 3339 or a date (UTC). A `text` is in
-    the path and required; all others are in the query.
+    `texts` can be repeated, for several alternatives, and ignores case. `time` is RFC 3339 or a date (UTC). A `text` is
+    in the path and required; all others are in the query.
     """
 
     name: str

@@ -110,7 +110,7 @@ class OpenFile:
     async def answer(
         self, key: Hashable, step: int | None, make: Callable[[duckdb.DuckDBPyConnection], bytes], at: datetime
     ) -> Answer:
-        """The cached answer of a key, or a new one. Requests for the same answer at the same time wait for one query."""
+        """The cached answer of a key, or a new one. Simultaneous requests for the same answer wait for one query."""
         cached = self.cache.get(key)
         if cached is not None and cached.step == step:
             return cached
@@ -180,7 +180,7 @@ class PublishedFile:
         return found.st_dev, found.st_ino, found.st_mtime_ns
 
     def _opened(self, identity: Identity) -> OpenFile:
-        """Open the file. If a publish replaces it meanwhile, the identity is the old one, and the next request opens it."""
+        """Open the file. If a publish replaces it meanwhile, the identity is the old one: the next request opens it."""
         published_at = datetime.fromtimestamp(identity[2] / 1e9, UTC)
         with ExitStack() as stack:
             connection = stack.enter_context(open_reader(self._home.published_duckdb))
