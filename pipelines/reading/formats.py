@@ -28,7 +28,7 @@ class Style:
     JSON columns in JSON.
     """
 
-    format: Format | Literal["jsonl", "parquet"] = "table"
+    format: Format | Literal["jsonl", "parquet", "ics"] = "table"
     all_rows: bool = False
     raw: bool = False
     json_as_text: bool = False

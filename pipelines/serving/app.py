@@ -27,7 +27,7 @@ from pipelines.serving.errors import Refused, quoted
 from pipelines.serving.openapi import listing, openapi
 from pipelines.serving.parameters import read_query
 from pipelines.serving.published_file import Answer, PublishedFile
-from pipelines.serving.routes import JSON, ROUTES, Route
+from pipelines.serving.routes import HEALTH, JSON, LISTING, OPENAPI, ROUTES, SUMMARY, Route
 from pipelines.storage.home import Home
 
 STEP_SECONDS = 10
@@ -43,10 +43,10 @@ def build_app(home: Home, *, now: Callable[[], datetime] = lambda: datetime.now(
     """The application that serves the published data of a home."""
     service = Service(home, now)
     endpoints = {
-        "/": service.listing,
-        "/summary.json": service.summary,
-        "/health": service.health,
-        "/openapi.json": service.openapi,
+        LISTING.path: service.listing,
+        SUMMARY.path: service.summary,
+        HEALTH.path: service.health,
+        OPENAPI.path: service.openapi,
     }
 
     @asynccontextmanager
@@ -109,17 +109,17 @@ class Service:
 
     async def listing(self, request: Request) -> Response:
         """The routes as text."""
-        _values(request, ROUTES[0])
-        return _respond(request, self._listing, ROUTES[0].media_type)
+        _values(request, LISTING)
+        return _respond(request, self._listing, LISTING.media_type)
 
     async def openapi(self, request: Request) -> Response:
         """The OpenAPI description."""
-        _values(request, ROUTES[-1])
+        _values(request, OPENAPI)
         return _respond(request, self._openapi, JSON)
 
     async def summary(self, request: Request) -> Response:
         """The file summary.json of the newest snapshot. It is small, so that it is read for each request."""
-        _values(request, _route("/summary.json"))
+        _values(request, SUMMARY)
         async with self._file.opened():
             file = self.home.published_summary
             try:
@@ -130,7 +130,7 @@ class Service:
 
     async def health(self, request: Request) -> Response:
         """The age of the data; 503 if they are too old."""
-        max_age = _values(request, _route("/health"))["max_age"]
+        max_age = _values(request, HEALTH)["max_age"]
         async with self._file.opened() as file:
             last = file.last_sweep_at
         age = (self.now() - last).total_seconds() if last is not None else None
@@ -149,10 +149,6 @@ class Service:
             "max_age_seconds": max_age,
         }
         return _uncached(200 if is_fresh else 503, found)
-
-
-def _route(path: str) -> Route:
-    return next(route for route in ROUTES if route.path == path)
 
 
 def _values(request: Request, route: Route) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.serving.routes import JSON, ROUTES, Route
+from pipelines.serving.routes import CALENDAR, HEALTH, JSON, ROUTES, SUMMARY, Route
 
 _ERROR = {
     "type": "object",
@@ -42,14 +42,14 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     if route.has_values:
         responses["404"] = _error("The published data do not have it.")
-    if route.path == "/health":
+    if route is HEALTH:
         responses["503"] = {
             "description": "The data are older than max_age, or nothing is published.",
             "content": {JSON: {"schema": {"anyOf": [route.content, {"$ref": "#/components/schemas/Error"}]}}},
         }
-    elif route.answer or route.path == "/summary.json":
+    elif route.answer or route is SUMMARY:
         responses |= _CACHED | {"503": _error(_UNPUBLISHED)}
-    if route.path == "/calendar.ics":
+    if route is CALENDAR:
         responses["501"] = _error("The package icalendar is not installed.")
     name = route.path.strip("/").partition("/")[0].partition(".")[0] or "list"
     return {

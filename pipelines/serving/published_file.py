@@ -28,9 +28,9 @@ CACHE_BYTES = 64 << 20
 GZIP_FROM_BYTES = 1_000
 GZIP_LEVEL = 6
 
-_TIMES = """
-    SELECT last_sweep_at, (SELECT max(finished_at) FROM sweeps WHERE status = 'loaded') FROM freshness
-"""
+DATA_AT = "SELECT max(finished_at) FROM sweeps WHERE status = 'loaded'"
+"""When the newest sweep was loaded: the time of the data."""
+_TIMES = f"SELECT last_sweep_at, ({DATA_AT}) FROM freshness"  # noqa: S608
 
 Identity = tuple[int, int, int]
 """Device, inode and time of modification of a file."""
@@ -100,7 +100,6 @@ class OpenFile:
     published_at: datetime
     last_sweep_at: datetime | None
     data_at: datetime
-    """When the newest sweep was loaded: the time of the data."""
     executor: Executor
     closing: ExitStack
     cache: AnswerCache = field(default_factory=AnswerCache)

@@ -11,7 +11,7 @@ from pipelines.serving.answers import ROWS, ROWS_MAX, Page, Question, encoded
 from pipelines.serving.filters import FILTERS, SIMULATED
 from pipelines.serving.parameters import Parameter, write_query
 
-JSON, CALENDAR = "application/json", "text/calendar; charset=utf-8"
+JSON, TEXT, ICALENDAR = "application/json", "text/plain; charset=utf-8", "text/calendar; charset=utf-8"
 
 MAX_AGE_SECONDS = 24 * 60 * 60
 HOURS_MAX = 24 * 366
@@ -91,8 +91,71 @@ def _object(
     return Route(path, summary, content, parameters, lambda question: encoded(make(question)))
 
 
+LISTING = Route("/", "This list, as text.", {"type": "string"}, media_type=TEXT)
+
+SUMMARY = Route(
+    "/summary.json",
+    "Headline figures of the newest publish.",
+    {"type": "object", "description": "Figures by name."},
+)
+
+CALENDAR = Route(
+    "/calendar.ics",
+    "A calendar to subscribe to: starts from a day before the newest sweep on.",
+    {"type": "string"},
+    (
+        *FILTERS,
+        Parameter(
+            "hours",
+            "number",
+            "Only starts up to this number of hours after the newest sweep.",
+            default=calendar.HOURS,
+            minimum=1,
+            maximum=calendar.HOURS_MAX,
+        ),
+        _UNTIL,
+        SIMULATED,
+        Parameter("placeholders", "flag", "Whether to include milestones with placeholder dates.", default=False),
+        Parameter(
+            "limit",
+            "integer",
+            "Number of events; the description says if there are more.",
+            default=calendar.EVENTS,
+            minimum=1,
+            maximum=calendar.EVENTS_MAX,
+        ),
+    ),
+    calendar.calendar,
+    media_type=ICALENDAR,
+)
+
+HEALTH = Route(
+    "/health",
+    "Whether the data are fresh: 200, or 503 with the reason.",
+    _of(
+        "The age of the data.",
+        status={"enum": ["fresh", "stale"]},
+        reason={"type": "string"},
+        last_sweep_at={"type": ["string", "null"], "format": "date-time"},
+        age_seconds={"type": ["number", "null"]},
+        max_age_seconds={"type": "number"},
+    ),
+    (
+        Parameter(
+            "max_age",
+            "number",
+            "Age of the last sweep in seconds up to which the data are fresh.",
+            default=MAX_AGE_SECONDS,
+            minimum=0,
+            maximum=366 * 24 * 60 * 60,
+        ),
+    ),
+)
+
+OPENAPI = Route("/openapi.json", "This interface in OpenAPI 3.1.", {"type": "object"})
+
 ROUTES: tuple[Route, ...] = (
-    Route("/", "This list, as text.", {"type": "string"}, media_type="text/plain; charset=utf-8"),
+    LISTING,
     _list(
         "/upcoming.json",
         "What starts next: milestones that have not started, the next first.",
@@ -148,61 +211,8 @@ ROUTES: tuple[Route, ...] = (
         *FILTERS,
         SIMULATED,
     ),
-    Route(
-        "/summary.json",
-        "Headline figures of the newest publish.",
-        {"type": "object", "description": "Figures by name."},
-    ),
-    Route(
-        "/calendar.ics",
-        "A calendar to subscribe to: starts from a day before the newest sweep on.",
-        {"type": "string"},
-        (
-            *FILTERS,
-            Parameter(
-                "hours",
-                "number",
-                "Only starts up to this number of hours after the newest sweep.",
-                default=calendar.HOURS,
-                minimum=1,
-                maximum=calendar.HOURS_MAX,
-            ),
-            _UNTIL,
-            SIMULATED,
-            Parameter("placeholders", "flag", "Whether to include milestones with placeholder dates.", default=False),
-            Parameter(
-                "limit",
-                "integer",
-                "Number of events; the description says if there are more.",
-                default=calendar.EVENTS,
-                minimum=1,
-                maximum=calendar.EVENTS_MAX,
-            ),
-        ),
-        calendar.calendar,
-        media_type=CALENDAR,
-    ),
-    Route(
-        "/health",
-        "Whether the data are fresh: 200, or 503 with the reason.",
-        _of(
-            "The age of the data.",
-            status={"enum": ["fresh", "stale"]},
-            reason={"type": "string"},
-            last_sweep_at={"type": ["string", "null"], "format": "date-time"},
-            age_seconds={"type": ["number", "null"]},
-            max_age_seconds={"type": "number"},
-        ),
-        (
-            Parameter(
-                "max_age",
-                "number",
-                "Age of the last sweep in seconds up to which the data are fresh.",
-                default=MAX_AGE_SECONDS,
-                minimum=0,
-                maximum=366 * 24 * 60 * 60,
-            ),
-        ),
-    ),
-    Route("/openapi.json", "This interface in OpenAPI 3.1.", {"type": "object"}),
+    SUMMARY,
+    CALENDAR,
+    HEALTH,
+    OPENAPI,
 )
