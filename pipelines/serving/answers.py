@@ -128,7 +128,7 @@ def event(question: Question) -> dict[str, Any]:
     known = question.rows("SELECT * FROM events WHERE event_ticker = $ticker", ticker)
     if not milestones and not known:
         raise not_found(
-            f"no published milestone lists the event {quoted(ticker['ticker'])!r}: tickers are case-sensitive; "
+            f"no published milestone lists the event {quoted(ticker['ticker'])}: tickers are case-sensitive; "
             "/upcoming.json and /changes.json show those in use"
         )
     kept = {"simulated": question.values["simulated"], "vanished": question.values["vanished"]}
@@ -184,7 +184,7 @@ def milestone(question: Question) -> dict[str, Any]:
     found = question.rows("SELECT * FROM milestones WHERE milestone_id = $id", of_it)
     if not found:
         raise not_found(
-            f"no published milestone has the id {quoted(of_it['id'])!r}: /upcoming.json and /changes.json show ids"
+            f"no published milestone has the id {quoted(of_it['id'])}: /upcoming.json and /changes.json show ids"
         )
     live_data = question.rows("SELECT * EXCLUDE (milestone_id) FROM live_status() WHERE milestone_id = $id", of_it)
     parts = {name: question.rows(query, of_it | {"most": ROWS_MAX}) for name, query in _PARTS.items()}

@@ -221,7 +221,7 @@ async def _failed(_: Request, error: Exception) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     if error.status_code == 405:
-        message = f"{quoted(request.method)} is not possible: the interface is read-only, use GET or HEAD"
+        message = f"the method {quoted(request.method)} is not possible: the interface is read-only, use GET or HEAD"
     else:
         message = f"there is no {quoted(request.url.path)}: / lists what there is"
     return _uncached(error.status_code, {"error": message}, error.headers)

@@ -122,8 +122,8 @@ def written(rows: Iterable[Mapping[str, Any]], *, name: str, about: str) -> byte
     made.add("x-published-ttl", icalendar.vDuration(REFRESH))
     for row in rows:
         made.add_component(_event(icalendar.Event(), row))
-    text: bytes = made.to_ical()
-    return text
+    encoded: bytes = made.to_ical()
+    return encoded
 
 
 def _event(event: icalendar.Event, row: Mapping[str, Any]) -> icalendar.Event:

@@ -27,6 +27,5 @@ def not_found(message: str) -> Refused:
 
 
 def quoted(text: str) -> str:
-    """Text of a request for an error message: printable, and not longer than a line."""
-    shown = one_line(text[:QUOTED_CHARACTERS])
-    return f"{shown}..." if len(text) > QUOTED_CHARACTERS else shown
+    """Text of a request in quotes, for an error message: printable, and not longer than a line."""
+    return f"'{one_line(text[:QUOTED_CHARACTERS])}{'...' if len(text) > QUOTED_CHARACTERS else ''}'"

@@ -93,7 +93,7 @@ class Parameter:
             raise self._wrong(text, "a time in UTC such as 2026-11-27T18:00:00Z, or a date") from None
 
     def _wrong(self, text: str, wanted: str) -> Refused:
-        return bad_request(f"{self.name} is {quoted(text)!r}: give {wanted}")
+        return bad_request(f"{self.name} is {quoted(text)}: give {wanted}")
 
     def describe(self) -> dict[str, Any]:
         """The parameter in OpenAPI."""
@@ -107,7 +107,7 @@ class Parameter:
         }
 
     def _schema(self) -> dict[str, Any]:
-        text = {"type": "string", "maxLength": TEXT_CHARACTERS_MAX}
+        text: dict[str, Any] = {"type": "string", "maxLength": TEXT_CHARACTERS_MAX}
         schema: dict[str, Any] = {
             "text": text,
             "texts": {"type": "array", "items": text | {"minLength": 1}, "maxItems": TEXTS_MAX},
@@ -129,7 +129,7 @@ def read_query(query: bytes, path: str, parameters: Sequence[Parameter]) -> dict
     for name, text in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name not in known:
             choice = f"use {', '.join(known)}" if known else "it takes none"
-            raise bad_request(f"{path} has no parameter {quoted(name)!r}: {choice}")
+            raise bad_request(f"{path} has no parameter {quoted(name)}: {choice}")
         given.setdefault(name, []).append(text)
     return {
         name: parameter.value(given[name]) if name in given else parameter.default for name, parameter in known.items()
