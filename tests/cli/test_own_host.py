@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -19,7 +20,14 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"body"})
 
 
-def request(*, kind: str = "http", method: str = "GET", **headers: str) -> Message:
+def request(
+    *,
+    kind: str = "http",
+    method: str = "GET",
+    hosts: Sequence[str] = (),
+    origins: Sequence[str] = (),
+    **headers: str,
+) -> Message:
     """The first message of the guarded application's response."""
     sent: list[Message] = []
 
@@ -38,7 +46,7 @@ def request(*, kind: str = "http", method: str = "GET", **headers: str) -> Messa
     }
 
     async def respond() -> None:
-        await guard(app)(scope, receive, send)
+        await guard(app, hosts=hosts, origins=origins)(scope, receive, send)
 
     asyncio.run(respond())
     return sent[0]
@@ -72,3 +80,14 @@ def test_another_origin_is_rejected(origin: str) -> None:
     assert request(host="localhost:3000", origin=origin, method="POST")["status"] == 403
     closed = request(host="localhost:3000", origin=origin, kind="websocket")
     assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
+
+
+def test_further_names_and_origins_are_accepted_only_if_they_are_given() -> None:
+    allowed = {"hosts": ["data.example"], "origins": ["https://page.example"]}
+    for headers in (
+        {"host": "data.example:80", "origin": "http://data.example:80"},
+        {"host": "localhost", "origin": "https://PAGE.example"},
+    ):
+        assert request(**headers, **allowed)["status"] == 200
+        assert request(**headers)["status"] in (400, 403)
+    assert request(host="localhost", origin="http://page.example", **allowed)["status"] == 403

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import duckdb
 import pytest
 
 from pipelines.serving.app import STEP_SECONDS, build_app
@@ -32,7 +33,7 @@ BY_START = [number for number in LISTED if number != 2] + [2]
     ("query", "numbers"),
     [
         ("", BY_START),
-        ("simulated=true", sorted([*BY_START[:-1], 4]) + [2]),
+        ("simulated=true", [*sorted([*BY_START[:-1], 4]), 2]),
         ("type=ELECTION", [7]),
         ("type=election&type=football_game&limit=2", [1, 5]),
         ("category=politics", [7]),
@@ -144,10 +145,19 @@ def test_a_request_that_cannot_be_answered_gets_one_line(path: str, status: int,
 def test_other_methods_are_refused(method: str, get: Client) -> None:
     response = get("/upcoming.json", method)
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
-    assert response.json() == {"error": f"the method '{method}' is not possible: the interface is read-only, use GET or HEAD"}
+    assert response.json() == {
+        "error": f"the method '{method}' is not possible: the interface is read-only, use GET or HEAD"
+    }
 
 
-PATHS = ["/upcoming.json", f"/milestones/{milestone_id(1)}.json", "/summary.json", "/calendar.ics", "/openapi.json", "/"]
+PATHS = [
+    "/upcoming.json",
+    f"/milestones/{milestone_id(1)}.json",
+    "/summary.json",
+    "/calendar.ics",
+    "/openapi.json",
+    "/",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -236,8 +246,6 @@ def test_a_damaged_file_is_an_error_until_it_is_replaced(published: Shell, tmp_p
 
 
 def test_a_file_of_another_version_is_an_error_that_says_what_to_do(tmp_path: Path, published: Shell) -> None:
-    import duckdb
-
     home = Home(tmp_path)
     home.published.mkdir()
     shutil.copyfile(published.home.published_duckdb, home.published_duckdb)
