@@ -89,7 +89,11 @@ def _serve(home: Home, host: str, port: int, names: tuple[str, ...], origins: tu
     served: ASGIApp = build_app(home)
     if origins:
         served = CORSMiddleware(
-            served, allow_origins=origins, allow_methods=["GET", "HEAD"], expose_headers=["etag", "last-modified"]
+            served,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD"],
+            allow_headers=["if-none-match"],
+            expose_headers=["etag", "last-modified"],
         )
     with bound(port, host) as listener, stopped_by_signals():
         config = uvicorn.Config(

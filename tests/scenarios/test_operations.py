@@ -26,7 +26,22 @@ STOP_SECONDS = 10
 """Within which a run ends that is told to."""
 
 SYSTEM_COMMANDS = {
-    *("cd", "chown", "cp", "curl", "dagster", "df", "du", "export", "install", "journalctl", "make", "mkdir", "mv", "python"),
+    *(
+        "cd",
+        "chown",
+        "cp",
+        "curl",
+        "dagster",
+        "df",
+        "du",
+        "export",
+        "install",
+        "journalctl",
+        "make",
+        "mkdir",
+        "mv",
+        "python",
+    ),
     *("ssh", "sudo", "systemctl", "systemd-analyze", "tar", "useradd"),
 }
 """What the page may call beside `milestones`."""

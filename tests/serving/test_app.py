@@ -144,7 +144,8 @@ def test_a_request_that_cannot_be_answered_gets_one_line(path: str, status: int,
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_other_methods_are_refused(method: str, get: Client) -> None:
     response = get("/upcoming.json", method)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+    assert response.status_code == 405
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
     assert response.json() == {
         "error": f"the method '{method}' is not possible: the interface is read-only, use GET or HEAD"
     }
@@ -255,6 +256,7 @@ def test_a_file_of_another_version_is_an_error_that_says_what_to_do(tmp_path: Pa
         assert get.error("/live.json", 500).endswith("milestones rebuild publishes it again)")
 
 
+@pytest.mark.slow
 def test_a_publish_is_noticed_by_the_next_request(shells: Shells, tmp_path: Path) -> None:
     shell = shells(tmp_path, [milestone(1)])
     shell.sweep()
