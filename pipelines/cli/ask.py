@@ -108,7 +108,7 @@ def sql(
 @app.command
 def export(
     *,
-    format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = None,  # noqa: A002
+    format: Literal["csv", "jsonl", "parquet", "xlsx", "ics"] | None = None,  # noqa: A002
     query: str | None = None,
     table: str | None = None,
     output: Path | None = None,
@@ -116,12 +116,13 @@ def export(
     json_as_text: Annotated[bool, FLAG] = False,
     bom: Annotated[bool, FLAG] = False,
 ) -> int:
-    """Write a table or the result of a query as CSV, JSON lines, Parquet or Excel. The default is the table milestones.
+    """Write a table or a query result as CSV, JSON lines, Parquet, Excel or a calendar. The default: table milestones.
 
     Parameters
     ----------
     format
-        Output format. The default is taken from the suffix of the file, else CSV.
+        Output format. The default is taken from the suffix of the file, else CSV. ics is a calendar of the milestones
+        whose milestone_id the query returns; without a query and a table, the one that milestones serve has.
     query
         The query to run on the published file.
     table
@@ -147,12 +148,31 @@ def export(
     home = Home.from_environment()
     if output is not None:
         exporting.check_output(home, output)
+    if style.format == "ics":
+        return _export_calendar(home, statement if query or table else None, output)
     with open_published(home) as connection:
         if output is None:
             exporting.export_text(connection, statement, style, sys.stdout)
             return 0
         rows = exporting.export_file(connection, statement, style, output)
     Console(stderr=True).print(f"{counted(rows, 'row')} in {output}", highlight=False, markup=False, soft_wrap=True)
+    return 0
+
+
+def _export_calendar(home: Home, statement: str | None, output: Path | None) -> int:
+    from pipelines.reading.export import write_output
+    from pipelines.reading.published import open_published
+    from pipelines.serving.export import export_calendar
+
+    with open_published(home) as connection:
+        calendar = export_calendar(connection, statement)
+    if output is None:
+        # The line ends of a calendar are CRLF, which a text stream could change.
+        sys.stdout.buffer.write(calendar)
+        return 0
+    write_output(output, lambda path: path.write_bytes(calendar))
+    events = counted(calendar.count(b"BEGIN:VEVENT\r\n"), "event")
+    Console(stderr=True).print(f"{events} in {output}", highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

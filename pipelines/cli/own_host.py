@@ -6,6 +6,8 @@ password. Its requests carry its own name in Host or Origin, so other names are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
@@ -16,23 +18,28 @@ OWN_HOSTS = (LOOPBACK, "localhost")
 """Host names of the application for a browser on this machine or behind a tunnel, at any port."""
 
 
-def guard(app: ASGIApp) -> ASGIApp:
-    """Wrap an application: 400 for another Host, 403 for an Origin that is not the requested Host."""
-    return TrustedHostMiddleware(SameOrigin(app), allowed_hosts=list(OWN_HOSTS), www_redirect=False)
+def guard(app: ASGIApp, *, hosts: Sequence[str] = (), origins: Sequence[str] = ()) -> ASGIApp:
+    """Wrap an application: 400 for another Host, 403 for an Origin that is not the requested Host.
+
+    `hosts` are further names of the application, `origins` those of other sites whose pages may read it.
+    """
+    return TrustedHostMiddleware(SameOrigin(app, origins), allowed_hosts=[*OWN_HOSTS, *hosts], www_redirect=False)
 
 
 class SameOrigin:
     """Rejects requests from pages of another origin. A request without Origin is not from a page, or only reads."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, origins: Sequence[str] = ()) -> None:
         self._app = app
+        self._origins = {origin.lower() for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reject a request, or pass it to the application."""
         if scope["type"] in ("http", "websocket"):
             headers = Headers(scope=scope)
             origin, host = headers.get("origin"), headers.get("host", "")
-            if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
+            own = {f"http://{host}".lower(), f"https://{host}".lower()}
+            if origin is not None and origin.lower() not in own | self._origins:
                 if scope["type"] == "websocket":
                     # A web socket that is closed before it is accepted gets 403.
                     await receive()

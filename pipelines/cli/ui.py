@@ -10,10 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 import dagster as dg
 import uvicorn
@@ -23,8 +21,9 @@ from dagster._grpc.client import DagsterGrpcClient
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__ as webserver_version
 
-from pipelines.cli.own_host import LOOPBACK, guard
-from pipelines.errors import MilestonesError, WrongUse
+from pipelines.cli.listener import bound, stopped_by_signals
+from pipelines.cli.own_host import guard
+from pipelines.errors import MilestonesError
 from pipelines.orchestration.run_history import open_history
 from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import HOME_VARIABLE, Home
@@ -59,9 +58,9 @@ def serve_ui(home: Home, port: int) -> None:
     Raises WrongUse for an unavailable port, HistoryUnusable, and UIStopped when a child process ends.
     """
     with ExitStack() as stack:
-        listener = stack.enter_context(_bound(port))
+        listener = stack.enter_context(bound(port))
         os.environ[HOME_VARIABLE] = str(home.root)
-        stack.enter_context(_stopped_by_signals())
+        stack.enter_context(stopped_by_signals())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="milestones-ui-")))
         instance = stack.enter_context(open_history(home))
         children: dict[str, subprocess.Popen[bytes]] = {}
@@ -106,36 +105,6 @@ def _serve(
         server.run(sockets=[listener])
     if ended:
         raise UIStopped(f"{ended[0]}, so the UI stopped: start it again with milestones ui")
-
-
-@contextmanager
-def _bound(port: int) -> Iterator[socket.socket]:
-    """A listening socket on loopback, so that an early browser waits for the server. Raises WrongUse."""
-    with socket.socket(socket.AF_INET) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((LOOPBACK, port))
-            listener.listen()
-        except OSError as error:
-            raise WrongUse(
-                f"port {port} on {LOOPBACK} is not available ({error.strerror}): choose another with --port"
-            ) from error
-        yield listener
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGINT raise KeyboardInterrupt, also in the background, where a shell ignores SIGINT."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:

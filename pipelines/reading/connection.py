@@ -96,7 +96,8 @@ def open_reader(path: Path | str, *, limits: Settings | None = None) -> Iterator
     """
     connection = duckdb.connect(":memory:", config=(limits or {}) | _CLOSED)
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        # Global, so that it holds for cursors of this connection too: they are sessions of their own.
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         _attach(connection, Path(path))
         connection.execute(f"USE {CATALOG}")
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")

@@ -19,13 +19,14 @@ from pipelines.storage.durable import write_durably
 from pipelines.storage.home import Home
 from schemas.sql import quote
 
-Format = Literal["csv", "jsonl", "parquet", "xlsx"]
+Format = Literal["csv", "jsonl", "parquet", "xlsx", "ics"]
 FORMATS_BY_SUFFIX: dict[str, Format] = {
     ".csv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".xlsx": "xlsx",
+    ".ics": "ics",
 }
 FILES_ONLY = {"parquet": "Parquet", "xlsx": "Excel"}
 """Formats that are no text, with their names."""
@@ -78,14 +79,6 @@ def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Style,
 
     Through a symbolic link, its target is written.
     """
-    output = output.resolve()
-    if output.is_dir() or not output.parent.is_dir():
-        raise CannotWrite(f"cannot write {output}: give a file in a folder that exists with --output")
-    if output.exists() and not output.is_file():
-        # The rename would replace a pipe or a device with a file.
-        raise CannotWrite(
-            f"cannot write {output}, which is not a regular file: leave --output out and redirect standard output"
-        )
     rows = 0
 
     def write(path: Path) -> None:
@@ -99,11 +92,24 @@ def export_file(connection: duckdb.DuckDBPyConnection, query: str, style: Style,
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = export_text(connection, query, style, file)
 
+    write_output(output, write)
+    return rows
+
+
+def write_output(output: Path, write: Callable[[Path], object]) -> None:
+    """Write a file atomically, with a function that writes to the path it gets. Raises CannotWrite."""
+    output = output.resolve()
+    if output.is_dir() or not output.parent.is_dir():
+        raise CannotWrite(f"cannot write {output}: give a file in a folder that exists with --output")
+    if output.exists() and not output.is_file():
+        # The rename would replace a pipe or a device with a file.
+        raise CannotWrite(
+            f"cannot write {output}, which is not a regular file: leave --output out and redirect standard output"
+        )
     try:
         write_durably(output, write)
     except OSError as error:
         raise CannotWrite(f"cannot write {output} ({error.strerror}): give another file with --output") from error
-    return rows
 
 
 def export_text(connection: duckdb.DuckDBPyConnection, query: str, style: Style, file: IO[str]) -> int:

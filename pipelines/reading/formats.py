@@ -30,7 +30,7 @@ class Style:
     `no_pager` never starts a pager. `bom` begins CSV with a byte order mark.
     """
 
-    format: Format | Literal["jsonl", "parquet", "xlsx"] = "table"
+    format: Format | Literal["jsonl", "parquet", "xlsx", "ics"] = "table"
     all_rows: bool = False
     raw: bool = False
     json_as_text: bool = False

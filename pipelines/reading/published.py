@@ -32,11 +32,16 @@ REFUSED = """
 def open_published(home: Home, *, limits: Settings | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the published file for the block; see `open_reader`. Raises NothingPublished, WarehouseUnusable."""
     if not home.published_duckdb.exists():
-        raise NothingPublished(
-            f"nothing is published at {home.published_duckdb}{_demo(home)}: run milestones ingest first"
-        )
+        raise nothing_published(home)
     with open_reader(home.published_duckdb, limits=limits) as connection:
         yield connection
+
+
+def nothing_published(home: Home) -> NothingPublished:
+    """The error for a home without a published file."""
+    return NothingPublished(
+        f"nothing is published at {home.published_duckdb}{_demo(home)}: run milestones ingest first"
+    )
 
 
 def _demo(home: Home) -> str:

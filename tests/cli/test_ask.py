@@ -1,4 +1,4 @@
-"""The commands that only read: `status`, `sql`, `verify`, `quarantine`."""
+"""The commands that only read: `status`, `sql`, `export`, `verify`, `quarantine`."""
 
 from __future__ import annotations
 
@@ -385,3 +385,24 @@ def test_reading_commands_import_no_slow_modules(
         [sys.executable, "-c", LOADED_MODULES, *arguments], capture_output=True, text=True, check=True
     )
     assert done.stderr.split() == ["0", *needed]
+
+
+def test_a_calendar_is_exported_to_a_file_or_standard_output(
+    published: Shell, tmp_path: Path, at: Callable[..., Home], command: Command
+) -> None:
+    at(published.home.root)
+    file = tmp_path / "milestones.ics"
+    query = ("--query", "SELECT milestone_id FROM milestones ORDER BY start_date LIMIT 3")
+    assert command("export", *query, "--output", str(file)).err == f"3 events in {file}\n"
+    assert file.read_bytes().count(b"\r\nBEGIN:VEVENT\r\n") == 3
+    with file.open("rb") as written:
+        assert written.readline() == b"BEGIN:VCALENDAR\r\n"
+    outcome = command("export", "--format", "ics", "--table", "milestones")
+    assert outcome.out.count("BEGIN:VEVENT") == 99
+    for options, message in (
+        (("--query", "SELECT 1 AS x"), "a calendar needs the column milestone_id: "),
+        (("--raw",), "--raw applies to CSV only"),
+    ):
+        outcome = command("export", *options, "--output", str(file))
+        assert (outcome.status, outcome.error_line.startswith(message)) == (2, True)
+    assert file.read_bytes().count(b"\r\nBEGIN:VEVENT\r\n") == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -19,7 +20,14 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"body"})
 
 
-def request(*, kind: str = "http", method: str = "GET", **headers: str) -> Message:
+def request(
+    *,
+    kind: str = "http",
+    method: str = "GET",
+    hosts: Sequence[str] = (),
+    origins: Sequence[str] = (),
+    **headers: str,
+) -> Message:
     """The first message of the guarded application's response."""
     sent: list[Message] = []
 
@@ -38,7 +46,7 @@ def request(*, kind: str = "http", method: str = "GET", **headers: str) -> Messa
     }
 
     async def respond() -> None:
-        await guard(app)(scope, receive, send)
+        await guard(app, hosts=hosts, origins=origins)(scope, receive, send)
 
     asyncio.run(respond())
     return sent[0]
@@ -72,3 +80,11 @@ def test_another_origin_is_rejected(origin: str) -> None:
     assert request(host="localhost:3000", origin=origin, method="POST")["status"] == 403
     closed = request(host="localhost:3000", origin=origin, kind="websocket")
     assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
+
+
+def test_further_names_and_origins_are_accepted_only_if_they_are_given() -> None:
+    name, page = "data.example", "https://page.example"
+    assert request(hosts=[name], host=f"{name}:80", origin=f"http://{name}:80")["status"] == 200
+    assert request(host=f"{name}:80")["status"] == 400
+    assert request(origins=[page], host="localhost", origin="https://PAGE.example")["status"] == 200
+    assert request(origins=[page], host="localhost", origin="http://page.example")["status"] == 403

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -252,3 +253,20 @@ def test_query_explains_its_errors(file: Path, text: str, message: str) -> None:
 def test_query_without_a_published_file(tmp_path: Path) -> None:
     with pytest.raises(NothingPublished, match=r"nothing is published at .*none\.duckdb: run milestones ingest first"):
         query("SELECT 1", path=tmp_path / "none.duckdb")
+
+
+def test_times_are_utc_in_every_zone_also_for_cursors(file: Path) -> None:
+    program = f"""
+from pipelines.reading.connection import open_reader
+with open_reader({str(file)!r}) as connection:
+    for one in (connection, connection.cursor()):
+        print(one.execute("SELECT current_setting('TimeZone')").fetchall()[0][0])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"TZ": "Asia/Tokyo"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["UTC", "UTC"]

@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 pytestmark = pytest.mark.slow
 
 UNITS = PROJECT / "deploy" / "systemd"
-SERVICES = ("milestones-ingest.service", "milestones-full.service", "milestones-ui.service")
+SERVICES = ("milestones-ingest.service", "milestones-full.service", "milestones-ui.service", "milestones-serve.service")
 TIMERS = ("milestones-ingest.timer", "milestones-full.timer")
 PAGE = PROJECT / "docs" / "operations.md"
 PROGRAM = "/opt/kalshi-milestones/.venv/bin/milestones"
@@ -26,7 +26,22 @@ STOP_SECONDS = 10
 """Within which a run ends that is told to."""
 
 SYSTEM_COMMANDS = {
-    *("cd", "chown", "cp", "dagster", "df", "docker", "du", "export", "install", "journalctl", "make", "mkdir", "mv"),
+    *(
+        "cd",
+        "chown",
+        "cp",
+        "curl",
+        "dagster",
+        "df",
+        "docker",
+        "du",
+        "export",
+        "install",
+        "journalctl",
+        "make",
+        "mkdir",
+        "mv",
+    ),
     *("python", "ssh", "sudo", "systemctl", "systemd-analyze", "tar", "useradd"),
 }
 """What the page may call beside `milestones`."""
@@ -99,7 +114,7 @@ def test_services_start_verbs_that_exist(name: str) -> None:
 def test_the_right_verbs_are_started() -> None:
     started = [Unit(name)["Service"]["ExecStart"].removeprefix(f"{PROGRAM} ") for name in SERVICES]
 
-    assert started == ["ingest", "ingest --full", "ui --port 3000"]
+    assert started == ["ingest", "ingest --full", "ui --port 3000", "serve --port 8600"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -108,7 +123,10 @@ def test_services_are_hardened_and_hold_no_secret(name: str) -> None:
 
     assert service["User"] == "milestones"
     assert service["ProtectSystem"] == "strict"
-    assert service["ReadWritePaths"] == "/var/lib/milestones"
+    # The server of the published data only reads.
+    access = "ReadOnlyPaths" if name == "milestones-serve.service" else "ReadWritePaths"
+    assert service[access] == "/var/lib/milestones"
+    assert len({"ReadOnlyPaths", "ReadWritePaths"} & set(service)) == 1
     assert service["EnvironmentFile"] == "-/etc/milestones.env"
     assert service["CapabilityBoundingSet"] == ""
     assert {service[key] for key in ("NoNewPrivileges", "PrivateTmp", "PrivateDevices", "ProtectHome")} == {"yes"}

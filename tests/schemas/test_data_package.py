@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -23,12 +24,13 @@ NUMBERS = (-1, 0, 1, 2)
 
 
 def accepts(keyword: str, limit: Any, value: Any) -> bool:
-    return {
+    checks: dict[str, Callable[[], bool]] = {
         "enum": lambda: value in limit,
         "minLength": lambda: len(value) >= limit,
-        "minimum": lambda: value >= limit,
+        "minimum": lambda: bool(value >= limit),
         "pattern": lambda: re.fullmatch(limit, value) is not None,
-    }[keyword]()
+    }
+    return checks[keyword]()
 
 
 @pytest.mark.parametrize(("rule", "kind"), RULES.values(), ids=[f"{table}-{name}" for table, name in RULES])
