@@ -29,6 +29,7 @@ app.command(quarantine)
 
 FLAG = Parameter(negative=())
 NOT_NEGATIVE = Parameter(validator=Number(gte=0))
+AT_LEAST_ONE = Parameter(validator=Number(gte=1))
 POSITIVE = Parameter(validator=Number(gt=0))
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 

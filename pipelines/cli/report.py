@@ -98,6 +98,8 @@ def print_sweep(
         f"{row['unchanged']:,} unchanged, {row['superseded']:,} superseded",
     )
     table.add_row("refused", f"{row['quarantined']:,} (table quarantine)" if row["quarantined"] else "0")
+    if not row["is_complete"]:
+        table.add_row("stopped", f"after {counted(row['pages'], 'page')}: not complete, the watermark did not move")
     if archived:
         table.add_row("archived", f"{archived:,} no longer listed (table archived_milestones)")
     if not_found:

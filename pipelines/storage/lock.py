@@ -7,6 +7,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.errors import WarehouseBusy
@@ -31,6 +33,35 @@ def holder(home: Home) -> str | None:
     """
     with _try_lock(home.lock_file, "lock check") as other:
         return None if other is None or REFRESH in other else other
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock, and when it took it."""
+
+    description: str
+    since: datetime
+
+
+@contextmanager
+def inspecting(lock_file: Path) -> Iterator[Holder | None]:
+    """The process that holds a lock, None if it is free; nobody takes it during the block. Writes nothing.
+
+    A process that wants the lock meanwhile waits for MOMENT_SECONDS, so the block must be short.
+    """
+    try:
+        file = lock_file.open("rb")
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            description = file.read(200).decode("utf-8", "replace").strip() or "an unknown process"
+            yield Holder(description, datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC))
+        else:
+            yield None
 
 
 @contextmanager
