@@ -266,7 +266,7 @@ def test_the_status_shows_ages_and_counts() -> None:
 def test_the_status_without_data() -> None:
     empty = Status("/x", 0, {}, [], None, None, None, None, [], {}, [], {}, None, {"rows": 0})
     text = status_text(empty)
-    assert text.count("never") == 3
+    assert text.count("never") == 4
     assert "not published" not in text
     assert "missing values" not in text
     assert "rows arrive" not in text
