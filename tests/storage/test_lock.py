@@ -76,8 +76,8 @@ def test_nobody_takes_the_lock_that_is_inspected(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with writer_lock(home, purpose="first"):
         pass
-    with inspecting(home.lock_file):
-        assert holder(home) is not None
+    with inspecting(home.lock_file), pytest.raises(WarehouseBusy), writer_lock(home, purpose="second"):
+        pytest.fail("it was taken")
 
 
 def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
