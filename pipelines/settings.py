@@ -237,11 +237,12 @@ def settings_table() -> str:
     lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for name, (kind, meta) in _DECLARED.items():
         limits = "" if meta.ge is None else f"; {_bounds(kind, meta)}"
-        lines.append(f"| `{VARIABLES[name]}` | {_default(name)} | {meta.description}{limits} |")
+        lines.append(f"| `{VARIABLES[name]}` | {default_text(name)} | {meta.description}{limits} |")
     return "\n".join(lines) + "\n"
 
 
-def _default(name: str) -> str:
+def default_text(name: str) -> str:
+    """The default of a setting, as Markdown; "none" where there is none."""
     _, meta = _DECLARED[name]
     value = getattr(DEFAULTS, name)
     if shown := (meta.extra or {}).get("default"):

@@ -25,7 +25,7 @@ from sandbox.obstacles import Exchange, Faults, Obstacles, TokenBucket
 from sandbox.query import BadParameterError, parse_query
 from sandbox.responses import NOT_FOUND, as_json, refusing
 from sandbox.sibling_endpoints import SiblingEndpoints
-from sandbox.world import UnknownMilestoneError, World
+from sandbox.world import PageOfRows, UnknownMilestoneError, World
 
 API_ROOT = "/trade-api/v2"
 LIST_PATH = f"{API_ROOT}/milestones"
@@ -106,9 +106,11 @@ class _Endpoints:
         if (status := self._habits.refusal(parameters)) is not None:
             return as_json(BAD_REQUEST, status)
         try:
-            page = self._world.page(parse_query(self._habits.heard(parameters)))
+            query = parse_query(self._habits.heard(parameters))
         except BadParameterError as error:
             return refusing(error)
+        finds_nothing = query.competition is not None and self._habits.no_competitions
+        page = PageOfRows([], None) if finds_nothing else self._world.page(query)
         cursor = "" if page.next_position is None else encode_cursor(page.next_position)
         return as_json(self._habits.page("milestones", page.bodies, cursor))
 

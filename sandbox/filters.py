@@ -9,6 +9,7 @@ import msgspec
 from sandbox.query import Query
 from sandbox.row import Row
 from schemas.api import JsonObject, object_decoder
+from schemas.leagues import COMPETITION_KEYS
 
 
 def predicate(query: Query) -> Callable[[Row], bool] | None:
@@ -24,9 +25,15 @@ def predicate(query: Query) -> Callable[[Row], bool] | None:
         tests.append(_contains(source, lambda row: row.get("source_id") == source))
     if (ticker := query.related_event_ticker) is not None:
         tests.append(_contains(ticker, lambda row: ticker in (row.get("related_event_tickers") or ())))
+    if (competition := query.competition) is not None:
+        tests.append(_contains(competition, lambda row: _is_of(row.get("details"), competition)))
     if not tests:
         return None
     return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
+
+
+def _is_of(details: JsonObject | None, competition: str) -> bool:
+    return any((details or {}).get(key) == competition for key in COMPETITION_KEYS)
 
 
 def _contains(text: str, confirm: Callable[[JsonObject], bool]) -> Callable[[Row], bool]:

@@ -19,7 +19,8 @@ class Habits:
     `ignores` are parameters that have no effect. The next `refused_cursors` requests with a cursor (None: all) get
     `cursor_status` and BAD_REQUEST; a `limit` beyond `page_limit` (None: the documented one) gets 400 and BAD_REQUEST.
     With `null_lists` an empty list is null. `cursor_field` is the name of the field with the next cursor, which the
-    last page lacks with `absent_cursor`. They apply to every endpoint.
+    last page lacks with `absent_cursor`. They apply to every endpoint. With `no_competitions` the filter of milestones
+    by competition finds nothing, as was measured once; users report that it works.
     """
 
     ignores: frozenset[str] = frozenset()
@@ -29,6 +30,7 @@ class Habits:
     null_lists: bool = False
     cursor_field: str = "cursor"
     absent_cursor: bool = False
+    no_competitions: bool = False
 
     def refusal(self, parameters: dict[str, str]) -> int | None:
         """The status of a refused request, None for an accepted one; counts down refused cursors."""

@@ -96,8 +96,6 @@ class World:
 
     def page(self, query: Query) -> PageOfRows:
         """The first `limit` rows after the cursor that satisfy every filter, in keyset order."""
-        if query.competition is not None:  # measured: the live API finds nothing by it
-            return PageOfRows([], None)
         with self._lock:
             rows = list(itertools.islice(self._matches(query), query.limit + 1))
         more = len(rows) > query.limit

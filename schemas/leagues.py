@@ -7,6 +7,9 @@ from typing import Any
 LEAGUE_KEYS = ("league", "promotion", "tour", "tournament", "competition")
 """Keys of `details` that name the league, by preference: MMA has a promotion, tennis and golf a tour."""
 
+COMPETITION_KEYS = (*LEAGUE_KEYS, "game")
+"""Keys of `details` that name the competition by which the API filters: for esports it is the game."""
+
 SIMULATED_LEAGUES = (
     *("NBA", "WNBA", "NCAAB", "NCAAMB", "NCAAWB"),
     *("NFL", "NCAAF", "NCAAFB", "CFL", "UFL", "XFL"),

@@ -540,7 +540,13 @@ SWEEPS = Table(
             "last_updated_ts, our clock",
             nullable=True,
         ),
-        Column("is_complete", BOOLEAN, "Read everything that it requested, to the empty cursor.", "the outcome"),
+        Column(
+            "is_complete",
+            BOOLEAN,
+            "Read everything that it requested, to the empty cursor; false for a sweep that failed or that --max-pages "
+            "stopped.",
+            "the outcome",
+        ),
         Column("error", TEXT, "Why it failed; NULL when it did not.", "the outcome", nullable=True),
     ),
     key=("sweep_id",),

@@ -1,10 +1,12 @@
-"""Counts in messages."""
+"""Counts and durations in messages."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from pipelines.wording import counted
+from pipelines.wording import counted, duration
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,19 @@ def test_a_regular_noun(count: int, expected: str) -> None:
 def test_an_irregular_noun() -> None:
     assert counted(1, "retry", "retries") == "1 retry"
     assert counted(3, "retry", "retries") == "3 retries"
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        ({"seconds": 1}, "1 second"),
+        ({"seconds": 119}, "119 seconds"),
+        ({"minutes": 2}, "2 minutes"),
+        ({"minutes": 119}, "119 minutes"),
+        ({"hours": 47, "minutes": 50}, "48 hours"),
+        ({"days": 3}, "3 days"),
+    ],
+    ids=str,
+)
+def test_a_duration_has_the_largest_unit_with_at_least_two(length: dict[str, float], expected: str) -> None:
+    assert duration(timedelta(**length)) == expected

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 from cyclopts.validators import Number
 from rich.console import Console
 
@@ -15,6 +18,16 @@ def _version() -> str:
     from importlib.metadata import version
 
     return version("kalshi-milestones")
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _duration(_: object, tokens: Sequence[Token]) -> timedelta:
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", tokens[0].value)
+    if match is None or not int(match[1]):
+        raise ValueError(f'"{tokens[0].value}" is not a duration. Give a number and a unit: 90s, 10m, 2h or 1d.')
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 app = App(
@@ -29,7 +42,9 @@ app.command(quarantine)
 
 FLAG = Parameter(negative=())
 NOT_NEGATIVE = Parameter(validator=Number(gte=0))
+AT_LEAST_ONE = Parameter(validator=Number(gte=1))
 POSITIVE = Parameter(validator=Number(gt=0))
+Duration = Annotated[timedelta, Parameter(converter=_duration)]
 Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_535))]
 
 

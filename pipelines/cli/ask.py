@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, OutputConsole, app, print_error, quarantine
+from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, Duration, OutputConsole, app, print_error, quarantine
 from pipelines.errors import WrongUse
 from pipelines.storage.home import Home, expanded
-from pipelines.wording import counted
+from pipelines.wording import counted, duration
 
 _All = Annotated[bool, Parameter(name="--all", negative=())]
 _Parameters = Annotated[
@@ -22,28 +23,49 @@ _Parameters = Annotated[
 
 
 @app.command
-def status(*, all_: _All = False, json: Annotated[bool, FLAG] = False) -> int:
+def status(
+    *,
+    max_age: Duration | None = None,
+    all_: _All = False,
+    json: Annotated[bool, FLAG] = False,
+) -> int:
     """Show freshness, rows per table, the last sweeps and refused records.
 
     Parameters
     ----------
+    max_age
+        Exit with status 1 if the last full or incremental sweep is older than this: 90s, 10m, 2h, 1d.
     all_
         Show every column of the sweeps, even in a narrow terminal.
     json
         Print the status as JSON.
     """
-    from datetime import UTC, datetime
-
     from pipelines.cli.report import print_status, status_json
     from pipelines.reading.formats import Style
     from pipelines.reading.status import status as status_of
 
-    current = status_of(Home.from_environment())
+    current, now = status_of(Home.from_environment()), datetime.now(UTC)
     if json:
         sys.stdout.write(status_json(current) + "\n")
     else:
-        print_status(Console(), current, datetime.now(UTC), Style(all_rows=all_))
+        print_status(Console(), current, now, Style(all_rows=all_))
+    if max_age is not None and (fault := too_old(current.last_sweep_at, max_age, now)):
+        print_error(fault)
+        return EXIT_FAILED
     return 0
+
+
+def too_old(last_sweep_at: datetime | None, max_age: timedelta, now: datetime) -> str | None:
+    """Why the data are too old, with advice; None where they are not."""
+    if last_sweep_at is None:
+        return "no full or incremental sweep was ever published: run milestones ingest"
+    age = now - last_sweep_at
+    if age <= max_age:
+        return None
+    return (
+        f"the data are {duration(age)} old (last sweep {last_sweep_at:%Y-%m-%d %H:%M:%SZ}), older than --max-age "
+        "allows: run milestones ingest, or find the cause with milestones doctor"
+    )
 
 
 @app.command

@@ -18,7 +18,7 @@ from pipelines.reading.formats import Style, as_json, cell_text, csv_lines, json
 from pipelines.reading.results import NUMBER, BoundStatement, Column, TextResult
 from pipelines.reading.status import Status
 from pipelines.storage.home import Home
-from pipelines.wording import counted
+from pipelines.wording import counted, duration
 
 
 def display_text(value: Any) -> str:
@@ -98,6 +98,8 @@ def print_sweep(
         f"{row['unchanged']:,} unchanged, {row['superseded']:,} superseded",
     )
     table.add_row("refused", f"{row['quarantined']:,} (table quarantine)" if row["quarantined"] else "0")
+    if not row["is_complete"]:
+        table.add_row("stopped", f"after {counted(row['pages'], 'page')}: not complete, the watermark did not move")
     if archived:
         table.add_row("archived", f"{archived:,} no longer listed (table archived_milestones)")
     if not_found:
@@ -115,6 +117,7 @@ def print_status(console: Console, status: Status, now: datetime, style: Style) 
     table.add_column(overflow="fold")
     table.add_row("published", Text(f"{status.published_file} ({status.bytes / 1e6:,.1f} MB)"))
     table.add_row("last full sweep", _ago(status.last_full_at, now))
+    table.add_row("last sweep", _ago(status.last_sweep_at, now))
     table.add_row("read up to", _ago(status.watermark, now))
     table.add_row("newest update", _ago(status.newest_update, now))
     if status.lateness["rows"]:
@@ -180,10 +183,4 @@ def status_json(status: Status) -> str:
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:
-    if moment is None:
-        return "never"
-    seconds = (now - moment).total_seconds()
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= 2 * size:
-            return f"{display_text(moment)} ({counted(round(seconds / size), unit)} ago)"
-    return f"{display_text(moment)} ({counted(round(seconds), 'second')} ago)"
+    return "never" if moment is None else f"{display_text(moment)} ({duration(now - moment)} ago)"

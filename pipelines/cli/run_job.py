@@ -13,8 +13,9 @@ import dagster as dg
 from pipelines.definitions import build_defs
 from pipelines.errors import DiskFull, MilestonesError, is_disk_full
 from pipelines.kalshi.errors import KalshiError
-from pipelines.orchestration.endpoints import EndpointsResource, refresh_job_name
+from pipelines.orchestration.endpoints import EndpointsResource
 from pipelines.orchestration.jobs import INGEST_JOB
+from pipelines.orchestration.keys import refresh_job_name
 from pipelines.orchestration.resources import HomeResource, utc_now
 from pipelines.orchestration.run_history import PROCESS_TAG, causes, history_fault, open_history
 from pipelines.orchestration.run_retention import prune_runs_by_settings

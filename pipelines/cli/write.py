@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from pipelines.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, FLAG, app, print_error
+from pipelines.cli.app import AT_LEAST_ONE, EXIT_FAILED, EXIT_INTERRUPTED, FLAG, app, print_error
 from pipelines.errors import WrongUse
 from pipelines.storage.home import Home
 
+if TYPE_CHECKING:
+    from pipelines.sweep.options import SweepOptions
+
 MILESTONES = "milestones"
+
+
+_SPELLED = {"ids": "--id", "mode": "--full"}
+"""Options with another name than their field."""
 
 
 @app.command
@@ -22,10 +29,16 @@ def ingest(
     ids: Annotated[list[str] | None, Parameter(name="--id", negative=())] = None,
     category: str | None = None,
     type: str | None = None,  # noqa: A002 - the name of the option
+    event: str | None = None,
+    source_id: str | None = None,
+    competition: str | None = None,
     since: str | None = None,
+    until: str | None = None,
+    max_pages: Annotated[int | None, AT_LEAST_ONE] = None,
     allow_shrink: Annotated[bool, FLAG] = False,
     start_anew: Annotated[bool, FLAG] = False,
     only: str | None = None,
+    dry_run: Annotated[bool, FLAG] = False,
     json: Annotated[bool, FLAG] = False,
 ) -> int:
     """Run one sweep through Dagster, from the API to the published tables. The first one is a full sweep.
@@ -42,59 +55,88 @@ def ingest(
         Fetch only this category, spelled as in the API.
     type
         Fetch only this type, for example football_game.
+    event
+        Fetch only the milestones of this event ticker.
+    source_id
+        Fetch only the milestones with this id of a provider.
+    competition
+        Fetch only this competition, for example NFL.
     since
         Fetch only milestones that start at or after this date or time (UTC unless it has an offset).
+    until
+        Fetch only milestones that start before this date or time (UTC unless it has an offset).
+    max_pages
+        Stop after this many pages. What was fetched is loaded and published; the next sweep is not changed by it.
     allow_shrink
         Accept a full sweep that returns far fewer milestones than before.
     start_anew
         Create a new warehouse without history, if the old one is lost.
     only
         Refresh only this: milestones, targets, events, series or live.
+    dry_run
+        Show what would be fetched. Sends no request and writes nothing.
     json
         Print the summary as JSON.
     """
+    from pipelines.sweep.options import SweepOptions
+
+    options = SweepOptions(
+        mode="full" if full else "auto",
+        ids=tuple(ids or ()),
+        category=category,
+        type=type,
+        event=event,
+        source_id=source_id,
+        competition=competition,
+        since=since,
+        until=until,
+        max_pages=max_pages,
+        allow_shrink=allow_shrink,
+        start_anew=start_anew,
+    )
+    request = options.request(_spelled)
     is_other = only not in (None, MILESTONES)
-    if is_other and (full or ids or category or type or since):
+    if is_other and options != SweepOptions(allow_shrink=allow_shrink, start_anew=start_anew):
         raise WrongUse(f"--only {only} excludes the options that choose milestones: leave them out")
-    for option, value in (("--id", ids), ("--category", [category]), ("--type", [type])):
-        if any(text is not None and not text.strip() for text in value or ()):
-            raise WrongUse(f"{option} is empty: give a value, or leave it out")
-    if ids and (full or category or type or since):
-        raise WrongUse("--id excludes --full, --category, --type and --since: leave them out")
-    if full and (category or type or since):
-        raise WrongUse("--full fetches every milestone: leave --category, --type and --since out")
-    config: dict[str, object] = {
-        "mode": "full" if full else "auto",
-        "ids": ids or [],
-        "category": category,
-        "type": type,
-        "since": since,
-        "allow_shrink": allow_shrink,
-        "start_anew": start_anew,
-    }
     home = Home.from_environment()
+    if dry_run:
+        from pipelines.cli.dry_run import print_plan
+
+        return print_plan(home, request, only=only, as_json=json)
     if only is not None and is_other:
         return _refresh(home, only, as_json=json)
-    status = run_sweep(home, config, as_json=json, with_others=only is None)
-    return status or _status_of_filters(home, category, type)
+    status = run_sweep(home, options.config(), as_json=json, with_others=only is None)
+    return status or _status_of_filters(home, options)
 
 
-def _status_of_filters(home: Home, category: str | None, type_: str | None) -> int:
+def _spelled(field: str) -> str:
+    return _SPELLED.get(field, f"--{field.replace('_', '-')}")
+
+
+def _status_of_filters(home: Home, options: SweepOptions) -> int:
     """Explain a filtered sweep without milestones; EXIT_FAILED if a filter value is unknown, so probably misspelled."""
     from pipelines.reading.connection import run_query
+    from pipelines.reading.filter_values import VALUES
     from pipelines.reading.published import open_published
     from pipelines.reading.unknown_filters import unknown_filters
 
-    if category is None and type_ is None:
+    if not options.given_filters():
         return 0
     newest = "SELECT records FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
     with open_published(home) as connection:
         if run_query(connection, newest).rows[0][0]:
             return 0
-        unknown = unknown_filters(connection, category=category, type=type_)
-    for line in unknown or ["no milestone of the API matches all of these filters, although each value exists"]:
+        unknown = unknown_filters(connection, **{option: getattr(options, option) for option in VALUES})
+    for line in unknown or [_nothing_matches(options)]:
         print_error(f"0 milestones were fetched: {line}")
     return EXIT_FAILED if unknown else 0
+
+
+def _nothing_matches(options: SweepOptions) -> str:
+    line = "no milestone of the API matches all of these filters, although each value exists"
+    if options.competition is not None:
+        line += "; the API is known to find nothing by competition at times: try --type or --category"
+    return line
 
 
 def run_sweep(home: Home, config: dict[str, object], *, as_json: bool, with_others: bool = False) -> int:

@@ -15,6 +15,7 @@ from pipelines.kalshi.errors import PagingFault
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.scans import OVERLAP_SECONDS, Api, Fetched, scan, scan_in_shards, seconds_before
 from pipelines.kalshi.shards import LandedPage
+from pipelines.kalshi.upper_bound import starting_before
 from schemas.endpoints import MILESTONES_ENDPOINT
 
 MAX_CATCH_UPS = 10
@@ -36,6 +37,23 @@ def full_sweep(
 
     `landed` are the pages of an interrupted scan. Raises FilterIgnored and KalshiError as well.
     """
+    fetched = _scan_and_catch_up(api, query, started_at=started_at, now=now, connections=connections, landed=landed)
+    if (bound := query.maximum_start_date) is None:
+        yield from fetched
+        return
+    for one in fetched:
+        yield replace(one, response=starting_before(bound, one.response))
+
+
+def _scan_and_catch_up(
+    api: Api,
+    query: MilestoneQuery,
+    *,
+    started_at: datetime,
+    now: Callable[[], datetime],
+    connections: int,
+    landed: Sequence[LandedPage],
+) -> Iterator[Fetched]:
     newest = 0
     for fetched in scan_in_shards(api, query, now=started_at, connections=connections, landed=landed):
         newest = max(newest, _newest_update(fetched.response.updates))

@@ -1,19 +1,24 @@
 """Checks that the milestones of a response match the request's filters: the API ignores parameters it does not know.
 
-Pure. Checked are the filters that sweeps use: category, type, minimum_start_date and min_updated_ts. A value that is
-absent or unreadable is not checked here: its record is decoded, or quarantined, in `pipelines.records`.
+Pure. A value that is absent or unreadable is not checked here: its record is decoded, or quarantined, in
+`pipelines.records`. Only a missing provider id and an empty list of tickers are values, as the API leaves them out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
 
 from pipelines.kalshi.errors import FilterIgnored
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.response import Response
 from schemas.api import ZERO_TIME_YEAR
 from schemas.categories import is_same_category
+from schemas.endpoints import MILESTONES_ENDPOINT
+from schemas.leagues import COMPETITION_KEYS
 
 TOLERANCE = timedelta(seconds=1)
 """Of a time bound: the API may cut off its fraction."""
@@ -22,6 +27,7 @@ TOLERANCE = timedelta(seconds=1)
 def check_filters(query: MilestoneQuery, response: Response) -> None:
     """Raise FilterIgnored for the first milestone that a filter of the query should have excluded."""
     _check_texts(query, response)
+    _check_named(query, response)
     if (begins := query.minimum_start_date) is not None:
         index = first_before(begins, response.starts)
         _check(query, response, "minimum_start_date", "the start", index, response.starts)
@@ -56,6 +62,81 @@ def _check_texts(query: MilestoneQuery, response: Response) -> None:
     if (kind := query.type) is not None:
         index = _first(one.casefold() != kind.casefold() if one else False for one in response.types)
         _check(query, response, "type", "the type", index, response.types)
+
+
+class _Named(msgspec.Struct):
+    """The fields that name providers, events and competitions. Only filters by them need to read these."""
+
+    source_id: Any = None
+    source_ids: Any = None
+    related_event_tickers: Any = None
+    primary_event_tickers: Any = None
+    details: Any = None
+
+
+_named_decoder = msgspec.json.Decoder(_Named)
+
+
+def _check_named(query: MilestoneQuery, response: Response) -> None:
+    checks: dict[str, tuple[str | None, Callable[[_Named, str], str | None]]] = {
+        "source_id": (query.source_id, _other_source),
+        "related_event_ticker": (query.related_event_ticker, _other_tickers),
+        "competition": (query.competition, _other_competition),
+    }
+    used = {name: (wanted, found_in) for name, (wanted, found_in) in checks.items() if wanted is not None}
+    for index, named in enumerate(_named(response) if used else ()):
+        for name, (wanted, found_in) in used.items():
+            if named is not None and wanted is not None and (found := found_in(named, wanted)) is not None:
+                raise FilterIgnored(
+                    response.url_path, name=name, wanted=wanted, found=found, milestone_id=response.ids[index]
+                )
+
+
+def _named(response: Response) -> Iterator[_Named | None]:
+    """What each milestone of a page names; None where it cannot be read."""
+    for raw in MILESTONES_ENDPOINT.raw_page_decoder.decode(response.body).records or ():
+        try:
+            yield _named_decoder.decode(raw)
+        except (ValueError, RecursionError):
+            yield None
+
+
+def _other_source(named: _Named, wanted: str) -> str | None:
+    """What a milestone has instead of the wanted id of a provider; None where it has that id."""
+    others = named.source_ids.values() if isinstance(named.source_ids, dict) else ()
+    found = [one for one in (named.source_id, *others) if one is not None]
+    if any(not isinstance(one, str) or one.casefold() == wanted.casefold() for one in found):
+        return None
+    return f"the source id {found[0]}" if found else "no source id"
+
+
+def _other_tickers(named: _Named, wanted: str) -> str | None:
+    """What a milestone has instead of the wanted event; None where it names that event."""
+    lists = (named.related_event_tickers, named.primary_event_tickers)
+    if any(one is not None and not isinstance(one, list) for one in lists):
+        return None
+    found = [ticker for one in lists for ticker in one or ()]
+    if any(not isinstance(one, str) or one.casefold() == wanted.casefold() for one in found):
+        return None
+    return f"the event {found[0]}" if found else "no event"
+
+
+def _other_competition(named: _Named, wanted: str) -> str | None:
+    """The competition that a milestone names instead; None where it names none, or the wanted one.
+
+    A longer name counts: the filter is a code (ATP), and details may have a name that contains it (ATP Challenger).
+    """
+    details = named.details if isinstance(named.details, dict) else {}
+    found = [value for key in COMPETITION_KEYS if isinstance(value := details.get(key), str) and value]
+    code = _letters(wanted)
+    if not found or any(code in _letters(one) for one in found):
+        return None
+    return f"the competition {found[0]}"
+
+
+def _letters(name: str) -> str:
+    """A name in one case, without blanks and marks: "La Liga" and "laliga" are the same."""
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def _check(

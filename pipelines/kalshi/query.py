@@ -13,11 +13,14 @@ class MilestoneQuery:
     """Filters and page size; None leaves a filter out.
 
     `minimum_start_date` has a time zone and is inclusive; `min_updated_ts` counts whole Unix seconds (the API refuses
-    a fraction with 400). `competition` was measured to find nothing where rows exist: do not rely on it. Raises
-    ValueError for values that the API would refuse or, worse, ignore.
+    a fraction with 400). `competition` was measured to find nothing where rows exist, and is reported to work with
+    codes such as NFL. `maximum_start_date` is exclusive and never sent, as the API does not document it: scans stop
+    there, and `pipelines.kalshi.upper_bound` drops the milestones at and after it. Raises ValueError for values that
+    the API would refuse or, worse, ignore.
     """
 
     minimum_start_date: datetime | None = None
+    maximum_start_date: datetime | None = None
     min_updated_ts: int | None = None
     category: str | None = None
     type: str | None = None
@@ -32,8 +35,9 @@ class MilestoneQuery:
             raise ValueError(f"limit must be a whole number from 1 to {PAGE_LIMIT}, not {self.limit!r}")
         if self.min_updated_ts is not None and not _is_whole(self.min_updated_ts):
             raise ValueError(f"min_updated_ts must be whole Unix seconds, not {self.min_updated_ts!r}")
-        if self.minimum_start_date is not None and self.minimum_start_date.utcoffset() is None:
-            raise ValueError(f"minimum_start_date needs a time zone: {self.minimum_start_date.isoformat()} has none")
+        for name, bound in self._bounds().items():
+            if bound is not None and bound.utcoffset() is None:
+                raise ValueError(f"{name} needs a time zone: {bound.isoformat()} has none")
         for name, text in self._texts().items():
             if text is not None and not text.strip():
                 # The API may ignore an empty filter: a full list would be taken for a filtered one.
@@ -52,6 +56,9 @@ class MilestoneQuery:
             "cursor": cursor or None,
         }
         return {name: value for name, value in chosen.items() if value is not None}
+
+    def _bounds(self) -> dict[str, datetime | None]:
+        return {"minimum_start_date": self.minimum_start_date, "maximum_start_date": self.maximum_start_date}
 
     def _texts(self) -> dict[str, str | None]:
         return {

@@ -5,6 +5,8 @@ is not known beforehand: the scan begins with one shard, and whenever another re
 most estimated pages left is split at half of its time. A shard is done once a start beyond its end was received; the
 next shard begins at exactly that end, so that it does not matter whether the API includes the bound.
 
+The upper bound of a query (`maximum_start_date`) is the end of the last shard, not of the list: nothing is sent for it.
+
 Where starts are out of order, or before the bound of their shard, the list can only be read from start to end: the
 first shard then reads all of it, and the others are dropped.
 """
@@ -119,7 +121,7 @@ class Shards:
         self._may_split = True
         self._pages = self._useful_pages = 0
         self.seen = SeenIds()
-        self._shards = self._resumed(landed) or [Shard(query.minimum_start_date)]
+        self._shards = self._resumed(landed) or [Shard(query.minimum_start_date, query.maximum_start_date)]
 
     def next_to_request(self) -> Shard | None:
         """A shard to request the next page of, by a split if need be; None where there is none at present."""
@@ -163,9 +165,10 @@ class Shards:
                 reached = shard.reached or shard.begins
                 if reached is not None:
                     ends[reached] = shard.is_full or ends.get(reached, False)
-        # Milestones are listed weeks ahead: a list that ends in the past was probably cut.
+        # Milestones are listed weeks ahead: a list that ends in the past was probably cut, unless the query ends there.
         newest = max((shard.reached for shard in self._shards if shard.reached is not None), default=None)
-        if newest is not None and newest < self._now:
+        expected = min(self._now, self._query.maximum_start_date or self._now)
+        if newest is not None and newest < expected:
             ends.setdefault(newest, False)
         return [DoubtfulEnd(reached, is_full, self._pages) for reached, is_full in ends.items()]
 
@@ -232,7 +235,7 @@ class Shards:
         bounds = sorted(pages_of, key=lambda bound: bound or datetime.min.replace(tzinfo=UTC))
         self._shards = [
             Shard(bound, following, Paging.resumed(page.next_cursor for page in since_restart(pages_of[bound])))
-            for bound, following in pairwise([*bounds, None])
+            for bound, following in pairwise([*bounds, self._query.maximum_start_date])
         ]
         for shard in tuple(self._shards):
             for page in since_restart(pages_of[shard.begins]):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -23,9 +25,9 @@ CONTEXT = ("sweep_id", "page", "run_id")
 LogFormat = Literal["json", "text"]
 
 
-def log_format() -> LogFormat:
+def log_format(environment: Mapping[str, str] = os.environ) -> LogFormat:
     """The format of the log from `MILESTONES_LOG`; text if it is not set. Raises WrongSetting."""
-    text: str = setting("log")
+    text: str = setting("log", environment)
     match text.strip().lower():
         case "json":
             return "json"

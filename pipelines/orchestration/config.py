@@ -3,13 +3,12 @@
 No `from __future__ import annotations`: Dagster reads the annotations at run time.
 """
 
-from datetime import UTC, datetime
 from enum import Enum
 
 import dagster as dg
 from pydantic import Field
 
-from pipelines.errors import WrongUse
+from pipelines.sweep.options import SweepOptions
 from pipelines.sweep.request import SweepRequest
 
 
@@ -32,32 +31,36 @@ class SweepConfig(dg.Config):
     ids: list[str] = Field(default_factory=list, description="Fetch only these milestones.")
     category: str | None = Field(default=None, description="Fetch only this category, in the spelling of the API.")
     type: str | None = Field(default=None, description="Fetch only this type.")
+    event: str | None = Field(default=None, description="Fetch only the milestones of this event ticker.")
+    source_id: str | None = Field(default=None, description="Fetch only the milestones with this id of a provider.")
+    competition: str | None = Field(default=None, description="Fetch only this competition, such as NFL.")
+    since: str | None = Field(
+        default=None, description="Fetch milestones that start at or after this ISO 8601 date or time (UTC)."
+    )
+    until: str | None = Field(
+        default=None, description="Fetch milestones that start before this ISO 8601 date or time (UTC)."
+    )
+    max_pages: int | None = Field(
+        default=None, ge=1, description="Stop after this many pages; what was fetched is loaded, as a partial sweep."
+    )
     allow_shrink: bool = Field(default=False, description="Accept a full sweep that lists far fewer milestones.")
     start_anew: bool = Field(
         default=False, description="Create a new warehouse, without history, if the previous one was lost."
     )
-    since: str | None = Field(
-        default=None, description="Fetch milestones that start at or after this ISO 8601 date or time (UTC)."
-    )
 
     def request(self) -> SweepRequest:
         """The request for the stages. Raises WrongUse."""
-        if self.ids and (self.category or self.type or self.since):
-            raise WrongUse("ids cannot be combined with filters: remove category, type and since")
-        return SweepRequest(
+        return SweepOptions(
             mode=self.mode.value,
-            ids=tuple(dict.fromkeys(self.ids)),
+            ids=tuple(self.ids),
             category=self.category,
             type=self.type,
+            event=self.event,
+            source_id=self.source_id,
+            competition=self.competition,
+            since=self.since,
+            until=self.until,
+            max_pages=self.max_pages,
             allow_shrink=self.allow_shrink,
             start_anew=self.start_anew,
-            since=None if self.since is None else _parse_time(self.since),
-        )
-
-
-def _parse_time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise WrongUse(f"{text!r} is not a date or time: write 2026-11-23 or 2026-11-23T18:00:00Z") from error
+        ).request()

@@ -12,9 +12,10 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.endpoints.refresh import EndpointRefresh
-from pipelines.orchestration.keys import CODE_VERSIONS, OWNERS, PUBLISHED_GROUP, PUBLISHED_KEYS
+from pipelines.orchestration.keys import CODE_VERSIONS, OWNERS, PUBLISHED_GROUP, PUBLISHED_KEYS, refresh_job_name
 from pipelines.orchestration.metadata import lineage, run_metadata, static_metadata
 from pipelines.orchestration.resources import KalshiResource, utc_now
+from pipelines.orchestration.run_history import fail_dead_runs
 from pipelines.reading.connection import NothingPublished
 from pipelines.settings import Settings
 from pipelines.storage.home import Home, expanded
@@ -99,9 +100,12 @@ def _asset(endpoint: Endpoint) -> dg.AssetsDefinition:
         ],
     )
     def refresh(
-        endpoints: EndpointsResource, kalshi: KalshiResource
+        context: dg.AssetExecutionContext, endpoints: EndpointsResource, kalshi: KalshiResource
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         home = endpoints.home()
+        # Those of other jobs hold another lock, so that only the next sweep can tell.
+        own_job = refresh_job_name(endpoint)
+        fail_dead_runs(context.instance, home, own_run_id=context.run.run_id, now=utc_now(), job_name=own_job)
         with kalshi.client(home) as api:
             result = refresh_of(home, endpoint).run(api)
         if result is None:
@@ -155,11 +159,6 @@ def _check(row: EndpointLedgerRow) -> dg.AssetCheckResult:
         else None,
         metadata={"quarantined": row.quarantined},
     )
-
-
-def refresh_job_name(endpoint: Endpoint) -> str:
-    """The name of the job that refreshes an endpoint."""
-    return f"{endpoint.name}_refresh"
 
 
 def _schedule(endpoint: Endpoint, job: Any) -> dg.ScheduleDefinition:

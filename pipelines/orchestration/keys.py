@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from schemas.endpoint import Endpoint
 from schemas.endpoints import ENDPOINTS
 from schemas.tables import FLAT_TABLES, MILESTONE_TABLES, SCHEMA_VERSION
 
@@ -30,6 +31,12 @@ ENDPOINT_ASSET_TABLES = tuple(table for endpoint in ENDPOINTS for table in (endp
 PUBLISHED_KEYS = {
     table.name: dg.AssetKey(["published", table.name]) for table in (*MILESTONE_TABLES, *ENDPOINT_ASSET_TABLES)
 }
+
+
+def refresh_job_name(endpoint: Endpoint) -> str:
+    """The name of the job that refreshes an endpoint, and of its schedule."""
+    return f"{endpoint.name}_refresh"
+
 
 POOL = "milestones_writer"
 """Pool with a limit of one, set in dagster.yaml. A second writer is excluded by the kernel lock on the home folder."""

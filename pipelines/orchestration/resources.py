@@ -53,7 +53,7 @@ class HomeResource(dg.ConfigurableResource[Stages]):
         retention = Retention(snapshots=settings.keep_snapshots, sweeps=settings.keep_sweeps)
         with writer_session(home, purpose=f"run {run_id or 'without id'}"):
             if context.instance is not None:
-                fail_dead_runs(context.instance, own_run_id=run_id, now=utc_now())
+                fail_dead_runs(context.instance, home, own_run_id=run_id, now=utc_now())
             yield Stages(home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds)
 
 

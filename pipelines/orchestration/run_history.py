@@ -17,8 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import DiskFull, MilestonesError, is_disk_full
 from pipelines.orchestration.instance import point_dagster_at
+from pipelines.orchestration.keys import refresh_job_name
 from pipelines.storage.durable import exclusive_file_lock
 from pipelines.storage.home import Home
+from pipelines.storage.lock import inspecting
+from schemas.endpoints import ENDPOINTS
 
 PROCESS_TAG = "milestones/process"
 """The run tag with the process id, set by our commands."""
@@ -30,7 +33,7 @@ KILLED = "the process of this run was killed, or the machine stopped; the next r
 
 _STARTED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _FAULTS = (SQLAlchemyError, sqlite3.Error, CommandError)
-"""Errors of Dagster's storage. No other code of ours uses SQLite."""
+"""Errors of Dagster's storage. No other code of a run uses SQLite."""
 
 
 class HistoryUnusable(MilestonesError):
@@ -83,22 +86,34 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def fail_dead_runs(instance: dg.DagsterInstance, *, own_run_id: str | None, now: datetime) -> list[str]:
-    """Mark runs whose process has ended as failed; their ids. The caller holds the writer's lock. `now` is aware.
+def fail_dead_runs(
+    instance: dg.DagsterInstance, home: Home, *, own_run_id: str | None, now: datetime, job_name: str | None = None
+) -> list[str]:
+    """Mark runs whose process has ended as failed; their ids. `now` is aware.
 
-    A run holds the lock while it works. A "started" run without the lock is dead, or about to begin or end; in the
-    latter case its process still exists.
+    A sweep holds the writer's lock while it works, a refresh that of its endpoint. A "started" run without its lock is
+    dead, or about to begin or end; in the latter case its process still exists. The caller holds the writer's lock, or
+    gives `job_name`: only runs of that job, a refresh, are then looked at.
     """
     dead = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED, job_name=job_name)):
         run = record.dagster_run
-        if run.run_id == own_run_id:
+        if run.run_id == own_run_id or _is_refreshing(home, run.job_name):
             continue
         if now - record.update_timestamp < MAX_START and _may_live(instance, run):
             continue
         instance.report_run_failed(run, KILLED)
         dead.append(run.run_id)
     return dead
+
+
+def _is_refreshing(home: Home, job_name: str) -> bool:
+    """Whether a process holds the lock of the endpoint that a job refreshes; False for a job of another kind."""
+    endpoint = next((one for one in ENDPOINTS if refresh_job_name(one) == job_name), None)
+    if endpoint is None:
+        return False
+    with inspecting(home.endpoint_lock_file(endpoint.name)) as holder:
+        return holder is not None
 
 
 def _may_live(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

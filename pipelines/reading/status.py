@@ -59,6 +59,7 @@ of an update before the watermark of its sweep: only the overlap finds such a ro
 class Status:
     """The data of `milestones status`.
 
+    `last_sweep_at` is when the last full or incremental sweep was loaded: sweeps with filters refresh only a part.
     `endpoints` has a row for each endpoint beside milestones that was swept. `missing` counts milestones without a
     required value, by column; `unpublished` is the newest sweep, if it is newer than the newest published one;
     `lateness` has rows, seconds_p99, seconds_max and overlap_used_seconds, None where there are no rows: see LATENESS.
@@ -70,6 +71,7 @@ class Status:
     sweeps: list[dict[str, Any]]
     watermark: datetime | None
     last_full_at: datetime | None
+    last_sweep_at: datetime | None
     newest_update: datetime | None
     quarantined_by_reason: list[dict[str, Any]]
     missing: dict[str, int]
@@ -84,8 +86,8 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
     """Read the status from the published file, with the last `sweeps` sweeps, and a newer sweep from `raw/`."""
     with open_published(home) as connection:
         last = run_query(connection, f"SELECT * FROM sweeps ORDER BY sweep_id DESC LIMIT {int(sweeps)}").records  # noqa: S608
-        watermark, last_full_at = run_query(
-            connection, "SELECT max(watermark), max(finished_at) FILTER (mode = 'full' AND is_complete) FROM sweeps"
+        watermark, last_full_at, last_sweep_at, newest_update = run_query(
+            connection, "SELECT watermark, last_full_sweep_at, last_sweep_at, newest_update FROM freshness"
         ).rows[0]
         return Status(
             published_file=str(home.published_duckdb),
@@ -94,7 +96,8 @@ def status(home: Home, *, sweeps: int = 5) -> Status:
             sweeps=last,
             watermark=watermark,
             last_full_at=last_full_at,
-            newest_update=run_query(connection, "SELECT newest_update FROM freshness").rows[0][0],
+            last_sweep_at=last_sweep_at,
+            newest_update=newest_update,
             quarantined_by_reason=run_query(
                 connection,
                 "SELECT reason, field, count(*) AS records FROM quarantine "

@@ -7,37 +7,45 @@ from difflib import get_close_matches
 
 import duckdb
 
-from pipelines.reading.connection import run_query
-from schemas.sql import quote
+from pipelines.reading.filter_values import known_values, similar_values
 
 SUGGESTED, LISTED = 3, 8
 """How many values a message names: similar ones, or else the most frequent ones."""
 
+_NAMES = {"event": "event ticker", "source_id": "source id"}
+_COUNTLESS = tuple(_NAMES)
+"""Filters with hundreds of thousands of values: DuckDB compares them, and the most frequent ones tell nothing."""
+
 
 def unknown_filters(connection: duckdb.DuckDBPyConnection, **filters: str | None) -> list[str]:
-    """A message for each filter whose value no published milestone has. The keywords are columns of `milestones`."""
+    """A message for each filter whose value no published milestone has; the keywords are those of `known_values`."""
     lines = []
-    for column, value in filters.items():
+    for option, value in filters.items():
         if value is None:
             continue
-        known = run_query(
-            connection,
-            f"SELECT {quote(column)} FROM milestones WHERE {quote(column)} IS NOT NULL "  # noqa: S608
-            "GROUP BY 1 ORDER BY count(*) DESC, 1",
-        )
-        values = [row[0] for row in known.rows]
-        if value not in values:
-            lines.append(f"there is no {column} {value} among the published milestones{_suggestion(value, values)}")
+        if option in _COUNTLESS:
+            found = similar_values(connection, option, value, at_most=SUGGESTED)
+            suggestion = _did_you_mean(found)
+        else:
+            found = known_values(connection, option)
+            suggestion = _suggestion(value, found)
+        if value not in found:
+            name = _NAMES.get(option, option)
+            lines.append(f"there is no {name} {value} among the published milestones{suggestion}")
     return lines
 
 
 def _suggestion(value: str, values: list[str]) -> str:
     if similar := _similar(value, values):
-        return f"; did you mean {' or '.join(similar)}?"
+        return _did_you_mean(similar)
     if not values:
         return ", as there are none yet: run milestones ingest without filters first"
     more = f" and {len(values) - LISTED:,} more" if len(values) > LISTED else ""
     return f"; there are: {', '.join(values[:LISTED])}{more}"
+
+
+def _did_you_mean(similar: list[str]) -> str:
+    return f"; did you mean {' or '.join(similar)}?" if similar else ""
 
 
 def _similar(value: str, values: Iterable[str]) -> list[str]:

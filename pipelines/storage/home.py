@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,9 @@ class Home:
     root: Path
 
     @classmethod
-    def from_environment(cls) -> Home:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Home:
         """`$MILESTONES_HOME` with `~` expanded, or `./data`. Raises WrongSetting."""
-        return cls(expanded(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).absolute())
+        return cls(expanded(environment.get(HOME_VARIABLE) or DEFAULT_HOME).absolute())
 
     @property
     def raw(self) -> Path:

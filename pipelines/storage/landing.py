@@ -45,9 +45,13 @@ class Filters(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Filters of a sweep, named like the API's parameters. Without any, a sweep requests everything."""
 
     minimum_start_date: datetime | None = None
+    maximum_start_date: datetime | None = None
     min_updated_ts: int | None = None
     category: str | None = None
     type: str | None = None
+    source_id: str | None = None
+    related_event_ticker: str | None = None
+    competition: str | None = None
 
 
 class Sweep(msgspec.Struct, kw_only=True):
@@ -58,6 +62,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     - `gone`: milestones that two full sweeps missed and the API does not know by id either.
     - `archived`: how many milestones were found archived.
     - `retried`: the quarantined records (sweep_id, page, position) that this sweep processes again.
+    - `is_cut`: it stopped at the requested number of pages; its mode is then partial.
     - `null_lists`: how many pages had null instead of a list; they count as empty.
     - `checksums`: by name, of the files with absent and archived milestones.
     """
@@ -75,6 +80,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
     null_lists: int = 0
     is_resumable: bool = True
+    is_cut: bool = False
     checksums: dict[str, str] = msgspec.field(default_factory=dict)
     landed_at: datetime | None = None
     traffic: Traffic = msgspec.field(default_factory=Traffic)
@@ -87,12 +93,12 @@ class Sweep(msgspec.Struct, kw_only=True):
 
     @property
     def is_fetched_not_loaded(self) -> bool:
-        """Whether it was fetched but not loaded. Incremental sweeps do not count: fetching them again is cheaper."""
-        return self.state == "landed" and self.mode in ("full", "partial")
+        """Whether it was fetched in full but not loaded. Incremental sweeps do not count: they are cheap to repeat."""
+        return self.state == "landed" and self.mode in ("full", "partial") and not self.is_cut
 
     @property
-    def is_complete(self) -> bool:
-        """Whether it fetched everything that it requested."""
+    def is_landed(self) -> bool:
+        """Whether its fetch ended, so that later stages can work on it."""
         return self.state in ("landed", "loaded")
 
 

@@ -1,6 +1,6 @@
 """Removal of the temporary files that killed runs leave: each writer does it before it starts.
 
-`_leftovers` and `storage.temporary` list every temporary name. Finished files never have one.
+`leftovers` and `storage.temporary` list every temporary name. Finished files never have one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def remove_leftovers(home: Home) -> None:
     """Remove every temporary file. The caller holds the writer's lock and has no file open. Raises HomeUnusable."""
     with explain_removal_errors():
         remove_unpublished(home)
-        for path in list(_leftovers(home)):
+        for path in list(leftovers(home)):
             if path.is_dir() and not path.is_symlink():
                 # A worker of a killed run may still write to the folder, or remove it itself.
                 shutil.rmtree(path, ignore_errors=True)
@@ -80,7 +80,8 @@ def stale_staging(home: Home) -> list[str]:
     ]
 
 
-def _leftovers(home: Home) -> Iterator[Path]:
+def leftovers(home: Home) -> Iterator[Path]:
+    """Every temporary file, if no run is working."""
     temporary = f"*{TEMPORARY_SUFFIX}*"
     # An incomplete warehouse with its WAL, and rows that DuckDB spilled to disk.
     yield from home.warehouse.glob(temporary)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.errors import WarehouseBusy
@@ -24,13 +26,42 @@ MOMENT_SECONDS = 1.0
 """How long to wait for any process: it may only look whether the lock is free, or not yet have said what it does."""
 
 
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock, and when it took it."""
+
+    description: str
+    since: datetime
+
+
+@contextmanager
+def inspecting(lock_file: Path) -> Iterator[Holder | None]:
+    """The process that holds a lock, None if it is free; nobody takes it during the block. Writes nothing.
+
+    A process that wants the lock meanwhile waits for MOMENT_SECONDS, so the block must be short.
+    """
+    try:
+        file = lock_file.open("rb")
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            description = file.read(200).decode("utf-8", "replace").strip() or "an unknown process"
+            yield Holder(description, datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC))
+        else:
+            yield None
+
+
 def holder(home: Home) -> str | None:
     """The process that holds the lock now, or None, also while it is only a refresh of another endpoint.
 
     It may change at any time: only `writer_lock` excludes others.
     """
-    with _try_lock(home.lock_file, "lock check") as other:
-        return None if other is None or REFRESH in other else other
+    with inspecting(home.lock_file) as other:
+        return None if other is None or REFRESH in other.description else other.description
 
 
 @contextmanager
@@ -39,25 +70,33 @@ def writer_lock(home: Home, *, purpose: str, wait_seconds: float = 0) -> Iterato
 
     A refresh of another endpoint holds it for seconds: it is waited for. `wait_seconds` is how long to wait for others.
     """
-    begun = time.monotonic()
-    while True:
-        with _try_lock(home.lock_file, purpose) as other:
-            if other is None:
-                yield
-                return
-        limit = REFRESH_SECONDS if REFRESH in other else max(wait_seconds, MOMENT_SECONDS)
-        if time.monotonic() - begun >= limit:
-            raise WarehouseBusy(str(home.root), other)
-        time.sleep(RETRY_SECONDS)
+
+    def limit(other: str) -> float:
+        return REFRESH_SECONDS if REFRESH in other else max(wait_seconds, MOMENT_SECONDS)
+
+    with _wait_for(home, home.lock_file, purpose, limit):
+        yield
 
 
 @contextmanager
 def endpoint_lock(home: Home, endpoint: str, *, purpose: str) -> Iterator[None]:
     """Hold the lock of an endpoint. Raises WarehouseBusy if another process fetches it."""
-    with _try_lock(home.endpoint_lock_file(endpoint), purpose) as other:
-        if other is not None:
-            raise WarehouseBusy(str(home.root), other)
+    with _wait_for(home, home.endpoint_lock_file(endpoint), purpose, lambda _: MOMENT_SECONDS):
         yield
+
+
+@contextmanager
+def _wait_for(home: Home, path: Path, purpose: str, limit: Callable[[str], float]) -> Iterator[None]:
+    """Hold a lock for the block. `limit` is how many seconds to wait for a process, by its description."""
+    begun = time.monotonic()
+    while True:
+        with _try_lock(path, purpose) as other:
+            if other is None:
+                yield
+                return
+        if time.monotonic() - begun >= limit(other):
+            raise WarehouseBusy(str(home.root), other)
+        time.sleep(RETRY_SECONDS)
 
 
 @contextmanager

@@ -61,8 +61,8 @@ class Fetch:
         self._now = now
         self._traffic_before = landing.sweep.traffic
 
-    def run(self, *, allow_shrink: bool) -> None:
-        """Land every page of the sweep. Raises KalshiError, SweepRefused, NothingToDo."""
+    def run(self, *, allow_shrink: bool, max_pages: int | None = None) -> None:
+        """Land every page of the sweep, or the first `max_pages`. Raises KalshiError, SweepRefused, NothingToDo."""
         sweep = self._sweep
         if sweep.is_fetched_not_loaded and self._is_whole():
             self._progress.resumed(sweep)
@@ -72,9 +72,9 @@ class Fetch:
                 case "retry":
                     self._land_quarantined()
                 case "full":
-                    self._land_everything(allow_shrink=allow_shrink)
+                    self._land_everything(allow_shrink=allow_shrink, max_pages=max_pages)
                 case _:
-                    self._land(self._fetched([]))
+                    self._land(self._fetched([]), max_pages=max_pages)
         except KalshiError as error:
             # An outage may be over in a minute. A cycle of pages or a refused request would repeat: a refused cursor
             # must not be retried for hours.
@@ -103,8 +103,8 @@ class Fetch:
         _LOG.warning("fetching sweep %s again from page %d: %s", self._sweep.sweep_id, damage.good_pages + 1, damage)
         self._landing.reopen(pages=damage.good_pages)
 
-    def _land(self, fetched: Iterable[Fetched]) -> list[pa.Array]:
-        """Land responses as they arrive; the milestone_ids in them."""
+    def _land(self, fetched: Iterable[Fetched], *, max_pages: int | None = None) -> list[pa.Array]:
+        """Land responses as they arrive; the milestone_ids in them. Stops at `max_pages`, which cuts the sweep."""
         seen = []
         for number, result in enumerate(fetched, start=self._sweep.pages + 1):
             response = result.response
@@ -121,13 +121,26 @@ class Fetch:
             self._sweep.null_lists += response.is_null
             self._progress.page(self._sweep, page)
             seen.append(pa.array(response.ids, pa.string()))
+            if number == max_pages and not self._is_last(page):
+                self._cut()
+                break
         return seen
 
-    def _land_everything(self, *, allow_shrink: bool) -> None:
+    def _is_last(self, page: Page) -> bool:
+        """Whether no page follows, as far as a page can tell: after the list, a full or filtered sweep catches up."""
+        return self._sweep.mode == "incremental" and page.next_cursor is None
+
+    def _cut(self) -> None:
+        """Make this a partial sweep: one that was cut proves no absence, and moves no watermark."""
+        self._sweep.mode, self._sweep.is_cut = "partial", True
+
+    def _land_everything(self, *, allow_shrink: bool, max_pages: int | None) -> None:
         """Land a full sweep and the requests by id for absent milestones. Refuses a sweep that lists far too few."""
         seen: list[pa.Array] = []
         fetched = self._fetched(seen)
-        seen += self._land(fetched)
+        seen += self._land(fetched, max_pages=max_pages)
+        if self._sweep.is_cut:
+            return
         with self._warehouse.reading() as connection:
             absences = find_absences(connection, seen, self._landing.absent_file)
         self._landing.record_checksum(self._landing.absent_file)

@@ -76,7 +76,9 @@ class Stages:
             DecodingAhead(self._staging(landing), landing, workers=workers) as ahead,
         ):
             listeners = ProgressGroup(progress, ahead)
-            Fetch(self.warehouse, landing, api, listeners, now=self._now).run(allow_shrink=request.allow_shrink)
+            Fetch(self.warehouse, landing, api, listeners, now=self._now).run(
+                allow_shrink=request.allow_shrink, max_pages=request.max_pages
+            )
             if decoded := ahead.finish():
                 self._save(landing, StagedSweep(decoded, pages_ahead=landing.sweep.pages))
         return landing
@@ -183,7 +185,7 @@ class Stages:
 
     def _newest(self) -> Landing:
         landing = Landing.newest(self.home.raw)
-        if landing is None or not landing.sweep.is_complete:
+        if landing is None or not landing.sweep.is_landed:
             raise NothingToDo("no landed sweep to work on: materialize pages first, or run milestones ingest")
         return landing
 
@@ -216,7 +218,7 @@ class Stages:
             quarantined=staged.quarantined,
             vanished=len(sweep.gone),
             watermark=_watermark(sweep, staged.decoded.newest_update, watermark),
-            is_complete=True,
+            is_complete=not sweep.is_cut,
         )
 
     def _common_columns(self, sweep: Sweep) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sandbox.row import Row
+from schemas.leagues import COMPETITION_KEYS
 
 TARGET_TYPES = {
     "football_game": "football_team",
@@ -43,9 +44,6 @@ TARGET_TYPES = {
 """The type of the targets that a milestone of each type names."""
 
 OTHER_TYPE = "competitor"
-
-COMPETITION_KEYS = ("league", "promotion", "tour", "game")
-"""The details that name a milestone's competition."""
 
 HYPHENATED_SERIES = ("KXHOUSE-WY",)
 """Series whose ticker has a hyphen: what is before the first one is another series."""

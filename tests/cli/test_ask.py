@@ -11,14 +11,57 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from pipelines.cli.ask import too_old
 from pipelines.publish.manifest import Manifest
 from pipelines.storage.home import Home
 from tests.cli.commands import DEAD_URL, HOSTILE, Command, Outcome, environment, process
-from tests.support import Shell, milestone_id, tree
+from tests.support import NOON, Shell, Shells, milestone, milestone_id, tree
+
+LATE = "the data are 20 minutes old (last sweep 2026-11-23 11:40:00Z), older than --max-age allows: "
+AGES: dict[str, tuple[datetime | None, timedelta, str | None]] = {
+    "younger": (NOON - timedelta(minutes=9), timedelta(minutes=10), None),
+    "as old": (NOON - timedelta(minutes=10), timedelta(minutes=10), None),
+    "of a clock that was ahead": (NOON + timedelta(hours=1), timedelta(minutes=10), None),
+    "older": (NOON - timedelta(minutes=20), timedelta(minutes=10), LATE),
+    "never": (None, timedelta(days=1), "no full or incremental sweep was ever published: "),
+}
+
+
+@pytest.mark.parametrize(("last_sweep_at", "max_age", "fault"), AGES.values(), ids=AGES)
+def test_data_that_are_too_old(last_sweep_at: datetime | None, max_age: timedelta, fault: str | None) -> None:
+    found = too_old(last_sweep_at, max_age, NOON)
+    assert found is fault is None or (found is not None and fault is not None and found.startswith(fault))
+
+
+@pytest.mark.slow
+def test_the_status_fails_if_the_data_are_too_old(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command
+) -> None:
+    shell = shells(tmp_path / "home", [milestone(1)])
+    shell.clock.time = datetime.now(UTC) - timedelta(days=1)
+    shell.sweep()
+    shell.stages.publish()
+    at(shell.home.root)
+    old = command("status", "--json", "--max-age", "23h")
+    assert (old.status, json.loads(old.out)["rows"]["milestones"]) == (1, 1)
+    assert old.error_line.startswith("the data are 24 hours old (last sweep ")
+    assert command("status", "--max-age", "25h").status == 0
+    at(tmp_path)
+    nothing = command("status", "--max-age", "1d")
+    assert (nothing.status, "nothing is published" in nothing.error_line) == (1, True)
+
+
+@pytest.mark.parametrize("text", ["10", "0m", "1x", "1.5h", "ten", "9999999d"])
+def test_a_wrong_duration_is_wrong_use(tmp_path: Path, at: Callable[..., Home], command: Command, text: str) -> None:
+    at(tmp_path)
+    outcome = command("status", "--max-age", text)
+    assert outcome.status == 2
+    assert f'"{text}" is not a duration. Give a number and a unit: 90s, 10m, 2h or 1d.' in outcome.error_line
 
 
 @pytest.mark.parametrize(

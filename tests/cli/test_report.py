@@ -221,6 +221,7 @@ SWEEP: dict[str, Any] = {
     "superseded": 3,
     "quarantined": 1,
     "vanished": 0,
+    "is_complete": True,
 }
 STATUS = Status(
     published_file="/home/published/milestones.duckdb",
@@ -229,6 +230,7 @@ STATUS = Status(
     sweeps=[SWEEP],
     watermark=NOON - timedelta(hours=5),
     last_full_at=NOON - timedelta(days=3),
+    last_sweep_at=NOON - timedelta(minutes=4),
     newest_update=NOON - timedelta(seconds=90),
     quarantined_by_reason=[{"reason": HOSTILE, "field": None, "records": 1}],
     missing={"title": 1_200, "details": 3},
@@ -262,9 +264,9 @@ def test_the_status_shows_ages_and_counts() -> None:
 
 
 def test_the_status_without_data() -> None:
-    empty = Status("/x", 0, {}, [], None, None, None, [], {}, [], {}, None, {"rows": 0})
+    empty = Status("/x", 0, {}, [], None, None, None, None, [], {}, [], {}, None, {"rows": 0})
     text = status_text(empty)
-    assert text.count("never") == 3
+    assert text.count("never") == 4
     assert "not published" not in text
     assert "missing values" not in text
     assert "rows arrive" not in text

@@ -48,6 +48,18 @@ MATCH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "update unreadable": ({"min_updated_ts": SINCE}, {"last_updated_ts": "yesterday"}),
     "a bound before all times": ({"min_updated_ts": -(10**18)}, {}),
     "a bound before all starts": ({"minimum_start_date": datetime.min.replace(tzinfo=UTC)}, {}),
+    "source id": ({"source_id": "SR-1"}, {"source_id": "sr-1"}),
+    "source id of a provider": ({"source_id": "sr-1"}, {"source_ids": {"source_3_id": "sr-1"}}),
+    "source id unreadable": ({"source_id": "x"}, {"source_id": 7}),
+    "related event": ({"related_event_ticker": "kxspread-1"}, {}),
+    "primary event": ({"related_event_ticker": "KX"}, {"related_event_tickers": None, "primary_event_tickers": ["KX"]}),
+    "events unreadable": ({"related_event_ticker": "KX"}, {"related_event_tickers": "KX, KY"}),
+    "competition": ({"competition": "nfl"}, {"details": {"league": "NFL"}}),
+    "competition in a longer name": ({"competition": "La Liga"}, {"details": {"league": "LaLiga EA"}}),
+    "competition of esports": ({"competition": "CS2"}, {"details": {"game": "CS2"}}),
+    "competition not named": ({"competition": "NFL"}, {}),
+    "competition unreadable": ({"competition": "NFL"}, {"details": {"league": 7}}),
+    "details unreadable": ({"competition": "NFL"}, {"details": "NBA"}),
     "nothing was filters": ({}, {"category": "Politics", "type": "x"}),
 }
 
@@ -81,6 +93,23 @@ IGNORED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, str]] = {
         str(SINCE),
         "the last update 2026-11-23T11:59:58.9Z",
     ),
+    "source_id": ({"source_id": "x"}, {}, "source_id", "x", "the source id sr-1"),
+    "source_id of none": ({"source_id": "x"}, {"source_ids": ...}, "source_id", "x", "no source id"),
+    "related_event_ticker": (
+        {"related_event_ticker": "KXOTHER"},
+        {},
+        "related_event_ticker",
+        "KXOTHER",
+        "the event KXGAME-1",
+    ),
+    "related_event_ticker of none": (
+        {"related_event_ticker": "KX"},
+        {"related_event_tickers": [], "primary_event_tickers": ...},
+        "related_event_ticker",
+        "KX",
+        "no event",
+    ),
+    "competition": ({"competition": "NFL"}, {"details": {"tour": "ATP"}}, "competition", "NFL", "the competition ATP"),
     "a bound after all times": ({"min_updated_ts": 10**18}, {}, "min_updated_ts", str(10**18), "the last update "),
 }
 
@@ -90,7 +119,7 @@ def test_the_error_names_the_ignored_filter(
     filters: dict[str, Any], row: dict[str, Any], name: str, wanted: str, found: str
 ) -> None:
     # One milestone is enough, at any index: the first has no readable values.
-    unreadable = {"id": None}
+    unreadable = {"id": None, "source_id": 7, "related_event_tickers": 7}
     with pytest.raises(FilterIgnored) as caught:
         check_filters(MilestoneQuery(**filters), answer(unreadable, milestone(1, **row)))
     error = caught.value

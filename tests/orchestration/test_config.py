@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import dagster as dg
@@ -9,6 +10,7 @@ import pytest
 
 from pipelines.errors import WrongUse
 from pipelines.orchestration.config import SweepConfig, SweepMode
+from pipelines.sweep.options import SweepOptions
 from pipelines.sweep.request import SweepRequest
 from tests.support import NOON
 
@@ -25,17 +27,27 @@ from tests.support import NOON
         ({"since": "2026-11-23T12:00:00"}, SweepRequest(since=NOON)),
         ({"since": "2026-11-23"}, SweepRequest(since=NOON.replace(hour=0))),
         ({"allow_shrink": True}, SweepRequest(allow_shrink=True)),
+        (
+            {"event": "KX-1", "source_id": "s", "competition": "NFL", "until": "2026-11-23T12:00:00Z", "max_pages": 3},
+            SweepRequest(event="KX-1", source_id="s", competition="NFL", until=NOON, max_pages=3),
+        ),
     ],
-    ids=["default", "full", "ids", "filters", "since UTC", "since elsewhere", "since naive", "since a day", "shrink"],
+    ids=[
+        *("default", "full", "ids", "filters", "since UTC", "since elsewhere", "since naive", "since a day", "shrink"),
+        "more filters",
+    ],
 )
 def test_the_configuration_becomes_a_request(config: dict[str, Any], request_: SweepRequest) -> None:
     assert SweepConfig(**config).request() == request_
 
 
-@pytest.mark.parametrize("other", [{"category": "Sports"}, {"type": "x"}, {"since": "2026-11-23"}], ids=repr)
-def test_ids_cannot_be_combined_with_filters(other: dict[str, str]) -> None:
-    with pytest.raises(WrongUse, match="ids cannot be combined with filters: remove category, type and since"):
-        SweepConfig(ids=["a"], **other).request()  # type: ignore[arg-type]
+def test_what_options_refuse_the_configuration_refuses() -> None:
+    with pytest.raises(WrongUse, match="ids names single milestones: leave category out"):
+        SweepConfig(ids=["a"], category="Sports").request()
+
+
+def test_the_configuration_has_every_option() -> None:
+    assert SweepConfig.model_fields.keys() == {field.name for field in fields(SweepOptions)}
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "1795435200", "23.11.2026"])

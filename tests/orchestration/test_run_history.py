@@ -31,12 +31,13 @@ from pipelines.orchestration.run_history import (
 )
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
-from pipelines.storage.lock import holder
+from pipelines.storage.lock import endpoint_lock, holder
 from pipelines.sweep.progress_listener import NullProgress
 from tests.support import Shells, milestone
 
 pytestmark = pytest.mark.slow
 
+EVENTS, TARGETS = "events_refresh", "targets_refresh"
 FILES = ["history/runs.db", "history/runs/index.db", "schedules/schedules.db"]
 
 
@@ -63,9 +64,11 @@ def gone_pid() -> int:
     return process.pid
 
 
-def started(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, pid: int | None) -> dg.DagsterRun:
+def started(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, pid: int | None, job_name: str = INGEST.name
+) -> dg.DagsterRun:
     """A run that is left as a killed process leaves it."""
-    job = build_defs().resolve_job_def(INGEST.name)
+    job = build_defs().resolve_job_def(job_name)
     tags = {} if pid is None else {PROCESS_TAG: str(pid)}
     return instance.create_run_for_job(job, status=status, tags=tags)
 
@@ -132,40 +135,57 @@ def test_two_first_runs_can_start_at_once(shells: Shells, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("status", ["STARTING", "STARTED", "CANCELING"])
-def test_a_run_without_a_process_is_marked_as_failed(instance: dg.DagsterInstance, status: str) -> None:
+def test_a_run_without_a_process_is_marked_as_failed(instance: dg.DagsterInstance, home: Home, status: str) -> None:
     run = started(instance, dg.DagsterRunStatus[status], gone_pid())
-    assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC)) == [run.run_id]
+    assert fail_dead_runs(instance, home, own_run_id=None, now=datetime.now(UTC)) == [run.run_id]
     assert status_of(instance, run) == dg.DagsterRunStatus.FAILURE
     events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     assert [event.get_dagster_event().message for event in events] == [KILLED]
-    assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC)) == []
+    assert fail_dead_runs(instance, home, own_run_id=None, now=datetime.now(UTC)) == []
 
 
-def test_a_run_with_our_process_id_is_marked_as_failed(instance: dg.DagsterInstance) -> None:
+def test_a_run_with_our_process_id_is_marked_as_failed(instance: dg.DagsterInstance, home: Home) -> None:
     own = started(instance, dg.DagsterRunStatus.STARTED, os.getpid())
     earlier = started(instance, dg.DagsterRunStatus.STARTED, os.getpid())
-    assert fail_dead_runs(instance, own_run_id=own.run_id, now=datetime.now(UTC)) == [earlier.run_id]
+    assert fail_dead_runs(instance, home, own_run_id=own.run_id, now=datetime.now(UTC)) == [earlier.run_id]
 
 
 @pytest.mark.parametrize("status", ["NOT_STARTED", "SUCCESS", "CANCELED"])
-def test_queued_and_finished_runs_are_not_marked(instance: dg.DagsterInstance, status: str) -> None:
+def test_queued_and_finished_runs_are_not_marked(instance: dg.DagsterInstance, home: Home, status: str) -> None:
     run = started(instance, dg.DagsterRunStatus[status], gone_pid())
-    assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC) + timedelta(days=1)) == []
+    assert fail_dead_runs(instance, home, own_run_id=None, now=datetime.now(UTC) + timedelta(days=1)) == []
     assert status_of(instance, run) == dg.DagsterRunStatus[status]
 
 
 @pytest.mark.parametrize("pid", [1, None], ids=["alive", "unknown"])
-def test_a_run_that_may_be_starting_is_not_marked_at_once(instance: dg.DagsterInstance, pid: int | None) -> None:
+def test_a_run_that_may_be_starting_is_not_marked_at_once(
+    instance: dg.DagsterInstance, home: Home, pid: int | None
+) -> None:
     run = started(instance, dg.DagsterRunStatus.STARTED, pid)
-    assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC)) == []
+    assert fail_dead_runs(instance, home, own_run_id=None, now=datetime.now(UTC)) == []
     later = datetime.now(UTC) + MAX_START + timedelta(seconds=5)
-    assert fail_dead_runs(instance, own_run_id=None, now=later) == [run.run_id]
+    assert fail_dead_runs(instance, home, own_run_id=None, now=later) == [run.run_id]
 
 
-def test_the_process_id_in_dagsters_log_is_used_without_a_tag(instance: dg.DagsterInstance) -> None:
+def test_a_refresh_marks_killed_runs_of_its_own_job_only(instance: dg.DagsterInstance, home: Home) -> None:
+    killed = [started(instance, dg.DagsterRunStatus.STARTED, gone_pid(), name) for name in (EVENTS, TARGETS, "ingest")]
+    now = datetime.now(UTC)
+    assert fail_dead_runs(instance, home, own_run_id=None, now=now, job_name=EVENTS) == [killed[0].run_id]
+    assert [status_of(instance, run).value for run in killed] == ["FAILURE", "STARTED", "STARTED"]
+
+
+def test_a_refresh_that_works_for_long_is_not_marked(instance: dg.DagsterInstance, home: Home) -> None:
+    run = started(instance, dg.DagsterRunStatus.STARTED, 1, EVENTS)
+    later = datetime.now(UTC) + MAX_START * 2
+    with endpoint_lock(home, "events", purpose="a refresh"):
+        assert fail_dead_runs(instance, home, own_run_id=None, now=later) == []
+    assert fail_dead_runs(instance, home, own_run_id=None, now=later) == [run.run_id]
+
+
+def test_the_process_id_in_dagsters_log_is_used_without_a_tag(instance: dg.DagsterInstance, home: Home) -> None:
     run = started(instance, dg.DagsterRunStatus.STARTED, None)
     instance.report_engine_event("Executing steps in process", run, EngineEventData.in_process(gone_pid()))
-    assert fail_dead_runs(instance, own_run_id=None, now=datetime.now(UTC)) == [run.run_id]
+    assert fail_dead_runs(instance, home, own_run_id=None, now=datetime.now(UTC)) == [run.run_id]
 
 
 def test_the_next_run_marks_a_killed_run_as_failed(shells: Shells, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

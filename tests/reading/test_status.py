@@ -26,6 +26,7 @@ def test_the_status_of_a_published_home(published: Shell) -> None:
     ]
     assert found.watermark == published.value("SELECT max(watermark) FROM sweeps")
     assert found.last_full_at == published.value("SELECT finished_at FROM sweeps WHERE mode = 'full'")
+    assert found.last_sweep_at == published.value("SELECT max(finished_at) FROM sweeps")
     assert found.newest_update == published.value("SELECT max(last_updated_ts) FROM milestones")
     assert found.quarantined_by_reason == [
         {"reason": "Expected `str | null`, got `int`", "field": "title", "records": 2}

@@ -11,6 +11,7 @@ from pipelines.reading.unknown_filters import unknown_filters
 from pipelines.storage.home import Home
 from tests.support import milestone, serving_shells
 
+GAMES = "KXGAME-1 or KXGAME-2 or KXGAME-3"
 SEVEN = ", ".join(f"Category {number}" for number in range(7))
 WHERE = "among the published milestones"
 
@@ -18,7 +19,8 @@ WHERE = "among the published milestones"
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     with serving_shells() as shells:
-        rows = [milestone(number, category="Sports", type="football_game") for number in range(1, 4)]
+        league = {"details": {"league": "NFL"}}
+        rows = [milestone(number, category="Sports", type="football_game", **league) for number in range(1, 4)]
         rows += [milestone(10 + number, category=f"Category {number}", type="other") for number in range(10)]
         shell = shells(tmp_path_factory.mktemp("filters"), rows)
         shell.sweep()
@@ -46,6 +48,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
                 f"there is no category zzz {WHERE}; there are: Sports, {SEVEN} and 3 more",
             ],
         ),
+        ({"event": "KXGAME-1", "source_id": "sr-1", "competition": "NFL"}, []),
+        ({"event": "KXGAME"}, [f"there is no event ticker KXGAME {WHERE}; did you mean {GAMES}?"]),
+        ({"event": "zzz"}, [f"there is no event ticker zzz {WHERE}"]),
+        ({"source_id": "SR-1"}, [f"there is no source id SR-1 {WHERE}; did you mean sr-1 or sr-10 or sr-11?"]),
+        ({"competition": "NLF"}, [f"there is no competition NLF {WHERE}; did you mean NFL?"]),
     ],
     ids=str,
 )

@@ -93,8 +93,15 @@ def test_filters_join(client: Client, rows: list[Row]) -> None:
     assert expected
 
 
-def test_competition_and_no_match_give_an_empty_last_page(client: Client) -> None:
-    for parameters in ({"competition": "NBA"}, {"category": "None such"}, {"category": "sport"}):
+@pytest.mark.parametrize(("key", "value"), [("league", "NBA"), ("tour", "ATP"), ("game", "cs2")])
+def test_competition_is_the_league_the_tour_or_the_game(client: Client, rows: list[Row], key: str, value: str) -> None:
+    expected = [row for row in rows if row["details"].get(key) == value]
+    assert expected
+    assert ids(client.crawl(3, competition=value)) == ids(expected)
+
+
+def test_no_match_gives_an_empty_last_page(client: Client) -> None:
+    for parameters in ({"competition": "nba"}, {"category": "None such"}, {"category": "sport"}):
         assert client.get(limit=5, **parameters).json() == {"milestones": [], "cursor": ""}
 
 

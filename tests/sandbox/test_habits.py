@@ -14,7 +14,12 @@ from sandbox.world import World
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROWS = [
-    {"id": str(number), "start_date": f"2026-11-0{number}T00:00:00Z", "type": "x" if number < 3 else "y"}
+    {
+        "id": str(number),
+        "start_date": f"2026-11-0{number}T00:00:00Z",
+        "type": "x" if number < 3 else "y",
+        "details": {"league": "NFL" if number < 2 else "NBA"},
+    }
     for number in range(1, 5)
 ]
 
@@ -41,6 +46,12 @@ def test_ignored_parameters() -> None:
     deaf = Habits(ignores=frozenset({"type", "minimum_start_date"}))
     assert ids(ask(deaf, limit=9, type="y", minimum_start_date="2026-11-04T00:00:00Z")[1]) == ["1", "2", "3", "4"]
     assert ids(ask(Habits(), limit=9, type="y")[1]) == ["3", "4"]
+
+
+def test_no_competitions() -> None:
+    assert ids(ask(Habits(), limit=9, competition="NFL")[1]) == ["1"]
+    assert ask(Habits(no_competitions=True), limit=9, competition="NFL")[1] == {"milestones": [], "cursor": ""}
+    assert len(ids(ask(Habits(no_competitions=True), limit=9)[1])) == 4
 
 
 @pytest.mark.parametrize(("refused", "statuses"), [(0, [200, 200]), (1, [410, 200]), (None, [410, 410])], ids=str)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import msgspec
 import pytest
 
 import sandbox
 from pipelines.cli.main import run
+from pipelines.definitions import build_defs
+from pipelines.orchestration.run_history import PROCESS_TAG, open_history
 from pipelines.records.decode import Record, decode_page
 from pipelines.storage.home import Home
 from sandbox.app import build_app
@@ -110,8 +115,13 @@ def test_a_failing_endpoint_fails_no_sweep_of_milestones(
     assert run(["ingest", "--only", "targets"]) == 1
     assert "milestones: " in capsys.readouterr().err
     served.faults.fail_after_pages = None
+    killed = _killed_refresh(served.home)
     assert run(["ingest", "--only", "targets"]) == 0
     assert "targets: " in capsys.readouterr().out
+    with open_history(served.home) as instance:
+        assert [
+            one.run_id for one in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=1)
+        ] == [killed]
     assert served.rows("SELECT status FROM endpoint_sweeps WHERE endpoint = 'targets' ORDER BY sweep_id") == [
         ("failed",),
         ("failed",),
@@ -119,6 +129,15 @@ def test_a_failing_endpoint_fails_no_sweep_of_milestones(
     ]
     assert run(["ingest", "--only", "targets"]) == 0
     assert capsys.readouterr().out == "targets: nothing to request\n"
+
+
+def _killed_refresh(home: Home) -> str:
+    """A run that is left as a killed process leaves it; its id."""
+    with open_history(home) as instance, subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+        job = build_defs().resolve_job_def("targets_refresh")
+        tags = {PROCESS_TAG: str(process.pid)}
+        return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags).run_id
 
 
 def test_only_takes_one_known_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,6 +181,6 @@ def test_a_sweep_is_read_as_written(tmp_path: Path) -> None:
     [("landing", False), ("landed", True), ("loaded", True), ("failed", False)],
     ids=["landing", "landed", "loaded", "failed"],
 )
-def test_is_complete(state: Literal["landing", "landed", "loaded", "failed"], complete: bool) -> None:
+def test_is_landed(state: Literal["landing", "landed", "loaded", "failed"], complete: bool) -> None:
     sweep = Sweep(sweep_id="x", mode="full", filters=Filters(), started_at=NOON, state=state)
-    assert sweep.is_complete is complete
+    assert sweep.is_landed is complete

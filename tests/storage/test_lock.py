@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import WarehouseBusy
 from pipelines.storage.home import Home
-from pipelines.storage.lock import REFRESH, endpoint_lock, holder, writer_lock
+from pipelines.storage.lock import REFRESH, endpoint_lock, holder, inspecting, writer_lock
 
 HOLDER = """
 import sys
@@ -49,6 +50,34 @@ def test_a_second_writer_gets_the_name_of_the_holder(tmp_path: Path) -> None:
             f"process {process.pid} (run of a test) is writing to {tmp_path}: wait until it ends, then run again"
         )
         assert caught.value.exit_status == 75
+
+
+def test_inspecting_names_the_holder_and_since_when(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    with held_elsewhere(home) as process, inspecting(home.lock_file) as found:
+        assert found is not None
+        assert found.description == f"process {process.pid} (run of a test)"
+        assert before < found.since <= datetime.now(UTC)
+
+
+def test_inspecting_writes_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with inspecting(home.lock_file) as found:
+        assert found is None
+    assert not home.root.exists()
+    with writer_lock(home, purpose="first"):
+        pass
+    with inspecting(home.lock_file) as found:
+        assert (found, home.lock_file.read_text()) == (None, f"process {os.getpid()} (first)")
+
+
+def test_nobody_takes_the_lock_that_is_inspected(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with writer_lock(home, purpose="first"):
+        pass
+    with inspecting(home.lock_file), pytest.raises(WarehouseBusy), writer_lock(home, purpose="second"):
+        pytest.fail("it was taken")
 
 
 def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:

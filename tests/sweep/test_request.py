@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.storage.home import Home
 from pipelines.storage.landing import MAX_AGE_TO_RESUME, Filters, Landing
-from pipelines.sweep.request import SweepRequest, begin
+from pipelines.sweep.request import SweepRequest, begin, plan_sweep
 from pipelines.warehouse.database import Warehouse
 from tests.support import NOON
 
@@ -27,6 +27,11 @@ from tests.support import NOON
         ({"category": "Sports"}, NOON, "partial"),
         ({"type": "football_game"}, None, "partial"),
         ({"since": NOON}, NOON, "partial"),
+        ({"until": NOON}, NOON, "partial"),
+        ({"event": "KX"}, NOON, "partial"),
+        ({"source_id": "s"}, NOON, "partial"),
+        ({"competition": "NFL"}, NOON, "partial"),
+        ({"max_pages": 1}, NOON, "incremental"),
         ({"mode": "retry"}, NOON, "retry"),
     ],
     ids=str,
@@ -36,8 +41,19 @@ def test_the_mode_of_a_request(request_: dict[str, Any], watermark: datetime | N
 
 
 def test_filters_are_the_parameters_of_the_api() -> None:
-    request = SweepRequest(category="Sports", type="football_game", since=NOON)
-    assert request.filters == Filters(category="Sports", type="football_game", minimum_start_date=NOON)
+    later = NOON + timedelta(days=1)
+    request = SweepRequest(
+        category="Sports", type="x", event="KX", source_id="s", competition="NFL", since=NOON, until=later
+    )
+    assert request.filters == Filters(
+        category="Sports",
+        type="x",
+        related_event_ticker="KX",
+        source_id="s",
+        competition="NFL",
+        minimum_start_date=NOON,
+        maximum_start_date=later,
+    )
 
 
 @pytest.fixture
@@ -75,7 +91,36 @@ def test_an_old_sweep_is_not_resumed(home: Home) -> None:
     assert begun(home, now=later).sweep.sweep_id != sweep_id
 
 
-@pytest.mark.parametrize("request_", [{"ids": ("a",)}, {"mode": "retry"}], ids=["by id", "retry"])
-def test_requests_by_id_and_retries_always_begin_a_sweep(home: Home, request_: dict[str, Any]) -> None:
+def test_a_filtered_sweep_is_resumed_with_the_same_filters_only(home: Home) -> None:
+    sweep_id = interrupted(home, "partial", related_event_ticker="KX", maximum_start_date=NOON)
+    assert begun(home, event="KX", until=NOON).sweep.sweep_id == sweep_id
+    assert begun(home, event="KX").sweep.sweep_id != sweep_id
+
+
+def test_a_sweep_that_was_cut_is_never_reused(home: Home) -> None:
+    landing = Landing.begin(home.raw, mode="partial", filters=Filters(category="x"), ids=[], now=NOON)
+    landing.sweep.state, landing.sweep.landed_at = "landed", NOON
+    landing.save()
+    assert begun(home, category="x").sweep.sweep_id == landing.sweep.sweep_id
+    landing.sweep.is_cut = True
+    landing.save()
+    assert begun(home, category="x").sweep.sweep_id != landing.sweep.sweep_id
+
+
+def test_a_plan_writes_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    planned = plan_sweep(home, SweepRequest(), watermark=NOON, newest=None, now=NOON, overlap_seconds=60)
+    assert (planned.mode, planned.filters.min_updated_ts, planned.resumed) == (
+        "incremental",
+        int(NOON.timestamp()) - 60,
+        None,
+    )
+    assert not home.root.exists()
+
+
+@pytest.mark.parametrize(
+    "request_", [{"ids": ("a",)}, {"mode": "retry"}, {"max_pages": 2}], ids=["by id", "retry", "some pages"]
+)
+def test_some_requests_always_begin_a_sweep(home: Home, request_: dict[str, Any]) -> None:
     sweep_id = interrupted(home)
     assert begun(home, **request_).sweep.sweep_id != sweep_id

@@ -24,6 +24,7 @@ from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
 from pipelines.sweep.staged_sweep import MAX_REFUSED_SHARE
 from pipelines.sweep.stages import Stages
+from pipelines.warehouse.ledger import LedgerRow
 from sandbox.app import build_app
 from sandbox.obstacles import Faults
 from schemas.sql import quote
@@ -290,6 +291,14 @@ LIMITED: dict[str, tuple[dict[str, Any], list[int]]] = {
     "category": ({"category": "Politics"}, [2]),
     "type": ({"type": "political_race"}, [2, 4]),
     "since": ({"since": NOON + timedelta(days=7, minutes=3)}, [3, 4]),
+    "until": ({"until": NOON + timedelta(days=7, minutes=3)}, [1, 2]),
+    "since and until": (
+        {"since": NOON + timedelta(days=7, minutes=2), "until": NOON + timedelta(days=7, minutes=4)},
+        [2, 3],
+    ),
+    "event": ({"event": "KXSPREAD-3"}, [3]),
+    "source id": ({"source_id": "s-4"}, [4]),
+    "competition": ({"competition": "NFL"}, [1]),
     "both": ({"category": "Politics", "type": "political_race"}, [2]),
     "full has no say": ({"category": "Politics", "mode": "full"}, [2]),
 }
@@ -300,14 +309,59 @@ def test_a_filtered_sweep_moves_no_watermark(
     shells: Shells, tmp_path: Path, request_: dict[str, Any], numbers: list[int]
 ) -> None:
     race = {"type": "political_race"}
-    shell = shells(
-        tmp_path, [milestone(1), milestone(2, category="Politics", **race), milestone(3), milestone(4, **race)]
-    )
+    rows = [
+        milestone(1, details={"league": "NFL"}),
+        milestone(2, category="Politics", **race),
+        milestone(3),
+        milestone(4, source_id="s-4", **race),
+    ]
+    shell = shells(tmp_path, rows)
     ledger = shell.sweep(**request_)
     assert (ledger.mode, ledger.watermark, ledger.is_complete) == ("partial", None, True)
     assert loaded_milestones(shell.home).keys() == {milestone_id(number) for number in numbers}
     assert ledger.filters != "{}"
     assert shell.land().sweep.mode == "full", "a partial sweep is no ground to go on from"
+
+
+def cut(shell: Shell, **request: Any) -> LedgerRow:
+    """Sweep with one milestone a page."""
+    with shell.client(page_limit=1) as api:
+        shell.stages.land(api, SweepRequest(**request), NullProgress())
+    shell.stage()
+    return shell.stages.load()
+
+
+def test_a_full_sweep_that_is_cut_loads_what_it_fetched(shell: Shell) -> None:
+    ledger = cut(shell, max_pages=2)
+    assert (ledger.mode, ledger.pages, ledger.new, ledger.is_complete) == ("partial", 2, 2, False)
+    assert (ledger.watermark, ledger.vanished) == (None, 0)
+    following = shell.sweep()
+    assert (following.mode, following.new, following.unchanged, following.is_complete) == ("full", 1, 2, True)
+
+
+def test_full_sweeps_that_are_cut_let_nothing_vanish(shell: Shell) -> None:
+    shell.sweep()
+    for _ in range(3):
+        assert cut(shell, mode="full", max_pages=1).vanished == 0
+    assert shell.value("SELECT count(*) FROM milestones WHERE vanished_at IS NOT NULL") == 0
+    assert shell.sweep(mode="full").unchanged == 3
+
+
+def test_an_incremental_sweep_that_is_cut_moves_no_watermark(shell: Shell) -> None:
+    shell.sweep()
+    shell.clock.forward(hours=1)
+    for number in (1, 2, 3):
+        shell.world.edit_title(milestone_id(number), "edited")
+    assert cut(shell, max_pages=2).mode == "partial"
+    assert shell.sweep().mode == "incremental"
+    assert shell.value("SELECT count(*) FROM milestones WHERE title = 'edited'") == 3
+
+
+def test_a_sweep_that_ends_before_the_last_page_allowed_is_complete(shell: Shell) -> None:
+    full = cut(shell, max_pages=9)
+    assert (full.mode, full.is_complete, full.watermark) == ("full", True, UPDATED)
+    poll = shell.sweep(max_pages=1)
+    assert (poll.mode, poll.is_complete) == ("incremental", True)
 
 
 def test_a_sweep_by_id(shell: Shell) -> None:
