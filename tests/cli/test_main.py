@@ -203,7 +203,7 @@ def test_help_lists_every_command(command: Command) -> None:
     outcome = command("--help")
     assert outcome.status == 0
     assert command_names() == sorted(
-        ["demo", "export", "ingest", "quarantine", "rebuild", "sandbox", "sql", "status", "ui", "verify"]
+        ["demo", "export", "ingest", "quarantine", "rebuild", "sandbox", "serve", "sql", "status", "ui", "verify"]
         + [name for name in ("backup", "restore", "dashboard", "diff", "doctor") if name in command_names()]
     )
     for verb in command_names():
