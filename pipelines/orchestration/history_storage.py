@@ -23,6 +23,9 @@ from sqlalchemy.pool import QueuePool
 OPEN_SHARDS = 4
 """Event logs that stay open: the index, and those of the newest runs. The daemon sees thousands of runs."""
 
+LOG_PAGES = 100
+"""Pages of 4 KiB after which SQLite copies its log into the file, so that an open log stays small."""
+
 
 class HistoryStorage(DagsterSqliteStorage):
     """Dagster's storage below `base_dir`, which is DAGSTER_HOME."""
@@ -86,10 +89,11 @@ def _engine(conn_string: str) -> Engine:
     engine = create_engine(
         conn_string, poolclass=QueuePool, pool_size=1, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
     )
-    event.listen(engine, "connect", _without_sync)
+    event.listen(engine, "connect", _set_up)
     return engine
 
 
-def _without_sync(connection: Any, _record: object) -> None:
-    """Sync at checkpoints only. In WAL mode, a power failure loses the last events but damages nothing."""
+def _set_up(connection: Any, _record: object) -> None:
+    """Sync at checkpoints only, a few per run: a power failure may lose the last events, but damages nothing."""
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")

@@ -70,6 +70,11 @@ def history_fault(error: BaseException, home: Home) -> MilestonesError | None:
             f"Dagster's storage in {home.dagster} is locked by another program ({reason}): "
             "stop that program, then run again"
         )
+    if "disk I/O error" in reason:
+        return HistoryUnusable(
+            f"Dagster's storage in {home.dagster} cannot be read or written ({reason}): check the disk and its free "
+            "space, then run again"
+        )
     return HistoryUnusable(
         f"Dagster's storage in {home.dagster} is damaged or of another version ({reason}): move it away "
         f"(mv {home.dagster} {home.dagster}.damaged), then run again; it has the history of runs and no milestones"

@@ -216,7 +216,7 @@ def test_every_command_is_documented(command: Command, verb: str) -> None:
     assert f"`milestones {verb}" in README
     outcome = command(verb, "--help")
     assert outcome.status == 0
-    (row,) = (line for line in README.splitlines() if re.match(rf"\| `milestones {verb}( \[QUERY\])?` \|", line))
+    (row,) = (line for line in README.splitlines() if re.match(rf"\| `milestones {verb}( \[QUERY\]| SHELL)?` \|", line))
     for option in set(re.findall(r"--[a-z-]+", outcome.out)) - {"--help", "--version"}:
         assert f"`{option}" in row, f"{option} of {verb} is missing in README.md"
 

@@ -287,3 +287,11 @@ def test_a_published_sweep_is_not_reported_as_failed(
     assert "\n" not in warning
     assert home.latest_snapshot.is_symlink()
     assert holder(home) is None
+
+
+def test_a_disk_that_cannot_be_read_or_written_is_not_called_damage(home: Home) -> None:
+    fault = history_fault(sqlite3.OperationalError("disk I/O error"), home)
+    assert str(fault) == (
+        f"Dagster's storage in {home.dagster} cannot be read or written (disk I/O error): check the disk and its free "
+        "space, then run again"
+    )
