@@ -18,6 +18,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.types import TextContent
+
 COMMAND = Path(sys.executable).parent / "milestones"
 START_SECONDS = 120
 STOP_SECONDS = 30
@@ -74,6 +79,25 @@ class Transcript:
                     server.kill()
                     raise Failed(f"milestones {arguments[0]} did not stop within {STOP_SECONDS} s") from None
 
+    def ask_as_an_agent(self, settings: Mapping[str, str]) -> None:
+        """List the tools of `milestones mcp` and call one, with the SDK's client. Raises Failed."""
+        self._show(("mcp",), settings)
+        tools, answer = anyio.run(self._talk, settings)
+        print("tools:", *tools, flush=True)
+        print(answer, flush=True)
+
+    async def _talk(self, settings: Mapping[str, str]) -> tuple[list[str], str]:
+        server = StdioServerParameters(
+            command=str(COMMAND), args=["mcp"], env=self._environment(settings), cwd=str(self._folder)
+        )
+        async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
+            await session.initialize()
+            tools = [tool.name for tool in (await session.list_tools()).tools]
+            called = await session.call_tool("query", {"sql": "select count(*) as milestones from milestones"})
+        if called.isError:
+            raise Failed(f"the tool query failed: {called.content}")
+        return tools, "".join(part.text for part in called.content if isinstance(part, TextContent))
+
     def _show(self, arguments: tuple[str, ...] | list[str], settings: Mapping[str, str] | None) -> None:
         words = [f"{name}={value}" for name, value in (settings or {}).items()]
         words += ["milestones", *(f'"{word}"' if " " in word else word for word in arguments)]
@@ -88,6 +112,12 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def _get(address: str) -> int:
+    """The length of a good response."""
+    with urllib.request.urlopen(address, timeout=START_SECONDS) as response:  # noqa: S310 - loopback
+        return len(response.read())
 
 
 def _await(address: str, server: subprocess.Popen[bytes]) -> str:
@@ -117,6 +147,13 @@ def try_wheel(folder: Path) -> None:
         user.run("ingest", settings=sandbox)
         user.run("ingest", settings=sandbox)
     user.run("verify")
+    user.run("doctor", "--offline")
+    user.run("export", "--output", "data/milestones.xlsx", settings=DEMO)
+    user.run("export", "--output", "data/milestones.ics", settings=DEMO)
+    with user.serving("serve", path="/health", settings=DEMO) as address:
+        for path in ("/upcoming.json?limit=1", "/calendar.ics?league=NFL"):
+            print(f"GET {path}: {_get(address + path)} bytes", flush=True)
+    user.ask_as_an_agent(settings=DEMO)
     with user.serving("ui", path="/server_info"):
         pass
     with user.serving("dashboard", path="/_stcore/health", settings=DEMO):
