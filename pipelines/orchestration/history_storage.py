@@ -1,8 +1,8 @@
 """Dagster's SQLite storage with connections that stay open.
 
 Dagster makes a new engine for every event: it compiles each statement again, opens the file, and closes it, which makes
-SQLite checkpoint its log and sync the disk. A poll has about 150 events. `dagster.yaml` names `HistoryStorage`, whose
-files are Dagster's own, so that either class reads what the other wrote.
+SQLite checkpoint its log and sync the disk. A poll has about 150 events. The home's `dagster.yaml` names
+`HistoryStorage`, whose files are Dagster's own, so that either class reads what the other wrote.
 """
 
 from __future__ import annotations

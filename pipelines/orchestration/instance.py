@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from pipelines.project_files import project_file
@@ -10,11 +11,22 @@ from pipelines.storage.home import Home
 
 INSTANCE_FILE = "dagster.yaml"
 
+_STORAGE = """
+storage:
+  custom:
+    module: pipelines.orchestration.history_storage
+    class: HistoryStorage
+    config:
+      base_dir: {base_dir}
+"""
+
 
 def point_dagster_at(home: Home) -> None:
-    """Set DAGSTER_HOME to $MILESTONES_HOME/dagster, and copy dagster.yaml there."""
+    """Set DAGSTER_HOME to $MILESTONES_HOME/dagster, and copy dagster.yaml there, with the storage below that folder."""
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     # Copied at every start, so that edits and upgrades of the project's file take effect.
-    settings = project_file(INSTANCE_FILE).read_bytes()
+    settings = project_file(INSTANCE_FILE).read_text(encoding="utf-8")
+    # JSON is valid YAML, and quotes any path.
+    settings += _STORAGE.format(base_dir=json.dumps(str(home.dagster)))
     with exclusive_file_lock(home.start_file):
-        write_durably(home.dagster / INSTANCE_FILE, lambda path: path.write_bytes(settings))
+        write_durably(home.dagster / INSTANCE_FILE, lambda path: path.write_text(settings, encoding="utf-8"))

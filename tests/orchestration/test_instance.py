@@ -8,17 +8,21 @@ from pathlib import Path
 import pytest
 
 from pipelines.orchestration.instance import INSTANCE_FILE, point_dagster_at
+from pipelines.orchestration.run_history import open_history
 from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import Home
 
 
 def test_dagster_uses_the_home_folder_with_current_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "/nowhere")
-    home = Home(tmp_path)
+    home = Home(tmp_path / 'quoted "home"')
     home.dagster.mkdir(parents=True)
     copy = home.dagster / INSTANCE_FILE
     copy.write_text("of an earlier version")
     for _ in range(2):
         point_dagster_at(home)
         assert os.environ["DAGSTER_HOME"] == str(home.dagster)
-        assert copy.read_bytes() == (CHECKOUT / INSTANCE_FILE).read_bytes()
+        assert copy.read_text().startswith((CHECKOUT / INSTANCE_FILE).read_text())
+        with open_history(home) as instance:
+            assert instance.run_storage.has_run("1") is False
+        assert (home.dagster / "history" / "runs.db").is_file()
