@@ -106,7 +106,7 @@ screenshots: $(VENV)/.runtime $(DASHBOARD_VENV)/.dev ## Take the dashboard's pic
 	@cd $(DASHBOARD) && .venv/bin/python -m tests.screenshots ../data/demo ../docs/images
 
 .PHONY: bench
-bench: $(VENV)/.runtime .environments/bench/dlt/.ready ## Measure whole runs next to a bare script and dlt, into bench/RESULTS.md
+bench: $(VENV)/.runtime .environments/bench/dlt/.ready .environments/bench/plot/.ready ## Measure whole runs next to a bare script and dlt, into bench/RESULTS.md
 	$(BIN)/python -m bench.whole_runs
 
 # `uv build` makes the wheel from the source distribution, so that this proves both.
@@ -133,7 +133,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for other in linters site wheel $(READERS:%=readers/%) bench/dlt; do \
+	for other in linters site wheel $(READERS:%=readers/%) bench/dlt bench/plot; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean

@@ -44,7 +44,8 @@ def main() -> None:
     print(f"Python {platform.python_version()}, DuckDB {duckdb.__version__}, {os.cpu_count()} cores\n")
     with browsing(executable) as browser:
         cold_start(browser)
-        many_publishes(browser)
+        if PUBLISHES:
+            many_publishes(browser)
 
 
 def cold_start(browser: Browser) -> None:
