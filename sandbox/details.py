@@ -42,6 +42,9 @@ class Fixture:
     simulated: bool = False
 
 
+ID_KEYED = 0.25
+"""Share of football games and political races with an object whose keys are ids, as in the census."""
+
 Builder = Callable[[Fixture, Draw], JsonObject]
 
 
@@ -84,7 +87,7 @@ def _football(fixture: Fixture, draw: Draw) -> JsonObject:
         details["tier"] = draw.pick(("A", "A_MINUS", "B", "C"))
         if draw.chance(0.1):
             details["season"] = {"sr_id": draw.uuid()}
-    if draw.chance(0.02):
+    if draw.chance(ID_KEYED):
         details["player_id_mapping"] = id_mapping(draw, draw.uuids(draw.between(2, 12)))
     return details
 
@@ -170,7 +173,7 @@ def _racing(fixture: Fixture, draw: Draw) -> JsonObject:
 
 def _race(fixture: Fixture, draw: Draw) -> JsonObject:
     details: JsonObject = {"main_game_event_ticker": fixture.main_ticker}
-    if draw.chance(0.1):
+    if draw.chance(ID_KEYED):
         candidates = draw.uuids(draw.pick((2, 5, 24)))
         details |= {"candidate_ids": candidates, "state": STATES[fixture.first.name]}
         details["candidate_id_mapping"] = id_mapping(draw, candidates)
