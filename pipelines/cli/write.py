@@ -219,7 +219,8 @@ def _import_dagster() -> None:
 
     # The import creates two thousand modules and no garbage; collecting would take a fifth of its time.
     gc.disable()
-    import pipelines.cli.run_job  # noqa: F401
+    import pipelines.cli.run_job
+    import pipelines.orchestration.history_storage  # noqa: F401 - Dagster would import it, and much with it, later
 
     gc.freeze()
     gc.enable()
