@@ -287,7 +287,12 @@ def _since(asked: ChangesArguments, now: datetime) -> datetime:
         return now - timedelta(hours=24 if asked.hours is None else asked.hours)
     if asked.hours is not None:
         raise WrongUse("since and hours exclude each other: give one of them")
-    return asked.since.astimezone(UTC) if asked.since.tzinfo else asked.since.replace(tzinfo=UTC)
+    try:
+        return asked.since.astimezone(UTC) if asked.since.tzinfo else asked.since.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise WrongUse(
+            f"since is {asked.since.isoformat()}: give a time whose year in UTC is from 1 to 9999"
+        ) from error
 
 
 def _counted_rows(

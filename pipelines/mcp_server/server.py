@@ -267,7 +267,11 @@ class _Calls:
 
 def serve_stdio(home: Home, limits: Limits) -> None:
     """Serve one client until it closes standard input. Standard output has the protocol only."""
-    anyio.run(_serve, build_server(home, limits))
+    try:
+        anyio.run(_serve, build_server(home, limits))
+    except* BrokenPipeError:
+        # The client left without waiting for its answer.
+        pass
 
 
 async def _serve(server: Server[dict[str, Any], Any]) -> None:

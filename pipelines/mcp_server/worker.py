@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -24,6 +27,8 @@ from pipelines.storage.home import Home
 
 ADDRESS_SPACE_BYTES = 4 << 30
 """Of a worker process: a query that makes huge values fails, before the machine swaps."""
+
+POLL_SECONDS = 0.5
 
 Ask = Callable[[duckdb.DuckDBPyConnection, Any, Limits], Answer]
 
@@ -41,6 +46,7 @@ def answer(home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | F
 
     Errors are returned, because what a process can send is limited: an error without its cause, if at all.
     """
+    _end_with_the_server()
     # Not every system limits it.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -54,3 +60,16 @@ def answer(home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | F
         return Failure(str(error))
     except Exception as error:  # noqa: BLE001 - a fault of one call must not end the server
         return Failure(f"this failed unexpectedly ({type(error).__name__}: {error})", traceback.format_exc())
+
+
+@cache
+def _end_with_the_server() -> None:
+    """End this process soon after the server, once for the process: a server that is killed cannot end its queries."""
+    server = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == server:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

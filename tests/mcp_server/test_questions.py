@@ -188,3 +188,9 @@ def test_an_unknown_field_or_type(connection: duckdb.DuckDBPyConnection, asked: 
 def test_since_and_hours_exclude_each_other(connection: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(WrongUse, match="exclude each other"):
         changes(connection, since=NOON, hours=1)
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_outside_of_the_calendar(connection: duckdb.DuckDBPyConnection, since: str) -> None:
+    with pytest.raises(WrongUse, match=r"since is .* from year 1 to 9999"):
+        changes(connection, since=since)
