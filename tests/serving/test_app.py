@@ -10,7 +10,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import duckdb
 import pytest
@@ -196,6 +196,14 @@ def test_a_date_without_a_zone_is_utc(get: Client, monkeypatch: pytest.MonkeyPat
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_the_next_page_of_changes_begins_where_the_first_did(get: Client) -> None:
+    page = get.json("/changes.json?limit=1")
+    since = parse_qs(page["next"].partition("?")[2])["since"]
+    # A day before the newest sweep, which a publish between two pages would move.
+    assert since == [f"{get.json('/health')['last_sweep_at'].replace('23T', '22T')}"]
+    assert get.json(page["next"])["items"] == get.json("/changes.json")["items"][1:2]
 
 
 def test_long_answers_are_compressed_on_request(get: Client) -> None:
