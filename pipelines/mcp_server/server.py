@@ -257,7 +257,7 @@ class _Calls:
             # Time that a call waits for its turn does not count.
             async with self._turn:
                 with anyio.fail_after(self._limits.seconds + self._limits.grace_seconds):
-                    work = (self._home, self._limits, tool.ask, asked)
+                    work = (os.getpid(), self._home, self._limits, tool.ask, asked)
                     return await anyio.to_process.run_sync(answer, *work, cancellable=True, limiter=self._processes)
         except TimeoutError as error:
             raise self._limits.stopped from error

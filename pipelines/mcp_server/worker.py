@@ -41,12 +41,12 @@ class Failure:
     trace: str = ""
 
 
-def answer(home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | Failure:
-    """Answer one call from the newest published file. A query that exceeds its memory ends the process.
+def answer(server: int, home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | Failure:
+    """Answer one call of the process `server` from the newest published file.
 
-    Errors are returned, because what a process can send is limited: an error without its cause, if at all.
+    A query that exceeds its memory ends this process, as does the end of the server. Errors are returned, because what a process can send is limited: an error without its cause, if at all.
     """
-    _end_with_the_server()
+    _end_with(server)
     # Not every system limits it.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -63,9 +63,8 @@ def answer(home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | F
 
 
 @cache
-def _end_with_the_server() -> None:
-    """End this process soon after the server, once for the process: a server that is killed cannot end its queries."""
-    server = os.getppid()
+def _end_with(server: int) -> None:
+    """End this process soon after the server, which cannot end its queries when it is killed."""
 
     def watch() -> None:
         while os.getppid() == server:
