@@ -44,7 +44,8 @@ class Failure:
 def answer(server: int, home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | Failure:
     """Answer one call of the process `server` from the newest published file.
 
-    A query that exceeds its memory ends this process, as does the end of the server. Errors are returned, because what a process can send is limited: an error without its cause, if at all.
+    A query that exceeds its memory ends this process, as does the end of the server. Errors are returned, because what
+    a process can send is limited: an error without its cause, if at all.
     """
     _end_with(server)
     # Not every system limits it.
