@@ -49,6 +49,7 @@ class Transcript:
             check=False,
             cwd=self._folder,
             env=self._environment(settings),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
         )
@@ -158,6 +159,10 @@ def try_wheel(folder: Path) -> None:
         pass
     with user.serving("dashboard", path="/_stcore/health", settings=DEMO):
         pass
+    with user.serving("serve", path="/calendar.ics", settings=DEMO):
+        pass
+    # Its input ends at once, and so does the server.
+    user.run("mcp", settings=DEMO)
     written = {path.name for path in folder.iterdir()} - {"user"}
     if written != {"data"}:
         raise Failed(f"the commands wrote outside of ./data: {sorted(written)}")

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from pipelines.cli.app import POSITIVE, app, print_error
-from pipelines.errors import ExtraMissing
+from pipelines.errors import ExtraMissing, WrongUse
 from pipelines.storage.home import Home
 
 
@@ -37,6 +37,9 @@ def mcp(
             raise
         raise ExtraMissing("the MCP server", "mcp") from error
     home = Home.from_environment()
+    # Python has none where the caller closed them.
+    if sys.stdin is None or sys.stdout is None:
+        raise WrongUse("standard input or output is closed: let an agent start this MCP server, which talks over both")
     if sys.stdin.isatty():
         print_error("this is an MCP server, which an agent starts: it waits for requests; Ctrl-C ends it")
     # Python's handler would wait for the thread that reads standard input.

@@ -90,7 +90,8 @@ def _serve(home: Home, host: str, port: int, names: tuple[str, ...], origins: tu
     if origins:
         served = CORSMiddleware(
             served,
-            allow_origins=origins,
+            # Browsers send it in lower case.
+            allow_origins=[origin.lower() for origin in origins],
             allow_methods=["GET", "HEAD"],
             allow_headers=["if-none-match"],
             expose_headers=["etag", "last-modified"],

@@ -14,15 +14,12 @@ from pipelines.errors import WrongUse
 from pipelines.escaping import one_line
 from pipelines.mcp_server.answers import Answer, Arguments, freshness
 from pipelines.mcp_server.limits import Limits
-from pipelines.mcp_server.values import VALUE_CHARACTERS, is_cut, markdown_table, short
+from pipelines.mcp_server.values import ANSWER_CHARACTERS, VALUE_CHARACTERS, is_cut, markdown_table, short
 from pipelines.reading.json_text import dumps
 from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed, explain_errors
 from pipelines.reading.results import BoundStatement, Kind, TextResult, json_value
 from pipelines.reading.statements import statements
 from pipelines.wording import counted
-
-ANSWER_CHARACTERS = 50_000
-"""Rows beyond this are left out: an agent reads the whole answer, and many clients refuse a longer one."""
 
 _QUERIES = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)
 """SELECT is also the type of FROM, WITH, VALUES, DESCRIBE, SHOW and SUMMARIZE; MULTI is that of PIVOT."""

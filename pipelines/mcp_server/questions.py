@@ -13,7 +13,7 @@ from pipelines.errors import WrongUse
 from pipelines.mcp_server.answers import Answer, Arguments, freshness
 from pipelines.mcp_server.limits import Limits
 from pipelines.mcp_server.tables import UnknownName
-from pipelines.mcp_server.values import markdown_table, short
+from pipelines.mcp_server.values import markdown_table, short, short_rows
 from pipelines.reading.connection import run_query
 from pipelines.reading.unknown_filters import unknown_filters
 from pipelines.wording import counted
@@ -65,7 +65,7 @@ MILESTONES_SHOWN = 50
 """Milestones that event_start lists: a future on a season belongs to every game of the season."""
 
 _Hours = Annotated[float, Field(gt=0, le=24 * 366 * 10, description="Number of hours; fractions are allowed.")]
-_Limit = Annotated[int, Field(ge=1, le=1_000, description="Maximum number of rows to return.")]
+_Limit = Annotated[int, Field(ge=1, le=1_000, description="Maximum number of rows to return; long ones are fewer.")]
 _Type = Annotated[str | None, Field(description="Type of milestone, exactly, such as football_game.")]
 
 
@@ -99,7 +99,7 @@ class UpcomingMilestone(BaseModel):
 class UpcomingAnswer(Answer):
     """Answer of the tool upcoming."""
 
-    total: int = Field(description="Number of all milestones that match, also beyond the limit.")
+    total: int = Field(description="Number of all milestones that match, also of those left out.")
     milestones: list[UpcomingMilestone]
 
     def paragraphs(self) -> list[str]:
@@ -197,7 +197,7 @@ class ChangesAnswer(Answer):
     """Answer of the tool what_changed."""
 
     since: datetime
-    total: int = Field(description="Number of all changes that match, also beyond the limit.")
+    total: int = Field(description="Number of all changes that match, also of those left out.")
     new_milestones: int = Field(description="Milestones first seen since then.")
     vanished_milestones: int = Field(description="Milestones found to be unlisted since then.")
     changes: list[Change] = Field(description="The newest first.")
@@ -221,7 +221,7 @@ def upcoming(
     if not rows and (unknown := _unknown(connection, asked)):
         raise UnknownName("; ".join(unknown))
     return UpcomingAnswer(
-        **freshness(connection), total=total, milestones=[UpcomingMilestone(**_short(row)) for row in rows]
+        **freshness(connection), total=total, milestones=[UpcomingMilestone(**row) for row in short_rows(rows)]
     )
 
 
@@ -253,9 +253,9 @@ def event_start(connection: duckdb.DuckDBPyConnection, asked: EventStartArgument
     ).records
     return EventStartAnswer(
         **freshness(connection),
-        **_short({name: value for name, value in row.items() if name != "milestones"}),
+        **{name: short(value) for name, value in row.items() if name != "milestones"},
         total=row["milestones"],
-        milestones=[EventMilestone(**_short(one)) for one in milestones],
+        milestones=[EventMilestone(**one) for one in short_rows(milestones)],
         notices=notices,
     )
 
@@ -278,7 +278,7 @@ def what_changed(connection: duckdb.DuckDBPyConnection, asked: ChangesArguments,
         total=total,
         new_milestones=new,
         vanished_milestones=vanished,
-        changes=[Change(**_short(row)) for row in rows],
+        changes=[Change(**row) for row in short_rows(rows)],
     )
 
 
@@ -287,7 +287,12 @@ def _since(asked: ChangesArguments, now: datetime) -> datetime:
         return now - timedelta(hours=24 if asked.hours is None else asked.hours)
     if asked.hours is not None:
         raise WrongUse("since and hours exclude each other: give one of them")
-    return asked.since.astimezone(UTC) if asked.since.tzinfo else asked.since.replace(tzinfo=UTC)
+    try:
+        return asked.since.astimezone(UTC) if asked.since.tzinfo else asked.since.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise WrongUse(
+            f"since is {asked.since.isoformat()}: give a time whose year in UTC is from 1 to 9999"
+        ) from error
 
 
 def _counted_rows(
@@ -321,10 +326,6 @@ def _check_field(connection: duckdb.DuckDBPyConnection, field: str | None) -> No
     if near := get_close_matches(field, fields, n=3):
         raise UnknownName(f"no field {field} ever changed; did you mean {' or '.join(near)}?")
     raise UnknownName(f"no field {field} ever changed; these did: {', '.join(fields[:20])}")
-
-
-def _short(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: short(value) for name, value in row.items()}
 
 
 def _listing(total: int, what: str, rows: list[Any], columns: tuple[str, ...]) -> list[str]:

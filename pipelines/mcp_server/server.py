@@ -257,7 +257,7 @@ class _Calls:
             # Time that a call waits for its turn does not count.
             async with self._turn:
                 with anyio.fail_after(self._limits.seconds + self._limits.grace_seconds):
-                    work = (self._home, self._limits, tool.ask, asked)
+                    work = (os.getpid(), self._home, self._limits, tool.ask, asked)
                     return await anyio.to_process.run_sync(answer, *work, cancellable=True, limiter=self._processes)
         except TimeoutError as error:
             raise self._limits.stopped from error
@@ -267,7 +267,11 @@ class _Calls:
 
 def serve_stdio(home: Home, limits: Limits) -> None:
     """Serve one client until it closes standard input. Standard output has the protocol only."""
-    anyio.run(_serve, build_server(home, limits))
+    try:
+        anyio.run(_serve, build_server(home, limits))
+    except* BrokenPipeError:
+        # The client left without waiting for its answer.
+        pass
 
 
 async def _serve(server: Server[dict[str, Any], Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,9 @@ from pipelines.reading.json_text import dumps
 
 VALUE_CHARACTERS = 1_000
 """Longer values are cut. An agent that needs the rest selects a part, as the notice says."""
+
+ANSWER_CHARACTERS = 50_000
+"""Rows beyond this are left out: an agent reads the whole answer, and many clients refuse a longer one."""
 
 
 def short(value: Any) -> Any:
@@ -35,6 +38,19 @@ def _cut(text: str) -> str:
     if len(text) <= VALUE_CHARACTERS:
         return one_line(text)
     return f"{one_line(text[:VALUE_CHARACTERS])}… ({len(text):,} characters)"
+
+
+def short_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that fit into an answer, at least one, with short values."""
+    kept: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        shown = {name: short(value) for name, value in row.items()}
+        size += len(json.dumps(shown, ensure_ascii=False, default=str))
+        if kept and size > ANSWER_CHARACTERS:
+            break
+        kept.append(shown)
+    return kept
 
 
 def _printable(value: Any) -> Any:

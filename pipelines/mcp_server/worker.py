@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -25,6 +28,8 @@ from pipelines.storage.home import Home
 ADDRESS_SPACE_BYTES = 4 << 30
 """Of a worker process: a query that makes huge values fails, before the machine swaps."""
 
+POLL_SECONDS = 0.5
+
 Ask = Callable[[duckdb.DuckDBPyConnection, Any, Limits], Answer]
 
 
@@ -36,11 +41,13 @@ class Failure:
     trace: str = ""
 
 
-def answer(home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | Failure:
-    """Answer one call from the newest published file. A query that exceeds its memory ends the process.
+def answer(server: int, home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | Failure:
+    """Answer one call of the process `server` from the newest published file.
 
-    Errors are returned, because what a process can send is limited: an error without its cause, if at all.
+    A query that exceeds its memory ends this process, as does the end of the server. Errors are returned, because what
+    a process can send is limited: an error without its cause, if at all.
     """
+    _end_with(server)
     # Not every system limits it.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -54,3 +61,15 @@ def answer(home: Home, limits: Limits, ask: Ask, asked: Arguments) -> Answer | F
         return Failure(str(error))
     except Exception as error:  # noqa: BLE001 - a fault of one call must not end the server
         return Failure(f"this failed unexpectedly ({type(error).__name__}: {error})", traceback.format_exc())
+
+
+@cache
+def _end_with(server: int) -> None:
+    """End this process soon after the server, which cannot end its queries when it is killed."""
+
+    def watch() -> None:
+        while os.getppid() == server:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -6,7 +6,7 @@ Values are always bound, never written into the SQL.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,10 +48,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Page:
-    """Rows of a list, and whether there are more."""
+    """Rows of a list, and whether there are more. The next page has the values of the request and those of `chosen`."""
 
     rows: list[dict[str, Any]]
     has_more: bool
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
 
 def encoded(value: Any) -> bytes:
@@ -111,7 +112,8 @@ def changes(question: Question) -> Page:
         WHERE {where} ORDER BY seen_at, milestone_id, version, position
     """  # noqa: S608 - fixed conditions
     bound = {"since": since, "simulated": question.values["simulated"]} | ({"fields": fields} if fields else {})
-    return _page(question, query, given | bound)
+    # The default moves with each sweep, and rows would be missing between two pages.
+    return replace(_page(question, query, given | bound), chosen={"since": since})
 
 
 def event(question: Question) -> dict[str, Any]:

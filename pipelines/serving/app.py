@@ -189,10 +189,12 @@ def _is_known(request: Request, answer: Answer) -> bool:
     if since is None:
         return False
     try:
-        return answer.modified <= parsedate_to_datetime(since).astimezone(UTC)
+        known_at = parsedate_to_datetime(since)
     except (ValueError, OverflowError):
         # HTTP says to ignore a date that is not one.
         return False
+    # Without a zone it is UTC, wherever this machine is.
+    return answer.modified <= (known_at.replace(tzinfo=UTC) if known_at.tzinfo is None else known_at)
 
 
 def _uncached(status: int, found: Any, headers: Mapping[str, str] | None = None) -> Response:

@@ -18,6 +18,7 @@ from pipelines.reading.connection import run_query
 from pipelines.reading.results import BoundStatement
 from pipelines.serving.answers import Question
 from pipelines.serving.filters import conditions
+from pipelines.wording import counted
 
 if TYPE_CHECKING:
     import icalendar
@@ -78,10 +79,12 @@ def calendar(question: Question) -> bytes:
         where += " AND (has_placeholder_dates OR start_date > $begin)"
         bound["begin"] = begin
     limit = values["limit"]
-    rows = question.rows(f"{_EVENTS.format(where=where)} LIMIT $most", given | bound | {"most": limit + 1})
+    # LIMIT NULL is none: a file is complete.
+    most = {"most": None if limit is None else limit + 1}
+    rows = question.rows(f"{_EVENTS.format(where=where)} LIMIT $most", given | bound | most)
     about = f"Starts from {_time(begin)} to {_time(end)}."
-    if len(rows) > limit:
-        about += f" Only the first {limit:,} are included: narrow it with filters."
+    if limit is not None and len(rows) > limit:
+        about += f" It has the first {counted(limit, 'event')} only: narrow it with filters."
     return written(rows[:limit], name=_name(values), about=about)
 
 
@@ -121,7 +124,7 @@ def written(rows: Iterable[Mapping[str, Any]], *, name: str, about: str) -> byte
 
 
 def _event(event: icalendar.Event, row: Mapping[str, Any]) -> icalendar.Event:
-    event.add("uid", f"{row['milestone_id']}@kalshi-milestones")
+    event.add("uid", f"{one_line(row['milestone_id'])}@kalshi-milestones")
     # Without a scheduling method of its own, DTSTAMP is when the event was last changed.
     modified = row["modified_at"].astimezone(UTC)
     event.add("dtstamp", modified)

@@ -14,12 +14,12 @@ from pipelines.serving.routes import CALENDAR
 
 
 def export_calendar(connection: duckdb.DuckDBPyConnection, query: str | None) -> bytes:
-    """The calendar of a query; without one, that of `/calendar.ics` without parameters.
+    """The calendar of a query; without one, that of `/calendar.ics` without parameters, however many events.
 
     Raises WrongUse for a query without the column milestone_id, QueryFailed, ExtraMissing.
     """
     if query is not None:
         return of_query(connection, query)
     data_at = run_query(connection, DATA_AT).rows[0][0] or datetime.now(UTC)
-    values = {parameter.name: parameter.default for parameter in CALENDAR.parameters}
+    values = {parameter.name: parameter.default for parameter in CALENDAR.parameters} | {"limit": None}
     return calendar(Question(connection, data_at, data_at, values))

@@ -74,7 +74,7 @@ def _list(
     def answer(question: Question) -> bytes:
         page = rows(question)
         values = question.values
-        following = {**values, "offset": values["offset"] + values["limit"]}
+        following = {**values, **page.chosen, "offset": values["offset"] + values["limit"]}
         link = f"{path}?{write_query(following, declared)}" if page.has_more else None
         return encoded({"items": page.rows, "next": link})
 

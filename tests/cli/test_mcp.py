@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pipelines.cli.app import EXIT_FAILED, EXIT_WRONG_USE
 from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import Home
 from tests.cli.commands import DEAD_URL, Command, environment
+from tests.mcp_server.test_limits import ENDLESS
 from tests.support import Shell
 
 mcp = pytest.importorskip("mcp")
@@ -54,6 +56,12 @@ def running(home: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+def send(process: subprocess.Popen[str], message: dict[str, object]) -> None:
+    assert process.stdin
+    process.stdin.write(f"{json.dumps({'jsonrpc': '2.0'} | message)}\n")
+    process.stdin.flush()
+
+
 @pytest.mark.slow
 def test_a_session_over_standard_input_and_output(published: Shell) -> None:
     parameters = stdio.StdioServerParameters(
@@ -82,6 +90,55 @@ def test_it_ends_quietly(published: Shell, end: str) -> None:
         out, err = process.communicate(timeout=60)
         assert (out, process.returncode) == ("", 0 if end == "closed input" else -signal.SIGINT)
         assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=str)
+def test_a_query_ends_with_a_killed_server(published: Shell, end: signal.Signals) -> None:
+    with running(published.home.root) as process:
+        send(process, {"method": "notifications/initialized"})
+        send(process, {"id": 2, "method": "tools/call", "params": {"name": "query", "arguments": {"sql": ENDLESS}}})
+        # Another process answers this one: the endless query runs by then.
+        send(process, {"id": 3, "method": "tools/call", "params": {"name": "list_tables"}})
+        assert process.stdout
+        assert json.loads(process.stdout.readline())["id"] == 3
+        queries = processes_of(process.pid)
+        assert queries
+        process.send_signal(end)
+        assert [select.select([query], [], [], 10)[0] for query in queries] == [[query] for query in queries]
+        for query in queries:
+            os.close(query)
+
+
+def processes_of(server: int) -> list[int]:
+    """The processes that a server started, as file descriptors that are readable when they end."""
+    tasks = Path(f"/proc/{server}/task").glob("*/children")
+    return [os.pidfd_open(int(child)) for task in tasks for child in task.read_text().split()]
+
+
+@pytest.mark.slow
+def test_a_client_that_left_is_no_fault(published: Shell) -> None:
+    with running(published.home.root) as process:
+        assert process.stdout
+        process.stdout.close()
+        send(process, {"id": 2, "method": "ping"})
+        assert process.stdin
+        process.stdin.close()
+        assert process.stderr
+        assert "Traceback" not in process.stderr.read()
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout"])
+def test_closed_input_or_output_is_wrong_use(
+    command: Command, at: Callable[..., Home], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    at(tmp_path)
+    monkeypatch.setattr(sys, stream, None)
+    outcome = command("mcp")
+    assert outcome.status == EXIT_WRONG_USE
+    assert outcome.error_line.startswith("standard input or output is closed: let an agent start")
 
 
 def test_the_extra_is_missing(

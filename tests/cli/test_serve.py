@@ -148,7 +148,7 @@ def test_readers_never_notice_that_a_publish_replaces_the_file(published: Shell,
 
 @pytest.mark.slow
 def test_it_accepts_its_own_names_and_the_allowed_origin_only(published: Shell) -> None:
-    with served(published.home, "--allow-remote", "data.example", "--cors", "https://page.example") as (process, port):
+    with served(published.home, "--allow-remote", "data.example", "--cors", "HTTPS://Page.example") as (process, port):
         for host in (f"localhost:{port}", "127.0.0.1", "data.example", "data.example:80"):
             assert fetch(port, "/health?max_age=31622400", Host=host)[0] == 200
         for host in ("evil.example", "127.0.0.1.evil.example"):

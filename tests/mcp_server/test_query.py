@@ -10,8 +10,8 @@ import pytest
 
 from pipelines.errors import MilestonesError, WrongUse
 from pipelines.mcp_server.limits import Limits
-from pipelines.mcp_server.query import ANSWER_CHARACTERS, QueryAnswer, QueryArguments, query
-from pipelines.mcp_server.values import VALUE_CHARACTERS
+from pipelines.mcp_server.query import QueryAnswer, QueryArguments, query
+from pipelines.mcp_server.values import ANSWER_CHARACTERS, VALUE_CHARACTERS
 from pipelines.storage.home import Home
 from tests.mcp_server.conftest import SHOWN
 from tests.support import tree

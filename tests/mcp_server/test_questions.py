@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines.errors import MilestonesError, WrongUse
+from pipelines.mcp_server import values
 from pipelines.mcp_server.limits import Limits
 from pipelines.mcp_server.questions import (
     ChangesAnswer,
@@ -188,3 +189,21 @@ def test_an_unknown_field_or_type(connection: duckdb.DuckDBPyConnection, asked: 
 def test_since_and_hours_exclude_each_other(connection: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(WrongUse, match="exclude each other"):
         changes(connection, since=NOON, hours=1)
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_outside_of_the_calendar(connection: duckdb.DuckDBPyConnection, since: str) -> None:
+    with pytest.raises(WrongUse, match=r"since is .* from 1 to 9999"):
+        changes(connection, since=since)
+
+
+def test_an_answer_that_would_be_too_long_has_fewer_rows(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "ANSWER_CHARACTERS", 1_000)
+    upcoming_ones = next_ones(connection)
+    assert (len(upcoming_ones.milestones), upcoming_ones.total) == (2, 3)
+    assert upcoming_ones.text().startswith("3 milestones, the first 2 of them:")
+    monkeypatch.setattr(values, "ANSWER_CHARACTERS", 1)
+    assert len(changes(connection, since=NOON).changes) == 1
+    assert len(start_of(connection, "KXSHARED-26").milestones) == 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import time
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import duckdb
 import pytest
@@ -180,6 +182,28 @@ def test_a_client_that_has_the_answer_gets_304(path: str, get: Client) -> None:
         {"if_modified_since": "yesterday"},
     ):
         assert get(path, **headers).content == first.content
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
+def test_a_date_without_a_zone_is_utc(get: Client, monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    modified = parsedate_to_datetime(get("/changes.json").headers["last-modified"])
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        for seconds, status in ((0, 304), (-1, 200)):
+            since = f"{modified + timedelta(seconds=seconds):%a, %d %b %Y %H:%M:%S} -0000"
+            assert get("/changes.json", if_modified_since=since).status_code == status
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_next_page_of_changes_begins_where_the_first_did(get: Client) -> None:
+    page = get.json("/changes.json?limit=1")
+    since = parse_qs(page["next"].partition("?")[2])["since"]
+    # A day before the newest sweep, which a publish between two pages would move.
+    assert since == [f"{get.json('/health')['last_sweep_at'].replace('23T', '22T')}"]
+    assert get.json(page["next"])["items"] == get.json("/changes.json")["items"][1:2]
 
 
 def test_long_answers_are_compressed_on_request(get: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import pytest
 from pipelines.errors import ExtraMissing, WrongUse
 from pipelines.reading.published import open_published
 from pipelines.reading.query_errors import QueryFailed
+from pipelines.serving import export as export_module
 from pipelines.serving.app import build_app
+from pipelines.serving.calendar import written
 from pipelines.serving.export import export_calendar
+from pipelines.serving.routes import CALENDAR
 from tests.serving.client import Client, client_of
 from tests.support import NOON, Clock, Shell, Shells, milestone, milestone_id
 
@@ -80,9 +84,9 @@ def test_its_head_says_what_it_is(get: Client) -> None:
     name = rb"NAME:Kalshi milestones: a\,b\;\\nx:1\\u202e"
     assert body.count(b"\r\n" + name + b"\r\n") == body.count(b"\r\nX-WR-CAL" + name + b"\r\n") == 1
     assert head["refresh-interval"].dt == timedelta(minutes=15)
-    assert "Only the first" not in head["description"]
+    assert "narrow it" not in head["description"]
     cut = parsed(get("/calendar.ics?limit=2").content)
-    assert cut["description"].endswith("Only the first 2 are included: narrow it with filters.")
+    assert cut["description"].endswith(" It has the first 2 events only: narrow it with filters.")
 
 
 def test_the_bytes_depend_on_the_published_file_only(published: Shell, get: Client) -> None:
@@ -196,9 +200,29 @@ def export(published: Shell, query: str | None) -> dict[int, Any]:
         return events_of(export_calendar(connection, query))
 
 
+def test_an_odd_id_cannot_add_properties() -> None:
+    row: dict[str, Any] = dict.fromkeys(
+        (
+            *("title", "participants", "category_group", "league", "main_event_ticker", "status", "status_group"),
+            *("end_date", "vanished_at"),
+        )
+    )
+    row |= {"milestone_id": "1\rX:1\x00\u2028", "type": "game", "start_date": NOON, "modified_at": NOON}
+    body = written([row | {"start_is_tentative": False, "moves": 0}], name="n", about="a")
+    assert rb"UID:1\\rX:1\\x00\\u2028@kalshi-milestones" in body
+    assert b"\x00" not in body
+
+
 def test_an_export_is_the_calendar_that_is_served(published: Shell, get: Client) -> None:
     with open_published(published.home) as connection:
         assert export_calendar(connection, None) == get("/calendar.ics").content
+
+
+def test_an_export_is_complete(published: Shell, get: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the served calendar leaves out is in the file."""
+    few = [replace(one, default=2) if one.name == "limit" else one for one in CALENDAR.parameters]
+    monkeypatch.setattr(export_module, "CALENDAR", replace(CALENDAR, parameters=tuple(few)))
+    assert export(published, None) == subscribed(get)
 
 
 @pytest.mark.parametrize(
