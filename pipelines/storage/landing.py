@@ -59,6 +59,7 @@ class Sweep(msgspec.Struct, kw_only=True):
 
     - `state`: landing, then landed, then loaded; or failed, for the reason in `error`.
     - `not_found`: requested ids that the API does not know.
+    - `other_competitions`: what the milestones name that a filter by competition returned, where it is not its value.
     - `gone`: milestones that two full sweeps missed and the API does not know by id either.
     - `archived`: how many milestones were found archived.
     - `retried`: the quarantined records (sweep_id, page, position) that this sweep processes again.
@@ -76,6 +77,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     pages: int = 0
     archived: int = 0
     not_found: list[str] = msgspec.field(default_factory=list)
+    other_competitions: list[str] = msgspec.field(default_factory=list)
     gone: list[str] = msgspec.field(default_factory=list)
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
     null_lists: int = 0
