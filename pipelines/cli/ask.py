@@ -143,8 +143,8 @@ def export(
     Parameters
     ----------
     format
-        Output format. The default is taken from the suffix of the file, else CSV. ics is a calendar of the milestones
-        whose milestone_id the query returns; without a query and a table, the one that milestones serve has.
+        Output format. The default is taken from the suffix of the file; CSV without one. ics is a calendar of the
+        milestones whose milestone_id the query returns; without a query and a table, the one that milestones serve has.
     query
         The query to run on the published file.
     table

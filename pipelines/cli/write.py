@@ -245,10 +245,10 @@ def _interrupted(home: Home) -> str:
     from pipelines.storage.landing import Landing
 
     newest = Landing.newest(home.raw)
-    if newest is None or not (newest.sweep.is_interrupted or newest.sweep.is_fetched_not_loaded):
+    if newest is None or (command := newest.sweep.command_to_resume) is None:
         return "interrupted; the published files are unchanged"
     where = f"page {newest.landed_pages} of sweep {newest.sweep.sweep_id}"
-    return f"interrupted after {where}: the next milestones ingest resumes there"
+    return f"interrupted after {where}: the next {command} resumes there"
 
 
 def _print_summary(home: Home, others: list[dict[str, Any]], *, as_json: bool) -> None:
