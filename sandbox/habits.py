@@ -47,8 +47,8 @@ class Habits:
     def heard(self, parameters: dict[str, str]) -> dict[str, str]:
         """The parameters that are not ignored, with the name of a competition for its code."""
         heard = {name: value for name, value in parameters.items() if name not in self.ignores}
-        if (code := heard.get("competition")) in self.competition_codes:
-            heard["competition"] = self.competition_codes[code]
+        if (code := heard.get("competition")) is not None:
+            heard["competition"] = self.competition_codes.get(code, code)
         return heard
 
     def page(self, field: str, bodies: Sequence[bytes], cursor: str, **others: Sequence[bytes]) -> bytes:
