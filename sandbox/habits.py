@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 BAD_REQUEST = b'{"error":{"code":"bad_request","message":"bad request"}}'
 """A refusal that does not name the parameter, as users report it."""
@@ -20,7 +20,8 @@ class Habits:
     `cursor_status` and BAD_REQUEST; a `limit` beyond `page_limit` (None: the documented one) gets 400 and BAD_REQUEST.
     With `null_lists` an empty list is null. `cursor_field` is the name of the field with the next cursor, which the
     last page lacks with `absent_cursor`. They apply to every endpoint. With `no_competitions` the filter of milestones
-    by competition finds nothing, as was measured once; users report that it works.
+    by competition finds nothing, as was measured once; users report that it works. `competition_codes` are the names
+    in `details` by the code that the filter takes: EPL may mean "Premier League".
     """
 
     ignores: frozenset[str] = frozenset()
@@ -31,6 +32,7 @@ class Habits:
     cursor_field: str = "cursor"
     absent_cursor: bool = False
     no_competitions: bool = False
+    competition_codes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def refusal(self, parameters: dict[str, str]) -> int | None:
         """The status of a refused request, None for an accepted one; counts down refused cursors."""
@@ -43,8 +45,11 @@ class Habits:
         return 400 if is_beyond else None
 
     def heard(self, parameters: dict[str, str]) -> dict[str, str]:
-        """The parameters that are not ignored."""
-        return {name: value for name, value in parameters.items() if name not in self.ignores}
+        """The parameters that are not ignored, with the name of a competition for its code."""
+        heard = {name: value for name, value in parameters.items() if name not in self.ignores}
+        if (code := heard.get("competition")) is not None:
+            heard["competition"] = self.competition_codes.get(code, code)
+        return heard
 
     def page(self, field: str, bodies: Sequence[bytes], cursor: str, **others: Sequence[bytes]) -> bytes:
         """The body of a page: its list, further lists, and the cursor of the next page ("": the last one)."""

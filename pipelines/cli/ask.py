@@ -77,6 +77,7 @@ def sql(
     all_: _All = False,
     raw: Annotated[bool, FLAG] = False,
     json_as_text: Annotated[bool, FLAG] = False,
+    json_columns: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     file: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     parameters: _Parameters = (),
     no_pager: Annotated[bool, FLAG] = False,
@@ -96,6 +97,8 @@ def sql(
         Do not escape CSV. By default, text that a spreadsheet would run as a formula gets a leading apostrophe.
     json_as_text
         Write JSON columns (details, extra, record, filters, type JSON) as text in JSON. By default they are nested.
+    json_columns
+        A text column of the result that holds JSON and is nested in JSON too, such as player_id_mapping; repeatable.
     file
         Run the SQL in this file; - is standard input.
     parameters
@@ -109,7 +112,9 @@ def sql(
     from pipelines.reading.parameters import as_values
     from pipelines.reading.query_errors import NOT_A_QUERY, QueryFailed
 
-    style = Style(format, all_rows=all_, raw=raw, json_as_text=json_as_text, no_pager=no_pager)
+    style = Style(
+        format, all_rows=all_, raw=raw, json_as_text=json_as_text, json_columns=json_columns, no_pager=no_pager
+    )
     values = as_values(parameters)
     home = Home.from_environment()
     if query is not None and file is not None:
@@ -117,6 +122,8 @@ def sql(
     if query is None and file is None and sys.stdin.isatty():
         if values:
             raise WrongUse("-p needs a query: give it as an argument, with --file or on standard input")
+        if json_columns:
+            raise WrongUse("--json-columns needs a query: give it as an argument, with --file or on standard input")
         run_prompt(home, style)
     elif query is None:
         run_script(OutputConsole(), home, read_script(file or "-"), style, values)
@@ -143,8 +150,8 @@ def export(
     Parameters
     ----------
     format
-        Output format. The default is taken from the suffix of the file, else CSV. ics is a calendar of the milestones
-        whose milestone_id the query returns; without a query and a table, the one that milestones serve has.
+        Output format. The default is taken from the suffix of the file; CSV without one. ics is a calendar of the
+        milestones whose milestone_id the query returns; without a query and a table, the one that milestones serve has.
     query
         The query to run on the published file.
     table

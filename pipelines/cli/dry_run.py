@@ -127,7 +127,8 @@ def _expected_pages(
         case "by_id":
             return len(request.ids)
         case "partial":
-            pages = _pages_of_filters(home, settings, request)
+            # Before a full sweep, what is published says nothing of the whole.
+            pages = _pages_of_filters(home, settings, request) if ledger["full_pages"] is not None else None
         case "full":
             pages = ledger["full_pages"]
         case _:
@@ -145,6 +146,9 @@ def _pages_of_filters(home: Home, settings: Settings, request: SweepRequest) -> 
         with open_published(home) as connection:
             matching = matching_milestones(connection, given)
     except NothingPublished:
+        return None
+    if not matching and request.competition is not None:
+        # The API's code may be spelled otherwise in details.
         return None
     return max(1, math.ceil(matching / settings.page_limit)) + CATCH_UP_PAGES
 

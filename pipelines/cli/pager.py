@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from rich.console import Console
 
 from pipelines.cli.app import OutputConsole
+from pipelines.errors import WrongUse
 from pipelines.reading.formats import Style
 
 DEFAULT_PAGER = "less"
@@ -53,8 +54,15 @@ def paged(console: Console, style: Style) -> Iterator[Console]:
 
 
 def pager_command() -> list[str]:
-    """The words of $PAGER, or less; empty for no pager: not installed, set to nothing or cat, or a dumb terminal."""
-    program = shlex.split(os.environ.get("PAGER", DEFAULT_PAGER))
+    """The words of $PAGER, or less; empty for no pager: not installed, set to nothing or cat, or a dumb terminal.
+
+    Raises WrongUse for a variable that has no words, such as one with an open quotation mark.
+    """
+    setting = os.environ.get("PAGER", DEFAULT_PAGER)
+    try:
+        program = shlex.split(setting)
+    except ValueError as error:
+        raise WrongUse(f"PAGER is {setting!r} ({error}): give a command, or use --no-pager") from error
     # On a dumb terminal, less would warn and wait for a key.
     if not program or program == ["cat"] or os.environ.get("TERM", "dumb") == "dumb":
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipelines.reading.formats import Style
 from pipelines.reading.parameters import Values, check_values
 from pipelines.reading.published import open_published
 from pipelines.reading.query_errors import QueryFailed, unknown_table
-from pipelines.reading.results import BoundStatement
+from pipelines.reading.results import BoundStatement, Column, with_json_text
 from pipelines.reading.statements import is_complete, statements
 from pipelines.storage.home import Home, expanded
 from schemas.sql import literal
@@ -59,20 +59,33 @@ def run_script(console: Console, home: Home, text: str, style: Style, values: Va
     """Run the statements of a text in order, on one connection. Raises QueryFailed at the first that fails.
 
     An empty line separates two results. As JSON, each result of several statements is an array on one line. Raises
-    WrongUse, before it runs anything, if `values` are not those of the statements' parameters.
+    WrongUse, before it runs anything, if `values` are not those of the statements' parameters, and before it prints the
+    last result, if no result has one of `style.json_columns` as text.
     """
     values = values or {}
     found = list(statements(text))
     style = replace(style, is_one_of_several=len(found) > 1)
     is_first = True
+    names = {name.lower() for name in style.json_columns}
+    missing = set(names)
     with open_published(home) as connection, paged(console, style) as output:
         check_values(connection, found, values)
-        for statement in found:
+        for number, statement in enumerate(found, start=1):
             bound = BoundStatement(connection, statement, values)
+            bound.columns, nested = with_json_text(bound.columns, names)
+            missing -= nested
+            if missing and number == len(found):
+                raise WrongUse(_no_text_column(missing, bound.columns))
             if bound.has_result and not is_first and style.format != "json":
                 output.file.write("\n")
             print_statement(output, bound, style)
             is_first = is_first and not bound.has_result
+
+
+def _no_text_column(names: Collection[str], columns: Sequence[Column]) -> str:
+    text = [column.name for column in columns if column.kind.name in ("text", "json", "json_text")]
+    has = f"it has {', '.join(text)}" if text else "it has none"
+    return f"--json-columns {min(names)}: the result has no text column of this name; {has}"
 
 
 def read_script(file: str) -> str:

@@ -60,7 +60,7 @@ def ingest(
     source_id
         Fetch only the milestones with this id of a provider.
     competition
-        Fetch only this competition, for example NFL.
+        Fetch only this competition, by the API's code, for example NFL or EPL.
     since
         Fetch only milestones that start at or after this date or time (UTC unless it has an offset).
     until
@@ -122,14 +122,30 @@ def _status_of_filters(home: Home, options: SweepOptions) -> int:
 
     if not options.given_filters():
         return 0
-    newest = "SELECT records FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
+    newest = "SELECT sweep_id, records FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
     with open_published(home) as connection:
-        if run_query(connection, newest).rows[0][0]:
+        sweep_id, records = run_query(connection, newest).rows[0]
+        if records:
+            _print_other_competitions(home, sweep_id)
             return 0
         unknown = unknown_filters(connection, **{option: getattr(options, option) for option in VALUES})
     for line in unknown or [_nothing_matches(options)]:
         print_error(f"0 milestones were fetched: {line}")
     return EXIT_FAILED if unknown else 0
+
+
+def _print_other_competitions(home: Home, sweep_id: str) -> None:
+    """Warn of what a filter by competition returned under other names: a code of the API, or an ignored filter."""
+    from pipelines.reading.unknown_filters import LISTED
+    from pipelines.storage.landing import Landing
+
+    sweep = Landing.open(home.raw, sweep_id).sweep
+    if others := sweep.other_competitions:
+        more = f" and {len(others) - LISTED:,} more" if len(others) > LISTED else ""
+        print_error(
+            f"for the competition {sweep.filters.competition} the API returned milestones of "
+            f"{', '.join(others[:LISTED])}{more}; they are stored: if you mean others, use --type or --event"
+        )
 
 
 def _nothing_matches(options: SweepOptions) -> str:
@@ -230,10 +246,10 @@ def _interrupted(home: Home) -> str:
     from pipelines.storage.landing import Landing
 
     newest = Landing.newest(home.raw)
-    if newest is None or not (newest.sweep.is_interrupted or newest.sweep.is_fetched_not_loaded):
+    if newest is None or (command := newest.sweep.command_to_resume) is None:
         return "interrupted; the published files are unchanged"
     where = f"page {newest.landed_pages} of sweep {newest.sweep.sweep_id}"
-    return f"interrupted after {where}: the next milestones ingest resumes there"
+    return f"interrupted after {where}: the next {command} resumes there"
 
 
 def _print_summary(home: Home, others: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -252,6 +268,7 @@ def _print_summary(home: Home, others: list[dict[str, Any]], *, as_json: bool) -
             "sweep": newest,
             "archived": sweep.archived,
             "not_found": sweep.not_found,
+            "other_competitions": sweep.other_competitions,
             "endpoints": others,
             "rows": rows,
             "files": files,

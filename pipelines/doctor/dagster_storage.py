@@ -59,7 +59,9 @@ def _of_runs(last_runs: list[tuple[Any, ...]], now: datetime) -> Iterator[Findin
     texts = [f"{name} {status.lower()} {duration(now - _time(at))} ago" for name, status, at in last_runs]
     text = f"last runs: {', '.join(texts)}" if texts else "no runs yet"
     if failed:
-        yield Finding("dagster", "warning", text, f"see why in milestones ui, or run milestones ingest: {failed[0]}")
+        yield Finding(
+            "dagster", "warning", text, f"see why in milestones ui (job {failed[0]}), or run milestones ingest"
+        )
     else:
         yield Finding("dagster", "ok", text)
 

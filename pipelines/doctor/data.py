@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 import duckdb
 
 from pipelines.doctor.findings import Finding
-from pipelines.errors import WarehouseLost
+from pipelines.errors import WarehouseLost, WarehouseUnusable
 from pipelines.reading.connection import NothingPublished, open_reader, run_query
 from pipelines.reading.published import open_published
 from pipelines.storage.home import Home
 from pipelines.storage.lock import inspecting
+from pipelines.warehouse.connection import advice_for
 from pipelines.wording import counted, duration
 from schemas.tables import SCHEMA_VERSION
 
@@ -37,9 +38,18 @@ def check_warehouse(home: Home) -> Iterator[Finding]:
             text = "a killed load left a write-ahead log"
             yield Finding("warehouse", "warning", text, "run milestones ingest, which replays it")
             return
-        with open_reader(file) as connection:
-            version = _schema_version(connection)
-            sweeps = run_query(connection, "SELECT count(*) FROM sweeps WHERE status = 'loaded'").rows[0][0]
+        try:
+            with open_reader(file) as connection:
+                version = _schema_version(connection)
+                sweeps = run_query(connection, "SELECT count(*) FROM sweeps WHERE status = 'loaded'").rows[0][0]
+        except WarehouseUnusable as error:
+            fault = error.__cause__
+            if not isinstance(fault, duckdb.Error):
+                raise
+            # The error's own advice is for published files: no sweep replaces a damaged warehouse.
+            text = f"cannot open {file}: {' '.join(str(fault).split())[:200]}"
+            yield Finding("warehouse", "error", text, advice_for(fault))
+            return
     yield _of_version("warehouse", version, f"schema version {version}, {counted(sweeps, 'loaded sweep')}")
 
 

@@ -103,7 +103,10 @@ def _unfinished(name: str, sweep: Sweep, pages: int, now: datetime) -> Iterator[
     command = "milestones ingest" if name == MILESTONES_ENDPOINT.name else f"milestones ingest --only {name}"
     what = f"{sweep.mode} sweep {sweep.sweep_id} of {name}"
     reason = f": {sweep.error}" if sweep.error else ""
-    if sweep.is_interrupted and now - sweep.started_at <= MAX_AGE_TO_RESUME:
+    resuming = sweep.command_to_resume if now - sweep.started_at <= MAX_AGE_TO_RESUME else None
+    if name == MILESTONES_ENDPOINT.name:
+        command = resuming or command
+    if sweep.is_interrupted and resuming is not None:
         yield Finding("sweeps", "warning", f"{what} stopped after page {pages}{reason}", f"{command} resumes it")
     elif sweep.state == "landed" and sweep.mode != "retry":
         yield Finding("sweeps", "warning", f"{what} was fetched and not loaded", f"run {command}")

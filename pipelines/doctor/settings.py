@@ -10,6 +10,7 @@ from pipelines.doctor.findings import Finding
 from pipelines.errors import MilestonesError
 from pipelines.kalshi.base_url import check_base_url
 from pipelines.kalshi.errors import KalshiError
+from pipelines.observability.alerts import Webhook
 from pipelines.observability.logs import log_format
 from pipelines.observability.redaction import HIDDEN, redact
 from pipelines.settings import VARIABLES, WEBHOOK_VARIABLE, Settings, default_text, setting
@@ -46,6 +47,8 @@ def _check(name: str, value: Any, environment: Mapping[str, str]) -> None:
             alone.kept_endpoints()
         case "contract":
             alone.details_contract()
+        case "webhook_url" if value:
+            Webhook(value)
         case "log":
             log_format(environment)
         case "home":

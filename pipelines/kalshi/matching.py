@@ -2,6 +2,9 @@
 
 Pure. A value that is absent or unreadable is not checked here: its record is decoded, or quarantined, in
 `pipelines.records`. Only a missing provider id and an empty list of tickers are values, as the API leaves them out.
+
+A competition is judged by page, not by milestone: the API filters by its own codes, and `details` may spell the league
+otherwise (EPL, "Premier League"). Other names of one sport may be such a league; other names of several sports are not.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ def check_filters(query: MilestoneQuery, response: Response) -> None:
     """Raise FilterIgnored for the first milestone that a filter of the query should have excluded."""
     _check_texts(query, response)
     _check_named(query, response)
+    _check_competition(query, response)
     if (begins := query.minimum_start_date) is not None:
         index = first_before(begins, response.starts)
         _check(query, response, "minimum_start_date", "the start", index, response.starts)
@@ -77,14 +81,22 @@ class _Named(msgspec.Struct):
 _named_decoder = msgspec.json.Decoder(_Named)
 
 
+def other_competitions(wanted: str | None, body: bytes) -> dict[str, int]:
+    """The competitions of the milestones of a page that name only others than the wanted one, each with one index."""
+    found: dict[str, int] = {}
+    for index, named in enumerate(_named(body) if wanted is not None else ()):
+        if named is not None and wanted is not None and (other := _other_competition(named, wanted)) is not None:
+            found.setdefault(other, index)
+    return found
+
+
 def _check_named(query: MilestoneQuery, response: Response) -> None:
     checks: dict[str, tuple[str | None, Callable[[_Named, str], str | None]]] = {
         "source_id": (query.source_id, _other_source),
         "related_event_ticker": (query.related_event_ticker, _other_tickers),
-        "competition": (query.competition, _other_competition),
     }
     used = {name: (wanted, found_in) for name, (wanted, found_in) in checks.items() if wanted is not None}
-    for index, named in enumerate(_named(response) if used else ()):
+    for index, named in enumerate(_named(response.body) if used else ()):
         for name, (wanted, found_in) in used.items():
             if named is not None and wanted is not None and (found := found_in(named, wanted)) is not None:
                 raise FilterIgnored(
@@ -92,9 +104,22 @@ def _check_named(query: MilestoneQuery, response: Response) -> None:
                 )
 
 
-def _named(response: Response) -> Iterator[_Named | None]:
+def _check_competition(query: MilestoneQuery, response: Response) -> None:
+    others = other_competitions(query.competition, response.body)
+    sports = {sport for index in others.values() if (sport := _sport(response.types[index]))}
+    if len(sports) > 1:
+        name, index = next(iter(others.items()))
+        _check(query, response, "competition", f"the competition {name}, type", index, response.types)
+
+
+def _sport(type_: str | None) -> str:
+    """The first word of a type: tennis_tournament_singles and tennis_tournament_doubles are one sport."""
+    return (type_ or "").casefold().partition("_")[0]
+
+
+def _named(body: bytes) -> Iterator[_Named | None]:
     """What each milestone of a page names; None where it cannot be read."""
-    for raw in MILESTONES_ENDPOINT.raw_page_decoder.decode(response.body).records or ():
+    for raw in MILESTONES_ENDPOINT.raw_page_decoder.decode(body).records or ():
         try:
             yield _named_decoder.decode(raw)
         except (ValueError, RecursionError):
@@ -131,7 +156,7 @@ def _other_competition(named: _Named, wanted: str) -> str | None:
     code = _letters(wanted)
     if not found or any(code in _letters(one) for one in found):
         return None
-    return f"the competition {found[0]}"
+    return found[0]
 
 
 def _letters(name: str) -> str:

@@ -92,6 +92,7 @@ def pages(
             "rate_limited": sweep.traffic.rate_limited,
             "bytes": sweep.traffic.bytes,
             "not_found": sweep.not_found,
+            "other_competitions": sweep.other_competitions,
             "archived": sweep.archived,
             "null_lists": sweep.null_lists,
         },

@@ -123,9 +123,15 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             break
         connection.execute(f"DETACH DATABASE IF EXISTS {CATALOG}")
     if fault is not None:
-        raise WarehouseUnusable(
-            f"cannot open {path}: {' '.join(str(fault).split())[:200]} (milestones ingest publishes it again)"
-        ) from fault
+        text = " ".join(str(fault).split())
+        raise WarehouseUnusable(f"cannot open {path}: {text[:200]} ({advice_for(text)})") from fault
+
+
+def advice_for(fault: str) -> str:
+    """What to do about a published file that cannot be opened, from DuckDB's message."""
+    if "Permission denied" in fault:
+        return "make it readable for this user"
+    return "milestones ingest publishes it again"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

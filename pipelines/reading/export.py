@@ -21,7 +21,9 @@ from schemas.sql import quote
 
 Format = Literal["csv", "jsonl", "parquet", "xlsx", "ics"]
 FORMATS_BY_SUFFIX: dict[str, Format] = {
+    "": "csv",
     ".csv": "csv",
+    ".txt": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
@@ -47,8 +49,15 @@ class CannotWrite(MilestonesError):
 
 
 def export_format(output: Path | None) -> Format:
-    """The format for the suffix of a file name; CSV for any other suffix."""
-    return FORMATS_BY_SUFFIX.get(output.suffix.lower(), "csv") if output else "csv"
+    """The format for the suffix of a file name; CSV without one.
+
+    Raises WrongUse for an unknown suffix: a program that opens a .json or a .gz expects something else than CSV.
+    """
+    suffix = output.suffix.lower() if output else ""
+    if suffix not in FORMATS_BY_SUFFIX:
+        known = ", ".join(filter(None, FORMATS_BY_SUFFIX))
+        raise WrongUse(f"no format has the suffix {suffix}: choose one with --format, or end the name with {known}")
+    return FORMATS_BY_SUFFIX[suffix]
 
 
 def export_query(query: str | None, table: str | None) -> str:

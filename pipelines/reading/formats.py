@@ -27,13 +27,15 @@ class Style:
 
     `all_rows` does not fit a table to the terminal; `raw` does not escape formulas in CSV; `json_as_text` does not nest
     JSON columns in JSON. `is_one_of_several` writes a JSON result on one line, so that several results are JSON lines.
-    `no_pager` never starts a pager. `bom` begins CSV with a byte order mark.
+    `json_columns` are text columns of the result to nest in JSON too. `no_pager` never starts a pager. `bom` begins CSV
+    with a byte order mark.
     """
 
     format: Format | Literal["jsonl", "parquet", "xlsx", "ics"] = "table"
     all_rows: bool = False
     raw: bool = False
     json_as_text: bool = False
+    json_columns: tuple[str, ...] = ()
     is_one_of_several: bool = False
     no_pager: bool = False
     bom: bool = False
@@ -45,6 +47,10 @@ class Style:
             raise WrongUse(f"--bom applies to CSV only: leave it out for the format {self.format}")
         if self.json_as_text and self.format not in ("json", "jsonl"):
             raise WrongUse(f"--json-as-text applies to JSON only: leave it out for the format {self.format}")
+        if self.json_columns and self.format != "json":
+            raise WrongUse(f"--json-columns applies to JSON only: leave it out for the format {self.format}")
+        if self.json_columns and self.json_as_text:
+            raise WrongUse("--json-columns and --json-as-text exclude each other: leave one of them out")
         if self.all_rows and self.format != "table":
             raise WrongUse(f"--all applies to tables only: leave it out, as the format {self.format} has every row")
 

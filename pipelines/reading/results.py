@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -56,7 +56,7 @@ class Kind:
         return self.fields[0][1]
 
 
-TEXT, NUMBER = Kind(), Kind("number")
+TEXT, NUMBER, JSON_TEXT = Kind(), Kind("number"), Kind("json_text")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,15 @@ class TextResult:
     def records(self) -> list[dict[str, Any]]:
         """Rows by column name."""
         return [dict(zip(self.names, row, strict=True)) for row in self.rows]
+
+
+def with_json_text(columns: Sequence[Column], names: Collection[str]) -> tuple[list[Column], set[str]]:
+    """The columns, those of text with these lower-case names as JSON text; and the names that are columns of JSON."""
+    found = [
+        replace(column, kind=JSON_TEXT) if column.kind == TEXT and column.name.lower() in names else column
+        for column in columns
+    ]
+    return found, {one.name.lower() for one in found if one.kind.name in ("json", "json_text")} & set(names)
 
 
 def unique_names(columns: Iterable[str]) -> list[str]:
@@ -236,7 +245,7 @@ def _columns(relation: duckdb.DuckDBPyRelation) -> list[Column]:
     for name, type_ in zip(relation.columns, relation.types, strict=True):
         kind = _kind(type_)
         if kind == TEXT and name.lower() in JSON_TEXT_COLUMNS:
-            kind = Kind("json_text")
+            kind = JSON_TEXT
         found.append(Column(name, kind, str(type_)))
     return found
 

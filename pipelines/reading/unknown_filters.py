@@ -16,6 +16,8 @@ _NAMES = {"event": "event ticker", "source_id": "source id"}
 _COUNTLESS = tuple(_NAMES)
 """Filters with hundreds of thousands of values: DuckDB compares them, and the most frequent ones tell nothing."""
 
+_CODES = " (the API filters by codes such as NFL and EPL, which details may spell otherwise)"
+
 
 def unknown_filters(connection: duckdb.DuckDBPyConnection, **filters: str | None) -> list[str]:
     """A message for each filter whose value no published milestone has; the keywords are those of `known_values`."""
@@ -31,7 +33,8 @@ def unknown_filters(connection: duckdb.DuckDBPyConnection, **filters: str | None
             suggestion = _suggestion(value, found)
         if value not in found:
             name = _NAMES.get(option, option)
-            lines.append(f"there is no {name} {value} among the published milestones{suggestion}")
+            hint = _CODES if option == "competition" else ""
+            lines.append(f"there is no {name} {value} among the published milestones{suggestion}{hint}")
     return lines
 
 

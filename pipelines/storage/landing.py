@@ -7,6 +7,7 @@ Each file has a checksum of its content; damage raises SweepDamaged.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -54,11 +55,24 @@ class Filters(msgspec.Struct, kw_only=True, omit_defaults=True):
     competition: str | None = None
 
 
+OPTIONS = {
+    "minimum_start_date": "--since",
+    "maximum_start_date": "--until",
+    "category": "--category",
+    "type": "--type",
+    "source_id": "--source-id",
+    "related_event_ticker": "--event",
+    "competition": "--competition",
+}
+"""The options of milestones ingest by the filters that they set."""
+
+
 class Sweep(msgspec.Struct, kw_only=True):
     """The state of one sweep, stored in `sweep.json`.
 
     - `state`: landing, then landed, then loaded; or failed, for the reason in `error`.
     - `not_found`: requested ids that the API does not know.
+    - `other_competitions`: what the milestones name that a filter by competition returned, where it is not its value.
     - `gone`: milestones that two full sweeps missed and the API does not know by id either.
     - `archived`: how many milestones were found archived.
     - `retried`: the quarantined records (sweep_id, page, position) that this sweep processes again.
@@ -76,6 +90,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     pages: int = 0
     archived: int = 0
     not_found: list[str] = msgspec.field(default_factory=list)
+    other_competitions: list[str] = msgspec.field(default_factory=list)
     gone: list[str] = msgspec.field(default_factory=list)
     retried: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
     null_lists: int = 0
@@ -95,6 +110,15 @@ class Sweep(msgspec.Struct, kw_only=True):
     def is_fetched_not_loaded(self) -> bool:
         """Whether it was fetched in full but not loaded. Incremental sweeps do not count: they are cheap to repeat."""
         return self.state == "landed" and self.mode in ("full", "partial") and not self.is_cut
+
+    @property
+    def command_to_resume(self) -> str | None:
+        """The command that would resume it: with its filters; None for single milestones, which are requested again."""
+        if self.mode in ("by_id", "retry") or not (self.is_interrupted or self.is_fetched_not_loaded):
+            return None
+        given = msgspec.to_builtins(self.filters)
+        options = [f"{option} {shlex.quote(given[name])}" for name, option in OPTIONS.items() if name in given]
+        return " ".join(["milestones ingest", *options])
 
     @property
     def is_landed(self) -> bool:

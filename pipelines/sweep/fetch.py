@@ -18,6 +18,7 @@ from pipelines.errors import NothingToDo, SweepDamaged, SweepRefused
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.errors import BadRequest, KalshiError, NotFound, PagingFault
 from pipelines.kalshi.full_sweep import full_sweep
+from pipelines.kalshi.matching import other_competitions
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.response import read_page
 from pipelines.kalshi.scans import Fetched, scan
@@ -118,13 +119,20 @@ class Fetch:
                 response.body,
             )
             self._landing.land(page)
-            self._sweep.null_lists += response.is_null
+            self._note(response.body, is_null=response.is_null)
             self._progress.page(self._sweep, page)
             seen.append(pa.array(response.ids, pa.string()))
             if number == max_pages and not self._is_last(page):
                 self._cut()
                 break
         return seen
+
+    def _note(self, body: bytes, *, is_null: bool) -> None:
+        """Note in the sweep what is unusual about a page, though accepted."""
+        sweep = self._sweep
+        sweep.null_lists += is_null
+        others = other_competitions(sweep.filters.competition, body)
+        sweep.other_competitions = list(dict.fromkeys((*sweep.other_competitions, *others)))
 
     def _is_last(self, page: Page) -> bool:
         """Whether no page follows, as far as a page can tell: after the list, a full or filtered sweep catches up."""
@@ -185,14 +193,14 @@ class Fetch:
         if not self._sweep.pages:
             return []
         landed = []
-        self._sweep.null_lists = 0
+        self._sweep.null_lists, self._sweep.other_competitions = 0, []
         for page in self._good_pages():
             if not page.is_list:
                 # A response by id does not prove that the list has the milestone; it is requested again.
                 continue
             content = read_page(page.body)
             seen.append(pa.array(content.ids, pa.string()))
-            self._sweep.null_lists += content.is_null
+            self._note(page.body, is_null=content.is_null)
             parameters = dict(parse_qsl(page.path.partition("?")[2]))
             is_catch_up = "min_updated_ts" in parameters and self._sweep.filters.min_updated_ts is None
             if not is_catch_up:

@@ -121,7 +121,7 @@ def _is_reusable(sweep: Sweep, request: SweepRequest, mode: Mode, filters: Filte
     A request for some pages begins a sweep of its own: it would end an interrupted one as partial.
     """
     if (
-        not (sweep.is_interrupted or sweep.is_fetched_not_loaded)
+        sweep.command_to_resume is None
         or mode in ("by_id", "retry")
         or request.max_pages is not None
         or now - sweep.started_at > MAX_AGE_TO_RESUME

@@ -79,7 +79,7 @@ def attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str, *, r
     try:
         connection.execute(f"ATTACH {literal(str(path))} AS {quote(catalog)} ({options})")
     except duckdb.Error as error:
-        raise WarehouseUnusable(f"cannot open {path}: {str(error).splitlines()[0]} ({_advice(error)})") from error
+        raise WarehouseUnusable(f"cannot open {path}: {str(error).splitlines()[0]} ({advice_for(error)})") from error
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def explain_damage(path: Path) -> Iterator[None]:
     except duckdb.Error as error:
         if not _DAMAGE.search(str(error)):
             raise
-        raise WarehouseUnusable(f"cannot read {path}: {str(error).splitlines()[0]} ({_advice(error)})") from error
+        raise WarehouseUnusable(f"cannot read {path}: {str(error).splitlines()[0]} ({advice_for(error)})") from error
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def _configure(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     connection.execute(f"USE {quote(catalog)}")
 
 
-def _advice(error: duckdb.Error) -> str:
+def advice_for(error: duckdb.Error) -> str:
     """What to do about a file that cannot be opened. An intact one must never be restored over."""
     text = str(error)
     if "lock on file" in text:

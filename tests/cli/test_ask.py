@@ -114,6 +114,41 @@ def test_sql_as_json(published: Shell, at: Callable[..., Home], command: Command
     assert json.loads(outcome.out) == [{"title": HOSTILE, "start_date": "2026-11-30T13:39:00Z"}]
 
 
+JSON_COLUMNS: dict[str, tuple[str, list[str], str]] = {
+    "one": ("""select '{"a": [1.50]}' as x, '{}' as y""", ["x"], '[{"x": {"a": [1.50]}, "y": "{}"}]'),
+    "several, in any case": ("select '[1]' as x, '[2]' as \"Y\"", ["X", "y"], '[{"x": [1], "Y": [2]}]'),
+    "no JSON in it": ("select '{no' as x, '7' as y, null as z", ["x", "y"], '[{"x": "{no", "y": "7", "z": null}]'),
+    "JSON already": ("select '[1]'::json as x", ["x"], '[{"x": [1]}]'),
+    "of one statement": ("select 1 as x; select '[1]' as y", ["y"], '[{"x": 1}]\n[{"y": [1]}]'),
+}
+
+
+@pytest.mark.parametrize(("query", "names", "out"), JSON_COLUMNS.values(), ids=JSON_COLUMNS)
+def test_named_text_columns_are_nested_in_json(
+    published: Shell, at: Callable[..., Home], command: Command, query: str, names: list[str], out: str
+) -> None:
+    at(published.home.root)
+    options = [part for name in names for part in ("--json-columns", name)]
+    outcome = command("sql", f"select 1 as one; {query}", "--format", "json", *options)
+    assert (outcome.status, outcome.out, outcome.err) == (0, f'[{{"one": 1}}]\n{out}\n', "")
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("select '{}' as x, 1 as n", "--json-columns z: the result has no text column of this name; it has x"),
+        ("select 1 as z", "--json-columns z: the result has no text column of this name; it has none"),
+    ],
+    ids=["unknown", "a number"],
+)
+def test_a_column_to_nest_that_is_no_text_of_the_result(
+    published: Shell, at: Callable[..., Home], command: Command, query: str, fault: str
+) -> None:
+    at(published.home.root)
+    outcome = command("sql", query, "--format", "json", "--json-columns", "z")
+    assert (outcome.status, outcome.out, outcome.err) == (2, "", f"milestones: {fault}\n")
+
+
 @pytest.mark.parametrize(
     ("style", "out"),
     [

@@ -59,6 +59,7 @@ def test_the_mode_and_the_expected_requests(
 def test_pages_of_filters_are_counted_in_the_published_milestones(plan: Callable[..., dict[str, Any]]) -> None:
     small = {"KALSHI_PAGE_LIMIT": "10"}
     assert plan("--category", "Sports", **small)["expected_requests"] == 11
+    assert plan("--competition", "EPL", **small)["expected_requests"] is None, "details may spell the code otherwise"
     assert plan("--event", "KXGAME-7", **small)["expected_requests"] == 2
     since = f"{NOON + timedelta(days=7, minutes=70):%Y-%m-%dT%H:%M:%SZ}"
     assert plan("--since", since, **small)["expected_requests"] == 4

@@ -125,3 +125,12 @@ def test_the_pager_is_less_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (tmp_path / "less").chmod(0o755)
     monkeypatch.setattr(os, "environ", {"PATH": str(tmp_path), "TERM": "xterm"})
     assert pager_command() == ["less"]
+
+
+def test_a_pager_with_an_open_quotation_mark(
+    paged: Path, at_terminal: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGER", "'less -R")
+    outcome = at_terminal("sql", QUERY, "--all")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.error_line == 'PAGER is "\'less -R" (No closing quotation): give a command, or use --no-pager'

@@ -25,7 +25,7 @@ from tests.support import NOON
 HOSTILE = "a\x1b[31m\x07\u202e\x9b\r\n\x00|z"
 
 
-def printed(result: TextResult, style: Any, *, is_terminal: bool = False, **options: bool) -> str:
+def printed(result: TextResult, style: Any, *, is_terminal: bool = False, **options: Any) -> str:
     file = Terminal() if is_terminal else io.StringIO()
     print_result(Console(file=file, width=80, force_terminal=is_terminal), result, Style(style, **options))
     return file.getvalue()

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from pipelines.storage.home import Home
+from sandbox.app import build_app
+from sandbox.habits import Habits
 from schemas.endpoints import PUBLISHED_TABLES
 from tests.cli.commands import Command, environment, process
 from tests.support import Shells, milestone, milestone_id, rows_of
@@ -29,7 +31,7 @@ def test_a_full_sweep_then_a_sweep_by_id(
     first = command("ingest", "--json")
     assert first.status == 0, first.err
     outcome = json.loads(first.out)
-    assert outcome.keys() == {"sweep", "archived", "not_found", "endpoints", "rows", "files"}
+    assert outcome.keys() == {"sweep", "archived", "not_found", "other_competitions", "endpoints", "rows", "files"}
     assert (outcome["sweep"]["mode"], outcome["sweep"]["new"], outcome["not_found"]) == ("full", 2, [])
     assert outcome["rows"].keys() >= {table.name for table in PUBLISHED_TABLES}
     assert outcome["rows"]["milestones"] == 2
@@ -83,6 +85,31 @@ def test_a_filtered_sweep_without_milestones_is_explained(
     )
     found = command("ingest", "--category", "Crypto")
     assert (found.status, "milestones were fetched" in found.err) == (0, False)
+
+
+@pytest.mark.slow
+def test_a_competition_may_be_a_code_that_details_spell_otherwise(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command
+) -> None:
+    rows = [
+        milestone(1, type="soccer_tournament_multi_leg", details={"league": "Premier League"}),
+        milestone(2, type="soccer_tournament_multi_leg", details={"league": "Serie A"}),
+        milestone(3, type="basketball_game", details={"league": "NBA"}),
+    ]
+    shell = shells(tmp_path, rows)
+    at(tmp_path, shell.base_url)
+    shells.serve(build_app(shell.world, habits=Habits(competition_codes={"EPL": "Premier League"})))
+    code = command("ingest", "--competition", "EPL", "--json")
+    outcome = json.loads(code.out)
+    assert (code.status, outcome["sweep"]["new"], outcome["other_competitions"]) == (0, 1, ["Premier League"])
+    assert code.err.splitlines()[-1] == (
+        "milestones: for the competition EPL the API returned milestones of Premier League; they are stored: "
+        "if you mean others, use --type or --event"
+    )
+    shells.serve(build_app(shell.world, habits=Habits(ignores=frozenset({"competition"}))))
+    ignored = command("ingest", "--competition", "EPL")
+    assert ignored.status == 1
+    assert "the API ignored the filter competition=EPL" in ignored.err
 
 
 class Html(http.server.BaseHTTPRequestHandler):

@@ -68,7 +68,7 @@ def test_the_newest_run_of_each_job_counts(home: Home, instance: dg.DagsterInsta
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE)
     failed, _ = examined(home, minutes=5)
     assert (failed.level, failed.text) == ("warning", "last runs: ingest failure 5 minutes ago")
-    assert "milestones ui" in failed.advice
+    assert failed.advice == "see why in milestones ui (job ingest), or run milestones ingest"
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
     good, _ = examined(home, minutes=5)
     assert (good.level, good.text) == ("ok", "last runs: ingest success 5 minutes ago")

@@ -92,8 +92,8 @@ def test_a_schema_of_another_version(home: Home, version: int, level: str, text:
     assert (found.level, text in found.text) == (level, True)
 
 
-@pytest.mark.parametrize("name", ["warehouse", "published"])
-def test_a_damaged_file(home: Home, published: Shell, name: str) -> None:
+@pytest.mark.parametrize(("name", "command"), [("warehouse", "milestones restore"), ("published", "milestones ingest")])
+def test_a_damaged_file(home: Home, published: Shell, name: str, command: str) -> None:
     file = home.warehouse_file if name == "warehouse" else home.published_duckdb
     file.write_bytes(b"no database" * 1_000)
     checks = {
@@ -102,6 +102,7 @@ def test_a_damaged_file(home: Home, published: Shell, name: str) -> None:
     }
     (found,) = run_checks([(name, checks[name])])
     assert (found.name, found.level, str(file) in found.text) == (name, "error", True)
+    assert command in f"{found.text} {found.advice}"
 
 
 def test_old_data_and_a_broken_link(home: Home, published: Shell) -> None:

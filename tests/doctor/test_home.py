@@ -78,6 +78,13 @@ def landed(raw: Path, **state: Any) -> str:
 
 UNFINISHED: dict[str, tuple[dict[str, Any], timedelta, str, str]] = {
     "interrupted": ({}, timedelta(minutes=1), "of milestones stopped after page 0", "milestones ingest resumes it"),
+    "with filters": (
+        {"mode": "partial", "filters": Filters(competition="La Liga", minimum_start_date=NOON)},
+        timedelta(minutes=1),
+        "partial sweep",
+        "milestones ingest --since 2026-11-23T12:00:00Z --competition 'La Liga' resumes it",
+    ),
+    "by id": ({"mode": "by_id", "ids": ["x"]}, timedelta(minutes=1), "did not end", "begins a new one"),
     "too old": ({}, MAX_AGE_TO_RESUME * 2, "of milestones did not end", "begins a new one"),
     "failed": (
         {"state": "failed", "error": "it broke", "is_resumable": False},

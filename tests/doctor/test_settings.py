@@ -36,6 +36,7 @@ WRONG = {
     "KALSHI_CA_BUNDLE": ("/nowhere.pem", "/nowhere.pem: No such file"),
     "MILESTONES_ENDPOINTS": ("teams", "MILESTONES_ENDPOINTS names 'teams'"),
     "MILESTONES_CONTRACT": ("melt", "melt"),
+    "MILESTONES_WEBHOOK_URL": ("http://me:s3cretpass@example.com/s3cret", "give the https URL of a webhook"),
     "MILESTONES_LOG": ("xml", "MILESTONES_LOG is 'xml': give json or text"),
     "MILESTONES_HOME": ("~nobody-has-this-name/x", "no such user"),
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.kalshi.errors import FilterIgnored
-from pipelines.kalshi.matching import check_filters
+from pipelines.kalshi.matching import check_filters, other_competitions
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.response import Response
 from tests.support import NOON, ZERO_TIME, milestone, milestone_id, page_body
@@ -57,6 +57,7 @@ MATCH: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "competition": ({"competition": "nfl"}, {"details": {"league": "NFL"}}),
     "competition in a longer name": ({"competition": "La Liga"}, {"details": {"league": "LaLiga EA"}}),
     "competition of esports": ({"competition": "CS2"}, {"details": {"game": "CS2"}}),
+    "competition of another name": ({"competition": "EPL"}, {"details": {"league": "Premier League"}}),
     "competition not named": ({"competition": "NFL"}, {}),
     "competition unreadable": ({"competition": "NFL"}, {"details": {"league": 7}}),
     "details unreadable": ({"competition": "NFL"}, {"details": "NBA"}),
@@ -109,7 +110,6 @@ IGNORED: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, str]] = {
         "KX",
         "no event",
     ),
-    "competition": ({"competition": "NFL"}, {"details": {"tour": "ATP"}}, "competition", "NFL", "the competition ATP"),
     "a bound after all times": ({"min_updated_ts": 10**18}, {}, "min_updated_ts", str(10**18), "the last update "),
 }
 
@@ -126,6 +126,32 @@ def test_the_error_names_the_ignored_filter(
     assert (error.filter, error.wanted, error.milestone_id) == (name, wanted, milestone_id(1))
     assert error.found.startswith(found)
     assert f"ignored the filter {name}={wanted}" in str(error)
+
+
+def test_other_competitions_of_one_sport_are_accepted_and_named() -> None:
+    """A code of the API may be spelled in several ways in details, or cover several leagues."""
+    page = answer(
+        milestone(1, type="tennis_tournament_singles", details={"tour": "Challenger"}),
+        milestone(2, type="tennis_tournament_doubles", details={"tour": "Davis Cup"}),
+        milestone(3, type="tennis_tournament_singles", details={"tour": "ATP"}),
+        milestone(4, type="one_off_milestone", details={}),
+    )
+    check_filters(MilestoneQuery(competition="ATP"), page)
+    assert other_competitions("ATP", page.body) == {"Challenger": 0, "Davis Cup": 1}
+    assert other_competitions(None, page.body) == {}
+
+
+def test_other_competitions_of_several_sports_show_an_ignored_filter() -> None:
+    page = answer(
+        milestone(1, type="football_game", details={"league": "NFL"}),
+        milestone(2, type="basketball_game", details={"league": "NBA"}),
+        milestone(3, type="tennis_tournament_singles", details={"tour": "ATP"}),
+    )
+    with pytest.raises(FilterIgnored) as caught:
+        check_filters(MilestoneQuery(competition="NFL"), page)
+    error = caught.value
+    assert (error.filter, error.wanted, error.milestone_id) == ("competition", "NFL", milestone_id(2))
+    assert error.found == "the competition NBA, type basketball_game"
 
 
 def test_values_of_a_milestone_are_escaped_and_bounded_in_the_message() -> None:

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from pipelines.reading.connection import NothingPublished, open_reader, query
+from pipelines.reading.connection import NothingPublished, advice_for, open_reader, query
 from pipelines.reading.query_errors import QueryFailed
 from pipelines.warehouse.database import open_warehouse
 from tests.support import tree
@@ -270,3 +270,16 @@ with open_reader({str(file)!r}) as connection:
         check=True,
     )
     assert done.stdout.split() == ["UTC", "UTC"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [
+        ('IO Error: Cannot open file "/data/published/milestones.duckdb": Permission denied', "make it readable"),
+        ('IO Error: The file "/data/x" exists, but it is not a valid DuckDB database file!', "milestones ingest"),
+    ],
+    ids=["permissions", "damage"],
+)
+def test_the_advice_for_a_file_that_cannot_be_opened(fault: str, advice: str) -> None:
+    """A sweep does not change who may read the file."""
+    assert advice_for(fault).startswith(advice)

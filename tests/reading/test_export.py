@@ -221,11 +221,19 @@ def test_a_file_that_cannot_be_written(connection: duckdb.DuckDBPyConnection, tm
         ("a.parquet", "parquet"),
         ("a.xlsx", "xlsx"),
         ("a.txt", "csv"),
+        ("a", "csv"),
+        (".hidden", "csv"),
     ],
 )
 def test_the_format_of_a_suffix(name: str, expected: str) -> None:
     assert export_format(Path(name)) == expected
     assert export_format(None) == "csv"
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.csv.gz", "a.xls"])
+def test_a_suffix_of_another_format_is_no_csv(name: str) -> None:
+    with pytest.raises(WrongUse, match=rf"no format has the suffix \{Path(name).suffix}: choose one with --format"):
+        export_format(Path(name))
 
 
 def test_the_statement_to_export() -> None:

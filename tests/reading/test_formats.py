@@ -119,13 +119,18 @@ def test_json_of_python_values() -> None:
     ("options", "message"),
     [
         ({"raw": True}, "--raw applies to CSV only: leave it out for the format table"),
+        ({"json_columns": ("x",)}, "--json-columns applies to JSON only: leave it out for the format table"),
+        (
+            {"format": "json", "json_columns": ("x",), "json_as_text": True},
+            "--json-columns and --json-as-text exclude each other: leave one of them out",
+        ),
         ({"json_as_text": True}, "--json-as-text applies to JSON only: leave it out for the format table"),
         (
             {"format": "csv", "all_rows": True},
             "--all applies to tables only: leave it out, as the format csv has every row",
         ),
     ],
-    ids=["raw", "json as text", "all rows"],
+    ids=["raw", "json columns", "json columns as text", "json as text", "all rows"],
 )
 def test_an_option_of_another_format_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(WrongUse) as caught:

@@ -14,6 +14,7 @@ from tests.support import milestone, serving_shells
 GAMES = "KXGAME-1 or KXGAME-2 or KXGAME-3"
 SEVEN = ", ".join(f"Category {number}" for number in range(7))
 WHERE = "among the published milestones"
+CODES = " (the API filters by codes such as NFL and EPL, which details may spell otherwise)"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         ({"event": "KXGAME"}, [f"there is no event ticker KXGAME {WHERE}; did you mean {GAMES}?"]),
         ({"event": "zzz"}, [f"there is no event ticker zzz {WHERE}"]),
         ({"source_id": "SR-1"}, [f"there is no source id SR-1 {WHERE}; did you mean sr-1 or sr-10 or sr-11?"]),
-        ({"competition": "NLF"}, [f"there is no competition NLF {WHERE}; did you mean NFL?"]),
+        ({"competition": "NLF"}, [f"there is no competition NLF {WHERE}; did you mean NFL?{CODES}"]),
     ],
     ids=str,
 )

@@ -54,6 +54,12 @@ def test_no_competitions() -> None:
     assert len(ids(ask(Habits(no_competitions=True), limit=9)[1])) == 4
 
 
+def test_competition_codes() -> None:
+    habits = Habits(competition_codes={"Football": "NFL"})
+    assert ids(ask(habits, limit=9, competition="Football")[1]) == ["1"]
+    assert ids(ask(habits, limit=9, competition="NBA")[1]) == ["2", "3", "4"]
+
+
 @pytest.mark.parametrize(("refused", "statuses"), [(0, [200, 200]), (1, [410, 200]), (None, [410, 410])], ids=str)
 def test_refused_cursors(refused: int | None, statuses: list[int]) -> None:
     habits = Habits(refused_cursors=refused, cursor_status=410)
