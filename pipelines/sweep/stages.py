@@ -18,7 +18,6 @@ import msgspec
 
 from pipelines.contract import EVOLVE, Contract
 from pipelines.errors import ContractViolated, MilestonesError, NothingToDo
-from pipelines.flatten.validate import prove_validation_works
 from pipelines.kalshi.client import KalshiClient
 from pipelines.machine import cores, memory_limit, workers_for
 from pipelines.publish.snapshot import Snapshot, publish
@@ -98,7 +97,6 @@ class Stages:
         landing = self._newest()
         staging = self._staging(landing)
         with self._failure_recorded(landing):
-            prove_validation_works()
             staged = self._staged(landing)
             with self.warehouse.reading() as connection:
                 staged.counts = compare.classify_records(connection, staging, is_retry=staged.is_retry)
