@@ -27,6 +27,7 @@ LOCKS = sorted(
 )
 
 
+@pytest.mark.slow
 def test_the_linter_refuses_what_would_run_data() -> None:
     text = "import os, pickle, requests, subprocess, yaml\ndef run(text):\n"
     text += "".join(f"    {statement}\n" for statement in REFUSED.values())

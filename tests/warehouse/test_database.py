@@ -113,6 +113,7 @@ with open_warehouse(Path(sys.argv[1])) as connection:
 """
 
 
+@pytest.mark.slow
 def test_a_damaged_write_ahead_log_is_named_or_dropped_and_never_replayed_in_part(file: Path) -> None:
     """A killed load leaves its log, which the next one replays; DuckDB drops a log whose commit it cannot read."""
     with open_warehouse(file) as connection:
