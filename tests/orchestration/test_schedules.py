@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import dagster._daemon  # before the scheduler, which it imports in a circle
 import pytest
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster._scheduler.scheduler import launch_scheduled_runs
 
 from pipelines.definitions import build_defs
 from pipelines.orchestration.jobs import INGEST_JOB, running_sweep
@@ -101,6 +109,29 @@ def test_a_killed_run_does_not_block_ticks(home: Home, instance: dg.DagsterInsta
     job = build_defs().resolve_job_def(INGEST_JOB)
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     assert running_sweep(instance, home) is None
+
+
+# Dagster itself reads the property that it deprecates.
+@pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
+def test_after_a_downtime_the_daemon_makes_one_tick_of_the_missed_ones(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    """A poll covers everything since the last one, so 72 missed polls are one."""
+    code = LoadableTargetOrigin(executable_path=sys.executable, module_name="pipelines.definitions")
+    target = InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(code))
+    with WorkspaceProcessContext(instance, target) as daemon:
+        (entry,) = daemon.create_request_context().get_code_location_entries().values()
+        assert entry.code_location is not None, entry.load_error
+        (repository,) = entry.code_location.get_repositories().values()
+        schedule = repository.get_schedule(incremental_schedule.name)
+        instance.start_schedule(schedule)
+        for hours in (6, 6 + 1 / 12):
+            until = datetime.now(UTC) + timedelta(hours=hours)
+            faults = launch_scheduled_runs(daemon, logging.getLogger("daemon"), until, iteration_times={})
+            assert [fault for fault in faults if fault] == []
+        ticks = instance.get_ticks(schedule.get_remote_origin_id(), schedule.selector_id)
+    later, first = sorted((one.timestamp for one in ticks), reverse=True)
+    assert later - first == 300, "one for the six hours, then the usual one"
 
 
 def test_sweep_schedules_are_off_by_default() -> None:

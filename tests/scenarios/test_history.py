@@ -328,6 +328,22 @@ class TestVanishing:
         return [row[0] for row in shell.rows("SELECT milestone_id FROM milestones WHERE vanished_at IS NOT NULL")]
 
 
+def test_an_id_that_is_used_again_for_another_event_keeps_both_in_the_history(shell: Shell) -> None:
+    shell.world.load(as_bytes([milestone(1)]))
+    shell.sweep(mode="full")
+    shell.world.remove(milestone_id(1))
+    other = {"category": "Politics", "type": "political_race", "title": "The race", "details": {"race_id": "r"}}
+    shell.world.load(as_bytes([milestone(1, **other, last_updated_ts="2026-11-22T00:00:00Z")]))
+    assert shell.sweep(mode="full").changed == 1
+    columns = "json_extract_string(record, 'category'), json_extract_string(record, 'title'), is_current"
+    assert shell.rows(f"SELECT {columns} FROM milestone_versions ORDER BY version") == [
+        ("Sports", "Game 1", False),
+        ("Politics", "The race", True),
+    ]
+    changed = shell.rows("SELECT field, old, new FROM milestone_changes WHERE field IN ('category', 'type')")
+    assert sorted(changed) == [("category", "Sports", "Politics"), ("type", "football_game", "political_race")]
+
+
 class TestTypedTables:
     """details_<type>: no value is lost, whatever came first."""
 

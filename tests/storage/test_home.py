@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -69,7 +72,36 @@ def test_preflight_creates_the_folders_and_removes_its_probe(tmp_path: Path) -> 
     assert sorted(path.name for path in home.root.iterdir()) == ["dagster", "published", "raw", "warehouse"]
 
 
-# root ignores modes, so every case breaks the paths themselves.
+# A process of its own: where the tests run as root, which ignores modes, it gives up its rights.
+AS_A_USER = """
+import os, sys
+from pathlib import Path
+from pipelines.errors import HomeUnusable
+from pipelines.storage.home import Home
+if os.geteuid() == 0:
+    os.setuid(65_534)
+try:
+    Home(Path(sys.argv[1])).preflight()
+except HomeUnusable as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [".", "home"], ids=["the home", "the folder above it"])
+def test_a_folder_without_permission_fails(place: str) -> None:
+    # Not below tmp_path, which no other user may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        home = Path(folder, place)
+        done = subprocess.run(
+            [sys.executable, "-c", AS_A_USER, str(home)], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert done.stdout == f"cannot write to {home} (Permission denied): set MILESTONES_HOME to a writable folder\n"
+        assert list(Path(folder).iterdir()) == []
+
+
+# The other cases break the paths themselves.
 @pytest.mark.parametrize(
     "occupied", [".", "raw", "warehouse", "published", "dagster"], ids=lambda name: f"file: {name}"
 )

@@ -63,6 +63,17 @@ def test_times_are_returned_in_utc(file: Path) -> None:
         ]
 
 
+def test_no_extension_is_installed_or_loaded_by_itself(file: Path) -> None:
+    """DuckDB does so by default, from its own server."""
+    with open_warehouse(file) as connection, second_connection(connection) as second:
+        for one in (connection, second):
+            settings = "SELECT name, value FROM duckdb_settings() WHERE name LIKE 'auto%_known_extensions' ORDER BY 1"
+            assert one.execute(settings).fetchall() == [
+                ("autoinstall_known_extensions", "false"),
+                ("autoload_known_extensions", "false"),
+            ]
+
+
 def test_files_have_the_storage_version_of_duckdb_1_2(file: Path) -> None:
     with open_warehouse(file) as connection:
         ((tags,),) = connection.execute(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -99,6 +101,41 @@ def test_a_truncated_warehouse_is_named(file: Path, keep: int) -> None:
     with pytest.raises(WarehouseUnusable, match="cannot open"), open_warehouse(file):
         pytest.fail("it was opened")
     assert file.stat().st_size == keep
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipelines.warehouse.database import open_warehouse
+with open_warehouse(Path(sys.argv[1])) as connection:
+    connection.execute("INSERT INTO mine SELECT * FROM range(5_000)")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_damaged_write_ahead_log_is_named_or_dropped_and_never_replayed_in_part(file: Path) -> None:
+    """A killed load leaves its log, which the next one replays; DuckDB drops a log whose commit it cannot read."""
+    with open_warehouse(file) as connection:
+        connection.execute("CREATE TABLE mine (n BIGINT)")
+    subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
+    log = file.with_name(f"{file.name}.wal")
+    before, whole = file.read_bytes(), log.read_bytes()
+    named = 0
+    for place in range(30, len(whole), len(whole) // 12):
+        file.write_bytes(before)
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        log.write_bytes(damaged)
+        try:
+            with open_warehouse(file) as connection:
+                assert connection.execute("SELECT count(*) FROM mine").fetchall() == [(0,)]
+        except WarehouseUnusable as error:
+            named += "milestones restore" in str(error)
+    assert named > 10
+    log.write_bytes(whole)
+    with open_warehouse(file) as connection:
+        assert connection.execute("SELECT count(*) FROM mine").fetchall() == [(5_000,)]
 
 
 def make_foreign(file: Path, statement: str, storage_version: str = STORAGE_VERSION) -> bytes:
