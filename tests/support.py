@@ -17,6 +17,8 @@ from typing import Any, Literal
 import duckdb
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import sandbox
@@ -81,6 +83,15 @@ def milestone_id(number: int) -> str:
 
 def team_id(number: int) -> str:
     return f"11111111-0000-4000-8000-{number:012d}"
+
+
+def private_key_file(folder: Path) -> Path:
+    """A new RSA key in a file that only its owner may read."""
+    file = folder / "key.pem"
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(*form))
+    file.chmod(0o600)
+    return file
 
 
 def as_bytes(rows: Iterable[Mapping[str, Any]]) -> list[bytes]:
