@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import resource
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -172,6 +173,30 @@ def serving_shells() -> Iterator[Shells]:
     switchboard = Switchboard()
     with sandbox.running(switchboard) as server:
         yield Shells(switchboard, server.base_url)
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """The umask of this process, and of those that it starts, within the block."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def readable_by_others(folder: Path) -> list[str]:
+    """What other users can read or enter below a folder that they can enter, without `published`."""
+    found = []
+    for path in folder.iterdir():
+        if path.is_symlink() or path.name == "published":
+            continue
+        mode = path.stat().st_mode & 0o077
+        if mode:
+            found.append(f"{path} {mode:03o}")
+            if path.is_dir():
+                found += readable_by_others(path)
+    return found
 
 
 @contextlib.contextmanager
