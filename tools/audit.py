@@ -65,7 +65,7 @@ def _dependencies(program: Path, file: Path) -> list[dict[str, Any]]:
     """What pip-audit says about one lock file; it refuses two files with the same package."""
     options = ["--vulnerability-service", "osv", "--strict", "--disable-pip", "--require-hashes"]
     options += ["--progress-spinner", "off", "--timeout", TIMEOUT_SECONDS, "--format", "json", "--desc", "off"]
-    command = [program, *options, "--requirement", str(file)]
+    command = [str(program), *options, "--requirement", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     try:
         found: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]

@@ -19,8 +19,8 @@ SECRET_PATH_CHARACTERS = 12
 _ADDRESS = re.compile(r"://[^\s\"<>]+")
 _CREDENTIALS = re.compile(r"[^\s\"'<>:/@]{1,100}:(?!//)[^\s\"'<>@]{1,200}@")
 _USERINFO = re.compile(r"://(\S+)@")
-# Longer than a checksum in hexadecimals: the signature of a request, which no setting knows.
-_SIGNATURE = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{129,}={0,2}")
+# The signature of a request, which no setting holds: 256 to 512 bytes in base64, by the size of the key.
+_SIGNATURE = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{342,684}={0,2}(?![A-Za-z0-9+/=])")
 _QUERY = re.compile(r"\?[\w.~%\[\]-]{1,100}=[^\s\"<>]*")
 
 

@@ -17,8 +17,8 @@ UNREACHABLE = {
     "server-error": "pip_audit._service.interface.ServiceError",
     "timeout": "ERROR:pip_audit._cli:Tip: your network may be blocking this service. Try another service with `-s`",
 }
-CLEAN = {"name": "duckdb", "version": "2.0.0", "vulns": []}
-VULNERABLE = {"name": "urllib3", "version": "2.5.0", "vulns": [{"id": "GHSA-1"}, {"id": "GHSA-2"}]}
+CLEAN: dict[str, object] = {"name": "duckdb", "version": "2.0.0", "vulns": []}
+VULNERABLE: dict[str, object] = {"name": "urllib3", "version": "2.5.0", "vulns": [{"id": "GHSA-1"}, {"id": "GHSA-2"}]}
 
 
 def program(folder: Path, *, out: str = "", err: str = "", status: int = 0) -> Path:
