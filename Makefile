@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 # The interpreter of every environment; CI sets another one.
 export UV_PYTHON ?= >=3.11
-EXTRAS := --extra mcp --extra serve --extra xlsx
+EXTRAS := --extra mcp --extra serve --extra signed --extra xlsx
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
 # The interpreters of `make test-python`.
@@ -67,7 +67,7 @@ readers: $(VENV)/.runtime $(READERS:%=.environments/readers/%/.ready) ## Run the
 	$(BIN)/python -m tools.recipes .environments/readers $(if $(WRITE),--write)
 
 .PHONY: check
-check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/linters/.ready ## Check lint, format, types, imports, dependencies, SQL, workflows and container files, and load the Dagster definitions
+check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/linters/.ready .environments/audit/.ready ## Check lint, format, types, imports, dependencies and their known vulnerabilities, SQL, workflows and container files, and load the Dagster definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -81,6 +81,7 @@ check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/linters/.ready ## Check
 	$(LINTERS)/hadolint deploy/container/Containerfile
 	$(LINTERS)/check-jsonschema --builtin-schema vendor.compose-spec deploy/container/compose.yaml
 	$(BIN)/dg check defs
+	$(BIN)/python -m tools.audit .environments/audit/bin/pip-audit
 
 .PHONY: ui
 ui: $(VENV)/.runtime ## Start Dagster's web server and daemon on loopback
@@ -133,7 +134,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for other in linters site wheel $(READERS:%=readers/%) bench/dlt bench/plot; do \
+	for other in audit linters site wheel $(READERS:%=readers/%) bench/dlt bench/plot; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
@@ -162,7 +163,7 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
 	@touch $@
 
 .PHONY: extras
-extras: $(VENV)/.runtime ## Add the optional commands' packages: mcp, serve's calendar, Excel files
+extras: $(VENV)/.runtime ## Add the optional commands' packages: mcp, serve's calendar, signed requests, Excel files
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/extras.txt
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -18,11 +18,17 @@ from pipelines.errors import WrongSetting
 from pipelines.escaping import printable
 from pipelines.kalshi.base_url import DEFAULT_BASE_URL, OLDER_BASE_URL
 from pipelines.kalshi.network import Network, fault_of_ca_bundle, fault_of_proxy
+from pipelines.kalshi.signing import RequestSigner, UnusableKey, fault_of_key_id, load_key
 from pipelines.storage.home import DEFAULT_HOME, HOME_VARIABLE, expanded
 from schemas.api import PAGE_LIMIT
 from schemas.endpoint import Endpoint
 from schemas.endpoints import ENDPOINTS
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+KEY_ID_VARIABLE = "KALSHI_API_KEY_ID"
+KEY_FILE_VARIABLE = "KALSHI_PRIVATE_KEY_FILE"
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
 LOG_VARIABLE = "MILESTONES_LOG"
 WEBHOOK_VARIABLE = "MILESTONES_WEBHOOK_URL"
@@ -73,6 +79,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             title="KALSHI_CA_BUNDLE",
             description="a PEM file of certificate authorities to trust instead of the built-in ones",
+        ),
+    ] = None
+    api_key_id: Annotated[
+        str | None,
+        Meta(
+            title=KEY_ID_VARIABLE,
+            description="the id of an API key: with it, requests are signed and your account's rate limit applies; "
+            "needs the extra `signed`",
+        ),
+    ] = None
+    private_key_file: Annotated[
+        str | None,
+        Meta(
+            title=KEY_FILE_VARIABLE,
+            description="the PEM file of that key's RSA private key, which only its owner may read (mode 0600)",
         ),
     ] = None
     page_limit: Annotated[
@@ -153,9 +174,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read and check every setting. Raises WrongSetting, which names the variable and never quotes a secret."""
+        """Read and check every setting.
+
+        Raises WrongSetting, which names the variable and never quotes a secret; ExtraMissing for signed requests.
+        """
         settings = cls(**{name: setting(name, environment) for name in cls.__struct_fields__})
         settings.network()
+        settings.signer()
         settings.kept_endpoints()
         settings.details_contract()
         return settings
@@ -186,6 +211,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def network(self) -> Network:
         """Proxy and certificate authorities. Raises WrongSetting, which never quotes the proxy's address."""
         return _network(self.proxy, self.ca_bundle)
+
+    def signer(self) -> RequestSigner | None:
+        """Signs requests to the configured API, or to its documented hosts; None without a key.
+
+        Raises WrongSetting, which never quotes the key or its id; ExtraMissing.
+        """
+        key = _key(self.api_key_id, self.private_key_file)
+        base_urls = [self.api_base_url] if self.base_url else [DEFAULT_BASE_URL, OLDER_BASE_URL]
+        return RequestSigner(*key, base_urls=base_urls) if key else None
 
     def details_contract(self) -> Contract:
         """How `details` may change. Raises WrongSetting."""
@@ -230,6 +264,25 @@ def _network(proxy: str | None, ca_bundle: str | None) -> Network:
             "with the certificates of the authorities to trust"
         )
     return Network(proxy, path)
+
+
+def _key(key_id: str | None, key_file: str | None) -> tuple[str, RSAPrivateKey] | None:
+    """The id of an API key with its private key; None where requests are not signed."""
+    if not key_id and not key_file:
+        return None
+    if not key_id or not key_file:
+        given, missing = (KEY_ID_VARIABLE, KEY_FILE_VARIABLE) if key_id else (KEY_FILE_VARIABLE, KEY_ID_VARIABLE)
+        raise WrongSetting(f"{given} is set and {missing} is not: set both to sign requests, or neither")
+    if fault := fault_of_key_id(key_id):
+        raise WrongSetting(f"{KEY_ID_VARIABLE} cannot be used ({fault}): give the id that came with the API key")
+    path = expanded(key_file).absolute()
+    try:
+        return key_id, load_key(path)
+    except UnusableKey as error:
+        raise WrongSetting(
+            f"{KEY_FILE_VARIABLE} cannot be used ({printable(str(path))}: {error}): give the PEM file of an API key's "
+            "RSA private key, readable by its owner only"
+        ) from error
 
 
 def settings_table() -> str:

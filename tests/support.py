@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import resource
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ from typing import Any, Literal
 import duckdb
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import sandbox
@@ -81,6 +84,15 @@ def milestone_id(number: int) -> str:
 
 def team_id(number: int) -> str:
     return f"11111111-0000-4000-8000-{number:012d}"
+
+
+def private_key_file(folder: Path) -> Path:
+    """A new RSA key in a file that only its owner may read."""
+    file = folder / "key.pem"
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(*form))
+    file.chmod(0o600)
+    return file
 
 
 def as_bytes(rows: Iterable[Mapping[str, Any]]) -> list[bytes]:
@@ -161,6 +173,30 @@ def serving_shells() -> Iterator[Shells]:
     switchboard = Switchboard()
     with sandbox.running(switchboard) as server:
         yield Shells(switchboard, server.base_url)
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """The umask of this process, and of those that it starts, within the block."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def readable_by_others(folder: Path) -> list[str]:
+    """What other users can read or enter below a folder that they can enter, without `published`."""
+    found = []
+    for path in folder.iterdir():
+        if path.is_symlink() or path.name == "published":
+            continue
+        mode = path.stat().st_mode & 0o077
+        if mode:
+            found.append(f"{path} {mode:03o}")
+            if path.is_dir():
+                found += readable_by_others(path)
+    return found
 
 
 @contextlib.contextmanager

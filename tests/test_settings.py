@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
+import requests
 
 from pipelines.errors import WrongSetting
 from pipelines.settings import DEFAULTS, VARIABLES, Settings, setting
+from tests.support import private_key_file
 
 NUMBERS = {
     "requests_per_second": (4.0, "0"),
@@ -129,3 +134,42 @@ def test_endpoints_are_refreshed_in_a_fixed_order(text: str, names: list[str]) -
 def test_an_unknown_endpoint_is_named() -> None:
     with pytest.raises(WrongSetting, match="MILESTONES_ENDPOINTS names 'markets, none': give names of events, live"):
         Settings.from_environment({"MILESTONES_ENDPOINTS": "markets,events,none"})
+
+
+def test_a_key_signs_requests_to_the_configured_host_only(tmp_path: Path) -> None:
+    key = {"KALSHI_API_KEY_ID": " an-id\n", "KALSHI_PRIVATE_KEY_FILE": str(private_key_file(tmp_path))}
+    documented = ["https://external-api.kalshi.com", "https://api.elections.kalshi.com"]
+    demo = "https://external-api.demo.kalshi.co"
+    for environment, signed in ((key, documented), (key | {"KALSHI_BASE_URL": f"{demo}/trade-api/v2"}, [demo])):
+        signer = Settings.from_environment(environment).signer()
+        assert signer is not None
+        sign = signer.at(lambda: datetime.now(UTC))
+        urls = [f"{host}/trade-api/v2/milestones" for host in (*documented, demo, "https://hooks.example")]
+        prepared = [sign(requests.Request("GET", url).prepare()) for url in urls]
+        assert {one.url for one in prepared if "KALSHI-ACCESS-KEY" in one.headers} == {
+            f"{host}/trade-api/v2/milestones" for host in signed
+        }
+
+
+@pytest.mark.parametrize(
+    ("key_id", "file", "message"),
+    [
+        ("s3cret-id", "", "KALSHI_API_KEY_ID is set and KALSHI_PRIVATE_KEY_FILE is not: set both"),
+        ("", "key.pem", "KALSHI_PRIVATE_KEY_FILE is set and KALSHI_API_KEY_ID is not: set both"),
+        ("s3cret id", "key.pem", r"KALSHI_API_KEY_ID cannot be used \(it holds blanks"),
+        ("s3cret-id", "key.pem", r"KALSHI_PRIVATE_KEY_FILE cannot be used \(/.*key.pem: its mode is 0644"),
+        ("s3cret-id", "nowhere.pem", r"KALSHI_PRIVATE_KEY_FILE cannot be used \(/.*nowhere.pem: there is no such file"),
+    ],
+    ids=["no-file", "no-id", "blank", "readable", "missing"],
+)
+def test_a_key_that_cannot_be_used_is_refused(tmp_path: Path, key_id: str, file: str, message: str) -> None:
+    (tmp_path / "key.pem").touch()
+    (tmp_path / "key.pem").chmod(0o644)
+    environment = {"KALSHI_API_KEY_ID": key_id, "KALSHI_PRIVATE_KEY_FILE": file and str(tmp_path / file)}
+    with pytest.raises(WrongSetting, match=message) as caught:
+        Settings.from_environment(environment)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_no_key_signs_nothing() -> None:
+    assert Settings.from_environment({}).signer() is None

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from pipelines.doctor.findings import Finding
-from pipelines.errors import WrongSetting
+from pipelines.errors import ExtraMissing, WrongSetting
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.errors import KalshiError
 from pipelines.kalshi.query import MilestoneQuery
@@ -30,7 +30,7 @@ def check_api(environment: Mapping[str, str], *, now: Callable[[], datetime]) ->
     """Request one milestone; compare the local clock with the Date of the response."""
     try:
         settings = Settings.from_environment(environment)
-    except WrongSetting:
+    except (WrongSetting, ExtraMissing):
         yield Finding("API", "error", "is not requested with wrong settings", "correct them first")
         return
     session = build_session(settings.network())
@@ -45,6 +45,7 @@ def check_api(environment: Mapping[str, str], *, now: Callable[[], datetime]) ->
             requests_per_second=None,
             deadline_seconds=min(settings.deadline_seconds, DEADLINE_SECONDS),
             session=session,
+            signer=settings.signer(),
         ) as api,
     ):
         try:
@@ -95,4 +96,6 @@ def _way(settings: Settings) -> str:
         parts.append(f"through the proxy {redact(settings.proxy)}")
     if settings.ca_bundle:
         parts.append(f"with the certificates of {settings.ca_bundle}")
+    if signer := settings.signer():
+        parts.append(f"signed with the key {signer.shown_key_id}")
     return " ".join(parts)

@@ -13,7 +13,7 @@ from pipelines.kalshi.errors import KalshiError
 from pipelines.observability.alerts import Webhook
 from pipelines.observability.logs import log_format
 from pipelines.observability.redaction import HIDDEN, redact
-from pipelines.settings import VARIABLES, WEBHOOK_VARIABLE, Settings, default_text, setting
+from pipelines.settings import KEY_ID_VARIABLE, VARIABLES, WEBHOOK_VARIABLE, Settings, default_text, setting
 from pipelines.storage.home import expanded
 
 PREFIXES = ("KALSHI_", "MILESTONES_")
@@ -43,6 +43,10 @@ def _check(name: str, value: Any, environment: Mapping[str, str]) -> None:
             check_base_url(alone.api_base_url)
         case "proxy" | "ca_bundle":
             alone.network()
+        case "private_key_file":
+            Settings(
+                api_key_id=setting("api_key_id", environment), private_key_file=setting("private_key_file", environment)
+            ).signer()
         case "endpoints":
             alone.kept_endpoints()
         case "contract":
@@ -56,7 +60,7 @@ def _check(name: str, value: Any, environment: Mapping[str, str]) -> None:
 
 
 def _shown(variable: str, value: Any, environment: Mapping[str, str]) -> str:
-    if variable == WEBHOOK_VARIABLE:
+    if variable in {WEBHOOK_VARIABLE, KEY_ID_VARIABLE}:
         return HIDDEN
     return redact(str(value), environment=environment)
 

@@ -30,6 +30,7 @@ from pipelines.kalshi.request_stats import RequestStats
 from pipelines.kalshi.requester import Requester
 from pipelines.kalshi.response import Content, Response, page_reader, read_page, read_single
 from pipelines.kalshi.sender import MAX_BODY_BYTES, Sender
+from pipelines.kalshi.signing import RequestSigner
 from schemas.api import PAGE_LIMIT
 from schemas.endpoint import Endpoint
 from schemas.endpoints import MILESTONES_ENDPOINT
@@ -65,8 +66,8 @@ class KalshiClient:
     request. `deadline_seconds` bounds one page with all its attempts and waits, from the moment the pace lets it
     start. `fallback_base_url` is used, with a warning in the log, where the host of `base_url` cannot be resolved or
     redirects before it ever responded. `network` configures proxy and certificates. Processes with the same `pace_file`
-    share one pace. Tests inject clock, now, sleep, random and session; an injected session must verify TLS and stays
-    open.
+    share one pace. `signer` signs the requests to its own hosts. Tests inject clock, now, sleep, random and session; an
+    injected session must verify TLS and stays open.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class KalshiClient:
         max_body_bytes: int = MAX_BODY_BYTES,
         session: requests.Session | None = None,
         pace_file: Path | None = None,
+        signer: RequestSigner | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
@@ -100,7 +102,7 @@ class KalshiClient:
         self._owns_session = session is None
         self._session = session or transport.build_session(network)
         self._now = now
-        sender = Sender(self._session, self.stats, max_body_bytes=max_body_bytes, clock=clock, now=now)
+        sender = Sender(self._session, self.stats, max_body_bytes=max_body_bytes, clock=clock, now=now, signer=signer)
         self._requester = Requester(
             sender,
             self._addresses,

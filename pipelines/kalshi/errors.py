@@ -165,8 +165,19 @@ class AccessDenied(KalshiError):
 
     happened = "access denied"
     advice = (
-        "milestones need no credentials and none are sent: check KALSHI_BASE_URL, and whether a firewall or "
+        "milestones need no credentials and none were sent: check KALSHI_BASE_URL, and whether a firewall or "
         "a region block refuses the request"
+    )
+
+
+class SignatureRefused(AccessDenied):
+    """401 or 403 for a signed request."""
+
+    happened = "access denied to a signed request"
+    advice = (
+        "check that KALSHI_API_KEY_ID and KALSHI_PRIVATE_KEY_FILE belong together and to the API of KALSHI_BASE_URL, "
+        "and that this machine's clock is right (milestones doctor compares it); without both settings, requests are "
+        "not signed, and milestones need no signature"
     )
 
 

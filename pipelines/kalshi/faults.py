@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ from pipelines.kalshi.server_text import quoted
 
 Parameters = Mapping[str, str | list[str]]
 """Query parameters; a list is sent as a repeated parameter."""
+
+
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 
 
 @dataclass
@@ -61,6 +65,10 @@ def transport_fault(call: Call, error: Exception) -> Fault:
     if type(cause) is http.client.BadStatusLine:
         detail = f"the response is not HTTP: {detail}"
     if isinstance(error, requests.exceptions.ProxyError):
+        if refused := _TUNNEL_REFUSED.match(detail):
+            phrase = http.client.responses.get(int(refused[1]), "")
+            # Without the reason and the cause, which quotes it: a proxy may repeat the password that it refuses.
+            return Fault(FaultKind.TRANSPORT, f"the proxy: {refused[0]} {phrase}".rstrip())
         detail = f"the proxy: {detail}"
     if transport.is_tls_verdict(cause):
         raise errors.TlsFailure(call.url, detail=detail, attempts=call.attempt) from error

@@ -23,6 +23,7 @@ from pipelines.kalshi.request_stats import RequestStats
 from pipelines.kalshi.response import Content, NotJson, UnexpectedShape
 from pipelines.kalshi.retry import FaultKind
 from pipelines.kalshi.server_text import error_message
+from pipelines.kalshi.signing import RequestSigner, is_signed, without_signature
 from pipelines.kalshi.status_codes import TOO_MANY_REQUESTS, error_of_status, is_worth_retrying, redirect_target
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -38,7 +39,10 @@ NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, http.
 
 
 class Sender:
-    """Sends requests through one session. Threads may share it. `clock` is monotonic, in seconds; `now` is UTC."""
+    """Sends requests through one session. Threads may share it. `clock` is monotonic, in seconds; `now` is UTC.
+
+    Without a `signer`, requests are not signed.
+    """
 
     def __init__(
         self,
@@ -48,12 +52,15 @@ class Sender:
         max_body_bytes: int,
         clock: Callable[[], float],
         now: Callable[[], datetime],
+        signer: RequestSigner | None = None,
     ) -> None:
         self._session = session
         self._stats = stats
         self._max_body_bytes = max_body_bytes
         self._clock = clock
         self._now = now
+        # A retry is signed again: the API refuses an old timestamp.
+        self._auth = signer.at(now) if signer else None
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
@@ -75,12 +82,19 @@ class Sender:
                 body = self._read_body(call, response)
             return call.read(body)
         except NotJson as error:
-            return Fault(FaultKind.NOT_JSON, str(error), cause=error, status=200, excerpt=body)
+            return Fault(
+                FaultKind.NOT_JSON,
+                str(error),
+                cause=error,
+                status=200,
+                excerpt=without_signature(body, response.request),
+            )
         except TruncatedBody as error:
             return Fault(FaultKind.TRANSPORT, str(error), cause=error, status=200)
         except UnexpectedShape as error:
+            excerpt = without_signature(body, response.request)
             raise errors.NotTheApi(
-                call.url, detail=str(error), excerpt=body, status=200, attempts=call.attempt
+                call.url, detail=str(error), excerpt=excerpt, status=200, attempts=call.attempt
             ) from error
         except UnknownEncoding as error:
             raise errors.NotTheApi(call.url, detail=str(error), status=200, attempts=call.attempt) from error
@@ -93,6 +107,7 @@ class Sender:
             call.url,
             params=call.params,
             headers=self._headers,
+            auth=self._auth,
             stream=True,
             allow_redirects=False,
             timeout=max(call.give_up_at - self._clock(), _MIN_TIMEOUT_SECONDS),
@@ -131,10 +146,15 @@ class Sender:
         if status < 400:
             target = redirect_target(response.headers.get("Location", ""))
             raise errors.Redirected(call.url, status=status, target=target, attempts=call.attempt)
-        detail = error_message(self._read_error_body(response))
+        detail = error_message(without_signature(self._read_error_body(response), response.request))
         if not is_worth_retrying(status):
             raise error_of_status(
-                call.url, status=status, detail=detail, has_cursor="cursor" in call.params, attempts=call.attempt
+                call.url,
+                status=status,
+                detail=detail,
+                has_cursor="cursor" in call.params,
+                is_signed=is_signed(response.request),
+                attempts=call.attempt,
             )
         is_rate_limit = status == TOO_MANY_REQUESTS
         self._stats.count(rate_limited=int(is_rate_limit))

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pipelines.kalshi.errors import AccessDenied, BadRequest, InvalidCursor, KalshiError, NotFound
+from pipelines.kalshi.errors import (
+    AccessDenied,
+    BadRequest,
+    InvalidCursor,
+    KalshiError,
+    NotFound,
+    SignatureRefused,
+)
 
 TOO_MANY_REQUESTS = 429
 _RETRYABLE_4XX = frozenset({408, 425})
@@ -19,13 +26,16 @@ def is_worth_retrying(status: int) -> bool:
     return status >= 500 or status == TOO_MANY_REQUESTS or status in _RETRYABLE_4XX
 
 
-def error_of_status(url: str, *, status: int, detail: str, has_cursor: bool, attempts: int) -> KalshiError:
+def error_of_status(
+    url: str, *, status: int, detail: str, has_cursor: bool, attempts: int, is_signed: bool = False
+) -> KalshiError:
     """The error of a 4xx that no retry can cure; `detail` is the server's message.
 
     A refused request with a cursor is blamed on the cursor: repeating it without the cursor shows whether anything
     else is wrong.
     """
-    kinds: dict[int, type[KalshiError]] = {401: AccessDenied, 403: AccessDenied, 404: NotFound}
+    denied = SignatureRefused if is_signed else AccessDenied
+    kinds: dict[int, type[KalshiError]] = {401: denied, 403: denied, 404: NotFound}
     kind = kinds.get(status, BadRequest)
     if has_cursor and status in _CURSOR_REFUSALS:
         kind = InvalidCursor

@@ -19,13 +19,16 @@ SECRET_PATH_CHARACTERS = 12
 _ADDRESS = re.compile(r"://[^\s\"<>]+")
 _CREDENTIALS = re.compile(r"[^\s\"'<>:/@]{1,100}:(?!//)[^\s\"'<>@]{1,200}@")
 _USERINFO = re.compile(r"://(\S+)@")
+# The signature of a request, which no setting holds: 256 to 512 bytes in base64, by the size of the key.
+_SIGNATURE = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{342,684}={0,2}(?![A-Za-z0-9+/=])")
 _QUERY = re.compile(r"\?[\w.~%\[\]-]{1,100}=[^\s\"<>]*")
 
 
 def redact(text: str, *, environment: Mapping[str, str] = os.environ) -> str:
-    """Replace the values of secret variables, credentials before an `@`, and the queries of URLs."""
+    """Replace the values of secret variables, signatures, credentials before an `@`, and the queries of URLs."""
     for secret in sorted(set(_secrets(environment)), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
+    text = _SIGNATURE.sub(HIDDEN, text)
     text = _ADDRESS.sub(lambda match: _bare_address(match[0]), text)
     # Every log line is redacted, and most have no `@`.
     if "@" in text:
@@ -51,7 +54,8 @@ def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
         if "@" in value and (found := _USERINFO.search(value)):
             yield from (form for form in _forms_of_userinfo(found[1]) if len(form) >= SECRET_CHARACTERS)
-        if not any(part in name.upper() for part in SECRET_NAMES):
+        # The path of a file with a secret is none, and an error about it must name it.
+        if name.upper().endswith("_FILE") or not any(part in name.upper() for part in SECRET_NAMES):
             continue
         for line in (value, *value.splitlines()):
             for form in (line.strip(), quote(line.strip(), safe="", errors="surrogateescape")):

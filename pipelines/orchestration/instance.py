@@ -6,7 +6,7 @@ import json
 import os
 
 from pipelines.project_files import project_file
-from pipelines.storage.durable import exclusive_file_lock, write_durably
+from pipelines.storage.durable import exclusive_file_lock, make_private, write_durably
 from pipelines.storage.home import Home
 
 INSTANCE_FILE = "dagster.yaml"
@@ -28,5 +28,6 @@ def point_dagster_at(home: Home) -> None:
     settings = project_file(INSTANCE_FILE).read_text(encoding="utf-8")
     # JSON is valid YAML, and quotes any path.
     settings += _STORAGE.format(base_dir=json.dumps(str(home.dagster)))
+    make_private(home.dagster)
     with exclusive_file_lock(home.start_file):
         write_durably(home.dagster / INSTANCE_FILE, lambda path: path.write_text(settings, encoding="utf-8"))

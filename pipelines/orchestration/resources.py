@@ -60,7 +60,8 @@ class HomeResource(dg.ConfigurableResource[Stages]):
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):
     """Creates API clients. Unset fields default to environment variables, documented in docs.
 
-    A proxy can only be set in the environment: Dagster stores run configuration, and a proxy URL may have a password.
+    A proxy and a key can only be set in the environment: Dagster stores run configuration, and both are secrets. A
+    base URL of the run configuration gets signed requests only if it is on the host that the environment names.
     """
 
     base_url: str | None = Field(
@@ -89,6 +90,7 @@ class KalshiResource(dg.ConfigurableResource[KalshiClient]):
             fallback_base_url=None if self.base_url else settings.fallback_base_url,
             network=settings.network(),
             pace_file=home.pace_file if home else None,
+            signer=settings.signer(),
             requests_per_second=settings.requests_per_second if pace is None else pace,
             deadline_seconds=settings.deadline_seconds if deadline is None else deadline,
             page_limit=settings.page_limit if self.page_limit is None else self.page_limit,

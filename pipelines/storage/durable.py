@@ -18,6 +18,18 @@ _CLONE_FILE = 0x40049409
 """Linux's FICLONE ioctl, which the standard library does not name; other systems reject it."""
 
 
+def make_private(folder: Path) -> None:
+    """Create a folder that only its owner can enter, or take the rights of others on it away, whatever the umask.
+
+    Files in it need no mode of their own: DuckDB, SQLite and Dagster create theirs by the umask.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        # Only the owner may change the mode; another user who may write here can still run.
+        with suppress(PermissionError):
+            folder.chmod(0o700)
+
+
 def sync(path: Path) -> None:
     """Flush a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -67,7 +79,7 @@ def exclusive_file_lock(lock_file: Path) -> Iterator[None]:
 
     Temporary names are fixed, so two processes that write the same file at once would rename each other's.
     """
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    make_private(lock_file.parent)
     with lock_file.open("a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

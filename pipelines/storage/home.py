@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import DiskFull, HomeUnusable, WrongSetting, is_disk_full
-from pipelines.storage.durable import exclusive_file_lock, write_durably
+from pipelines.storage.durable import exclusive_file_lock, make_private, write_durably
 
 HOME_VARIABLE = "MILESTONES_HOME"
 DEFAULT_HOME = "data"
@@ -123,8 +123,10 @@ class Home:
         """
         probe = self.root / ".preflight"
         try:
-            for folder in (self.raw, self.warehouse, self.published, self.dagster):
-                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.raw, self.warehouse, self.dagster):
+                make_private(folder)
+            # Readers may be other users: published files follow the umask.
+            self.published.mkdir(parents=True, exist_ok=True)
             with exclusive_file_lock(self.start_file):
                 write_durably(probe, lambda path: path.write_bytes(b"1"))
                 probe.unlink()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.errors import WarehouseBusy
+from pipelines.storage.durable import make_private
 from pipelines.storage.home import Home
 
 REFRESH = "refresh of"
@@ -102,7 +103,7 @@ def _wait_for(home: Home, path: Path, purpose: str, limit: Callable[[str], float
 @contextmanager
 def _try_lock(path: Path, purpose: str) -> Iterator[str | None]:
     """Hold a lock for the block, which gets None; or the description of the process that has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     # The file stays open while the lock is held: closing its descriptor releases the lock.
     with path.open("a+", encoding="utf-8") as file:
         try:

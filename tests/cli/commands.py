@@ -49,7 +49,9 @@ def environment(home: Path, base_url: str) -> dict[str, str]:
     }
 
 
-def process(arguments: list[str], variables: dict[str, str], *, cwd: Path = CHECKOUT, given: str = "") -> Outcome:
+def process(
+    arguments: list[str], variables: dict[str, str], *, cwd: Path = CHECKOUT, given: str = "", umask: int = -1
+) -> Outcome:
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.cli", *arguments],
         env=variables,
@@ -59,5 +61,6 @@ def process(arguments: list[str], variables: dict[str, str], *, cwd: Path = CHEC
         text=True,
         check=False,
         timeout=120,
+        umask=umask,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)

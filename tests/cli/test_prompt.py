@@ -23,7 +23,7 @@ from pipelines.reading.connection import NothingPublished
 from pipelines.reading.formats import Style
 from pipelines.reading.query_errors import QueryFailed
 from pipelines.storage.home import Home
-from tests.support import milestone, serving_shells
+from tests.support import milestone, serving_shells, umask
 
 
 @pytest.fixture(scope="module")
@@ -170,9 +170,10 @@ def own_home(home: Home, tmp_path: Path) -> Home:
 
 @pytest.mark.slow
 def test_the_history_is_kept(own_home: Home) -> None:
-    first = Terminal(own_home)
-    assert "a\r\n42\r\n" in first.type("select 42 as a;\n")
-    assert first.leave() == 0
+    with umask(0):
+        first = Terminal(own_home)
+        assert "a\r\n42\r\n" in first.type("select 42 as a;\n")
+        assert first.leave() == 0
     assert own_home.sql_history.read_text().splitlines()[-1] == "select 42 as a;"
     assert own_home.sql_history.stat().st_mode & 0o077 == 0
     second = Terminal(own_home)

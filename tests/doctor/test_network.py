@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.doctor.network import check_api, clock_finding
 from tests.cli.commands import DEAD_URL
-from tests.support import Shells, milestone
+from tests.support import Shells, milestone, private_key_file
 
 
 def test_an_api_that_answers(shells: Shells, tmp_path: Path) -> None:
@@ -20,6 +20,19 @@ def test_an_api_that_answers(shells: Shells, tmp_path: Path) -> None:
     assert api.text.startswith(f"{shell.base_url} answered in ")
     _, late = check_api(environment, now=lambda: datetime.now(UTC) - timedelta(minutes=10))
     assert (late.level, late.text.startswith("10 minutes behind the API's")) == ("warning", True)
+
+
+def test_signed_requests_are_shown_without_the_id(shells: Shells, tmp_path: Path) -> None:
+    key_id = "a952bcbe-ec3b-4b5b-b8f9-11dae589608c"
+    environment = {
+        "KALSHI_BASE_URL": shells(tmp_path, [milestone(1)]).base_url,
+        "KALSHI_API_KEY_ID": key_id,
+        "KALSHI_PRIVATE_KEY_FILE": str(private_key_file(tmp_path)),
+    }
+    api, _ = check_api(environment, now=lambda: datetime.now(UTC))
+    assert (api.level, api.text.endswith(" s, signed with the key a952***")) == ("ok", True)
+    (wrong,) = check_api(environment | {"KALSHI_API_KEY_ID": ""}, now=lambda: datetime.now(UTC))
+    assert wrong.text == "is not requested with wrong settings"
 
 
 def test_an_api_without_milestones_is_a_warning(shells: Shells, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ WRONG = {
     "KALSHI_PAGE_LIMIT": ("501", "KALSHI_PAGE_LIMIT is '501': give a whole number from 1 to 500"),
     "KALSHI_PROXY": ("socks5://me:s3cretpass@proxy", "only http and https proxies"),
     "KALSHI_CA_BUNDLE": ("/nowhere.pem", "/nowhere.pem: No such file"),
+    "KALSHI_PRIVATE_KEY_FILE": ("/nowhere.pem", "KALSHI_API_KEY_ID is not: set both"),
     "MILESTONES_ENDPOINTS": ("teams", "MILESTONES_ENDPOINTS names 'teams'"),
     "MILESTONES_CONTRACT": ("melt", "melt"),
     "MILESTONES_WEBHOOK_URL": ("http://me:s3cretpass@example.com/s3cret", "give the https URL of a webhook"),
@@ -52,8 +53,15 @@ def test_one_wrong_setting_hides_no_other(variable: str, value: str, text: str) 
     assert len(found) == len(VARIABLES)
 
 
+def test_the_id_of_a_key_is_never_shown() -> None:
+    found = {one.name: one for one in check_settings({"KALSHI_API_KEY_ID": "id"})}
+    assert found["KALSHI_API_KEY_ID"].text == "set: ***"
+    assert found["KALSHI_PRIVATE_KEY_FILE"].level == "error"
+    assert "KALSHI_API_KEY_ID is set and KALSHI_PRIVATE_KEY_FILE is not" in found["KALSHI_PRIVATE_KEY_FILE"].text
+
+
 def test_misspelled_settings_are_found_and_those_of_others_are_not() -> None:
-    found = list(check_settings({"KALSHI_PAGE_LIMITS": "1", "KALSHI_API_KEY_ID": "x", "MILESTONES_X": "1"}))
+    found = list(check_settings({"KALSHI_PAGE_LIMITS": "1", "KALSHI_ACCOUNT": "x", "MILESTONES_X": "1"}))
     assert [(one.name, one.level, one.advice) for one in found if one.level != "ok"] == [
         ("KALSHI_PAGE_LIMITS", "warning", "did you mean KALSHI_PAGE_LIMIT?"),
         ("MILESTONES_X", "warning", "see the settings in README.md"),

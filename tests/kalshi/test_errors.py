@@ -73,8 +73,17 @@ URL = "https://api.example/v2/milestones"
         (
             errors.AccessDenied(URL, status=403),
             (
-                f"access denied at {URL} (HTTP 403); milestones need no credentials and none are sent: check "
+                f"access denied at {URL} (HTTP 403); milestones need no credentials and none were sent: check "
                 "KALSHI_BASE_URL, and whether a firewall or a region block refuses the request"
+            ),
+        ),
+        (
+            errors.SignatureRefused(URL, detail="expired", status=401),
+            (
+                f"access denied to a signed request at {URL} (HTTP 401): expired; check that KALSHI_API_KEY_ID and "
+                "KALSHI_PRIVATE_KEY_FILE belong together and to the API of KALSHI_BASE_URL, and that this machine's "
+                "clock is right (milestones doctor compares it); without both settings, requests are not signed, and "
+                "milestones need no signature"
             ),
         ),
         (

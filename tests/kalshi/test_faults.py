@@ -120,3 +120,17 @@ def test_when_to_retry_is_rounded_up(seconds: float | None, retry_at: datetime |
     error = error_of(Fault(FaultKind.RATE_LIMIT, "", status=429, retry_after_seconds=seconds), Reason.RETRY_AFTER)
     assert isinstance(error, errors.RateLimited)
     assert (error.retry_after_seconds, error.retry_at) == (seconds, retry_at)
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("407 no, not s3cret", "407 Proxy Authentication Required"),
+        ("599 s3cret", "599"),
+        ("403 ", "403 Forbidden"),
+    ],
+    ids=["known", "unknown", "empty"],
+)
+def test_the_words_of_a_proxy_that_refuses_are_dropped(reason: str, shown: str) -> None:
+    fault = transport_fault(call(), requests.exceptions.ProxyError(OSError(f"Tunnel connection failed: {reason}")))
+    assert (fault.detail, fault.cause) == (f"the proxy: Tunnel connection failed: {shown}", None)

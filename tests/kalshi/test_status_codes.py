@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.kalshi.errors import AccessDenied, BadRequest, InvalidCursor, KalshiError, NotFound
+from pipelines.kalshi.errors import AccessDenied, BadRequest, InvalidCursor, KalshiError, NotFound, SignatureRefused
 from pipelines.kalshi.status_codes import error_of_status, is_worth_retrying, redirect_target
 
 URL = "https://api.example/v2/milestones"
@@ -57,3 +57,11 @@ def test_the_error_of_a_refusal(status: int, without_cursor: type[KalshiError], 
 )
 def test_a_redirect_target_names_scheme_and_host_without_secrets(location: str, target: str) -> None:
     assert redirect_target(location) == target
+
+
+def test_a_refused_signature_names_the_settings_and_the_clock() -> None:
+    for status in (401, 403):
+        error = error_of_status(URL, status=status, detail="no", has_cursor=True, attempts=1, is_signed=True)
+        assert type(error) is SignatureRefused
+        for words in ("KALSHI_API_KEY_ID", "KALSHI_PRIVATE_KEY_FILE", "clock is right"):
+            assert words in str(error)

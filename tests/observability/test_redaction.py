@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 
 from pipelines.observability.redaction import redact
@@ -23,6 +26,16 @@ def test_other_variables_and_short_values_are_not_hidden() -> None:
     environment = {"HOME": "/home/user", "MILESTONES_KEEP_SWEEPS": "200000", "KEYBOARD": "us", "A_TOKEN": ""}
     text = "200000 users in /home/user, plus us"
     assert redact(text, environment=environment) == text
+
+
+def test_the_path_of_a_secret_file_is_shown() -> None:
+    environment = {"KALSHI_PRIVATE_KEY_FILE": "/etc/milestones/kalshi.pem"}
+    assert redact("cannot read /etc/milestones/kalshi.pem", environment=environment).endswith("kalshi.pem")
+
+
+def test_a_signature_is_hidden_and_a_checksum_is_not() -> None:
+    signature, checksum = base64.b64encode(bytes(range(256)) * 2).decode(), hashlib.sha512(b"").hexdigest()
+    assert redact(f"header {signature}, sum {checksum}", environment={}) == f"header ***, sum {checksum}"
 
 
 def test_every_form_of_a_secret_is_hidden() -> None:

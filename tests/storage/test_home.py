@@ -14,6 +14,8 @@ import pytest
 from pipelines.errors import HomeUnusable, WrongSetting
 from pipelines.orchestration.instance import point_dagster_at
 from pipelines.storage.home import DEFAULT_HOME, HOME_VARIABLE, Home
+from pipelines.storage.lock import writer_lock
+from tests.support import readable_by_others, umask
 
 
 def test_every_path_is_below_the_root_and_none_is_created(tmp_path: Path) -> None:
@@ -99,6 +101,36 @@ def test_a_folder_without_permission_fails(place: str) -> None:
         )
         assert done.stdout == f"cannot write to {home} (Permission denied): set MILESTONES_HOME to a writable folder\n"
         assert list(Path(folder).iterdir()) == []
+
+
+@pytest.mark.parametrize("mask", [0, 0o027, 0o077], ids=oct)
+def test_only_the_owner_can_enter_the_state(tmp_path: Path, mask: int) -> None:
+    home = Home(tmp_path / "home")
+    with umask(mask):
+        home.preflight()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in home.root.iterdir()}
+    assert modes == {"raw": 0o700, "warehouse": 0o700, "dagster": 0o700, "published": 0o777 & ~mask}
+
+
+def test_an_older_home_is_closed_to_others(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for folder in (home.raw, home.warehouse, home.dagster, home.published):
+        folder.mkdir()
+        folder.chmod(0o755)
+    home.preflight()
+    assert readable_by_others(tmp_path) == []
+    assert home.published.stat().st_mode & 0o777 == 0o755
+
+
+def test_locks_and_settings_written_without_preflight_are_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    home = Home(tmp_path)
+    with umask(0), writer_lock(home, purpose="a test"):
+        point_dagster_at(home)
+    assert readable_by_others(tmp_path) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"warehouse", "dagster"}
 
 
 # The other cases break the paths themselves.
