@@ -45,6 +45,7 @@ from bench.report import (
     REBUILD,
     SMALL,
     SQL,
+    TINY,
     Costs,
     Measured,
     growth,
@@ -139,7 +140,7 @@ def main() -> None:
                     if rows < ONLY_FIRST_FROM:
                         others(server, place, costs)
                         if not number and fits_dlt(rows):
-                            run_dlt(server, place, costs)
+                            run_dlt(server, place, costs, again=rows <= TINY)
                         if rows == LARGE and SMALL in measured.costs:
                             in_turn(server, place / "home", measured.costs)
                     if rows in (SMALL, LARGE) and not number:
@@ -211,13 +212,11 @@ def others(server: Server, place: Path, costs: Costs) -> None:
     note(costs, REBUILD, [MILESTONES, "rebuild"], **environment)
 
 
-def run_dlt(server: Server, place: Path, costs: Costs) -> None:
-    """Measure dlt twice: a first run, and one after it with nothing changed."""
+def run_dlt(server: Server, place: Path, costs: Costs, *, again: bool) -> None:
+    """Measure dlt: a first run, and with few milestones one after it with nothing changed, which merges all again."""
     command = [str(DLT_PYTHON), str(CHECKOUT / "bench" / "dlt_pipeline.py"), server.base_url, str(place / "dlt")]
-    for case in (DLT, DLT_AGAIN):
+    for case in (DLT, DLT_AGAIN) if again else (DLT,):
         note(costs, case, command, seconds=DLT_SECONDS, RUNTIME__DLTHUB_TELEMETRY="false")
-        if not costs[case][-1].is_whole:
-            return
 
 
 def fits_dlt(rows: int) -> bool:
