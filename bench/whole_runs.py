@@ -260,10 +260,10 @@ def time_dashboard() -> str:
 
 
 def time_views(home: Path) -> str:
-    """The table with the times of the views."""
+    """The table with the times of the views, and those that are too slow: a goal, and no reason to stop."""
     command = [sys.executable, "-m", "bench.views"]
     environment = os.environ | {"BENCH_HOME": str(home)}
-    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return subprocess.run(command, env=environment, check=False, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def time_paced() -> str:
