@@ -26,9 +26,12 @@ def main(file: str) -> None:
     time.set(title="seconds", xscale="log", yscale="log")
     time.legend(frameon=False)
     line(memory, data["peak MB"], OURS, "")
-    memory.set(title="peak memory of all processes, MB", xscale="log", ylim=(0, None))
+    memory.set(title="peak memory of all processes, MB", xscale="log")
     line(disk, data["bytes a milestone"], OURS, "")
-    disk.set(title="published DuckDB file, bytes a milestone", xscale="log", ylim=(0, None))
+    disk.set(title="published DuckDB file, bytes a milestone", xscale="log")
+    for axes in (memory, disk):
+        # Room for the highest value.
+        axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
     for axes in (time, memory, disk):
         axes.set_xlabel("milestones")
         axes.set_xticks(sorted(data["seconds"]))
@@ -38,6 +41,7 @@ def main(file: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.title.set_color(INK)
         axes.title.set_size(10)
+        axes.margins(x=0.12)
     figure.savefig(file)
 
 
