@@ -159,8 +159,6 @@ def try_wheel(folder: Path) -> None:
         pass
     with user.serving("dashboard", path="/_stcore/health", settings=DEMO):
         pass
-    # Its input ends at once, and so does the server.
-    user.run("mcp", settings=DEMO)
     written = {path.name for path in folder.iterdir()} - {"user"}
     if written != {"data"}:
         raise Failed(f"the commands wrote outside of ./data: {sorted(written)}")

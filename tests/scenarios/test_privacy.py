@@ -19,7 +19,8 @@ from tests.support import Shells, milestone, private_key_file, readable_by_other
 pytestmark = pytest.mark.slow
 
 KEY_ID = "c4a7a79b-key-canary-id"
-PASSWORD, TOKEN, USER = "pass-canary-1", "hook-canary-2", "proxy-user"
+PASSWORD, TOKEN, STRAY, USER = "pass-canary-1", "hook-canary-2", "stray-canary-3", "proxy-user"
+REFUSED = "Tunnel connection failed"
 PLAIN = "a title that is no secret"
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
@@ -52,8 +53,9 @@ def echo(exchange: Exchange) -> bool:
 
 def test_no_secret_is_written_or_printed(shells: Shells, tmp_path: Path) -> None:
     file, home = private_key_file(tmp_path), tmp_path / "home"
-    secrets = [KEY_ID, PASSWORD, TOKEN, BASIC, *file.read_text().splitlines()[1:-1]]
-    shell = shells(tmp_path, [milestone(1, title=PLAIN)])
+    secrets = [KEY_ID, PASSWORD, TOKEN, STRAY, BASIC, *file.read_text().splitlines()[1:-1]]
+    rows = [milestone(1, title=PLAIN), milestone(2, title=7), *(milestone(number) for number in range(3, 200))]
+    shell = shells(tmp_path, rows)
     outcomes: list[Outcome] = []
     with FaultServer(echo) as refusing, Proxy(1, refusal=proxy_refusal()) as proxy:
         settings = environment(home, shell.base_url) | {
@@ -61,6 +63,8 @@ def test_no_secret_is_written_or_printed(shells: Shells, tmp_path: Path) -> None
             "KALSHI_PRIVATE_KEY_FILE": str(file),
             "KALSHI_PROXY": f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}",
             "MILESTONES_WEBHOOK_URL": f"http://127.0.0.1:9/services/{TOKEN}",
+            # No setting of ours: nothing may copy the environment.
+            "KALSHI_PRIVATE_KEY": STRAY,
             "MILESTONES_ENDPOINTS": "none",
         }
         for base_url in (shell.base_url, refusing.url, "https://api.example/trade-api/v2"):
@@ -68,8 +72,11 @@ def test_no_secret_is_written_or_printed(shells: Shells, tmp_path: Path) -> None
             outcomes.append(process(["ingest"], variables))
         assert [one.status for one in outcomes] == [0, 1, 1]
         outcomes.append(process(["doctor"], settings | {"KALSHI_BASE_URL": refusing.url}))
+        assert outcomes[-1].status == 1
     # The search would find them: what is no secret is found in each kind of file, and the headers were echoed.
     assert {name.partition("/")[0] for name in found_in(home, PLAIN)} == {"raw", "warehouse", "published", "dagster"}
+    assert REFUSED in outcomes[2].err
+    assert {name.partition("/")[0] for name in found_in(home, REFUSED)} >= {"warehouse", "dagster"}
     assert refusing.exchanges[0].headers["kalshi-access-key"] == KEY_ID
     assert any(BASIC in head for head in proxy.heads)
     secrets += [one.headers["kalshi-access-signature"][:40] for one in refusing.exchanges]
