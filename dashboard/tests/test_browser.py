@@ -249,10 +249,8 @@ def test_the_tooltip_of_a_bar_has_participants_and_score(view: View, known_url: 
     tooltip = viewer.page.locator("#vg-tooltip-element")
     expect(tooltip).to_contain_text("Kraków Kings, Łódź Lions")
     expect(tooltip).to_contain_text("7 – 3.5")
-    viewer.fill("Search", "onerror")
-    viewer.expect_no_cell("Live game")
-    viewer.settled()
-    viewer.page.mouse.move(0, 0)
+    # A fresh page: a chart that is drawn again keeps the tooltip of the old one until the mouse moves.
+    viewer.open("?search=onerror")
     bar.hover(force=True)
     expect(tooltip).to_contain_text(f"participants{HOSTILE}")
     assert viewer.page.evaluate("window.hacked") is None

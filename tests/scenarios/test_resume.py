@@ -175,7 +175,7 @@ def test_an_interrupted_command_ends_soon_and_says_that_it_goes_on(how: signal.S
         process.send_signal(how)
         _, errors = process.communicate(timeout=SECONDS_TO_END)
         assert time.monotonic() - begun < SECONDS_TO_END
-        assert process.returncode == 130
+        assert process.returncode == 130, errors
         assert "Traceback" not in errors
         assert errors.splitlines()[-1].endswith("the next milestones ingest resumes there")
         landed = len(list(tmp_path.glob("raw/*/page-*.parquet")))
