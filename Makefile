@@ -34,7 +34,7 @@ demo: $(VENV)/.runtime ## Run the whole job against the local sandbox, into data
 test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: first the pipeline's, then the dashboard's in its own environment
 	@failed=0; \
 	$(BIN)/pytest -n auto || failed=1; \
-	(cd $(DASHBOARD) && .venv/bin/pytest) || failed=1; \
+	(cd $(DASHBOARD) && .venv/bin/pytest -n auto) || failed=1; \
 	exit $$failed
 
 .PHONY: test-fast
