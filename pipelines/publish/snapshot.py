@@ -202,6 +202,12 @@ def _swap_in(building: _Building, manifest: Manifest) -> Path:
     return folder
 
 
+def snapshot_folders(home: Home) -> list[Path]:
+    """The folders of all snapshots, newest first."""
+    folders = home.snapshots.iterdir() if home.snapshots.exists() else ()
+    return sorted((path for path in folders if _SNAPSHOT.fullmatch(path.name) and path.is_dir()), reverse=True)
+
+
 def _next_number(snapshots: Path) -> int:
     names = (_SNAPSHOT.fullmatch(path.name) for path in snapshots.iterdir())
     return max((int(match[1]) for match in names if match), default=0) + 1

@@ -92,9 +92,9 @@ class Stages:
             self._save(landing, StagedSweep(decoded, is_retry=landing.sweep.mode == "retry"))
         return landing.sweep, decoded
 
-    def stage_tables(self) -> tuple[Sweep, StagedSweep]:
-        """Find what is new in the newest sweep, flatten and validate it. See `StagedSweep.refusal`."""
-        landing = self._newest()
+    def stage_tables(self, landing: Landing | None = None) -> tuple[Sweep, StagedSweep]:
+        """Find what is new in a sweep, by default the newest, flatten and validate it. See `StagedSweep.refusal`."""
+        landing = landing or self._newest()
         staging = self._staging(landing)
         with self._failure_recorded(landing):
             staged = self._staged(landing)
@@ -117,9 +117,9 @@ class Stages:
             self._fail(landing, staged.refusal)
         return landing.sweep, staged
 
-    def load(self) -> LedgerRow:
-        """Load the newest sweep into the warehouse; one that refused too much has failed and is not found here."""
-        landing = self._newest()
+    def load(self, landing: Landing | None = None) -> LedgerRow:
+        """Load a sweep, by default the newest; one that refused too much has failed and is not found here."""
+        landing = landing or self._newest()
         with self._failure_recorded(landing):
             staged = self._staged(landing)
             if not staged.are_tables_staged:
@@ -128,8 +128,9 @@ class Stages:
                 row = self._ledger_row(landing.sweep, staged, ledger.newest_watermark(connection))
                 conclusions = self._conclusions(landing, known_types(connection))
                 load_sweep(connection, self._staging(landing), row, conclusions)
-            landing.sweep.state = "loaded"
-            landing.save()
+            if landing.sweep.state != "loaded":
+                landing.sweep.state = "loaded"
+                landing.save()
         return row
 
     def loaded(self) -> tuple[dict[str, int], dict[str, dict[str, str]]]:
@@ -172,11 +173,13 @@ class Stages:
 
     def _conclusions(self, landing: Landing, types: list[str]) -> Conclusions:
         sweep = landing.sweep
+        # Only a sweep that listed everything proves absences.
+        is_full = sweep.mode == "full"
         return Conclusions(
             vanished=tuple(sweep.gone),
             landed_at=sweep.landed_at,
-            absent=str(absent) if (absent := landing.absent()) else None,
-            archived=str(archived) if (archived := landing.archived()) else None,
+            absent=str(absent) if is_full and (absent := landing.absent()) else None,
+            archived=str(archived) if is_full and (archived := landing.archived()) else None,
             discarding=tuple(self._contract.types_in("discard", types)),
             retried=tuple(sweep.retried),
         )

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.contract import Contract
 from pipelines.errors import NothingToDo, PublishedDiffers, WarehouseLost, WarehouseUnusable, WrongUse
-from pipelines.publish.restore import restore
+from pipelines.recovery.restore import restore
 from pipelines.sweep.stages import Stages
 from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from schemas.tables import ABSENCES, TOUCHED
