@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from pipelines.cli.app import EXIT_FAILED, app, print_error
-from pipelines.storage.home import Home
+from pipelines.cli.app import EXIT_FAILED, FLAG, app, print_error
+from pipelines.storage.home import Home, expanded
 from pipelines.wording import counted
 
 if TYPE_CHECKING:
@@ -96,6 +97,32 @@ def _print_recreated(home: Home, recreated: Recreated) -> None:
         _print(f"the damaged warehouse was moved to {recreated.moved_to}")
     if recreated.published_copy is not None:
         _print(f"the published file that was not used was copied to {recreated.published_copy}")
+
+
+@app.command
+def backup(folder: Path, /, *, verify: Annotated[bool, FLAG] = False) -> int:
+    """Copy the home into a folder that is a home itself, also while a sweep runs; a later backup replaces it.
+
+    The folder is new, empty or an earlier backup. Every command works on it: MILESTONES_HOME=FOLDER milestones sql.
+
+    Parameters
+    ----------
+    folder
+        The folder of the backup.
+    verify
+        Then check the backup as milestones verify does.
+    """
+    from pipelines.recovery.backup import backup as back_up
+
+    target = expanded(folder).absolute()
+    done = back_up(Home.from_environment(), target, now=lambda: datetime.now(UTC))
+    snapshot = f"snapshot {done.snapshot}" if done.snapshot else "nothing published"
+    copied = counted(done.copied_sweeps, "landed sweep")
+    _print(f"{done.folder}: warehouse, {snapshot}, {copied} copied; {counted(done.bytes, 'byte')} in all")
+    for sweep in done.left_out:
+        print_error(f"{sweep} is damaged and was left out: run milestones restore, which moves it away")
+    status = _print_verified(Home(target)) if verify else 0
+    return EXIT_FAILED if done.left_out else status
 
 
 def _print(line: str) -> None:

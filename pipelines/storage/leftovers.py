@@ -38,6 +38,8 @@ STALE_SECONDS = 60 * 60
 def writer_session(home: Home, *, purpose: str, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the writer's lock and remove the leftovers of killed runs. Raises WarehouseBusy, HomeUnusable."""
     with writer_lock(home, purpose=purpose, wait_seconds=wait_seconds):
+        # From now on it has what its source does not have: the next backup must not replace it.
+        home.backup_marker.unlink(missing_ok=True)
         remove_leftovers(home)
         yield
 

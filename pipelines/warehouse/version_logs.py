@@ -64,11 +64,12 @@ def _logs_in(connection: duckdb.DuckDBPyConnection) -> list[Endpoint]:
 def _order(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> Iterator[LogFault]:
     """Numbers of versions that are not unique, and versions that begin before their predecessor has ended."""
     log, key = quote(endpoint.log.name), quote(endpoint.key_column)
-    rules = {
-        "have the number of another one": f"SELECT {key} FROM {log} GROUP BY {key}, version HAVING count(*) > 1",  # noqa: S608
-        "begin before the previous one ends": f"SELECT {key} FROM {log} AS earlier JOIN {log} AS later USING ({key}) "  # noqa: S608
-        "WHERE later.version = earlier.version + 1 AND coalesce(earlier.valid_to > later.valid_from, true)",
-    }
+    twice = f"SELECT {key} FROM {log} GROUP BY {key}, version HAVING count(*) > 1"  # noqa: S608
+    overlapping = (
+        f"SELECT {key} FROM {log} AS earlier JOIN {log} AS later USING ({key}) "  # noqa: S608
+        "WHERE later.version = earlier.version + 1 AND coalesce(earlier.valid_to > later.valid_from, true)"
+    )
+    rules = {"with the number of another one": twice, "with a start before the end of the previous one": overlapping}
     for rule, query in rules.items():
         count, example = connection.execute(f"SELECT count(*), min({key}) FROM ({query})").fetchall()[0]  # noqa: S608
         if count:
@@ -86,7 +87,7 @@ def _hashes(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> Iterat
         if not is_as_hashed(endpoint, of, expected, record)
     ]
     if bad:
-        yield LogFault(endpoint.log.name, "differ from their content hash", len(bad), str(bad[0]))
+        yield LogFault(endpoint.log.name, "with a record that differs from its content hash", len(bad), str(bad[0]))
 
 
 def is_as_hashed(endpoint: Endpoint, key: str, expected: str, record: str) -> bool:

@@ -87,7 +87,11 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
         r"milestone_versions/\S+ differs from its manifest",
         REBUILD,
     ),
-    "the published DuckDB file": (lambda home: home.published_duckdb.unlink(), r"milestones\.duckdb is missing", REBUILD),
+    "the published DuckDB file": (
+        lambda home: home.published_duckdb.unlink(),
+        r"milestones\.duckdb is missing",
+        REBUILD,
+    ),
     "the manifest": (lambda home: flip(home.latest_snapshot / "manifest.json"), r"manifest\.json is damaged", REBUILD),
     "the link to the snapshot": (lambda home: home.latest_snapshot.unlink(), "nothing is published in", REBUILD),
     "everything published": (lambda home: shutil.rmtree(home.published), "nothing is published in", REBUILD),
@@ -100,30 +104,32 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
     "blocks with rows": (lambda home: overwrite_blocks(home.warehouse_file), r"warehouse\.duckdb is damaged", RESTORE),
     "a block without rows": (lambda home: append_block(home.warehouse_file), "a block that holds no rows", REBUILD),
     "a record in the log": (
-        lambda home: change(home, "UPDATE milestone_versions SET record = replace(record, 'Game 2', 'Game Z')"),
-        f"milestone_versions: 2 versions differ from their content hash, for example of {milestone_id(2)}",
+        lambda home: change(home, "UPDATE milestone_versions SET record = replace(record, '\"Game 2\"', '\"Game Z\"')"),
+        f"1 version with a record that differs from its content hash, for example of {milestone_id(2)}",
         RESTORE,
     ),
     "a record that is no JSON": (
-        lambda home: change(home, f"UPDATE milestone_versions SET record = '{{' WHERE milestone_id = '{milestone_id(2)}'"),
-        "milestone_versions: 1 version differ from their content hash",
+        lambda home: change(
+            home, f"UPDATE milestone_versions SET record = '{{' WHERE milestone_id = '{milestone_id(2)}'"
+        ),
+        "milestone_versions: 1 version with a record that differs from its content hash",
         RESTORE,
     ),
     "a version twice": (
         lambda home: change(
             home, "INSERT INTO milestone_versions BY NAME SELECT * EXCLUDE (is_current) FROM milestone_versions LIMIT 1"
         ),
-        "milestone_versions: 1 version have the number of another one",
+        "milestone_versions: 1 version with the number of another one",
         RESTORE,
     ),
     "a version that never ended": (
         lambda home: change(home, "UPDATE milestone_versions SET valid_to = NULL WHERE version = 1"),
-        "begin before the previous one ends",
+        "with a start before the end of the previous one",
         RESTORE,
     ),
     "a record of another endpoint": (
         lambda home: change(home, "UPDATE structured_target_versions SET record = replace(record, 'Team 1', 'Team 3')"),
-        "structured_target_versions: 1 version differ from their content hash",
+        "structured_target_versions: 1 version with a record that differs from its content hash",
         RESTORE,
     ),
     "a derived value": (
@@ -156,7 +162,11 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
         r"raw/targets/\S+ is damaged \(it is missing\)",
         RESTORE,
     ),
-    "the state of a sweep": (lambda home: flip(sweep_folder(home, 2) / "sweep.json"), r"sweep\.json is damaged", RESTORE),
+    "the state of a sweep": (
+        lambda home: flip(sweep_folder(home, 2) / "sweep.json"),
+        r"sweep\.json is damaged",
+        RESTORE,
+    ),
     "a lost state of a sweep": (
         lambda home: (sweep_folder(home, 3) / "sweep.json").unlink(),
         r"sweep\.json is missing",
@@ -206,6 +216,6 @@ def test_the_advised_command_mends_the_damage(home: Home, command: Command, name
     assert mended.status == 0, mended.err
     again = command("verify")
     assert (again.status, again.err) == (0, "")
-    without = {"internal_touched", "internal_absences"}
+    without = {"internal_touched", "internal_absences", "schema_version"}
     after = contents(home.warehouse_file)
     assert {n: after[n] for n in after.keys() - without} == {n: before[n] for n in before.keys() - without}
