@@ -264,8 +264,9 @@ def _copy_sweeps(raw: Path, into: Path, target: Home, done: BackedUp) -> None:
         except SweepDamaged:
             done.left_out.append(raw / name)
         except FileNotFoundError:
-            # Removed by the retention, or a folder that a killed run left without a `sweep.json`.
-            continue
+            # Removed by the retention, or left empty by a killed run; else its `sweep.json` is lost.
+            if any((raw / name).glob("*.parquet")):
+                done.left_out.append(raw / name)
 
 
 def _has_sweep(raw: Path, into: Path, name: str) -> bool:

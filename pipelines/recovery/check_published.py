@@ -6,20 +6,18 @@ from pipelines.errors import PublishedDiffers
 from pipelines.publish.manifest import PublishedUnsettled, verify
 from pipelines.recovery.faults import INGEST, REBUILD, RESTORE, Checked, Fault
 from pipelines.storage.home import Home
+from pipelines.storage.landing import Landing
 from pipelines.wording import counted
 
 
 def check_published(home: Home, *, is_warehouse_sound: bool) -> Checked:
     """Verify the published files of a home. Raises PublishedUnsettled."""
-    # Both commands publish, and neither reuses a damaged file.
-    command = REBUILD if is_warehouse_sound and home.warehouse_file.exists() else RESTORE
+    command = _command(home, is_warehouse_sound=is_warehouse_sound)
     try:
         verified = verify(home)
     except PublishedUnsettled:
         raise
     except PublishedDiffers as error:
-        if not any((home.published_duckdb.exists(), home.warehouse_file.exists(), home.raw.exists())):
-            command = INGEST
         # Its own advice does not know the rest of the home.
         return Checked("", [Fault(str(error).rpartition(": ")[0], command)])
     return Checked(
@@ -27,3 +25,11 @@ def check_published(home: Home, *, is_warehouse_sound: bool) -> Checked:
         "all as published",
         [Fault(difference, command) for difference in verified.differences],
     )
+
+
+def _command(home: Home, *, is_warehouse_sound: bool) -> str:
+    """What publishes again: no command reuses a damaged file."""
+    if home.warehouse_file.exists():
+        return REBUILD if is_warehouse_sound else RESTORE
+    has_source = home.published_duckdb.exists() or Landing.newest(home.raw) is not None
+    return RESTORE if has_source else INGEST

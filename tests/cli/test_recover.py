@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -13,11 +14,12 @@ import pytest
 
 from pipelines.endpoints.refresh import EndpointRefresh
 from pipelines.storage.home import Home
+from pipelines.storage.landing import Filters, Landing, Page
 from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from schemas.targets import TARGETS
 from tests.cli.commands import Command
 from tests.endpoints.scripted_records import ScriptedRecords
-from tests.support import Shell, Shells, contents, milestone, milestone_id, team_id
+from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, page_body, rows_of, team_id
 
 pytestmark = pytest.mark.slow
 
@@ -219,3 +221,64 @@ def test_the_advised_command_mends_the_damage(home: Home, command: Command, name
     without = {"internal_touched", "internal_absences", "schema_version"}
     after = contents(home.warehouse_file)
     assert {n: after[n] for n in after.keys() - without} == {n: before[n] for n in before.keys() - without}
+
+
+@pytest.mark.parametrize("part", ["published", "warehouse", "pages"])
+def test_one_part_can_be_checked(home: Home, command: Command, part: str) -> None:
+    for damaged in (sweep_folder(home, 1) / "page-000001.parquet", next(home.latest_snapshot.glob("sweeps/*.parquet"))):
+        flip(damaged)
+    change(home, "DELETE FROM milestones")
+    outcome = command("verify", "--only", part)
+    named = {"published": "sweeps/", "warehouse": "milestones: its rows", "pages": "page-000001"}
+    assert outcome.status == 1
+    assert {other for other, text in named.items() if text in outcome.err} == {part}
+
+
+def test_an_interrupted_sweep_is_mended_by_the_command_that_resumes_it(home: Home, command: Command) -> None:
+    landing = Landing.begin(home.raw, mode="full", filters=Filters(category="Sports"), ids=[], now=datetime.now(UTC))
+    landing.land(Page(1, "/milestones?limit=500", None, "c", NOON, 0, page_body([], "c")))
+    flip(landing.page_file(1))
+    assert command("verify").error_line.endswith("): run milestones ingest --category Sports")
+
+
+def test_a_warehouse_of_a_newer_program_is_not_restored(home: Home, command: Command) -> None:
+    change(home, "UPDATE schema_version SET version = 99")
+    assert "supports up to" in command("verify").error_line
+    assert command("restore").status == 1
+    assert "upgrade the program" in command("restore").error_line
+
+
+def test_a_warehouse_is_recreated_from_landed_pages(home: Home, command: Command) -> None:
+    """Everything else is lost: the command says which history is recovered, and which is not."""
+    home.warehouse_file.unlink()
+    shutil.rmtree(home.published)
+    flip(sweep_folder(home, 3) / "page-000001.parquet")
+    assert {advice for _, advice in lines(command("verify").err)} == {RESTORE}
+
+    restored = command("restore")
+
+    assert restored.status == 0
+    assert "was recreated from 3 landed sweeps and 1 of other endpoints" in restored.out
+    assert "the history begins with the first of these sweeps, at 2026-11-23 12:00:00Z" in restored.out
+    assert re.search(r"left out, as it is damaged: \S+/page-000001\.parquet", restored.out)
+    assert re.search(r"a damaged landed sweep was moved to \S+/raw/damaged/milestones/000003-", restored.out)
+    assert command("verify").status == 0
+    rows = "SELECT count(*) FROM milestone_versions UNION ALL SELECT count(*) FROM structured_targets"
+    assert rows_of(home.published_duckdb, rows) == [(121,), (2,)]
+
+
+def test_backup(home: Home, command: Command, tmp_path: Path, at: Callable[..., Home]) -> None:
+    done = command("backup", str(tmp_path / "copy"), "--verify")
+    assert (done.status, done.err) == (0, "")
+    assert re.match(
+        r"\S+/copy: warehouse, snapshot 00000\d-\S+, 4 landed sweeps copied; [\d,]+ bytes in all\n", done.out
+    )
+    assert "all as published" in done.out
+    (sweep_folder(home, 2) / "sweep.json").unlink()
+    left_out = command("backup", str(tmp_path / "other"))
+    assert left_out.status == 1
+    assert f"{sweep_folder(home, 2)} is damaged and was left out" in left_out.error_line
+    at(tmp_path / "copy")
+    assert command("sql", "--format", "csv", "select count(*) as n from milestones").out == "n\n120\n"
+    refused = command("backup", str(home.root))
+    assert refused.status == 2
