@@ -93,15 +93,21 @@ def _check_tables(
     """Compare the derived tables with the logs, then check what no log has; the derived tables are then right."""
     for difference in derived.rebuild_differences(connection, staging, before):
         yield Fault(difference, REBUILD)
+    for broken in broken_rules(connection):
+        yield Fault(broken, RESTORE)
+
+
+def broken_rules(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """What breaks a rule in tables that cannot be derived. The others must be right, as references lead to them."""
     for finding in _audited(connection):
         if not finding.passed:
-            yield Fault(str(finding), RESTORE)
+            yield str(finding)
     for endpoint in ENDPOINTS:
-        yield from (Fault(offence, RESTORE) for offence in find_offences(connection, endpoint))
+        yield from find_offences(connection, endpoint)
     for table in (ENDPOINT_SWEEPS, ENDPOINT_QUARANTINE, UNKNOWN_KEYS):
         rows = connection.sql(f"SELECT * FROM {quote(table.name)}").to_arrow_table()  # noqa: S608
-        found = breaches(table, rows.cast(table.arrow_schema))
-        yield from (Fault(f"{table.name}: {breach.description}", RESTORE) for breach in found[:1])
+        for breach in breaches(table, rows.cast(table.arrow_schema))[:1]:
+            yield f"{table.name}: {breach.description}"
 
 
 def _audited(connection: duckdb.DuckDBPyConnection) -> Iterator[audits.Finding]:

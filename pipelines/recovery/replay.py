@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 from msgspec.structs import replace
 
-from pipelines.contract import Contract
+from pipelines.contract import Contract, ContractMode
 from pipelines.endpoints.refresh import MODES
 from pipelines.endpoints.stage import stage_pages
 from pipelines.errors import SweepDamaged
@@ -121,7 +121,9 @@ def _as_partial(sweep: Sweep, *, is_cut: bool) -> Sweep:
 
 def _as_loaded(contract: Contract) -> Contract:
     """A contract without `freeze`: these sweeps passed it when they were loaded first."""
-    modes = {type_: "evolve" if mode == "freeze" else mode for type_, mode in contract.by_type.items()}
+    modes: dict[str, ContractMode] = {
+        type_: "evolve" if mode == "freeze" else mode for type_, mode in contract.by_type.items()
+    }
     return Contract("evolve" if contract.default == "freeze" else contract.default, modes)
 
 

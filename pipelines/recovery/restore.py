@@ -23,6 +23,7 @@ from pipelines.flatten.evidence import ANY_KIND
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
 from pipelines.publish.snapshot import snapshot_folders
 from pipelines.recovery.check_pages import damaged_sweeps, set_aside
+from pipelines.recovery.check_warehouse import broken_rules, check_warehouse
 from pipelines.recovery.faults import RESTORE
 from pipelines.recovery.replay import Replayed, replay
 from pipelines.staging.files import Staging
@@ -30,8 +31,9 @@ from pipelines.storage.durable import TEMPORARY_SUFFIX, copy_file, make_private,
 from pipelines.storage.home import Home
 from pipelines.storage.temporary import RESTORE_STAGING
 from pipelines.warehouse.blocks import read_through
+from pipelines.warehouse.compaction import discard
 from pipelines.warehouse.connection import open_reading
-from pipelines.warehouse.database import open_warehouse, schema_version
+from pipelines.warehouse.database import open_warehouse
 from pipelines.warehouse.rebuild import rebuild
 from pipelines.warehouse.statements import transaction
 from pipelines.warehouse.version_logs import log_faults
@@ -87,7 +89,7 @@ def restore(home: Home, *, now: datetime, contract: Contract = EVOLVE) -> Restor
     PublishedDiffers if there is nothing to restore from.
     """
     damaged = [sweep for sweep in damaged_sweeps(home, now=now) if sweep.fault.command == RESTORE]
-    is_sound = home.warehouse_file.exists() and _is_sound(home.warehouse_file)
+    is_sound = _is_sound(home)
     if is_sound and not damaged:
         raise WrongUse(
             f"{home.warehouse_file} is intact: there is nothing to restore; run milestones ingest, or milestones "
@@ -98,18 +100,15 @@ def restore(home: Home, *, now: datetime, contract: Contract = EVOLVE) -> Restor
     return Restored(recreated, [set_aside(home, sweep, now=now) for sweep in damaged])
 
 
-def _is_sound(file: Path) -> bool:
-    """Whether a warehouse has no damage. Raises WarehouseUnusable for a foreign file and for a newer version."""
-    if not read_through(file)[1]:
+def _is_sound(home: Home) -> bool:
+    """Whether the warehouse is there and needs no other source. Raises WarehouseUnusable where no source would help."""
+    if not home.warehouse_file.exists():
         return False
-    try:
-        with open_reading(file, "warehouse") as connection:
-            schema_version(connection, file)
-            return not log_faults(connection)
-    except (WarehouseUnusable, duckdb.Error) as error:
-        if isinstance(error, duckdb.Error) or isinstance(error.__cause__, duckdb.Error):
-            return False
-        raise
+    faults = check_warehouse(home).faults
+    for fault in faults:
+        if not fault.command:
+            raise WarehouseUnusable(fault.text)
+    return all(fault.command != RESTORE for fault in faults)
 
 
 def _recreate(home: Home, *, now: datetime, contract: Contract) -> Recreated:
@@ -153,7 +152,7 @@ def _fill_from_published(home: Home, scratch: Home, unusable: list[str]) -> Path
             _fill(scratch.warehouse_file, source)
         except (_Unusable, PublishedDiffers, WarehouseUnusable, duckdb.Error) as fault:
             unusable.append(str(fault).splitlines()[0])
-            scratch.warehouse_file.unlink(missing_ok=True)
+            discard(scratch.warehouse_file)
         else:
             return source.path
     return None
@@ -222,6 +221,8 @@ def _fill(path: Path, source: _Source) -> None:
         if faults := log_faults(connection):
             raise _Unusable(f"{source.path}: {'; '.join(map(str, faults))}")
         rebuild(connection, Staging(path.parent / "staging" / RESTORE_STAGING))
+        if broken := list(broken_rules(connection)):
+            raise _Unusable(f"{source.path}: {'; '.join(broken)}")
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[str, ...], rows: str) -> None:

@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 
 from pipelines.contract import EVOLVE, Contract
-from pipelines.errors import ContractViolated, MilestonesError, NothingToDo
+from pipelines.errors import ContractViolated, MilestonesError, NothingToDo, WarehouseUnusable
 from pipelines.kalshi.client import KalshiClient
 from pipelines.machine import cores, memory_limit, workers_for
 from pipelines.publish.snapshot import Snapshot, publish
@@ -38,6 +38,7 @@ from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import LedgerRow
 from pipelines.warehouse.load import Conclusions, load_sweep
 from pipelines.warehouse.typed_tables import Drift, known_types, typed_columns
+from pipelines.warehouse.version_logs import log_faults
 
 _LOG = logging.getLogger(__name__)
 
@@ -152,10 +153,14 @@ class Stages:
         return snapshot
 
     def rebuild(self) -> dict[str, int]:
-        """Derive every table again from the version log; rows by table."""
+        """Derive every table again from the version log; rows by table. Raises WarehouseUnusable for a damaged log."""
         staging = Staging(self.home.staging(REBUILD_STAGING))
         try:
             with self.warehouse.writing() as connection:
+                if faults := log_faults(connection):
+                    raise WarehouseUnusable(
+                        f"{self.home.warehouse_file}: {'; '.join(map(str, faults))}: run milestones restore"
+                    )
                 rebuild.rebuild(connection, staging)
                 return ledger.row_counts(connection)
         finally:

@@ -19,7 +19,7 @@ from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from schemas.targets import TARGETS
 from tests.cli.commands import Command
 from tests.endpoints.scripted_records import ScriptedRecords
-from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, page_body, rows_of, team_id
+from tests.support import NOON, Shell, Shells, contents, milestone, milestone_id, page_body, rows_of, team_id, tree
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +61,10 @@ def flip(file: Path, at: float = 0.5) -> None:
         opened.write(bytes([byte ^ 1]))
 
 
+def cut_off(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
 def change(home: Home, statement: str) -> None:
     """Change the warehouse by hand: its blocks stay valid."""
     with duckdb.connect(str(home.warehouse_file)) as connection:
@@ -99,7 +103,7 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
     "everything published": (lambda home: shutil.rmtree(home.published), "nothing is published in", REBUILD),
     "a lost warehouse": (lambda home: home.warehouse_file.unlink(), "there is no warehouse at", RESTORE),
     "a cut warehouse": (
-        lambda home: os.truncate(home.warehouse_file, home.warehouse_file.stat().st_size // 2),
+        lambda home: cut_off(home.warehouse_file),
         r"warehouse\.duckdb is damaged",
         RESTORE,
     ),
@@ -155,7 +159,7 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
         RESTORE,
     ),
     "a page of a loaded sweep": (
-        lambda home: flip(sweep_folder(home, 1) / "page-000001.parquet"),
+        lambda home: cut_off(sweep_folder(home, 1) / "page-000001.parquet"),
         r"page-000001\.parquet is damaged",
         RESTORE,
     ),
@@ -175,7 +179,7 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
         RESTORE,
     ),
     "what a full sweep missed": (
-        lambda home: flip(sweep_folder(home, 2) / "absent.parquet"),
+        lambda home: cut_off(sweep_folder(home, 2) / "absent.parquet"),
         r"absent\.parquet is damaged",
         RESTORE,
     ),
@@ -223,10 +227,17 @@ def test_the_advised_command_mends_the_damage(home: Home, command: Command, name
     assert {n: after[n] for n in after.keys() - without} == {n: before[n] for n in before.keys() - without}
 
 
+def test_a_log_with_damage_is_not_published_by_a_rebuild(home: Home, command: Command) -> None:
+    change(home, "UPDATE milestone_versions SET record = replace(record, '\"Game 2\"', '\"Game Z\"')")
+    before = tree(home.published)
+    assert re.search("differs from its content hash.*: run milestones restore$", command("rebuild").error_line)
+    assert tree(home.published) == before
+
+
 @pytest.mark.parametrize("part", ["published", "warehouse", "pages"])
 def test_one_part_can_be_checked(home: Home, command: Command, part: str) -> None:
     for damaged in (sweep_folder(home, 1) / "page-000001.parquet", next(home.latest_snapshot.glob("sweeps/*.parquet"))):
-        flip(damaged)
+        cut_off(damaged)
     change(home, "DELETE FROM milestones")
     outcome = command("verify", "--only", part)
     named = {"published": "sweeps/", "warehouse": "milestones: its rows", "pages": "page-000001"}
@@ -237,7 +248,7 @@ def test_one_part_can_be_checked(home: Home, command: Command, part: str) -> Non
 def test_an_interrupted_sweep_is_mended_by_the_command_that_resumes_it(home: Home, command: Command) -> None:
     landing = Landing.begin(home.raw, mode="full", filters=Filters(category="Sports"), ids=[], now=datetime.now(UTC))
     landing.land(Page(1, "/milestones?limit=500", None, "c", NOON, 0, page_body([], "c")))
-    flip(landing.page_file(1))
+    cut_off(landing.page_file(1))
     assert command("verify").error_line.endswith("): run milestones ingest --category Sports")
 
 
@@ -252,7 +263,7 @@ def test_a_warehouse_is_recreated_from_landed_pages(home: Home, command: Command
     """Everything else is lost: the command says which history is recovered, and which is not."""
     home.warehouse_file.unlink()
     shutil.rmtree(home.published)
-    flip(sweep_folder(home, 3) / "page-000001.parquet")
+    cut_off(sweep_folder(home, 3) / "page-000001.parquet")
     assert {advice for _, advice in lines(command("verify").err)} == {RESTORE}
 
     restored = command("restore")
