@@ -7,6 +7,7 @@ a sweep that is not loaded is fetched again by the command that resumes the swee
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +52,15 @@ def damaged_sweeps(home: Home, *, now: datetime) -> Iterator[DamagedSweep]:
     return _damaged(home, now, _Seen())
 
 
+def has_loaded_sweep(home: Home) -> bool:
+    """Whether a landed sweep of milestones was loaded, so that a warehouse can be recreated from it."""
+    for name in _sweeps_in(home.raw):
+        with suppress(FileNotFoundError, SweepDamaged):
+            if Landing.open(home.raw, name).sweep.state == "loaded":
+                return True
+    return False
+
+
 def set_aside(home: Home, damaged: DamagedSweep, *, now: datetime) -> Path:
     """Move a damaged sweep to where nothing reads it; its new path. The caller holds the writer's lock."""
     kind = damaged.folder.parent.name if damaged.folder.parent != home.raw else "milestones"
@@ -67,13 +77,16 @@ def _damaged(home: Home, now: datetime, seen: _Seen) -> Iterator[DamagedSweep]:
 
 
 def _damaged_in(raw: Path, endpoint: str | None, now: datetime, seen: _Seen) -> Iterator[DamagedSweep]:
-    names = sorted(path.name for path in raw.iterdir() if is_sweep_id(path.name)) if raw.exists() else []
-    for name in names:
+    for name in _sweeps_in(raw):
         seen.sweeps += 1
         # A run may land, remove or fetch pages again meanwhile: damage is there the second time too.
         damage = _damage(raw, name, seen) and _damage(raw, name, _Seen())
         if damage:
             yield DamagedSweep(raw / name, Fault(damage, _command(raw, name, endpoint, now)))
+
+
+def _sweeps_in(raw: Path) -> list[str]:
+    return sorted(path.name for path in raw.iterdir() if is_sweep_id(path.name)) if raw.exists() else []
 
 
 def _damage(raw: Path, name: str, seen: _Seen) -> str | None:

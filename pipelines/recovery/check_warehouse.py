@@ -15,6 +15,7 @@ import duckdb
 
 from pipelines.errors import WarehouseUnusable
 from pipelines.flatten.validate import breaches
+from pipelines.recovery.check_pages import has_loaded_sweep
 from pipelines.recovery.faults import REBUILD, RESTORE, Checked, Fault
 from pipelines.staging.files import Staging
 from pipelines.storage.durable import make_private
@@ -32,16 +33,11 @@ from schemas.endpoints import ENDPOINT_QUARANTINE, ENDPOINT_SWEEPS, ENDPOINTS, U
 from schemas.sql import quote
 from schemas.tables import KEPT_TABLES, SCHEMA_VERSION
 
-NONE_YET = "warehouse: none yet"
-
 
 def check_warehouse(home: Home) -> Checked:
     """Verify the warehouse of a home; it is not changed. Raises WarehouseDisturbed."""
     if not home.warehouse_file.exists():
-        if not home.published_duckdb.exists():
-            return Checked(NONE_YET)
-        text = f"there is no warehouse at {home.warehouse_file}, yet {home.published_duckdb} was published from one"
-        return Checked("", [Fault(text, RESTORE)])
+        return _missing(home)
     with _private_folder(home) as folder:
         copy = folder / home.warehouse_file.name
         copy_undisturbed(home.warehouse_file, copy)
@@ -49,6 +45,15 @@ def check_warehouse(home: Home) -> Checked:
             return _check(home, copy)
         except WarehouseUnusable as error:
             return Checked("", [_unusable(home, copy, error)])
+
+
+def _missing(home: Home) -> Checked:
+    text = f"there is no warehouse at {home.warehouse_file}, yet "
+    if home.published_duckdb.exists():
+        return Checked("", [Fault(f"{text}{home.published_duckdb} was published from one", RESTORE)])
+    if has_loaded_sweep(home):
+        return Checked("", [Fault(f"{text}sweeps in {home.raw} were loaded into one", RESTORE)])
+    return Checked("warehouse: none yet")
 
 
 @contextmanager

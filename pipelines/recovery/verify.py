@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, get_args
 
+from pipelines.errors import NothingToDo
 from pipelines.recovery.check_pages import check_pages
 from pipelines.recovery.check_published import check_published
 from pipelines.recovery.check_warehouse import check_warehouse
@@ -20,8 +21,10 @@ PARTS: tuple[Part, ...] = get_args(Part)
 def verify_home(home: Home, *, now: datetime, parts: tuple[Part, ...] = PARTS) -> Iterator[Checked]:
     """Check these parts of a home, the warehouse first: what mends published files depends on it.
 
-    Raises WarehouseDisturbed, PublishedUnsettled.
+    Raises NothingToDo for an empty home, WarehouseDisturbed, PublishedUnsettled.
     """
+    if not _is_private(home) and not _has_data(home):
+        raise NothingToDo(f"there is nothing to verify in {home.root}: run milestones ingest first")
     is_warehouse_sound = True
     if "warehouse" in parts:
         if _is_private(home):
@@ -40,3 +43,7 @@ def _is_private(home: Home) -> bool:
     return any(
         folder.is_dir() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK) for folder in (home.warehouse, home.raw)
     )
+
+
+def _has_data(home: Home) -> bool:
+    return any(home.published.glob("*")) or home.warehouse_file.exists() or any(home.raw.glob("*"))
