@@ -26,7 +26,6 @@ from pipelines.errors import (
     NothingToDo,
     PublishedDiffers,
     SweepDamaged,
-    WarehouseLost,
     WrongUse,
     is_disk_full,
 )
@@ -48,6 +47,7 @@ from pipelines.storage.lock import writer_lock
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import rewrite
 from pipelines.warehouse.connection import explain_damage, open_writing
+from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.undisturbed import copy_undisturbed
 from schemas.endpoints import ENDPOINTS
 
@@ -106,8 +106,7 @@ def backup(home: Home, folder: Path, *, now: Callable[[], datetime]) -> BackedUp
 
 def _check(home: Home, target: Home) -> None:
     if not home.warehouse_file.exists():
-        if home.published_duckdb.exists():
-            raise WarehouseLost(home.warehouse_file, home.published_duckdb)
+        Warehouse(home).check_not_lost()
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to back up: run milestones ingest first")
     own, other = home.root.resolve(), target.root.resolve()
     if own == other or own in other.parents or other in own.parents:

@@ -7,7 +7,6 @@ a sweep that is not loaded is fetched again by the command that resumes the swee
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,15 +49,6 @@ def check_pages(home: Home, *, now: datetime) -> Checked:
 def damaged_sweeps(home: Home, *, now: datetime) -> Iterator[DamagedSweep]:
     """Every landed sweep with damage."""
     return _damaged(home, now, _Seen())
-
-
-def has_loaded_sweep(home: Home) -> bool:
-    """Whether a landed sweep of milestones was loaded, so that a warehouse can be recreated from it."""
-    for name in _sweeps_in(home.raw):
-        with suppress(FileNotFoundError, SweepDamaged):
-            if Landing.open(home.raw, name).sweep.state == "loaded":
-                return True
-    return False
 
 
 def set_aside(home: Home, damaged: DamagedSweep, *, now: datetime) -> Path:

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import WarehouseUnusable
+from pipelines.errors import WarehouseLost, WarehouseUnusable
 from pipelines.flatten.validate import breaches
-from pipelines.recovery.check_pages import has_loaded_sweep
 from pipelines.recovery.faults import REBUILD, RESTORE, Checked, Fault
 from pipelines.staging.files import Staging
 from pipelines.storage.durable import make_private
@@ -24,7 +23,7 @@ from pipelines.storage.temporary import VERIFICATION
 from pipelines.warehouse import audits, derived
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.connection import explain_damage, open_writing
-from pipelines.warehouse.database import schema_version
+from pipelines.warehouse.database import Warehouse, schema_version
 from pipelines.warehouse.endpoints import find_offences
 from pipelines.warehouse.undisturbed import copy_undisturbed
 from pipelines.warehouse.version_logs import log_faults, version_count
@@ -48,11 +47,10 @@ def check_warehouse(home: Home) -> Checked:
 
 
 def _missing(home: Home) -> Checked:
-    text = f"there is no warehouse at {home.warehouse_file}, yet "
-    if home.published_duckdb.exists():
-        return Checked("", [Fault(f"{text}{home.published_duckdb} was published from one", RESTORE)])
-    if has_loaded_sweep(home):
-        return Checked("", [Fault(f"{text}sweeps in {home.raw} were loaded into one", RESTORE)])
+    try:
+        Warehouse(home).check_not_lost()
+    except WarehouseLost as error:
+        return Checked("", [Fault(str(error).rpartition(": ")[0], RESTORE)])
     return Checked("warehouse: none yet")
 
 

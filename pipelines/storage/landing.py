@@ -20,7 +20,18 @@ from pipelines.errors import SweepDamaged
 from pipelines.storage.durable import write_durably
 from pipelines.storage.page_files import ContentMismatch, Page, checksum, read_page, write_page
 
-__all__ = ("MAX_AGE_TO_RESUME", "SWEEP_FILE", "Filters", "Landing", "Mode", "Page", "Sweep", "Traffic", "is_sweep_id")
+__all__ = (
+    "MAX_AGE_TO_RESUME",
+    "SWEEP_FILE",
+    "Filters",
+    "Landing",
+    "Mode",
+    "Page",
+    "Sweep",
+    "Traffic",
+    "has_loaded_sweep",
+    "is_sweep_id",
+)
 
 SWEEP_FILE = "sweep.json"
 
@@ -279,6 +290,15 @@ class Landing:
         """The numbers of the pages on disk, in order."""
         names = [entry.name for entry in self.folder.iterdir()] if self.folder.exists() else []
         return sorted(int(match[1]) for match in map(_PAGE_FILE.fullmatch, names) if match)
+
+
+def has_loaded_sweep(raw: Path) -> bool:
+    """Whether a landed sweep was loaded into a warehouse."""
+    for name in filter(_SWEEP_ID.fullmatch, _folders(raw)):
+        with suppress(FileNotFoundError, SweepDamaged):
+            if Landing.open(raw, name).sweep.state == "loaded":
+                return True
+    return False
 
 
 def is_sweep_id(name: str) -> bool:

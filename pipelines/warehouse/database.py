@@ -16,6 +16,7 @@ from pipelines.reading.connection import CATALOG
 from pipelines.staging.files import Staging
 from pipelines.storage.durable import write_durably
 from pipelines.storage.home import Home
+from pipelines.storage.landing import has_loaded_sweep
 from pipelines.storage.temporary import MIGRATION_STAGING
 from pipelines.warehouse import compaction
 from pipelines.warehouse.connection import explain_damage, open_reading, open_writing
@@ -59,9 +60,13 @@ class Warehouse:
             self._is_current = True
 
     def check_not_lost(self) -> None:
-        """Raise WarehouseLost if tables are published but the warehouse they came from is missing."""
-        if not self.path.exists() and self._home.published_duckdb.exists():
+        """Raise WarehouseLost if the warehouse is missing, but what was published from it or loaded into it is not."""
+        if self.path.exists():
+            return
+        if self._home.published_duckdb.exists():
             raise WarehouseLost(self.path, self._home.published_duckdb)
+        if has_loaded_sweep(self._home.raw):
+            raise WarehouseLost(self.path, self._home.raw, was="has sweeps that were loaded into one")
 
 
 @contextmanager

@@ -171,6 +171,15 @@ def folders(home: Home) -> list[Path]:
     return sorted(path for path in home.raw.iterdir() if is_sweep_id(path.name))
 
 
+def test_a_sweep_reports_a_lost_warehouse_of_which_only_pages_are_left(shell: Shell) -> None:
+    home = without_published(shell)
+    with pytest.raises(
+        WarehouseLost, match=r"raw has sweeps that were loaded into one: recreate it with milestones restore"
+    ):
+        shell.land()
+    assert not home.warehouse_file.exists()
+
+
 def test_pages_that_are_left_give_what_they_saw(shell: Shell) -> None:
     """The first sweep was removed by the retention: the history begins with the second, a full sweep."""
     home = without_published(shell)
