@@ -64,11 +64,14 @@ class WarehouseUnusable(MilestonesError):
 
 
 class WarehouseLost(MilestonesError):
-    """The warehouse is missing although tables were published from it: a new one would lose the history silently."""
+    """The warehouse is missing although something is left that came from it or went into it, as `was` says.
 
-    def __init__(self, warehouse: Path, published: Path) -> None:
+    A new one would lose the history silently.
+    """
+
+    def __init__(self, warehouse: Path, left: Path, *, was: str = "was published from one") -> None:
         super().__init__(
-            f"there is no warehouse at {warehouse}, yet {published} was published from one: recreate it with "
+            f"there is no warehouse at {warehouse}, yet {left} {was}: recreate it with "
             "milestones restore, or start without its history with milestones ingest --start-anew"
         )
 

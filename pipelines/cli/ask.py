@@ -1,4 +1,4 @@
-"""The commands that only read: `status`, `sql`, `export`, `verify`, `quarantine`. They do not import Dagster."""
+"""The commands that only read: `status`, `sql`, `export`, `quarantine`. They do not import Dagster."""
 
 from __future__ import annotations
 
@@ -202,24 +202,6 @@ def _export_calendar(home: Home, statement: str | None, output: Path | None) -> 
     write_output(output, lambda path: path.write_bytes(calendar))
     events = counted(calendar.count(b"BEGIN:VEVENT\r\n"), "event")
     Console(stderr=True).print(f"{events} in {output}", highlight=False, markup=False, soft_wrap=True)
-    return 0
-
-
-@app.command
-def verify() -> int:
-    """Check every published file against its manifest; exit with 1 and name each file that differs."""
-    from pipelines.publish.manifest import verify as verify_published
-
-    verified = verify_published(Home.from_environment())
-    for difference in verified.differences:
-        print_error(difference)
-    if verified.differences:
-        return EXIT_FAILED
-    Console().print(
-        f"snapshot {verified.snapshot}: {counted(verified.files, 'file')}, {counted(verified.bytes, 'byte')}, "
-        "all as published",
-        highlight=False,
-    )
     return 0
 
 

@@ -2,7 +2,7 @@
 
 Exit status: 0 success; 1 failure; 2 wrong use; 75 another run holds the warehouse; 130 interrupted.
 Slow imports (Dagster, Arrow) are inside the commands that need them, so that the others start fast. Commands that only
-read are in `ask`, `ingest` is in `write`.
+read are in `ask`, `ingest` is in `write`, those for damage and backups in `recover`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pipelines.cli import ask as cli_ask  # noqa: F401 - registers its commands 
 from pipelines.cli import completion as cli_completion  # noqa: F401
 from pipelines.cli import doctor as cli_doctor  # noqa: F401
 from pipelines.cli import mcp as cli_mcp  # noqa: F401
+from pipelines.cli import recover as cli_recover  # noqa: F401
 from pipelines.cli import serve as cli_serve  # noqa: F401
 from pipelines.cli.app import (
     EXIT_FAILED,
@@ -68,27 +69,6 @@ def rebuild() -> int:
     for name, count in rows.items():
         Console().print(f"{count:>9,}  {name}", highlight=False, markup=False)
     Console().print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
-    return 0
-
-
-@app.command
-def restore() -> int:
-    """Recreate a lost or damaged warehouse from the published files, with its history, and publish."""
-    from pipelines.orchestration.resources import utc_now
-    from pipelines.publish.restore import restore as restore_warehouse
-    from pipelines.storage.leftovers import writer_session
-    from pipelines.sweep.stages import Stages
-
-    home = Home.from_environment()
-    home.preflight()
-    with writer_session(home, purpose="milestones restore"):
-        restored = restore_warehouse(home, now=utc_now())
-        snapshot = Stages(home, now=utc_now).publish()
-    console = Console()
-    console.print(f"{home.warehouse_file} was recreated from {restored.source}", highlight=False, soft_wrap=True)
-    if restored.moved_to is not None:
-        console.print(f"the damaged warehouse was moved to {restored.moved_to}", highlight=False, soft_wrap=True)
-    console.print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
     return 0
 
 

@@ -39,7 +39,8 @@ from schemas.endpoint import Endpoint
 WAIT_SECONDS = 120.0
 """How long to wait for the writer's lock after the fetch. What was landed is loaded by the next refresh otherwise."""
 
-_MODES: dict[str, Mode] = {"full": "full", "incremental": "incremental", "by_key": "by_id"}
+MODES: dict[str, Mode] = {"full": "full", "incremental": "incremental", "by_key": "by_id"}
+"""The mode of a landed sweep by its mode in the ledger of the endpoints."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class EndpointRefresh:
     def _sweep(self, api: KalshiClient, planned: Plan) -> tuple[EndpointLedgerRow, Snapshot]:
         landing = Landing.begin(
             self._raw,
-            mode=_MODES[planned.mode],
+            mode=MODES[planned.mode],
             filters=Filters(min_updated_ts=planned.list.min_updated_ts if planned.list else None),
             ids=[],
             now=self._now(),
@@ -224,7 +225,7 @@ class EndpointRefresh:
         return EndpointLedgerRow(
             endpoint=self.endpoint.name,
             sweep_id=sweep.sweep_id,
-            mode={mode: name for name, mode in _MODES.items()}[sweep.mode],
+            mode={mode: name for name, mode in MODES.items()}[sweep.mode],
             started_at=sweep.started_at,
             finished_at=self._now(),
             pages=sweep.pages,

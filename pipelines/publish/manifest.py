@@ -26,6 +26,13 @@ MAX_RESTARTS = 5
 """Verification restarts at most this often after a publish that ran at the same time."""
 
 
+class PublishedUnsettled(PublishedDiffers):
+    """Runs published so often that the files could not be verified."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} changed {MAX_RESTARTS} times during the verification: run milestones verify again")
+
+
 class PublishedFile(msgspec.Struct, frozen=True):
     """One file. `path` is relative to the published folder; `table` is None for files that are not one table."""
 
@@ -134,9 +141,7 @@ def verify(home: Home, *, hash_file: Callable[[Path], str] = sha256_of) -> Verif
             continue
         if not result.differences or _state(home) == before:
             return result
-    raise PublishedDiffers(
-        f"{home.published} changed {MAX_RESTARTS} times during the verification: run milestones verify again"
-    )
+    raise PublishedUnsettled(home.published)
 
 
 def _state(home: Home) -> tuple[object, ...]:

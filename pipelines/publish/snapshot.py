@@ -196,10 +196,21 @@ def _swap_in(building: _Building, manifest: Manifest) -> Path:
     replace_durably(building.duckdb_file, home.published_duckdb)
     # Earlier versions kept the previously published file, to reuse it.
     home.spare_duckdb.unlink(missing_ok=True)
-    replace_link(home.latest_snapshot, building.name)
+    link_newest(home, building.name)
+    return folder
+
+
+def link_newest(home: Home, snapshot: str) -> None:
+    """Point `latest` to a snapshot, and `summary.json` into `latest`."""
+    replace_link(home.latest_snapshot, snapshot)
     if not home.published_summary.is_symlink():
         replace_link(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
-    return folder
+
+
+def snapshot_folders(home: Home) -> list[Path]:
+    """The folders of all snapshots, newest first."""
+    folders = home.snapshots.iterdir() if home.snapshots.exists() else ()
+    return sorted((path for path in folders if _SNAPSHOT.fullmatch(path.name) and path.is_dir()), reverse=True)
 
 
 def _next_number(snapshots: Path) -> int:

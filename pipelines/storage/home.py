@@ -112,6 +112,11 @@ class Home:
         return self.root / "sql_history"
 
     @property
+    def backup_marker(self) -> Path:
+        """Marks a folder that `milestones backup` made, until it is written to as a home."""
+        return self.root / "backup.json"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage."""
         return self.root / "dagster"

@@ -20,7 +20,18 @@ from pipelines.errors import SweepDamaged
 from pipelines.storage.durable import write_durably
 from pipelines.storage.page_files import ContentMismatch, Page, checksum, read_page, write_page
 
-__all__ = ("MAX_AGE_TO_RESUME", "SWEEP_FILE", "Filters", "Landing", "Mode", "Page", "Sweep", "Traffic", "is_sweep_id")
+__all__ = (
+    "MAX_AGE_TO_RESUME",
+    "SWEEP_FILE",
+    "Filters",
+    "Landing",
+    "Mode",
+    "Page",
+    "Sweep",
+    "Traffic",
+    "has_loaded_sweep",
+    "is_sweep_id",
+)
 
 SWEEP_FILE = "sweep.json"
 
@@ -204,7 +215,7 @@ class Landing:
         self.save()
         # Last page first, so that a kill in between leaves no gap.
         for number in filter(lambda landed: landed > sweep.pages, reversed(self._numbers())):
-            self._file(number).unlink()
+            self.page_file(number).unlink()
 
     def save(self) -> None:
         """Write `sweep.json`."""
@@ -246,16 +257,24 @@ class Landing:
 
     def land(self, page: Page) -> None:
         """Land one page; once this returns it survives a kill or a power cut."""
-        write_page(self._file(page.number), page)
+        write_page(self.page_file(page.number), page)
         self.sweep.pages = page.number
 
     def pages(self) -> Iterator[Page]:
         """Every landed page in order, one in memory at a time. Raises SweepDamaged, also for a missing page."""
         return map(self.page, range(1, max(self.sweep.pages, *self._numbers(), 0) + 1))
 
+    def intact_pages(self, damaged: list[int]) -> Iterator[Page]:
+        """The landed pages that are intact, in order; adds the numbers of the others to `damaged`."""
+        for number in range(1, max(self.sweep.pages, *self._numbers(), 0) + 1):
+            try:
+                yield self.page(number)
+            except SweepDamaged:
+                damaged.append(number)
+
     def page(self, number: int) -> Page:
         """One landed page. Raises SweepDamaged."""
-        file = self._file(number)
+        file = self.page_file(number)
         try:
             return read_page(file, number)
         except ContentMismatch as error:
@@ -263,13 +282,23 @@ class Landing:
                 f"{file} is damaged ({error}): run milestones ingest, which fetches it again", good_pages=number - 1
             ) from error
 
-    def _file(self, number: int) -> Path:
+    def page_file(self, number: int) -> Path:
+        """The file of a page."""
         return self.folder / f"page-{number:06d}.parquet"
 
     def _numbers(self) -> list[int]:
         """The numbers of the pages on disk, in order."""
         names = [entry.name for entry in self.folder.iterdir()] if self.folder.exists() else []
         return sorted(int(match[1]) for match in map(_PAGE_FILE.fullmatch, names) if match)
+
+
+def has_loaded_sweep(raw: Path) -> bool:
+    """Whether a landed sweep was loaded into a warehouse."""
+    for name in filter(_SWEEP_ID.fullmatch, _folders(raw)):
+        with suppress(FileNotFoundError, SweepDamaged):
+            if Landing.open(raw, name).sweep.state == "loaded":
+                return True
+    return False
 
 
 def is_sweep_id(name: str) -> bool:

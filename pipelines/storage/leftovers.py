@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines.errors import HomeUnusable
@@ -21,6 +21,7 @@ from pipelines.storage.temporary import (
     REBUILD_STAGING,
     RESTORE_STAGING,
     SPILL,
+    VERIFICATION,
     remove_unpublished,
 )
 
@@ -29,14 +30,16 @@ _STAGING = (REBUILD_STAGING, MIGRATION_STAGING, RESTORE_STAGING)
 SWEEPS_SEARCHED = 20
 """How many of the newest landed sweeps are searched: a killed run leaves files in the newest one only."""
 
-HISTORY_SECONDS = 60 * 60
-"""Age at which a temporary copy of the prompt's history is stale: a prompt holds no lock while it writes one."""
+STALE_SECONDS = 60 * 60
+"""Age at which the temporary files of a prompt or a verification are stale: neither holds the lock."""
 
 
 @contextmanager
 def writer_session(home: Home, *, purpose: str, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the writer's lock and remove the leftovers of killed runs. Raises WarehouseBusy, HomeUnusable."""
     with writer_lock(home, purpose=purpose, wait_seconds=wait_seconds):
+        # From now on it has what its source does not have: the next backup must not replace it.
+        home.backup_marker.unlink(missing_ok=True)
         remove_leftovers(home)
         yield
 
@@ -96,10 +99,17 @@ def leftovers(home: Home) -> Iterator[Path]:
         if rank and not (sweep / SWEEP_FILE).exists() and not any(sweep.glob("*.parquet")):
             yield sweep
     # GNU readline writes the history to a temporary file first.
-    oldest = time.time() - HISTORY_SECONDS
-    for copy in home.root.glob(f"{home.sql_history.name}-*{TEMPORARY_SUFFIX}"):
-        if copy.stat().st_mtime < oldest:
-            yield copy
+    yield from _stale(home.root.glob(f"{home.sql_history.name}-*{TEMPORARY_SUFFIX}"))
+    yield from _stale(home.warehouse.glob(f"{VERIFICATION}*"))
+
+
+def _stale(paths: Iterable[Path]) -> Iterator[Path]:
+    oldest = time.time() - STALE_SECONDS
+    for path in paths:
+        # Its process may remove it at any moment.
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                yield path
 
 
 def _staging(home: Home) -> Path:

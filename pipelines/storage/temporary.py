@@ -13,6 +13,9 @@ SPILL = "spill"
 REBUILD_STAGING, MIGRATION_STAGING, RESTORE_STAGING = "rebuild", "migration", "restore"
 """Staging folders that do not belong to a sweep."""
 
+VERIFICATION = "verification-"
+"""Begins the name of the folder in which `milestones verify` checks a copy of the warehouse, next to it."""
+
 
 def remove_unpublished(home: Home) -> None:
     """Remove the temporary files of a killed or failed publish. Links are removed, not followed."""

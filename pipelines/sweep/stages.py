@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 
 from pipelines.contract import EVOLVE, Contract
-from pipelines.errors import ContractViolated, MilestonesError, NothingToDo
+from pipelines.errors import ContractViolated, MilestonesError, NothingToDo, WarehouseUnusable
 from pipelines.kalshi.client import KalshiClient
 from pipelines.machine import cores, memory_limit, workers_for
 from pipelines.publish.snapshot import Snapshot, publish
@@ -38,6 +38,7 @@ from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import LedgerRow
 from pipelines.warehouse.load import Conclusions, load_sweep
 from pipelines.warehouse.typed_tables import Drift, known_types, typed_columns
+from pipelines.warehouse.version_logs import log_faults
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,9 +93,9 @@ class Stages:
             self._save(landing, StagedSweep(decoded, is_retry=landing.sweep.mode == "retry"))
         return landing.sweep, decoded
 
-    def stage_tables(self) -> tuple[Sweep, StagedSweep]:
-        """Find what is new in the newest sweep, flatten and validate it. See `StagedSweep.refusal`."""
-        landing = self._newest()
+    def stage_tables(self, landing: Landing | None = None) -> tuple[Sweep, StagedSweep]:
+        """Find what is new in a sweep, by default the newest, flatten and validate it. See `StagedSweep.refusal`."""
+        landing = landing or self._newest()
         staging = self._staging(landing)
         with self._failure_recorded(landing):
             staged = self._staged(landing)
@@ -117,9 +118,9 @@ class Stages:
             self._fail(landing, staged.refusal)
         return landing.sweep, staged
 
-    def load(self) -> LedgerRow:
-        """Load the newest sweep into the warehouse; one that refused too much has failed and is not found here."""
-        landing = self._newest()
+    def load(self, landing: Landing | None = None) -> LedgerRow:
+        """Load a sweep, by default the newest; one that refused too much has failed and is not found here."""
+        landing = landing or self._newest()
         with self._failure_recorded(landing):
             staged = self._staged(landing)
             if not staged.are_tables_staged:
@@ -128,8 +129,9 @@ class Stages:
                 row = self._ledger_row(landing.sweep, staged, ledger.newest_watermark(connection))
                 conclusions = self._conclusions(landing, known_types(connection))
                 load_sweep(connection, self._staging(landing), row, conclusions)
-            landing.sweep.state = "loaded"
-            landing.save()
+            if landing.sweep.state != "loaded":
+                landing.sweep.state = "loaded"
+                landing.save()
         return row
 
     def loaded(self) -> tuple[dict[str, int], dict[str, dict[str, str]]]:
@@ -151,10 +153,14 @@ class Stages:
         return snapshot
 
     def rebuild(self) -> dict[str, int]:
-        """Derive every table again from the version log; rows by table."""
+        """Derive every table again from the version log; rows by table. Raises WarehouseUnusable for a damaged log."""
         staging = Staging(self.home.staging(REBUILD_STAGING))
         try:
             with self.warehouse.writing() as connection:
+                if faults := log_faults(connection):
+                    raise WarehouseUnusable(
+                        f"{self.home.warehouse_file}: {'; '.join(map(str, faults))}: run milestones restore"
+                    )
                 rebuild.rebuild(connection, staging)
                 return ledger.row_counts(connection)
         finally:
@@ -172,11 +178,13 @@ class Stages:
 
     def _conclusions(self, landing: Landing, types: list[str]) -> Conclusions:
         sweep = landing.sweep
+        # Only a sweep that listed everything proves absences.
+        is_full = sweep.mode == "full"
         return Conclusions(
             vanished=tuple(sweep.gone),
             landed_at=sweep.landed_at,
-            absent=str(absent) if (absent := landing.absent()) else None,
-            archived=str(archived) if (archived := landing.archived()) else None,
+            absent=str(absent) if is_full and (absent := landing.absent()) else None,
+            archived=str(archived) if is_full and (archived := landing.archived()) else None,
             discarding=tuple(self._contract.types_in("discard", types)),
             retried=tuple(sweep.retried),
         )

@@ -16,6 +16,7 @@ from pipelines.reading.connection import CATALOG
 from pipelines.staging.files import Staging
 from pipelines.storage.durable import write_durably
 from pipelines.storage.home import Home
+from pipelines.storage.landing import has_loaded_sweep
 from pipelines.storage.temporary import MIGRATION_STAGING
 from pipelines.warehouse import compaction
 from pipelines.warehouse.connection import explain_damage, open_reading, open_writing
@@ -52,16 +53,20 @@ class Warehouse:
             if self._is_current:
                 return
             with explain_damage(self.path), open_reading(self.path, CATALOG) as connection:
-                self._is_current = _version(connection, self.path) >= SCHEMA_VERSION
+                self._is_current = schema_version(connection, self.path) >= SCHEMA_VERSION
             if self._is_current:
                 return
         with open_warehouse(self.path):
             self._is_current = True
 
     def check_not_lost(self) -> None:
-        """Raise WarehouseLost if tables are published but the warehouse they came from is missing."""
-        if not self.path.exists() and self._home.published_duckdb.exists():
+        """Raise WarehouseLost if the warehouse is missing, but what was published from it or loaded into it is not."""
+        if self.path.exists():
+            return
+        if self._home.published_duckdb.exists():
             raise WarehouseLost(self.path, self._home.published_duckdb)
+        if has_loaded_sweep(self._home.raw):
+            raise WarehouseLost(self.path, self._home.raw, was="has sweeps that were loaded into one")
 
 
 @contextmanager
@@ -78,7 +83,7 @@ def open_warehouse(
         write_durably(path, create)
     with explain_damage(path), ExitStack() as stack:
         connection = stack.enter_context(open_writing(path))
-        version = _version(connection, path)
+        version = schema_version(connection, path)
         if version < SCHEMA_VERSION:
             # Before schema 4, polls merged no row groups: replacing the rows in hundreds of groups takes more than
             # MEMORY_LIMIT.
@@ -109,7 +114,8 @@ def create(path: Path) -> None:
         connection.execute("CHECKPOINT")
 
 
-def _version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+def schema_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The schema version of a warehouse. Raises WarehouseUnusable for a foreign file and for a newer version."""
     try:
         version = connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
     except (duckdb.CatalogException, duckdb.BinderException):

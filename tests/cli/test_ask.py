@@ -1,4 +1,4 @@
-"""The commands that only read: `status`, `sql`, `export`, `verify`, `quarantine`."""
+"""The commands that only read: `status`, `sql`, `export`, `quarantine`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli.ask import too_old
-from pipelines.publish.manifest import Manifest
 from pipelines.storage.home import Home
 from tests.cli.commands import DEAD_URL, HOSTILE, Command, Outcome, environment, process
 from tests.support import NOON, Shell, Shells, milestone, milestone_id, tree
@@ -407,23 +406,6 @@ def test_a_hint_at_the_demos_home(
     )
     at(Path("data/demo"))
     assert command("status").status == 0
-
-
-def test_verify(published: Shell, at: Callable[..., Home], command: Command) -> None:
-    home = at(published.home.root)
-    outcome = command("verify")
-    assert outcome.status == 0
-    assert re.fullmatch(r"snapshot 00000\d-\S+: \d+ files, [\d,]+ bytes, all as published\n", outcome.out)
-    entry = Manifest.read(home.latest_snapshot).files[0]
-    file = home.published / entry.path
-    good = file.read_bytes()
-    file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    try:
-        outcome = command("verify")
-    finally:
-        file.write_bytes(good)
-    assert (outcome.status, outcome.out) == (1, "")
-    assert outcome.error_line == f"{file} differs from its manifest"
 
 
 def test_quarantine(published: Shell, at: Callable[..., Home], command: Command) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pipelines.errors import HomeUnusable, WarehouseBusy
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Filters, Landing, Mode
-from pipelines.storage.leftovers import HISTORY_SECONDS, remove_leftovers, writer_session
+from pipelines.storage.leftovers import STALE_SECONDS, remove_leftovers, writer_session
 from pipelines.storage.lock import writer_lock
 from tests.support import NOON, tree
 
@@ -110,10 +110,24 @@ def test_a_folder_without_a_sweep_file_is_removed_once_a_newer_sweep_exists(home
 
 def test_a_stale_copy_of_the_prompts_history_is_removed(home: Home) -> None:
     put(home, "sql_history-00012.tmp", "sql_history-00013.tmp")
-    old = time.time() - HISTORY_SECONDS - 60
+    old = time.time() - STALE_SECONDS - 60
     os.utime(home.root / "sql_history-00012.tmp", (old, old))
     remove_leftovers(home)
     assert [path.name for path in home.root.glob("sql_history-*")] == ["sql_history-00013.tmp"]
+
+
+def test_the_folder_of_a_killed_verification_is_removed(home: Home) -> None:
+    put(home, "warehouse/verification-12/warehouse.duckdb", "warehouse/verification-13/warehouse.duckdb")
+    old = time.time() - STALE_SECONDS - 60
+    os.utime(home.warehouse / "verification-12", (old, old))
+    remove_leftovers(home)
+    assert [path.name for path in home.warehouse.glob("verification-*")] == ["verification-13"]
+
+
+def test_a_home_that_is_written_to_is_no_backup(home: Home) -> None:
+    put(home, "backup.json")
+    with writer_session(home, purpose="a test"):
+        assert not home.backup_marker.exists()
 
 
 def test_nothing_is_removed_while_another_process_holds_the_lock(home: Home) -> None:
