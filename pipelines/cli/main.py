@@ -53,6 +53,7 @@ _OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 def rebuild() -> int:
     """Rebuild every table from the version log, and publish."""
     from pipelines.orchestration.resources import utc_now
+    from pipelines.settings import Settings
     from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
     from pipelines.warehouse.database import Warehouse
@@ -62,7 +63,7 @@ def rebuild() -> int:
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
     home.preflight()
-    stages = Stages(home, now=utc_now)
+    stages = Stages(home, now=utc_now, lake=Settings.from_environment().data_lake())
     with writer_session(home, purpose="milestones rebuild"):
         rows = stages.rebuild()
         snapshot = stages.publish()

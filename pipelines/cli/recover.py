@@ -13,17 +13,18 @@ from pipelines.cli.app import EXIT_FAILED, FLAG, app, print_error
 from pipelines.storage.home import Home, expanded
 from pipelines.wording import counted
 
+Part = Literal["published", "warehouse", "pages", "lake"]
+
 if TYPE_CHECKING:
     from pipelines.recovery.restore import Recreated
 
 
 @app.command
-def verify(
-    *, only: Annotated[tuple[Literal["published", "warehouse", "pages"], ...], Parameter(negative=())] = ()
-) -> int:
+def verify(*, only: Annotated[tuple[Part, ...], Parameter(negative=())] = ()) -> int:
     """Check published files, the warehouse and landed pages; exit with 1 and name each damage with what mends it.
 
-    Nothing is changed, and no run has to wait: the warehouse is checked on a copy.
+    With MILESTONES_LAKE, the newest snapshot in the lake is read and checked too. Nothing is changed, and no run has to
+    wait: the warehouse is checked on a copy.
 
     Parameters
     ----------
@@ -34,11 +35,13 @@ def verify(
     return _print_verified(home, only)
 
 
-def _print_verified(home: Home, only: tuple[Literal["published", "warehouse", "pages"], ...] = ()) -> int:
+def _print_verified(home: Home, only: tuple[Part, ...] = ()) -> int:
     from pipelines.recovery.verify import PARTS, verify_home
+    from pipelines.settings import Settings
 
+    lake = Settings.from_environment().data_lake()
     is_damaged = False
-    for checked in verify_home(home, now=datetime.now(UTC), parts=only or PARTS):
+    for checked in verify_home(home, now=datetime.now(UTC), parts=only or PARTS, lake=lake):
         for fault in checked.faults:
             print_error(str(fault))
         if not checked.faults:
@@ -51,20 +54,29 @@ def _print_verified(home: Home, only: tuple[Literal["published", "warehouse", "p
 def restore() -> int:
     """Recreate a lost or damaged warehouse from the published files, or else from landed pages, and publish.
 
-    The damaged warehouse is kept under another name, and damaged landed sweeps are moved to raw/damaged.
+    An empty home takes the published files from the lake (MILESTONES_LAKE). The damaged warehouse is kept under another
+    name, and damaged landed sweeps are moved to raw/damaged.
     """
     from pipelines.orchestration.resources import utc_now
+    from pipelines.publish.lake import is_empty
     from pipelines.recovery.restore import restore as restore_home
+    from pipelines.recovery.take_up import download_published, download_sweeps
     from pipelines.settings import Settings
     from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
 
     home = Home.from_environment()
     home.preflight()
-    contract = Settings.from_environment().details_contract()
+    settings = Settings.from_environment()
+    contract, lake = settings.details_contract(), settings.data_lake()
     with writer_session(home, purpose="milestones restore"):
+        source = lake if is_empty(home) else None
+        if source is not None:
+            download_published(home, source)
         restored = restore_home(home, now=utc_now(), contract=contract)
-        snapshot = Stages(home, now=utc_now).publish() if restored.warehouse else None
+        if source is not None:
+            download_sweeps(home, source)
+        snapshot = Stages(home, now=utc_now, lake=lake).publish() if restored.warehouse else None
     if restored.warehouse is not None:
         _print_recreated(home, restored.warehouse)
     for folder in restored.set_aside:

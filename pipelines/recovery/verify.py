@@ -8,20 +8,25 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from pipelines.errors import NothingToDo
+from pipelines.recovery.check_lake import check_lake
 from pipelines.recovery.check_pages import check_pages
 from pipelines.recovery.check_published import check_published
 from pipelines.recovery.check_warehouse import check_warehouse
 from pipelines.recovery.faults import RESTORE, Checked
 from pipelines.storage.home import Home
+from pipelines.storage.lake import Lake
 
-Part = Literal["published", "warehouse", "pages"]
+Part = Literal["published", "warehouse", "pages", "lake"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
-def verify_home(home: Home, *, now: datetime, parts: tuple[Part, ...] = PARTS) -> Iterator[Checked]:
+def verify_home(
+    home: Home, *, now: datetime, parts: tuple[Part, ...] = PARTS, lake: Lake | None = None
+) -> Iterator[Checked]:
     """Check these parts of a home, the warehouse first: what mends published files depends on it.
 
-    Raises NothingToDo for an empty home, WarehouseDisturbed, PublishedUnsettled.
+    `lake` is where copies are, None without one. Raises NothingToDo for an empty home, WarehouseDisturbed,
+    PublishedUnsettled, LakeUnusable.
     """
     if not _is_private(home) and not _has_data(home):
         raise NothingToDo(f"there is nothing to verify in {home.root}: run milestones ingest first")
@@ -36,6 +41,8 @@ def verify_home(home: Home, *, now: datetime, parts: tuple[Part, ...] = PARTS) -
         yield check_pages(home, now=now)
     if "published" in parts:
         yield check_published(home, is_warehouse_sound=is_warehouse_sound)
+    if "lake" in parts and lake is not None:
+        yield check_lake(lake)
 
 
 def _is_private(home: Home) -> bool:

@@ -1,0 +1,86 @@
+"""Takes the state of an empty home from the lake: the published snapshot, the warehouse from it, and the newest sweeps.
+
+So another machine continues where the last one ended: an interrupted sweep is resumed after its last page in the lake.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from pathlib import Path
+
+from pipelines.errors import SweepDamaged, WrongSetting
+from pipelines.publish.lake import check_not_ahead, download, has_sweeps, is_empty, read_pointer
+from pipelines.recovery.restore import restore
+from pipelines.storage.home import Home
+from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake
+from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id
+
+_LOG = logging.getLogger(__name__)
+
+
+def take_up(home: Home, lake: Lake, *, now: datetime) -> None:
+    """Check the lake, and take from it what an empty home lacks. The caller holds the writer's lock.
+
+    Raises WrongSetting for a lake in the home, LakeUnusable, LakeAhead for a home with another state, PublishedDiffers
+    for damage in the lake.
+    """
+    _check_apart(home, lake)
+    lake.check()
+    if not is_empty(home):
+        check_not_ahead(home, lake, read_pointer(lake))
+        return
+    if download_published(home, lake):
+        restore(home, now=now)
+        _LOG.info("%s was created from the newest snapshot in %s", home.warehouse_file, lake)
+    download_sweeps(home, lake)
+
+
+def _check_apart(home: Home, lake: Lake) -> None:
+    if lake.address.bucket is None and Path(lake.address.path).resolve().is_relative_to(home.root.resolve()):
+        raise WrongSetting(f"{LAKE_VARIABLE} is in the home {home.root}: give a folder outside of it, or a bucket")
+
+
+def download_published(home: Home, lake: Lake) -> bool:
+    """Download the newest snapshot of the lake into an empty home; whether there is one.
+
+    Raises LakeUnusable, PublishedDiffers.
+    """
+    pointer = read_pointer(lake)
+    if pointer is not None:
+        download(home, lake, pointer)
+    return pointer is not None
+
+
+def download_sweeps(home: Home, lake: Lake) -> None:
+    """Download the newest sweep of milestones and of each other endpoint that the home has none of.
+
+    Raises LakeUnusable.
+    """
+    folders = lake.folders(RAW)
+    _download_newest(home.raw, lake.below(RAW), folders)
+    for endpoint in folders:
+        if not is_sweep_id(endpoint):
+            below = lake.below(f"{RAW}/{endpoint}")
+            _download_newest(home.raw_of(endpoint), below, below.folders())
+
+
+def _download_newest(raw: Path, lake: Lake, folders: list[str]) -> None:
+    if has_sweeps(raw):
+        return
+    for sweep_id in sorted(filter(is_sweep_id, folders), reverse=True):
+        names = [name for name in lake.sizes(sweep_id) if "/" not in name]
+        # Written last: a folder without it is ignored.
+        for name in sorted(names, key=lambda name: (name == SWEEP_FILE, name)):
+            lake.download(f"{sweep_id}/{name}", raw / sweep_id / name)
+        if SWEEP_FILE in names and _is_usable(raw, sweep_id):
+            return
+
+
+def _is_usable(raw: Path, sweep_id: str) -> bool:
+    try:
+        Landing.open(raw, sweep_id)
+    except SweepDamaged as damage:
+        _LOG.warning("an older sweep is taken from the lake: %s", damage)
+        return False
+    return True
