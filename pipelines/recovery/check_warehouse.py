@@ -23,7 +23,7 @@ from pipelines.storage.temporary import VERIFICATION
 from pipelines.warehouse import audits, derived
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.connection import explain_damage, open_writing
-from pipelines.warehouse.database import Warehouse, schema_version
+from pipelines.warehouse.database import Warehouse, version_of
 from pipelines.warehouse.endpoints import find_offences
 from pipelines.warehouse.undisturbed import copy_undisturbed
 from pipelines.warehouse.version_logs import log_faults, version_count
@@ -77,7 +77,7 @@ def _unusable(home: Home, copy: Path, error: WarehouseUnusable) -> Fault:
 def _check(home: Home, copy: Path) -> Checked:
     _, are_blocks_whole = read_through(copy)
     with explain_damage(copy), open_writing(copy) as connection:
-        version = schema_version(connection, copy)
+        version = version_of(connection, copy)
         before = derived.contents(connection)
         faults = [Fault(str(fault), RESTORE) for fault in log_faults(connection)]
         if not faults and version == SCHEMA_VERSION:

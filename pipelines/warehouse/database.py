@@ -53,7 +53,7 @@ class Warehouse:
             if self._is_current:
                 return
             with explain_damage(self.path), open_reading(self.path, CATALOG) as connection:
-                self._is_current = schema_version(connection, self.path) >= SCHEMA_VERSION
+                self._is_current = version_of(connection, self.path) >= SCHEMA_VERSION
             if self._is_current:
                 return
         with open_warehouse(self.path):
@@ -83,7 +83,7 @@ def open_warehouse(
         write_durably(path, create)
     with explain_damage(path), ExitStack() as stack:
         connection = stack.enter_context(open_writing(path))
-        version = schema_version(connection, path)
+        version = version_of(connection, path)
         if version < SCHEMA_VERSION:
             # Before schema 4, polls merged no row groups: replacing the rows in hundreds of groups takes more than
             # MEMORY_LIMIT.
@@ -114,7 +114,7 @@ def create(path: Path) -> None:
         connection.execute("CHECKPOINT")
 
 
-def schema_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+def version_of(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     """The schema version of a warehouse. Raises WarehouseUnusable for a foreign file and for a newer version."""
     try:
         version = connection.execute("SELECT max(version) FROM schema_version").fetchall()[0][0]
