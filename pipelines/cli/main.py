@@ -145,7 +145,7 @@ def sandbox(
     changes
         Before each full crawl but the first, make this many changes of each of ten kinds.
     habit
-        A deviation from what is known of the API, such as order-by-id or short-pages; repeatable. A wrong name lists all.
+        A deviation from what is known of the API, such as order-by-id; repeatable. A wrong name lists them.
     """
     import sandbox as local_api
 

@@ -147,5 +147,5 @@ def test_habits_by_name() -> None:
     habits = habits_of(["short-pages", "ignores-type", "ignores-category"])
     assert (habits.page_rows, habits.ignores) == (7, {"type", "category"})
     assert len({repr(habits_of([name])) for name in HABITS} | {repr(Habits())}) == len(HABITS) + 1
-    with pytest.raises(UnknownHabitError, match="long-pages is no habit.*order-descending, order-by-id"):
+    with pytest.raises(UnknownHabitError, match=r"long-pages is no habit.*order-descending, order-by-id"):
         habits_of(["long-pages"])
