@@ -73,9 +73,10 @@ Judge = Callable[[int], Case]
 class Campaign:
     """A number worth publishing: `prepared(seed)` sets up and gives the judge of cases.
 
-    `cases` is how many a whole run has, `fewest` what a scaled one has at least; `unit` names one case and `bound` the
-    count that the 95 % bound is about, "" for the cases themselves. `summary` says in a sentence what was measured.
-    `missing` says what the machine lacks for it. With `alone` one process runs all cases, as they measure times.
+    `cases` is how many a whole run has, `fewest` what a scaled one has at least; `unit` names a case. The 95 % bound is
+    about the count `bound`, "" for the cases themselves, None where a bound makes no sense. `summary` says in a
+    sentence what was measured, `missing` what the machine lacks for it. With `alone` one process runs all cases, as
+    they measure times.
     """
 
     name: str
@@ -85,7 +86,7 @@ class Campaign:
     prepared: Callable[[int], AbstractContextManager[Judge]]
     summary: Callable[[Totals], str]
     fewest: int = 1
-    bound: str = ""
+    bound: str | None = ""
     alone: bool = False
     missing: Callable[[], str | None] = lambda: None
 

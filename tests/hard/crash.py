@@ -183,7 +183,7 @@ class Disturbed:
             "unreadable": len(found.unreadable),
             "leftovers": len(found.leftovers),
         }
-        return Case(number, f"{command.name}, {what.split(' ')[0]}", faults, counts)
+        return Case(number, f"{command.name}, {what.partition(' ')[0]}", faults, counts)
 
 
 def _points(log: str) -> set[Point]:
@@ -277,8 +277,8 @@ def _summary_of_kills(totals: Totals) -> str:
 def _summary_of_disk_faults(totals: Totals) -> str:
     counts = totals.counts
     return (
-        f"{totals.failed} sweeps that ended well without their data, or left damage; {counts['failed']:,} ended with an "
-        f"error and the old or the new state, {counts['well']:,} with their data in spite of it"
+        f"{totals.failed} sweeps that ended well without their data, or left damage; {counts['failed']:,} ended with "
+        f"an error and the old or the new state, {counts['well']:,} with their data in spite of it"
     )
 
 

@@ -69,7 +69,7 @@ def _values(file: Path) -> object:
     """The content as DuckDB reads it; None where it notices damage."""
     with duckdb.connect() as connection:
         try:
-            return connection.execute(f"SELECT * FROM read_parquet({literal(str(file))})").fetchall()  # noqa: S608
+            return connection.execute(f"SELECT * FROM read_parquet({literal(str(file))})").fetchall()
         except (duckdb.Error, UnicodeDecodeError):
             return None
 

@@ -241,12 +241,13 @@ def _time(text: str | None) -> datetime | None:
 
 def _summary(totals: Totals) -> str:
     counts = totals.counts
-    sums = counts["accepted"] + counts["refused"] + counts["by rules"] + counts["repeated"] + counts["undecodable"]
+    refused = counts["refused"] + counts["by rules"]
+    sums = counts["accepted"] + refused + counts["repeated"] + counts["undecodable"]
     return (
-        f"{counts['received']:,} records = {counts['accepted']:,} accepted + {counts['refused'] + counts['by rules']:,} "
-        f"refused + {counts['repeated']:,} repeated + {counts['undecodable']:,} on unreadable pages"
-        f"{'' if sums == counts['received'] else ', WHICH IS NOT THE SUM'}; {len(totals.faults)} faults; the slowest page "
-        f"of {PAGE_ROWS} took {totals.peaks['seconds']:.2f} s. 7. {counts['fields'] - counts['differing']:,} of "
+        f"{counts['received']:,} records = {counts['accepted']:,} accepted + {refused:,} refused + "
+        f"{counts['repeated']:,} repeated + {counts['undecodable']:,} on unreadable pages"
+        f"{'' if sums == counts['received'] else ', WHICH IS NOT THE SUM'}; {len(totals.faults)} faults; the slowest "
+        f"page of {PAGE_ROWS} took {totals.peaks['seconds']:.2f} s. 7. {counts['fields'] - counts['differing']:,} of "
         f"{counts['fields']:,} fields came back from the tables as they were sent, times to the microsecond"
     )
 

@@ -30,7 +30,7 @@ CASES = tuple((name, place) for name in KINDS for place in range(PAGES))
 REQUESTS_PER_SECOND = 5.0
 TRIES_MAX = 8
 WAITS = 100
-"""Answers with 429 in one case, at least."""
+"""Answers with 429 in one case, about."""
 
 
 def pages(count: int) -> list[Play]:
@@ -99,54 +99,67 @@ def _polite(seed: int) -> Iterator[Judge]:
     yield functools.partial(_refused, seed)
 
 
-def _refused(seed: int, number: int) -> Case:
-    """A scan that meets 429s with a wait, and a storm of 5xx; times are those of the simulated clock."""
-    draw = drawn(seed, "manners", number)
-    fake = FakeTime()
-    case = Case(number, "scan", counts={"waits": 0, "early": 0, "requests": 0})
-    allowed_at, sent = 0.0, list[float]()
+class _Watched:
+    """Notes when requests arrive, by the simulated clock, and which of them come before the end of a wait."""
 
-    def limiting(seconds: int) -> Play:
+    def __init__(self, fake: FakeTime) -> None:
+        self._fake = fake
+        self._allowed_at = 0.0
+        self.sent: list[float] = []
+        self.early = self.waits = 0
+
+    def limiting(self, seconds: int) -> Play:
+        """Answer with 429 and a wait."""
+
         def play(exchange: Exchange) -> bool:
-            nonlocal allowed_at
-            arrived(exchange)
-            allowed_at = fake.clock() + seconds
-            case.counts["waits"] += 1
+            self._arrived()
+            self._allowed_at = self._fake.clock() + seconds
+            self.waits += 1
             return answer(b'{"error": "too many requests"}', 429, Retry_After=str(seconds))(exchange)
 
         return play
 
-    def arrived(_: Exchange) -> None:
-        sent.append(fake.clock())
-        case.counts["early"] += fake.clock() < allowed_at
+    def noted(self, play: Play) -> Play:
+        """Answer as `play` does."""
 
-    def noted(play: Play) -> Play:
         def noting(exchange: Exchange) -> bool:
-            arrived(exchange)
+            self._arrived()
             return play(exchange)
 
         return noting
 
+    def _arrived(self) -> None:
+        self.sent.append(self._fake.clock())
+        self.early += self._fake.clock() < self._allowed_at
+
+
+def _refused(seed: int, number: int) -> Case:
+    """A scan that meets 429s with a wait, and a storm of 5xx; times are those of the simulated clock."""
+    draw = drawn(seed, "manners", number)
+    fake = FakeTime()
+    watched = _Watched(fake)
     count = WAITS // 2
     script = list[Play]()
     for play in pages(count):
-        script += [limiting(draw.randint(0, 5)) for _ in range(draw.randint(0, 4))]
-        script.append(noted(play))
+        script += [watched.limiting(draw.randint(0, 5)) for _ in range(draw.randint(0, 4))]
+        script.append(watched.noted(play))
     with FaultServer(*script) as server, _client(server, fake, draw, requests_per_second=REQUESTS_PER_SECOND) as api:
         read = sum(fetched.response.records for fetched in scan(api, QUERY))
-    if read != count:
-        case.faults.append(f"{read} of {count} milestones")
-    if case.counts["early"]:
-        case.faults.append(f"{case.counts['early']} requests before the end of a wait")
-    case.counts["requests"] = len(sent)
-    case.peaks["rate"] = _busiest_second(sent)
-    case.peaks["amplification"] = _storm(draw)
-    # The bucket holds a burst besides what a second brings.
-    if case.peaks["amplification"] > TRIES_MAX:
-        case.faults.append(f"{case.peaks['amplification']:.0f} requests for one page in a storm of 503")
-    if case.peaks["rate"] > REQUESTS_PER_SECOND + 1:
-        case.faults.append(f"{case.peaks['rate']:.0f} requests within a second")
-    return case
+    rate, amplification = _busiest_second(watched.sent), _storm(draw)
+    faults = {
+        f"{read} of {count} milestones": read != count,
+        f"{watched.early} requests before the end of a wait": watched.early > 0,
+        f"{amplification:.0f} requests for one page in a storm of 503": amplification > TRIES_MAX,
+        # The bucket holds a burst besides what a second brings.
+        f"{rate:.0f} requests within a second": rate > REQUESTS_PER_SECOND + 1,
+    }
+    return Case(
+        number,
+        "scan",
+        [fault for fault, is_there in faults.items() if is_there],
+        {"waits": watched.waits, "early": watched.early, "requests": len(watched.sent)},
+        {"rate": rate, "amplification": amplification},
+    )
 
 
 def _busiest_second(sent: list[float]) -> float:
