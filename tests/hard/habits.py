@@ -34,6 +34,9 @@ CHANGED = 40
 LIMITS = (20, 100, 500)
 CONNECTIONS = (1, 4)
 NOT_COMPARED = frozenset({"sweeps", TOUCHED.name})
+COLUMNS = """
+SELECT table_name, list(column_name ORDER BY column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY table_name
+"""
 State = dict[str, tuple[object, ...]]
 OF_THE_RUN = OUR_CLOCK | {"sweep_id", "first_sweep_id"}
 
@@ -115,9 +118,8 @@ class Way:
 def state_of(file: Path, tables: Iterable[str] = (), without: frozenset[str] = OF_THE_RUN) -> State:
     """The row count and an order-independent hash of each table, without columns that depend on the run."""
     with duckdb.connect(str(file), read_only=True) as connection:
-        columns = "SELECT table_name, list(column_name ORDER BY column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY 1"
         state: State = {}
-        for table, names in connection.execute(columns).fetchall():
+        for table, names in connection.execute(COLUMNS).fetchall():
             if table in NOT_COMPARED or (tables and table not in tables):
                 continue
             kept = ", ".join(quote(name) for name in names if name not in without)
@@ -248,9 +250,10 @@ def _summary(totals: Totals) -> str:
 
 
 def _summary_of_repeats(totals: Totals) -> str:
+    hashes = "1 distinct hash" if not totals.failed else f"{1 + totals.failed} distinct hashes"
     return (
-        f"{1 + totals.failed} distinct hash{'es' if totals.failed else ''} of all tables after "
-        f"{totals.counts['steps']:,} steps: sweeps, polls, staging, loading and rebuilds again, in four orders and many cuts of pages"
+        f"{hashes} of all tables after {totals.counts['steps']:,} steps: sweeps, polls, staging, loading and rebuilds "
+        "again, in four orders and many cuts of pages"
     )
 
 
