@@ -169,7 +169,7 @@ def _judge_page(sent: list[dict[str, Any]], body: bytes, case: Case) -> None:
         stored = item.text if isinstance(item, Record) else item.record
         if render(in_order(parse(stored))) != render(in_order(parse(render(original)))):
             case.faults.append(f"stored is {stored[:300]}, sent was {render(original)[:300]}")
-    _compare_tables(tables, {item.key: item.text for item in found if isinstance(item, Record)}, case)
+    compare_tables(tables, {item.key: item.text for item in found if isinstance(item, Record)}, case)
 
 
 def flattened(records: Iterable[Record]) -> tuple[dict[str, pa.Table], int, int]:
@@ -204,7 +204,7 @@ def flattened(records: Iterable[Record]) -> tuple[dict[str, pa.Table], int, int]
     return tables, len(broken), len(given_) - count
 
 
-def _compare_tables(tables: dict[str, pa.Table], records: dict[str, str], case: Case) -> None:
+def compare_tables(tables: dict[str, pa.Table], records: dict[str, str], case: Case) -> None:
     """Compare what the tables say with the records that they were made of, field by field."""
     details, events = defaultdict[str, list[Any]](list), defaultdict[str, list[Any]](list)
     for row in tables["milestone_details"].to_pylist():
