@@ -6,6 +6,7 @@ A run that was interrupted resumes: cases with a result, of the same seed and th
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -65,6 +66,8 @@ def run(campaign: Campaign, results: Results, options: argparse.Namespace) -> To
 def main() -> int:
     """Run, report, write; 1 if a case failed."""
     options = arguments()
+    # A stop by SIGTERM ends the workers as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     head = Head(options.seed, fingerprint())
     totals: dict[str, Totals | str] = {}
     print(f"seed {options.seed}, scale {options.scale:g}; results in {FOLDER.relative_to(PROJECT)}", flush=True)

@@ -109,7 +109,7 @@ def test_a_torn_read_is_seen(tmp_path: Path) -> None:
 
 
 def test_other_rows_are_another_state(tmp_path: Path) -> None:
-    states = []
+    states = list[habits.State]()
     for value in (1, 2, 1):
         file = tmp_path / f"{len(states)}.duckdb"
         with duckdb.connect(str(file)) as connection:

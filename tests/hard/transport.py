@@ -45,7 +45,7 @@ def _nothing(seed: int) -> Iterator[Judge]:
     yield functools.partial(_faulty, seed)
 
 
-def _client(server: FaultServer, fake: FakeTime, draw: random.Random, **options: float) -> KalshiClient:
+def _client(server: FaultServer, fake: FakeTime, draw: random.Random, *, requests_per_second: float) -> KalshiClient:
     return KalshiClient(
         server.url,
         clock=fake.clock,
@@ -54,7 +54,7 @@ def _client(server: FaultServer, fake: FakeTime, draw: random.Random, **options:
         random=draw.random,
         deadline_seconds=DEADLINE_SECONDS,
         max_body_bytes=MIB,
-        **options,
+        requests_per_second=requests_per_second,
     )
 
 

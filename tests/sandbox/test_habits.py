@@ -93,12 +93,12 @@ def test_the_last_page_without_a_cursor() -> None:
     assert ask(Habits(absent_cursor=True), limit=1)[1]["cursor"]
 
 
-def scanned(habits: Habits, limit: int = 3, **parameters: Any) -> list[list[str]]:
+def scanned(habits: Habits, **parameters: Any) -> list[list[str]]:
     """The ids of each page of a whole scan."""
-    pages = []
+    pages = list[list[str]]()
     cursor = ""
     while not pages or cursor:
-        _, body = ask(habits, limit=limit, cursor=cursor, **parameters)
+        _, body = ask(habits, cursor=cursor, **({"limit": 3} | parameters))
         pages.append(ids(body))
         cursor = body["cursor"]
     return pages
@@ -145,7 +145,7 @@ def test_cursors_expire() -> None:
 
 def test_habits_by_name() -> None:
     habits = habits_of(["short-pages", "ignores-type", "ignores-category"])
-    assert (habits.page_rows, habits.ignores) == (7, {"type", "category"})
+    assert (habits.page_rows, habits.ignores) == (7, frozenset({"type", "category"}))
     assert len({repr(habits_of([name])) for name in HABITS} | {repr(Habits())}) == len(HABITS) + 1
     with pytest.raises(UnknownHabitError, match=r"long-pages is no habit.*order-descending, order-by-id"):
         habits_of(["long-pages"])
