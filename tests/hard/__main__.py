@@ -60,7 +60,7 @@ def run(campaign: Campaign, results: Results, options: argparse.Namespace) -> To
                 process.wait()
     if any(statuses):
         raise SystemExit(f"{campaign.name}: a worker ended with {max(statuses, key=abs)}; run again to resume")
-    return Totals.of(case for case in results.cases() if case.number < cases)
+    return Totals.of(results.cases())
 
 
 def main() -> int:
@@ -69,34 +69,40 @@ def main() -> int:
     # A stop by SIGTERM ends the workers as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     head = Head(options.seed, fingerprint())
-    totals: dict[str, Totals | str] = {}
+    totals = known(FOLDER, head)
     print(f"seed {options.seed}, scale {options.scale:g}; results in {FOLDER.relative_to(PROJECT)}", flush=True)
     for name, campaign in CAMPAIGNS.items():
         if options.only and name not in options.only:
             continue
-        if why := campaign.missing():
-            totals[name] = f"skipped: {why}"
-            print(f"{name}: {totals[name]}", flush=True)
-            continue
-        results = Results(FOLDER / f"{name}.jsonl")
-        kept = results.begin(head, is_fresh=options.fresh)
-        begun = time.monotonic()
         try:
-            of = run(campaign, results, options)
+            totals[name] = run_or_skip(campaign, head, options)
         except KeyboardInterrupt:
             print(f"{name}: interrupted; run again to resume", flush=True)
             return INTERRUPTED
-        totals[name] = of
-        print(
-            f"{name}: {of.cases} cases, {kept} of them from before, {of.failed} failed, "
-            f"{time.monotonic() - begun:.0f} s",
-            flush=True,
-        )
-        for fault in of.faults:
-            print(f"- {fault}", flush=True)
-    if not options.only:
         write(table(CAMPAIGNS, totals, seed=options.seed, now=datetime.now(UTC)))
     return int(any(isinstance(of, Totals) and of.failed for of in totals.values()))
+
+
+def known(folder: Path, head: Head) -> dict[str, Totals | str]:
+    """What earlier runs of the same code found."""
+    found = {name: Totals.of(Results(folder / f"{name}.jsonl").kept(head)) for name in CAMPAIGNS}
+    return {name: of for name, of in found.items() if of.cases}
+
+
+def run_or_skip(campaign: Campaign, head: Head, options: argparse.Namespace) -> Totals | str:
+    """Run a campaign and print how it went; why not, where the machine lacks something."""
+    if why := campaign.missing():
+        print(f"{campaign.name}: skipped: {why}", flush=True)
+        return f"skipped: {why}"
+    results = Results(FOLDER / f"{campaign.name}.jsonl")
+    kept = results.begin(head, is_fresh=options.fresh)
+    begun = time.monotonic()
+    of = run(campaign, results, options)
+    took = time.monotonic() - begun
+    print(f"{campaign.name}: {of.cases} cases, {kept} from before, {of.failed} failed, {took:.0f} s", flush=True)
+    for fault in of.faults:
+        print(f"- {fault}", flush=True)
+    return of
 
 
 def write(numbers: str, document: Path = DOCUMENT) -> None:

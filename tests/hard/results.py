@@ -44,10 +44,14 @@ class Results:
 
     def begin(self, head: Head, *, is_fresh: bool = False) -> int:
         """Keep the cases that were run with the same seed and code, whole lines only; returns how many those are."""
-        kept = [] if is_fresh or self._head() != head else self.cases()
+        kept = [] if is_fresh else self.kept(head)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in (head, *kept)))
         return len(kept)
+
+    def kept(self, head: Head) -> list[Case]:
+        """The cases that were run with this seed and code."""
+        return self.cases() if self._head() == head else []
 
     def add(self, case: Case) -> None:
         """Append a case."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hard.__main__ import known
 from tests.hard.campaign import Campaign, Case, Judge, Totals
 from tests.hard.results import Head, Results
 from tests.hard.worker import run_share
@@ -69,4 +70,15 @@ def test_results_of_another_seed_or_other_code_are_not_kept(tmp_path: Path, head
     assert results.begin(HEAD) == 1
     assert results.begin(HEAD, is_fresh=True) == 0
     results.add(Case(0))
+    assert (len(results.kept(HEAD)), results.kept(head)) == (1, [])
     assert results.begin(head) == 0
+
+
+def test_what_earlier_runs_found_is_reported(tmp_path: Path) -> None:
+    assert known(tmp_path, HEAD) == {}
+    results = Results(tmp_path / "kills.jsonl")
+    results.begin(HEAD)
+    results.add(Case(0, counts={"lost": 2}))
+    (kills,) = known(tmp_path, HEAD).values()
+    assert isinstance(kills, Totals)
+    assert kills.counts["lost"] == 2
