@@ -62,7 +62,7 @@ def _faulty(seed: int, number: int) -> Case:
     name, place = CASES[number % len(CASES)]
     play, kind = KINDS[name]
     draw = drawn(seed, "transport", number)
-    case = Case(number, PLACES[place], counts={"outcomes": 0})
+    case = Case(number, name, counts={"outcomes": 0})
     whole = [f"id-{one}" for one in range(1, PAGES + 1)]
     # For good: the right error, and nothing else was read. Once: the whole list, where the fault is one that passes.
     for lasts in (True, False) if name in TRANSIENT else (True,):
@@ -78,7 +78,9 @@ def _faulty(seed: int, number: int) -> Case:
                 ended = type(error).__name__
         wanted = (whole[:place], kind.__name__) if lasts else (whole, "the end of the list")
         if (read, ended) != wanted:
-            case.faults.append(f"{name}{' for good' if lasts else ''}: {ended} after {read}, not {wanted}")
+            case.faults.append(
+                f"{PLACES[place]} page{', for good' if lasts else ''}: {ended} after {read}, not {wanted}"
+            )
         case.counts["outcomes"] += 1
         case.peaks["seconds"] = max(case.peaks.get("seconds", 0), time.monotonic() - begun)
         case.peaks["simulated"] = max(case.peaks.get("simulated", 0), sum(fake.slept))
@@ -86,11 +88,11 @@ def _faulty(seed: int, number: int) -> Case:
 
 
 def _summary(totals: Totals) -> str:
-    right = totals.counts["outcomes"] - len(totals.faults)
+    outcomes, peaks = totals.counts["outcomes"], totals.peaks
     return (
-        f"{right:,} of {totals.counts['outcomes']:,} outcomes as they should be, of {len(KINDS)} kinds of fault on "
-        f"{PAGES} pages; at most {totals.peaks['seconds']:.1f} s a scan, of which waits are simulated: at most "
-        f"{totals.peaks['simulated']:.0f} s"
+        f"{outcomes - len(totals.faults):,} of {outcomes:,} outcomes as they should be: {len(totals.kinds)} kinds of "
+        f"fault on the first, a middle or the last page; at most {peaks['seconds']:.1f} s a scan and "
+        f"{peaks['simulated']:.0f} s of simulated waits"
     )
 
 
