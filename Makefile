@@ -15,6 +15,9 @@ export UV_PYTHON ?= >=3.11
 EXTRAS := --extra mcp --extra serve --extra signed --extra xlsx
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
+# The share of the cases of `make test-hard`.
+SCALE := 1
+
 # The interpreters of `make test-python`.
 PYTHON := 3.12 3.13 3.14
 LINTERS := .environments/linters/bin
@@ -36,6 +39,10 @@ test: $(VENV)/.dev $(DASHBOARD_VENV)/.dev ## Run every test: first the pipeline'
 	$(BIN)/pytest -n auto || failed=1; \
 	(cd $(DASHBOARD) && .venv/bin/pytest -n auto) || failed=1; \
 	exit $$failed
+
+.PHONY: test-hard
+test-hard: $(VENV)/.dev ## Run the campaigns of docs/reliability.md and write their results there; resumes (SCALE=0.05: a twentieth of the cases)
+	$(BIN)/python -m tests.hard --scale $(SCALE)
 
 .PHONY: test-fast
 test-fast: $(VENV)/.dev ## Run the pipeline's tests that are not marked slow: under a minute on two cores

@@ -9,6 +9,7 @@ staged or spilled file, and no run that Dagster considers running, may remain.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,12 +58,15 @@ RUN_SECONDS_MAX = 300
 DELAY_SECONDS_MAX = 1.2
 """From the start of a phase to the kill: somewhat longer than most phases, so that kills also fall between them."""
 POLL_SECONDS = 0.002
+FEW_TYPES = frozenset({"football_game", "tennis_tournament_singles", "basketball_game"})
+SMALL_FROM = 4
+"""How many milestones are generated for each one of these types."""
 
 OUR_CLOCK = frozenset(
     {"first_seen_at", "last_seen_at", "last_changed_at", "valid_from", "valid_to", "seen_at", "vanished_at"}
 )
 """Columns with times of our clock: compared only by whether they are NULL."""
-OF_THE_RUN = frozenset({"sweep_id"})
+OF_THE_RUN = frozenset({"sweep_id", "first_sweep_id"})
 LEDGER = "sweeps"
 
 Row = tuple[object, ...]
@@ -147,19 +151,28 @@ class Found:
 class Bench:
     """A home to copy, the sandbox's data, and the states before and after undisturbed runs."""
 
-    def __init__(self, folder: Path, world: World, base_url: str, *, seed: int) -> None:
-        self._folder = folder
-        self._base_url = base_url
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        base_url: str,
+        *,
+        seed: int,
+        commands: Sequence[Command] = COMMANDS,
+        changes: int = CHANGES,
+    ) -> None:
+        self.folder = folder
+        self.base_url = base_url
         self._random = random.Random(seed)  # noqa: S311 - moments, not secrets
         self._old_home = Home(folder / "old")
         self._sweep(self._old_home)
-        for milestone_id in world.ids()[:CHANGES]:
+        for milestone_id in world.ids()[:changes]:
             world.remove(milestone_id)
         # This sweep misses them for the first time; the killed one marks them as vanished.
         self._sweep(self._old_home)
-        evolve(world, seed, Counts(**dict.fromkeys(set(Counts.__slots__) - {"removals"}, CHANGES)))
+        evolve(world, seed, Counts(**dict.fromkeys(set(Counts.__slots__) - {"removals"}, changes)))
         self.old = state_of(self._old_home)
-        self.states = {command.name: self._states_of(*command.modes) for command in COMMANDS}
+        self.states = {command.name: self._states_of(*command.modes) for command in commands}
 
     def _states_of(self, killed: Mode, then: Mode) -> list[State]:
         """The states that may be published after a command and the next one, without duplicates."""
@@ -175,21 +188,21 @@ class Bench:
         """One kill and one run after it; records the faults. A run that ends before the kill is started again."""
         command, phase = COMMANDS[number % len(COMMANDS)], PHASES[number % len(PHASES)]
         while True:
-            home = self._copy("killed")
+            home = self.copy("killed")
             if self._killed(home, command, phase):
                 break
             shutil.rmtree(home.root)
         label = f"kill {number} of a {command.name} while {phase.name}"
         found.kills[f"{command.name}, {phase.name}"] += 1
         self.compare_at_once(home, command, label, found)
-        Run(home, self._base_url, command.then).wait_for_success()
+        Run(home, self.base_url, command.then).wait_for_success()
         self.compare_at_the_end(home, command, label, found)
         self.compare_leftovers(home, label, found)
         shutil.rmtree(home.root)
 
     def _killed(self, home: Home, command: Command, phase: Phase) -> bool:
         before = frozenset(path.name for path in home.raw.iterdir())
-        run = Run(home, self._base_url, command.killed)
+        run = Run(home, self.base_url, command.killed)
         give_up_at = time.monotonic() + RUN_SECONDS_MAX
         while not phase.has_begun(home, before):
             if not run.is_alive or time.monotonic() > give_up_at:
@@ -240,7 +253,7 @@ class Bench:
 
     def undisturbed(self, name: str, *modes: Mode) -> Home:
         """A copy of the old home after sweeps without a kill."""
-        home = self._copy(name)
+        home = self.copy(name)
         for mode in modes:
             self._sweep(home, mode)
         return home
@@ -249,15 +262,16 @@ class Bench:
         """Run a sweep without a kill, in this process."""
         home.preflight()
         stages = Stages(home, now=now)
-        with KalshiClient(self._base_url, requests_per_second=0) as api:
+        with KalshiClient(self.base_url, requests_per_second=0) as api:
             stages.land(api, SweepRequest(mode=mode), NullProgress())
         stages.stage_records()
         stages.stage_tables()
         stages.load()
         stages.publish()
 
-    def _copy(self, name: str) -> Home:
-        return Home(Path(shutil.copytree(self._old_home.root, self._folder / name, symlinks=True)))
+    def copy(self, name: str) -> Home:
+        """A copy of the old home."""
+        return Home(Path(shutil.copytree(self._old_home.root, self.folder / name, symlinks=True)))
 
 
 class Run:
@@ -341,12 +355,33 @@ def _refused() -> bytes:
 @contextlib.contextmanager
 def prepared(*, seed: int, rows: int = ROWS) -> Iterator[Bench]:
     """The benchmark with a temporary folder and a server."""
-    world = World([*generate_bodies(rows, seed, now()), _refused()], now=now)
+    bodies = [*generate_bodies(rows, seed, now()), _refused()]
+    with serving(bodies, latency_seconds=LATENCY_SECONDS) as (folder, world, base_url):
+        yield Bench(folder, world, base_url, seed=seed)
+
+
+@contextlib.contextmanager
+def prepared_small(*, seed: int, commands: Sequence[Command], rows: int, changes: int) -> Iterator[Bench]:
+    """The same with few milestones, of few types, as each type has a table of its own, and without latency."""
+    drawn = map(_of_few_types, generate_bodies(SMALL_FROM * rows, seed, now()))
+    bodies = [*itertools.islice(filter(None, drawn), rows), _refused()]
+    with serving(bodies, latency_seconds=0) as (folder, world, base_url):
+        yield Bench(folder, world, base_url, seed=seed, commands=commands, changes=changes)
+
+
+def _of_few_types(body: bytes) -> bytes | None:
+    return body if msgspec.json.decode(body)["type"] in FEW_TYPES else None
+
+
+@contextlib.contextmanager
+def serving(bodies: Iterable[bytes], *, latency_seconds: float) -> Iterator[tuple[Path, World, str]]:
+    """A temporary folder, a world with these milestones, and the address of its server."""
+    world = World(bodies, now=now)
     with (
         tempfile.TemporaryDirectory(prefix="milestones-crash-") as folder,
-        running(build_app(world, latency_seconds=LATENCY_SECONDS)) as server,
+        running(build_app(world, latency_seconds=latency_seconds)) as server,
     ):
-        yield Bench(Path(folder), world, server.base_url, seed=seed)
+        yield Path(folder), world, server.base_url
 
 
 def main() -> None:

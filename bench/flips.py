@@ -85,7 +85,7 @@ class Flips:
 
     def __init__(self, folder: Path, world: World, base_url: str, *, seed: int) -> None:
         self._folder = folder
-        self._random = random.Random(seed)  # noqa: S311 - places, not secrets
+        self.random = random.Random(seed)  # noqa: S311 - places, not secrets
         self.home = Home(folder / "home")
         self.home.preflight()
         stages = Stages(self.home, now=now)
@@ -107,7 +107,7 @@ class Flips:
     def flip_once(self, kind: str, found: Outcome) -> None:
         """Flip one bit in a file that is reused, then load and publish."""
         with self._copied() as home:
-            where = self._flip(self._random.choice(REUSED[kind](home)))
+            where = self._flip(self.random.choice(REUSED[kind](home)))
             try:
                 load_and_publish(home)
             except MilestonesError as error:
@@ -146,7 +146,7 @@ class Flips:
 
     def _flip(self, file: Path) -> str:
         content = bytearray(file.read_bytes())
-        place, bit = self._random.randrange(len(content)), self._random.randrange(8)
+        place, bit = self.random.randrange(len(content)), self.random.randrange(8)
         content[place] ^= 1 << bit
         # Files of snapshots may be linked: change only the bytes under this name.
         file.unlink()

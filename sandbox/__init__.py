@@ -9,7 +9,7 @@ pipeline only the command line imports it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +18,20 @@ from starlette.applications import Starlette
 from sandbox.app import build_app
 from sandbox.evolve import Counts, Evolution, Seasons
 from sandbox.generate import generate_bodies
+from sandbox.habits import UnknownHabitError, habits_of
 from sandbox.records import Records, read_records
 from sandbox.server import NotLoopbackError, PortUnavailableError, running, serve
 from sandbox.world import World
 
-__all__ = ["NoRecordsError", "NotLoopbackError", "PortUnavailableError", "build", "running", "serve"]
+__all__ = [
+    "NoRecordsError",
+    "NotLoopbackError",
+    "PortUnavailableError",
+    "UnknownHabitError",
+    "build",
+    "running",
+    "serve",
+]
 
 DEFAULT_ROWS = 10_000
 
@@ -38,6 +47,7 @@ def build(
     records: Path | None = None,
     requests_per_second: float | None = None,
     changes: int = 0,
+    habits: Iterable[str] = (),
     tell: Callable[[Evolution], object] = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
@@ -45,8 +55,8 @@ def build(
 
     Serves `rows` generated milestones (10,000 by default), or the ones recorded in a folder, or both if both are
     given. With `changes`, that many changes of each kind are made before every scan of the whole list but the first,
-    and `tell` is called with them. `app.state.notes` lists what was skipped in the folder. Raises NoRecordsError, and
-    OSError for a folder that cannot be read.
+    and `tell` is called with them. `habits` are names in `sandbox.habits.HABITS`. `app.state.notes` lists what was
+    skipped in the folder. Raises NoRecordsError, UnknownHabitError, and OSError for a folder that cannot be read.
     """
     found = Records((), ()) if records is None else read_records(records)
     if records is not None and not found.rows:
@@ -61,6 +71,7 @@ def build(
     app = build_app(
         world,
         requests_per_second=requests_per_second,
+        habits=habits_of(habits),
         on_crawl=seasons.crawl_begins if seasons else lambda: None,
     )
     app.state.notes = found.notes

@@ -106,11 +106,11 @@ class _Endpoints:
         if (status := self._habits.refusal(parameters)) is not None:
             return as_json(BAD_REQUEST, status)
         try:
-            query = parse_query(self._habits.heard(parameters))
+            query = self._habits.applied(parse_query(self._habits.heard(parameters)))
         except BadParameterError as error:
             return refusing(error)
         finds_nothing = query.competition is not None and self._habits.no_competitions
-        page = PageOfRows([], None) if finds_nothing else self._world.page(query)
+        page = PageOfRows([], None) if finds_nothing else self._world.page(query, self._habits.order)
         cursor = "" if page.next_position is None else encode_cursor(page.next_position)
         return as_json(self._habits.page("milestones", page.bodies, cursor))
 

@@ -15,7 +15,7 @@ import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,6 +26,17 @@ from sandbox.rfc3339 import MICROS, format_micros, format_seconds, micros_of
 from sandbox.row import Row
 from sandbox.siblings import Siblings
 from sandbox.siblings.store import SiblingChange, Source
+
+Order = Literal["start", "start descending", "id", "update"]
+"""The orders of the list: by start, as far as is known. Only that one has an index; the others are for small worlds."""
+
+_KEYS: Mapping[Order, Callable[[Row], Position]] = {
+    "start": lambda row: row.position,
+    "start descending": lambda row: (-row.position[0], row.position[1]),
+    "id": lambda row: (0, row.position[1]),
+    "update": lambda row: (row.updated_micros, row.position[1]),
+}
+"""What each order sorts by, which is also the position in its cursors."""
 
 SPARSE = 20
 """A filter on updates that matches less than one row in this many is served from its matches instead of by a walk."""
@@ -94,13 +105,14 @@ class World:
 
     # Reading
 
-    def page(self, query: Query) -> PageOfRows:
-        """The first `limit` rows after the cursor that satisfy every filter, in keyset order."""
+    def page(self, query: Query, order: Order = "start") -> PageOfRows:
+        """The first `limit` rows after the cursor that satisfy every filter, in this order."""
         with self._lock:
-            rows = list(itertools.islice(self._matches(query), query.limit + 1))
+            matches = self._matches(query) if order == "start" else self._sorted_matches(query, order)
+            rows = list(itertools.islice(matches, query.limit + 1))
         more = len(rows) > query.limit
         del rows[query.limit :]
-        return PageOfRows([row.body for row in rows], rows[-1].position if more else None)
+        return PageOfRows([row.body for row in rows], _KEYS[order](rows[-1]) if more else None)
 
     def get(self, milestone_id: str) -> bytes:
         """The milestone's bytes. Raises UnknownMilestoneError."""
@@ -129,6 +141,11 @@ class World:
             earliest = (query.minimum_start, "")
             first = max(first, bisect.bisect_left(self._order, earliest, key=_by_position))
         return filter(predicate(query), self._candidates(query, first))
+
+    def _sorted_matches(self, query: Query, order: Order) -> Iterator[Row]:
+        rows = sorted(self._matches(dataclasses.replace(query, after=None)), key=_KEYS[order])
+        first = 0 if query.after is None else bisect.bisect_right(rows, query.after, key=_KEYS[order])
+        return itertools.islice(rows, first, None)
 
     def _candidates(self, query: Query, first: int) -> Iterator[Row]:
         """Rows from an index on, in order; only some of them if the index of updates excludes the others."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Parameter
 from rich.console import Console
 
 from pipelines.cli import ask as cli_ask  # noqa: F401 - registers its commands with the app
@@ -107,6 +107,7 @@ def sandbox(
     records: Path | None = None,
     requests_per_second: Annotated[float | None, POSITIVE] = None,
     changes: Annotated[int, NOT_NEGATIVE] = 0,
+    habit: Annotated[tuple[str, ...], Parameter(negative=())] = (),
 ) -> int:
     """Serve a local sandbox of the Kalshi API on loopback until interrupted.
 
@@ -124,6 +125,8 @@ def sandbox(
         Respond with 429 to more requests than this.
     changes
         Before each full crawl but the first, make this many changes of each of ten kinds.
+    habit
+        A deviation from what is known of the API, such as order-by-id; repeatable. A wrong name lists them.
     """
     import sandbox as local_api
 
@@ -134,12 +137,13 @@ def sandbox(
             records=expanded(records) if records else None,
             requests_per_second=requests_per_second,
             changes=changes,
+            habits=habit,
             tell=lambda evolution: Console().print(f"changed: {evolution.counts()}", highlight=False, soft_wrap=True),
         )
         for note in served.state.notes:
             print_error(str(note))
         local_api.serve(served, port, announce=lambda running: _print_address(running.base_url))
-    except (local_api.NoRecordsError, local_api.PortUnavailableError, OSError) as error:
+    except (local_api.NoRecordsError, local_api.UnknownHabitError, local_api.PortUnavailableError, OSError) as error:
         raise WrongUse(str(error)) from error
     return 0
 

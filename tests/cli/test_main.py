@@ -77,6 +77,7 @@ WRONG_USE = {
     "negative rows": (["sandbox", "--rows", "-1"], "--rows"),
     "zero requests": (["sandbox", "--requests-per-second", "0"], "--requests-per-second"),
     "negative changes": (["sandbox", "--changes", "-1"], "--changes"),
+    "unknown habit": (["sandbox", "--habit", "none"], "none is no habit of the sandbox; these are: order-descending"),
     "empty id": (["ingest", "--id", ""], "--id is empty"),
     "empty category": (["ingest", "--category", ""], "--category is empty"),
     "blank type": (["ingest", "--type", " "], "--type is empty"),
