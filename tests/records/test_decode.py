@@ -21,6 +21,7 @@ from pipelines.records.decode import (
     UndecodablePage,
     decode_page,
     decode_single,
+    is_json,
     nesting_depth,
     paths_length,
 )
@@ -500,3 +501,21 @@ def test_any_change_of_the_bytes_gives_records_refusals_or_an_undecodable_page(d
             assert (again.text, again.content_hash) == (item.text, item.content_hash)
         else:
             assert item.record.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": [1, null]}', True),
+        ("7", True),
+        ("", False),
+        ('{"a": 1', False),
+        ('{"a": 1} {}', False),
+        ("{'a': 1}", False),
+        ("\ud800", False),
+        ("[" * 100_000, False),
+    ],
+    ids=["object", "number", "empty", "cut", "two values", "quotes", "half of a surrogate pair", "too deep"],
+)
+def test_which_texts_are_json(text: str, expected: bool) -> None:
+    assert is_json(text) is expected
