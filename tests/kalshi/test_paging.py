@@ -195,7 +195,7 @@ def test_memory_does_not_grow_with_the_ids() -> None:
 
 
 def test_seen_ids_are_recognised_and_new_ones_are_new() -> None:
-    """With four independent probes an id is taken for seen by mistake in 3 of 100 billion cases, with one in 1 of 400."""
+    """With four probes a new id is taken for seen in 3 of 100 billion cases, with one in 1 of 400."""
     ids = SeenIds()
     first, second = ([f"{part} {number}" for number in range(20_000)] for part in ("first", "second"))
     assert not any(one in ids for one in first)
