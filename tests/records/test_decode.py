@@ -26,6 +26,7 @@ from pipelines.records.decode import (
     paths_length,
 )
 from schemas.api import EXPECTED_FIELDS, object_decoder
+from schemas.live_data import LIVE_ENDPOINT
 from tests.records.samples import (
     ABSENT,
     encoded,
@@ -519,3 +520,17 @@ def test_any_change_of_the_bytes_gives_records_refusals_or_an_undecodable_page(d
 )
 def test_which_texts_are_json(text: str, expected: bool) -> None:
     assert is_json(text) is expected
+
+
+def test_the_hash_leaves_out_what_the_endpoint_calls_volatile() -> None:
+    """Live data carry their update time inside `details`: it alone makes no new version."""
+
+    def hash_of(details: bytes) -> str:
+        body = b'{"%b":[{"milestone_id":"m","details":%b}]}' % (LIVE_ENDPOINT.page_key.encode(), details)
+        (record,) = decode_page(body, LIVE_ENDPOINT)
+        assert isinstance(record, Record)
+        return record.content_hash
+
+    known = hash_of(b'{"home_score":1,"last_updated_ts":"a"}')
+    assert hash_of(b'{"home_score":1,"last_updated_ts":"b"}') == known
+    assert hash_of(b'{"home_score":2,"last_updated_ts":"a"}') != known
