@@ -82,11 +82,16 @@ def module_of(function: str) -> str:
 
 
 def own_tests(tests_by_function: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Keep, for each function, the tests of its own module: `pipelines.a.b.f` has those in `tests/a/test_b.py`."""
+    """Keep, for each function, the tests of its own module: `pipelines.a.b.f` has those in `tests/a/test_b.py`.
+
+    A function that none of them reaches keeps the other tests of its package.
+    """
     found = {}
     for function, tests in tests_by_function.items():
         _, package, module, *_ = function.split(".")
-        found[function] = [test for test in tests if test.startswith(f"tests/{package}/test_{module}.py::")]
+        of_package = [test for test in tests if test.startswith(f"tests/{package}/")]
+        of_module = [test for test in of_package if test.startswith(f"tests/{package}/test_{module}.py::")]
+        found[function] = of_module or of_package
     return found
 
 
@@ -123,7 +128,7 @@ def section(mutation: Mutation) -> str:
     """The generated part of docs/reliability.md."""
     rows = [*mutation.scores.items(), ("all", mutation.total)]
     table = "".join(
-        f"| {package} | {score.mutants:,} | {score.run:,} | {score.detected:,} | {score.percent:.1f} % |\n"
+        f"| {package} | {score.mutants:,} | {score.run:,} | {score.detected:,} | {_percent(score)} |\n"
         for package, score in rows
     )
     by_reason = Counter(survivor.reason for survivor in mutation.survivors)
@@ -143,6 +148,10 @@ def with_section(document: str, mutation: Mutation) -> str:
     if count != 1:
         raise ValueError(f"docs/reliability.md must have one part between the comments {_SECTION.pattern}")
     return text
+
+
+def _percent(score: Score) -> str:
+    return f"{score.percent:.1f} %" if score.run else "not run yet"
 
 
 def _line(survivor: Survivor) -> str:

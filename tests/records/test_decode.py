@@ -509,6 +509,7 @@ def test_any_change_of_the_bytes_gives_records_refusals_or_an_undecodable_page(d
     [
         ('{"a": [1, null]}', True),
         ("7", True),
+        ('{"x": 1e400}', True),
         ("", False),
         ('{"a": 1', False),
         ('{"a": 1} {}', False),
@@ -516,7 +517,17 @@ def test_any_change_of_the_bytes_gives_records_refusals_or_an_undecodable_page(d
         ("\ud800", False),
         ("[" * 100_000, False),
     ],
-    ids=["object", "number", "empty", "cut", "two values", "quotes", "half of a surrogate pair", "too deep"],
+    ids=[
+        "object",
+        "number",
+        "number out of range",
+        "empty",
+        "cut",
+        "two values",
+        "quotes",
+        "half of a surrogate pair",
+        "too deep",
+    ],
 )
 def test_which_texts_are_json(text: str, expected: bool) -> None:
     assert is_json(text) is expected
