@@ -90,6 +90,10 @@ check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/linters/.ready .environ
 	$(BIN)/dg check defs
 	$(BIN)/python -m tools.audit .environments/audit/bin/pip-audit
 
+.PHONY: mutation
+mutation: .environments/mutation/.ready ## Run the mutants of the safety core that were not run yet, and write their score (PACKAGES=records, SAMPLE=200 of each, AGAIN=1 the survivors too, JOBS=1)
+	.environments/mutation/bin/python -m tools.run_mutation $(JOBS:%=--jobs %) $(SAMPLE:%=--sample %) $(if $(AGAIN),--again) $(PACKAGES)
+
 .PHONY: ui
 ui: $(VENV)/.runtime ## Start Dagster's web server and daemon on loopback
 	$(BIN)/milestones ui
@@ -140,13 +144,14 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	  -c $(DASHBOARD)/requirements/runtime.txt -o $(DASHBOARD)/requirements/dev.txt
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
+	$(LOCK) pyproject.toml requirements/mutation.in --group tests -c requirements/dev.txt -o requirements/mutation.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 	for other in audit linters site wheel $(READERS:%=readers/%) bench/dlt bench/plot; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
 clean: ## Remove environments, caches and the demo's data, but no other home
-	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .environments .hypothesis .import_linter_cache .coverage* build data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
+	rm -rf $(VENV) $(DASHBOARD_VENV) .uv .environments .hypothesis .import_linter_cache .coverage* build mutants data/demo {.,$(DASHBOARD)}/.{mypy,pytest,ruff}_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Install uv into a private folder if it is missing: with venv, or with pip alone where Debian lacks venv.

@@ -167,3 +167,22 @@ def test_only_the_last_updated_ts_of_the_record_itself_is_removed(record: dict[s
     text = canonical_json(record)
     content = {key: value for key, value in record.items() if key != "last_updated_ts"}
     assert content_hash(record, text) == content_hash(record) == content_hash(content)
+
+
+@pytest.mark.parametrize("given_text", [False, True], ids=["record", "record and text"])
+@pytest.mark.parametrize(
+    ("record", "content"),
+    [
+        pytest.param({"a": {"b": {"c": 1, "d": 2}, "c": 3}}, {"a": {"b": {"d": 2}, "c": 3}}, id="that field only"),
+        pytest.param({"a": {"b": {"c": 1}}, "c": 2}, {"a": {"b": {}}, "c": 2}, id="the only field of its object"),
+        pytest.param({"a": {"b": 1}}, {"a": {"b": 1}}, id="a value where an object was expected"),
+        pytest.param({"a": {"x": 1}}, {"a": {"x": 1}}, id="no such object"),
+        pytest.param({"a": [{"b": {"c": 1}}]}, {"a": [{"b": {"c": 1}}]}, id="an array above it"),
+        pytest.param({"a": {"b": {"c": 1}}, "z": 5}, {"a": {"b": {}}}, id="and a second path"),
+    ],
+)
+def test_volatile_fields_below_the_record_are_not_content(
+    record: dict[str, Any], content: dict[str, Any], given_text: bool
+) -> None:
+    text = canonical_json(record) if given_text else None
+    assert content_hash(record, text, volatile=(("a", "b", "c"), ("z",))) == content_hash(content)

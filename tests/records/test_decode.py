@@ -21,10 +21,12 @@ from pipelines.records.decode import (
     UndecodablePage,
     decode_page,
     decode_single,
+    is_json,
     nesting_depth,
     paths_length,
 )
 from schemas.api import EXPECTED_FIELDS, object_decoder
+from schemas.live_data import LIVE_ENDPOINT
 from tests.records.samples import (
     ABSENT,
     encoded,
@@ -500,3 +502,46 @@ def test_any_change_of_the_bytes_gives_records_refusals_or_an_undecodable_page(d
             assert (again.text, again.content_hash) == (item.text, item.content_hash)
         else:
             assert item.record.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": [1, null]}', True),
+        ("7", True),
+        ('{"x": 1e400}', True),
+        ("", False),
+        ('{"a": 1', False),
+        ('{"a": 1} {}', False),
+        ("{'a': 1}", False),
+        ("\ud800", False),
+        ("[" * 100_000, False),
+    ],
+    ids=[
+        "object",
+        "number",
+        "number out of range",
+        "empty",
+        "cut",
+        "two values",
+        "quotes",
+        "half of a surrogate pair",
+        "too deep",
+    ],
+)
+def test_which_texts_are_json(text: str, expected: bool) -> None:
+    assert is_json(text) is expected
+
+
+def test_the_hash_leaves_out_what_the_endpoint_calls_volatile() -> None:
+    """Live data carry their update time inside `details`: it alone makes no new version."""
+
+    def hash_of(details: bytes) -> str:
+        body = b'{"%b":[{"milestone_id":"m","details":%b}]}' % (LIVE_ENDPOINT.page_key.encode(), details)
+        (record,) = decode_page(body, LIVE_ENDPOINT)
+        assert isinstance(record, Record)
+        return record.content_hash
+
+    known = hash_of(b'{"home_score":1,"last_updated_ts":"a"}')
+    assert hash_of(b'{"home_score":1,"last_updated_ts":"b"}') == known
+    assert hash_of(b'{"home_score":2,"last_updated_ts":"a"}') != known

@@ -101,3 +101,16 @@ def test_a_cleared_log_has_no_sweep(connection: duckdb.DuckDBPyConnection, tmp_p
     load(connection, tmp_path, "000001", {"m1": None})
     clear(connection)
     assert not is_logged(connection, "000001")
+
+
+def test_the_log_of_another_catalog_is_read(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """A publish attaches the warehouse under a name of its own."""
+    load(connection, tmp_path, "000001", {})
+    load(connection, tmp_path, "000002", {"m1": NOON + DAY}, recreated=("details_x",))
+    connection.execute("ATTACH ':memory:' AS other")
+    connection.execute("CREATE TABLE other.internal_touched AS FROM internal_touched WHERE sweep_id = '000001'")
+    assert is_logged(connection, "000001", catalog="other")
+    assert not is_logged(connection, "000002", catalog="other")
+    nothing = touched_since(connection, "000000", catalog="other", into="memory.touched_rows")
+    assert nothing == Touched(0, [], [])
+    assert since(connection, "000000").milestones == 1

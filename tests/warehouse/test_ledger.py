@@ -16,6 +16,8 @@ from pipelines.warehouse.ledger import (
     LedgerRow,
     Quarantined,
     count_repeated_refusals,
+    is_loaded,
+    modes_since,
     newest_loaded_sweep_id,
     newest_sweep_id,
     newest_watermark,
@@ -104,3 +106,15 @@ def test_reasons_are_ordered_by_records_and_limited(connection: duckdb.DuckDBPyC
         "4 for title (it is null)",
         "2 for the whole record (it is no JSON)",
     ]
+
+
+def test_the_modes_of_the_sweeps_loaded_after_one(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    nothing = Staging(tmp_path / "nothing")
+    for number, (mode, status) in enumerate(
+        [("full", "loaded"), ("incremental", "loaded"), ("by_id", "failed"), ("retry", "loaded")], start=1
+    ):
+        write_ledger_row(connection, nothing, ledger_row(f"00000{number}", status, mode=mode))
+    assert modes_since(connection, "000000") == {"full", "incremental", "retry"}
+    assert modes_since(connection, "000001") == {"incremental", "retry"}
+    assert modes_since(connection, "000004") == set()
+    assert [is_loaded(connection, f"00000{number}") for number in range(6)] == [False, True, True, False, True, False]
