@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 # The interpreter of every environment; CI sets another one.
 export UV_PYTHON ?= >=3.11
-EXTRAS := --extra mcp --extra serve --extra signed --extra xlsx
+EXTRAS := --extra iceberg --extra mcp --extra serve --extra signed --extra xlsx
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
 # The interpreters of `make test-python`.
@@ -163,7 +163,7 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
 	@touch $@
 
 .PHONY: extras
-extras: $(VENV)/.runtime ## Add the optional commands' packages: mcp, serve's calendar, signed requests, Excel files
+extras: $(VENV)/.runtime ## Add the optional commands' packages: Iceberg, mcp, serve's calendar, signed requests, Excel files
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/extras.txt
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
