@@ -94,6 +94,7 @@ dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## Start the dashboard of
 .PHONY: docs
 docs: $(VENV)/.runtime ## Generate the data dictionary, the dbt sources, the cookbook's results, commands, settings and quoted figures
 	$(BIN)/python -m tools.generate
+	$(BIN)/python -m bench.scale_model
 
 # To look at it: python3 -m http.server --bind 127.0.0.1 --directory build/site
 .PHONY: site

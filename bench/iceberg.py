@@ -64,7 +64,7 @@ def main() -> None:
         evolve(world, 2, Counts(inserts=changes, reschedules=changes, title_edits=changes, tickers_added=changes))
         sweep("incremental")
         report("poll of 500 changes", folder, publish(folder, "lake"))
-        for table in ("milestones", "milestone_events"):
+        for table in ("milestones", "milestone_details"):
             upsert(folder, home, table)
 
 
