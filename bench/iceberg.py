@@ -77,15 +77,16 @@ def publish(folder: Path, lake: str) -> list[str]:
 def report(case: str, folder: Path, command: list[str], *, seconds: float | None = None) -> None:
     """Run a command, and print its cost and what it added to the folder."""
     before = size(folder)
+    grows = "yes" if case.startswith("first") else "no"
     try:
         cost = measure(command, variables(folder), seconds=seconds)
     except CommandFailed as failed:
-        print(
-            f"iceberg,{case} (given up),{ROWS},{failed.cost.wall:.1f},{failed.cost.cpu:.1f},{failed.cost.peak_mb:.0f},"
-        )
+        spent = f"{failed.cost.wall:.1f},{failed.cost.cpu:.1f},{failed.cost.peak_mb:.0f}"
+        print(f"iceberg,{case} (given up),{ROWS},{spent},,{grows}", flush=True)
         return
     added = size(folder) - before
-    print(f"iceberg,{case},{ROWS},{cost.wall:.1f},{cost.cpu:.1f},{cost.peak_mb:.0f},{added:.1f}", flush=True)
+    spent = f"{cost.wall:.1f},{cost.cpu:.1f},{cost.peak_mb:.0f}"
+    print(f"iceberg,{case},{ROWS},{spent},{added:.1f},{grows}", flush=True)
 
 
 def variables(folder: Path) -> dict[str, str]:

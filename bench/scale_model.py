@@ -153,9 +153,7 @@ def plan(model: Model, others: Iterable[Mapping[str, str]]) -> str:
     return "\n".join(
         [
             "",
-            f"Nothing above {LARGE:,} milestones was run with every case: the rest is a straight line through the",
-            "figures of [bench/RESULTS.md](../bench/RESULTS.md). `python -m bench.scale_model` draws it, with the measured",
-            "cost of other engines from `bench/measured.csv` (of work that grows with the milestones, the largest run).",
+            *_intro(),
             "",
             "<!-- single runs -->",
             "",
@@ -177,6 +175,14 @@ def plan(model: Model, others: Iterable[Mapping[str, str]]) -> str:
             "",
         ]
     )
+
+
+def _intro() -> list[str]:
+    return [
+        f"Nothing above {LARGE:,} milestones was run with every case: the rest is a straight line through the figures",
+        "of [bench/RESULTS.md](../bench/RESULTS.md), drawn by `python -m bench.scale_model`. The cost of other engines",
+        "is in `bench/measured.csv`; the table has the largest run of work that grows with the milestones.",
+    ]
 
 
 def _memory(model: Model) -> str:
