@@ -78,8 +78,9 @@ check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/linters/.ready .environ
 	$(LINTERS)/sqlfluff lint --disable-progress-bar $(SQL)
 	$(LINTERS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(LINTERS)/zizmor --offline --quiet .github
-	$(LINTERS)/hadolint deploy/container/Containerfile
+	$(LINTERS)/hadolint deploy/container/Containerfile deploy/kubernetes/Containerfile
 	$(LINTERS)/check-jsonschema --builtin-schema vendor.compose-spec deploy/container/compose.yaml
+	$(LINTERS)/check-jsonschema --schemafile deploy/kubernetes/values.schema.json deploy/kubernetes/values.yaml
 	$(BIN)/dg check defs
 	$(BIN)/python -m tools.audit .environments/audit/bin/pip-audit
 
@@ -135,7 +136,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --resolution lowest-direct -o requirements/lowest/runtime.txt
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for other in audit linters site wheel $(READERS:%=readers/%) bench/dlt bench/plot; do \
+	for other in audit kubernetes linters site wheel $(READERS:%=readers/%) bench/dlt bench/plot; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
