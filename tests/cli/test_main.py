@@ -204,8 +204,8 @@ def test_help_lists_every_command(command: Command) -> None:
     outcome = command("--help")
     assert outcome.status == 0
     assert command_names() == [
-        *("completion", "dashboard", "demo", "doctor", "export", "ingest", "mcp", "quarantine", "rebuild", "restore"),
-        *("sandbox", "serve", "sql", "status", "ui", "verify"),
+        *("completion", "dashboard", "demo", "doctor", "export", "ingest", "mcp", "publish", "quarantine", "rebuild"),
+        *("restore", "sandbox", "serve", "sql", "status", "ui", "verify"),
     ]
     for verb in command_names():
         assert re.search(rf"^\W*{verb}\s+\w", outcome.out, re.MULTILINE), verb
