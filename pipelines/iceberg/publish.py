@@ -129,8 +129,8 @@ class _TablePublisher:
         present = _data_files(table)
         files = [file for file in self.files if file.rows]
         # A stored row has no value in a column that was dropped and added with another type.
-        missing = files if columns.retyped else [file for file in files if _digest(file) not in present]
-        kept = {_digest(file) for file in files if file not in missing}
+        kept = set[str]() if columns.retyped else present.keys() & set(map(_digest, files))
+        missing = [file for file in files if _digest(file) not in kept]
         dropped = [file for digest, of_digest in present.items() if digest not in kept for file in of_digest]
         if columns or missing or dropped:
             with table.transaction() as transaction:
