@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 # The interpreter of every environment; CI sets another one.
 export UV_PYTHON ?= >=3.11
-EXTRAS := --extra mcp --extra serve --extra signed --extra xlsx
+EXTRAS := --extra iceberg --extra mcp --extra serve --extra signed --extra xlsx
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
 # The share of the cases of `make test-hard`.
@@ -85,8 +85,9 @@ check: $(VENV)/.dev $(DASHBOARD_VENV)/.dev .environments/linters/.ready .environ
 	$(LINTERS)/sqlfluff lint --disable-progress-bar $(SQL)
 	$(LINTERS)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(LINTERS)/zizmor --offline --quiet .github
-	$(LINTERS)/hadolint deploy/container/Containerfile
+	$(LINTERS)/hadolint deploy/container/Containerfile deploy/kubernetes/Containerfile
 	$(LINTERS)/check-jsonschema --builtin-schema vendor.compose-spec deploy/container/compose.yaml
+	$(LINTERS)/check-jsonschema --schemafile deploy/kubernetes/values.schema.json deploy/kubernetes/values.yaml
 	$(BIN)/dg check defs
 	$(BIN)/python -m tools.audit .environments/audit/bin/pip-audit
 
@@ -105,6 +106,7 @@ dashboard: $(VENV)/.runtime $(DASHBOARD_VENV)/.runtime ## Start the dashboard of
 .PHONY: docs
 docs: $(VENV)/.runtime ## Generate the data dictionary, the dbt sources, the cookbook's results, commands, settings and quoted figures
 	$(BIN)/python -m tools.generate
+	$(BIN)/python -m bench.scale_model
 
 # To look at it: python3 -m http.server --bind 127.0.0.1 --directory build/site
 .PHONY: site
@@ -146,7 +148,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --group build --group tests -c requirements/lowest/runtime.txt -o requirements/lowest/tests.txt
 	$(LOCK) pyproject.toml requirements/mutation.in --group tests -c requirements/dev.txt -o requirements/mutation.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
-	for other in audit linters site wheel $(READERS:%=readers/%) bench/dlt bench/plot; do \
+	for other in audit kubernetes linters site wheel $(READERS:%=readers/%) bench/dlt bench/plot; do \
 	  $(LOCK) requirements/$$other.in -o requirements/$$other.txt || exit; done
 
 .PHONY: clean
@@ -175,7 +177,7 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/bin/python
 	@touch $@
 
 .PHONY: extras
-extras: $(VENV)/.runtime ## Add the optional commands' packages: mcp, serve's calendar, signed requests, Excel files
+extras: $(VENV)/.runtime ## Add the optional commands' packages: Iceberg, mcp, serve's calendar, signed requests, Excel files
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/extras.txt
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime

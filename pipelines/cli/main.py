@@ -21,6 +21,7 @@ from pipelines.cli import ask as cli_ask  # noqa: F401 - registers its commands 
 from pipelines.cli import completion as cli_completion  # noqa: F401
 from pipelines.cli import doctor as cli_doctor  # noqa: F401
 from pipelines.cli import mcp as cli_mcp  # noqa: F401
+from pipelines.cli import publish as cli_publish  # noqa: F401
 from pipelines.cli import recover as cli_recover  # noqa: F401
 from pipelines.cli import serve as cli_serve  # noqa: F401
 from pipelines.cli.app import (

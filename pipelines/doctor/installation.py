@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from pipelines.doctor.findings import Finding
 
 PROJECT = "kalshi-milestones"
-EXTRAS = {"mcp": "mcp", "serve": "icalendar", "signed": "cryptography", "xlsx": "xlsxwriter"}
+EXTRAS = {"iceberg": "pyiceberg", "mcp": "mcp", "serve": "icalendar", "signed": "cryptography", "xlsx": "xlsxwriter"}
 """By extra, the package that it installs."""
 
 DASHBOARD_PYTHON = Path(__file__).resolve().parents[2] / "dashboard" / ".venv" / "bin" / "python"

@@ -39,7 +39,7 @@ def test_the_fault_of_a_package(requirement: str, level: str | None, text: str) 
 
 def test_extras_are_never_a_fault(tmp_path: Path) -> None:
     found = {one.name: one for one in check_extras(tmp_path / "python")}
-    assert found.keys() == {"extra mcp", "extra serve", "extra signed", "extra xlsx", "dashboard"}
+    assert found.keys() == {"extra iceberg", "extra mcp", "extra serve", "extra signed", "extra xlsx", "dashboard"}
     assert {one.level for one in found.values()} == {"ok"}
     assert found["dashboard"] == Finding("dashboard", "ok", "not installed; make dashboard installs it")
     (tmp_path / "python").touch()
