@@ -113,7 +113,7 @@ def _fill(path: Path, source: Path, tables: Mapping[str, str]) -> None:
                 if table.name in tables:
                     _copy(connection, table.name, table.stored_columns, tables[table.name])
             if rows := tables.get(DETAILS_FIELDS.name):
-                _keep_discarded(connection, rows)
+                keep_discarded(connection, rows)
         if source.is_file():
             connection.execute(f"DETACH {_SOURCE}")
 
@@ -125,7 +125,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[str, 
     connection.execute(f"INSERT INTO {quote(name)} BY NAME SELECT {listed} FROM {rows}")  # noqa: S608
 
 
-def _keep_discarded(connection: duckdb.DuckDBPyConnection, fields: str) -> None:
+def keep_discarded(connection: duckdb.DuckDBPyConnection, fields: str) -> None:
     """Restore which fields the contract discarded: the log does not record it, and a rebuild keeps it."""
     connection.execute(
         "INSERT INTO internal_evidence "  # noqa: S608

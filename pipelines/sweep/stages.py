@@ -33,10 +33,11 @@ from pipelines.sweep.fetch import Fetch
 from pipelines.sweep.progress_listener import ProgressGroup, ProgressListener
 from pipelines.sweep.request import SweepRequest, begin
 from pipelines.sweep.staged_sweep import StagedSweep
-from pipelines.warehouse import compare, ledger, rebuild
+from pipelines.warehouse import compare, ledger
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import LedgerRow
 from pipelines.warehouse.load import Conclusions, load_sweep
+from pipelines.warehouse.rebuild import StageLog, rebuild, stage_whole_log
 from pipelines.warehouse.typed_tables import Drift, known_types, typed_columns
 
 _LOG = logging.getLogger(__name__)
@@ -150,12 +151,12 @@ class Stages:
         prune(self.home, self.retention, now=self._now())
         return snapshot
 
-    def rebuild(self) -> dict[str, int]:
-        """Derive every table again from the version log; rows by table."""
+    def rebuild(self, stage: StageLog = stage_whole_log) -> dict[str, int]:
+        """Derive every table again from the version log, which `stage` flattens; rows by table."""
         staging = Staging(self.home.staging(REBUILD_STAGING))
         try:
             with self.warehouse.writing() as connection:
-                rebuild.rebuild(connection, staging)
+                rebuild(connection, staging, stage=stage)
                 return ledger.row_counts(connection)
         finally:
             shutil.rmtree(staging.folder, ignore_errors=True)
