@@ -22,7 +22,7 @@ from pipelines.staging.files import ROWS_PER_BATCH
 
 _MASTER = re.compile(r"local(\[([1-9]\d*|\*)(,[1-9]\d*)?\])?|local-cluster\[.+\]|yarn|(spark|k8s)://.+")
 
-_FAULT = re.compile(r"(?!py4j|org\.apache\.spark\.(Spark|api\.python\.Python)Exception)[\w.]+(Error|Exception): .")
+_OF_PYTHON = re.compile(r"(?!py4j\.|org\.|java\.)[\w.]+(Error|Exception): .")
 
 _SETTINGS = {
     "spark.app.name": "milestones",
@@ -68,6 +68,8 @@ def spark_session(master: str | None, scratch: Path) -> Iterator[SparkSession]:
 
 
 def _reason(error: Exception) -> str:
-    """The line of Spark's message that names the fault: the last one of a Python traceback, else the first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if _FAULT.match(line)), lines[0] if lines else type(error).__name__)
+    """What went wrong, in one line: the error of our Python, else the innermost cause in Java, else the first line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    ours = [line for line in lines if _OF_PYTHON.match(line)]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return [*lines[:1], *causes[-1:], *ours[:1]][-1]

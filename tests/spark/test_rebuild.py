@@ -102,7 +102,7 @@ def test_written_tables_equal_the_published_ones(shell: Shell, tmp_path: Path, m
     snapshot = shell.home.latest_snapshot.resolve()
     before = tree(shell.home.root)
     output = tmp_path / "tables"
-    manifest = write_tables(snapshot, output, now=NOON, master=master, flatten=flatten, versions_of_one_partition=25)
+    manifest = write_tables(snapshot, output, now=NOON, master=master, flatten=flatten, versions_of_one_partition=60)
     kept = {table.name for table in (*KEPT_TABLES, *ENDPOINT_TABLES)}
     names = {file.table for file in Manifest.read(snapshot).files if file.table} - kept
     assert {"details_type_0", "details_type_1", "details_type_2", "milestone_changes"} < names
@@ -126,7 +126,7 @@ def test_the_rebuilt_warehouse_equals_the_incremental_one(shell: Shell, tmp_path
     home = copied(shell.home, tmp_path / "copy")
     before = contents(home.warehouse_file)
     mine = Shell(home, shell.world, shell.base_url, shell.clock, type(shell.stages)(home, now=shell.clock))
-    mine.stages.rebuild(partial(stage_log, master="local[2,2]", flatten=failing_once, versions_of_one_partition=25))
+    mine.stages.rebuild(partial(stage_log, master="local[2,2]", flatten=failing_once, versions_of_one_partition=60))
     after = contents(home.warehouse_file)
     # What was touched since the last publish is not derived from the log.
     assert after | {"internal_touched": ""} == before | {"internal_touched": ""}
