@@ -36,8 +36,8 @@ LOCAL, SPARK, TABLES = "rebuild", "rebuild --engine spark", "rebuild --engine sp
 def main() -> None:
     """Print a table of all sizes."""
     print(f"{MASTER}, rounds: {ROUNDS}\n")
-    print("| milestones | versions | case | wall s | peak MB | wall ratio to local | equal |")
-    print("| --: | --: | --- | --: | --: | --: | --- |")
+    print("| milestones | versions | case | wall s | CPU s | peak MB | wall ratio to local | equal |")
+    print("| --: | --: | --- | --: | --: | --: | --: | --- |")
     for rows in SIZES:
         with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder:
             _measure(Path(folder), rows)
@@ -61,12 +61,11 @@ def _measure(folder: Path, rows: int) -> None:
     local = statistics.median(cost.wall for cost in costs[LOCAL])
     for case, of_case in costs.items():
         wall = statistics.median(cost.wall for cost in of_case)
+        cpu = statistics.median(cost.cpu for cost in of_case)
         peak = statistics.median(cost.peak_mb for cost in of_case)
         checked = {True: "yes", False: "NO", None: ""}[equal.get(case)]
-        print(
-            f"| {rows:,} | {versions:,} | {case} | {wall:.1f} | {peak:.0f} | {wall / local:.2f} | {checked} |",
-            flush=True,
-        )
+        figures = f"{wall:.1f} | {cpu:.1f} | {peak:.0f} | {wall / local:.2f}"
+        print(f"| {rows:,} | {versions:,} | {case} | {figures} | {checked} |", flush=True)
 
 
 def _fill(home: Home, rows: int) -> int:
