@@ -85,8 +85,8 @@ class Warehouse:
         )
         assert load_sweep(self.connection, staging, ledger, Conclusions(discarding=discarding))
 
-    def rebuild(self, **options: int) -> None:
-        stage = partial(rebuild.stage_whole_log, **options)
+    def rebuild(self, *, versions_of_one_part: int = 250_000) -> None:
+        stage = partial(rebuild.stage_whole_log, versions_of_one_part=versions_of_one_part)
         rebuild.rebuild(self.connection, Staging(self._folder / "rebuild"), stage=stage)
 
     def rows(self, query: str, *parameters: Any) -> Rows:
