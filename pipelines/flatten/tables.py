@@ -145,7 +145,7 @@ def disappearances(versions: pa.Table, is_latest: pa.ChunkedArray) -> pa.Table:
     names = ["milestone_id", "version"]
     ended = versions.filter(is_latest).select([*names, "vanished_at"]).rename_columns([*names, "seen_at"])
     before = versions.select([*names, "was_vanished_at"]).rename_columns([*names, "seen_at"])
-    before = before.set_column(1, "version", pc.subtract(before["version"], pa.scalar(1, pa.int32())))
+    before = before.set_column(1, before.schema.field(1), pc.subtract(before["version"], pa.scalar(1, pa.int32())))
     found = pa.concat_tables([ended, before])
     found = found.filter(pc.is_valid(found["seen_at"]))
     return MILESTONE_CHANGES.from_columns(
