@@ -64,6 +64,14 @@ test-python: .uv-ready ## Run the fast tests with other interpreters, where they
 	  $(UV) pip install --quiet --python $$environment/bin/python --no-deps --no-build-isolation --editable . && \
 	  $$environment/bin/pytest -n auto -m "not slow" || exit; done
 
+.PHONY: spark
+spark: .environments/spark/.ready ## Install the extra spark into .environments/spark, for milestones rebuild --engine spark (needs Java 17)
+	@$(UV) pip install --quiet --python .environments/spark/bin/python --no-deps --no-build-isolation --editable .
+
+.PHONY: test-spark
+test-spark: spark ## Run the tests of rebuilds on Spark, on this machine (needs Java 17)
+	.environments/spark/bin/pytest tests/spark
+
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Measure what the fast tests cover; fails below the floor in pyproject.toml
 	$(BIN)/pytest -n auto -m "not slow" --cov --cov-report term:skip-covered
@@ -141,6 +149,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt
 	$(LOCK) pyproject.toml $(EXTRAS) -c requirements/runtime.txt -o requirements/extras.txt
 	$(LOCK) pyproject.toml $(EXTRAS) --group dev -c requirements/extras.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra spark --group build --group tests -c requirements/dev.txt -o requirements/spark.txt
 	$(LOCK) $(DASHBOARD)/pyproject.toml -c requirements/dev.txt -o $(DASHBOARD)/requirements/runtime.txt
 	$(LOCK) $(DASHBOARD)/pyproject.toml --group $(DASHBOARD)/pyproject.toml:dev -c requirements/dev.txt \
 	  -c $(DASHBOARD)/requirements/runtime.txt -o $(DASHBOARD)/requirements/dev.txt

@@ -22,6 +22,7 @@ from pipelines.cli import completion as cli_completion  # noqa: F401
 from pipelines.cli import doctor as cli_doctor  # noqa: F401
 from pipelines.cli import mcp as cli_mcp  # noqa: F401
 from pipelines.cli import publish as cli_publish  # noqa: F401
+from pipelines.cli import rebuild as cli_rebuild  # noqa: F401
 from pipelines.cli import recover as cli_recover  # noqa: F401
 from pipelines.cli import serve as cli_serve  # noqa: F401
 from pipelines.cli.app import (
@@ -37,7 +38,7 @@ from pipelines.cli.app import (
     quarantine,
 )
 from pipelines.cli.write import run_sweep
-from pipelines.errors import DiskFull, MilestonesError, NothingToDo, WrongUse, is_disk_full
+from pipelines.errors import DiskFull, MilestonesError, WrongUse, is_disk_full
 from pipelines.storage.home import HOME_VARIABLE, Home, expanded
 
 __all__ = ("app", "main", "run")
@@ -48,30 +49,6 @@ DASHBOARD_PORT = 8501
 
 _PARAMETER = ("-p", "--param")
 _OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
-
-
-@app.command
-def rebuild() -> int:
-    """Rebuild every table from the version log, and publish."""
-    from pipelines.orchestration.resources import utc_now
-    from pipelines.settings import Settings
-    from pipelines.storage.leftovers import writer_session
-    from pipelines.sweep.stages import Stages
-    from pipelines.warehouse.database import Warehouse
-
-    home = Home.from_environment()
-    Warehouse(home).check_not_lost()
-    if not home.warehouse_file.exists():
-        raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
-    home.preflight()
-    stages = Stages(home, now=utc_now, lake=Settings.from_environment().data_lake())
-    with writer_session(home, purpose="milestones rebuild"):
-        rows = stages.rebuild()
-        snapshot = stages.publish()
-    for name, count in rows.items():
-        Console().print(f"{count:>9,}  {name}", highlight=False, markup=False)
-    Console().print(f"published as {snapshot.folder}", highlight=False, soft_wrap=True)
-    return 0
 
 
 @quarantine.command(name="retry")

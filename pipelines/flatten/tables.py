@@ -136,6 +136,31 @@ def flatten_changes(latest: pa.Table) -> pa.Table:
     return rows.to_arrow()
 
 
+def disappearances(versions: pa.Table, is_latest: pa.ChunkedArray) -> pa.Table:
+    """Rows of milestone_changes: the versions that ended because their milestone vanished.
+
+    `versions` are rows of `schemas.tables.LATEST`. The end of a version that is not the latest is
+    known to the next one.
+    """
+    names = ["milestone_id", "version"]
+    ended = versions.filter(is_latest).select([*names, "vanished_at"]).rename_columns([*names, "seen_at"])
+    before = versions.select([*names, "was_vanished_at"]).rename_columns([*names, "seen_at"])
+    before = before.set_column(1, before.schema.field(1), pc.subtract(before["version"], pa.scalar(1, pa.int32())))
+    found = pa.concat_tables([ended, before])
+    found = found.filter(pc.is_valid(found["seen_at"]))
+    return MILESTONE_CHANGES.from_columns(
+        {
+            "milestone_id": found["milestone_id"],
+            "version": found["version"],
+            "position": [0] * found.num_rows,
+            "field": ["vanished_at"] * found.num_rows,
+            "old": [None] * found.num_rows,
+            "new": list(map(rfc3339, _microseconds(found, "seen_at"))),
+            "seen_at": found["seen_at"],
+        }
+    )
+
+
 def _as_rows(latest: pa.Table) -> Iterable[dict[str, Any]]:
     """The rows of the batch, times as microseconds: cheaper than one datetime object per value."""
     columns = [

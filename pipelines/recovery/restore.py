@@ -19,7 +19,6 @@ import duckdb
 
 from pipelines.contract import EVOLVE, Contract
 from pipelines.errors import NothingToDo, PublishedDiffers, WarehouseUnusable, WrongUse
-from pipelines.flatten.evidence import ANY_KIND
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
 from pipelines.publish.snapshot import snapshot_folders
 from pipelines.recovery.check_pages import damaged_sweeps, set_aside
@@ -34,7 +33,7 @@ from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import discard
 from pipelines.warehouse.connection import open_reading
 from pipelines.warehouse.database import open_warehouse
-from pipelines.warehouse.rebuild import rebuild
+from pipelines.warehouse.rebuild import keep_discarded, rebuild
 from pipelines.warehouse.statements import transaction
 from pipelines.warehouse.version_logs import log_faults
 from schemas.endpoints import ENDPOINT_KEPT_TABLES
@@ -215,7 +214,7 @@ def _fill(path: Path, source: _Source) -> None:
                 if table.name in source.tables:
                     _copy(connection, table.name, table.stored_columns, source.tables[table.name])
             if rows := source.tables.get(DETAILS_FIELDS.name):
-                _keep_discarded(connection, rows)
+                keep_discarded(connection, rows)
         if is_file:
             connection.execute(f"DETACH {_SOURCE}")
         if faults := log_faults(connection):
@@ -230,17 +229,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, name: str, columns: tuple[str, 
     published = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}  # noqa: S608
     listed = ", ".join(quote(column) for column in columns if column in published)
     connection.execute(f"INSERT INTO {quote(name)} BY NAME SELECT {listed} FROM {rows}")  # noqa: S608
-
-
-def _keep_discarded(connection: duckdb.DuckDBPyConnection, fields: str) -> None:
-    """Restore which fields the contract discarded: the log does not record it, and a rebuild keeps it."""
-    connection.execute(
-        "INSERT INTO internal_evidence "  # noqa: S608
-        "(type, path, kind, records, first_seen_at, last_seen_at, first_sweep_id, is_discarded) "
-        "SELECT type, path, unnest(string_split(discarded_kinds, ', ') || if(column_name IS NULL, [$any], [])), "
-        f"records, first_seen_at, last_seen_at, first_sweep_id, true FROM {fields} WHERE is_discarded",
-        {"any": ANY_KIND},
-    )
 
 
 def _move_away(file: Path, now: datetime) -> Path | None:

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.flatten.evidence import evidence
-from pipelines.flatten.tables import flatten, flatten_changes
+from pipelines.flatten.tables import flatten
 from pipelines.flatten.validate import Breach, breaches, prove_validation_works
+from pipelines.flatten.versions import STAGED_COLUMNS, derive_history, flatten_latest, flatten_older
 from pipelines.machine import workers_for
 from pipelines.staging.files import REFUSED_BY_RULES, ROWS_PER_BATCH, Staging
 from pipelines.staging.workers import spread
@@ -28,8 +28,6 @@ from schemas.tables import (
     FLAT_TABLES,
     LATEST,
     MILESTONE_CHANGES,
-    MILESTONE_DETAILS,
-    MILESTONES,
     QUARANTINE,
 )
 
@@ -37,9 +35,6 @@ MAX_WORKERS = 3
 
 BATCHES_WORTH_A_WORKER = 4
 """Fewer batches start no worker: starting a process costs about as much as flattening two batches."""
-
-STAGED_COLUMNS = [name for name in LATEST.arrow_schema.names if name not in ("previous_record", "was_vanished_at")]
-"""Of a version, what loading reads."""
 
 Kind = Literal["sweep", "latest", "older"]
 """The source of versions: a sweep; or the log, the latest of each milestone or those with a successor."""
@@ -74,7 +69,7 @@ def stage_tables(staging: Staging, sweep_id: str, latest: Iterable[pa.RecordBatc
     `latest` gives batches of `schemas.tables.LATEST`, followed by the columns page, position, seen_at and outcome.
     `workers` is the number of worker processes that help.
     """
-    _stage_empty(staging)
+    stage_empty(staging)
     parts = ((staging, "sweep", number, batch, sweep_id) for number, batch in enumerate(latest, start=1))
     with _without_collecting():
         return sum(spread(stage_part, parts, workers=workers), Flattened())
@@ -87,7 +82,7 @@ def stage_log(
 
     Nothing is refused: versions in the log have been validated. `workers` is the number of worker processes.
     """
-    _stage_empty(staging)
+    stage_empty(staging)
     kinds: Iterator[tuple[Kind, pa.RecordBatch]] = chain(zip(repeat("latest"), latest), zip(repeat("older"), older))
     parts = ((staging, kind, number, batch) for number, (kind, batch) in enumerate(kinds, start=1))
     with _without_collecting():
@@ -110,7 +105,7 @@ def _prove_once() -> None:
     prove_validation_works()
 
 
-def _stage_empty(staging: Staging) -> None:
+def stage_empty(staging: Staging) -> None:
     """Remove earlier parts, and write an empty part of each table, as there may be no batch."""
     staging.folder.mkdir(parents=True, exist_ok=True)
     schemas = {table.name: table.arrow_schema for table in (LATEST, *FLAT_TABLES, MILESTONE_CHANGES, EVIDENCE)}
@@ -164,37 +159,15 @@ def _of_sweep(sweep_id: str, arrived: pa.Table) -> _Part:
 
 def _of_latest(_: str, batch: pa.Table) -> _Part:
     """Flatten latest versions from the log."""
-    versions = batch.cast(LATEST.arrow_schema)
-    tables = flatten(versions)
-    return _Part(tables | derive_history(versions, tables))
+    return _Part(flatten_latest(batch))
 
 
 def _of_older(_: str, batch: pa.Table) -> _Part:
-    """Derive changes and evidence from versions of the log with a successor."""
-    versions = batch.cast(LATEST.arrow_schema)
-    # A batch may have several versions of a milestone: give each a unique id.
-    unique_ids = pc.binary_join_element_wise(versions["milestone_id"], versions["version"].cast(pa.string()), "#")
-    renamed = versions.set_column(0, LATEST.arrow_schema.field(0), unique_ids)
-    return _Part(
-        {
-            EVIDENCE.name: derive_history(renamed, flatten(renamed))[EVIDENCE.name],
-            MILESTONE_CHANGES.name: flatten_changes(versions),
-        }
-    )
+    """Flatten versions of the log with a successor."""
+    return _Part(flatten_older(batch))
 
 
 _FLATTEN: dict[Kind, Callable[[str, pa.Table], _Part]] = {"sweep": _of_sweep, "latest": _of_latest, "older": _of_older}
-
-
-def derive_history(versions: pa.Table, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
-    """The tables besides the flat ones: the versions themselves, their changes, the evidence of their details."""
-    facts = tables[MILESTONES.name].select(["milestone_id", "type", "last_changed_at"])
-    facts = facts.rename_columns(["milestone_id", "type", "seen_at"]).append_column("sweep_id", versions["sweep_id"])
-    return {
-        LATEST.name: versions.select(STAGED_COLUMNS),
-        MILESTONE_CHANGES.name: flatten_changes(versions),
-        EVIDENCE.name: evidence(tables[MILESTONE_DETAILS.name], facts),
-    }
 
 
 def _first_breaches(tables: dict[str, pa.Table]) -> dict[str, Breach]:

@@ -35,10 +35,11 @@ from pipelines.sweep.fetch import Fetch
 from pipelines.sweep.progress_listener import ProgressGroup, ProgressListener
 from pipelines.sweep.request import SweepRequest, begin
 from pipelines.sweep.staged_sweep import StagedSweep
-from pipelines.warehouse import compare, ledger, rebuild
+from pipelines.warehouse import compare, ledger
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import LedgerRow
 from pipelines.warehouse.load import Conclusions, load_sweep
+from pipelines.warehouse.rebuild import StageLog, rebuild, stage_whole_log
 from pipelines.warehouse.typed_tables import Drift, known_types, typed_columns
 from pipelines.warehouse.version_logs import log_faults
 
@@ -170,8 +171,11 @@ class Stages:
             share(self.home, self._lake, snapshot, self.retention, now=self._now())
         return snapshot
 
-    def rebuild(self) -> dict[str, int]:
-        """Derive every table again from the version log; rows by table. Raises WarehouseUnusable for a damaged log."""
+    def rebuild(self, stage: StageLog = stage_whole_log) -> dict[str, int]:
+        """Derive every table again from the version log, which `stage` flattens; rows by table.
+
+        Raises WarehouseUnusable for a damaged log.
+        """
         staging = Staging(self.home.staging(REBUILD_STAGING))
         try:
             with self.warehouse.writing() as connection:
@@ -179,7 +183,7 @@ class Stages:
                     raise WarehouseUnusable(
                         f"{self.home.warehouse_file}: {'; '.join(map(str, faults))}: run milestones restore"
                     )
-                rebuild.rebuild(connection, staging)
+                rebuild(connection, staging, stage=stage)
                 return ledger.row_counts(connection)
         finally:
             shutil.rmtree(staging.folder, ignore_errors=True)

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.flatten.versions import STAGED_COLUMNS
 from pipelines.staging.files import REFUSED_BY_RULES, Staging
-from pipelines.staging.stage_tables import STAGED_COLUMNS, stage_log, stage_tables, workers_to_flatten
+from pipelines.staging.stage_tables import stage_log, stage_tables, workers_to_flatten
 from pipelines.staging.workers import WorkerDied
 from schemas.tables import EVIDENCE, FLAT_TABLES, LATEST, MILESTONE_CHANGES, QUARANTINE
 from tests.support import NOON, milestone

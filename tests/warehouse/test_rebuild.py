@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pipelines.staging.files import Staging
-from pipelines.warehouse.rebuild import rebuild
+from pipelines.warehouse.rebuild import rebuild, stage_whole_log
 from tests.support import Shell, Shells, contents, milestone, milestone_id
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,8 @@ def shell(shells: Shells, tmp_path: Path) -> Shell:
 def test_rebuilt_tables_equal_the_incremental_ones(shell: Shell, tmp_path: Path, versions_of_one_part: int) -> None:
     before = contents(shell.home.warehouse_file)
     with shell.stages.warehouse.writing() as connection:
-        rebuild(connection, Staging(tmp_path / "rebuild"), versions_of_one_part=versions_of_one_part)
+        stage = partial(stage_whole_log, versions_of_one_part=versions_of_one_part)
+        rebuild(connection, Staging(tmp_path / "rebuild"), stage=stage)
     after = contents(shell.home.warehouse_file)
     # What was touched since the last publish is not derived from the log.
     assert {name: after[name] for name in after if name != "internal_touched"} == {

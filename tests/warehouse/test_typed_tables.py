@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -84,8 +85,9 @@ class Warehouse:
         )
         assert load_sweep(self.connection, staging, ledger, Conclusions(discarding=discarding))
 
-    def rebuild(self, **options: int) -> None:
-        rebuild.rebuild(self.connection, Staging(self._folder / "rebuild"), **options)
+    def rebuild(self, *, versions_of_one_part: int = 250_000) -> None:
+        stage = partial(rebuild.stage_whole_log, versions_of_one_part=versions_of_one_part)
+        rebuild.rebuild(self.connection, Staging(self._folder / "rebuild"), stage=stage)
 
     def rows(self, query: str, *parameters: Any) -> Rows:
         return self.connection.execute(query, parameters).fetchall()
