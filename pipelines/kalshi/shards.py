@@ -135,6 +135,10 @@ class Shards:
         """The query of a shard's pages."""
         return replace(self._query, minimum_start_date=shard.begins)
 
+    def ordered(self) -> list[Shard]:
+        """The shards in order of their starts."""
+        return sorted(self._shards, key=lambda shard: _order_of_bound(shard.begins))
+
     def contains(self, shard: Shard) -> bool:
         """Whether a shard is still part of the scan: it may have been dropped while its request was in flight."""
         return shard in self._shards
@@ -232,7 +236,7 @@ class Shards:
         pages_of: dict[datetime | None, list[LandedPage]] = {}
         for page in landed:
             pages_of.setdefault(page.minimum_start_date, []).append(page)
-        bounds = sorted(pages_of, key=lambda bound: bound or datetime.min.replace(tzinfo=UTC))
+        bounds = sorted(pages_of, key=_order_of_bound)
         self._shards = [
             Shard(bound, following, Paging.resumed(page.next_cursor for page in since_restart(pages_of[bound])))
             for bound, following in pairwise([*bounds, self._query.maximum_start_date])
@@ -249,6 +253,10 @@ def since_restart(pages: Sequence[LandedPage]) -> Sequence[LandedPage]:
     """The pages since a scan started over after a refused cursor: the cursors of earlier pages are invalid."""
     begun = max((number for number, page in enumerate(pages) if page.cursor is None), default=0)
     return pages[begun:]
+
+
+def _order_of_bound(bound: datetime | None) -> datetime:
+    return bound or datetime.min.replace(tzinfo=UTC)
 
 
 def _reach(starts: tuple[str, ...]) -> tuple[tuple[datetime, datetime] | None, bool]:
