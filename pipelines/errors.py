@@ -102,6 +102,18 @@ class PublishedDiffers(MilestonesError):
     """A published file does not match its manifest."""
 
 
+class LakeUnusable(MilestonesError):
+    """The lake cannot be read or written: no bucket, refused credentials, no connection, a full disk."""
+
+
+class LakeObjectMissing(LakeUnusable):
+    """An object that should be in the lake is not there."""
+
+
+class LakeAhead(MilestonesError):
+    """The lake was published from another home: publishing there would lose that state."""
+
+
 class WrongSetting(MilestonesError):
     """An environment variable has an invalid value."""
 

@@ -20,6 +20,7 @@ from pipelines.kalshi.base_url import DEFAULT_BASE_URL, OLDER_BASE_URL
 from pipelines.kalshi.network import Network, fault_of_ca_bundle, fault_of_proxy
 from pipelines.kalshi.signing import RequestSigner, UnusableKey, fault_of_key_id, load_key
 from pipelines.storage.home import DEFAULT_HOME, HOME_VARIABLE, expanded
+from pipelines.storage.lake import LAKE_VARIABLE, Lake, LakeAddress
 from schemas.api import PAGE_LIMIT
 from schemas.endpoint import Endpoint
 from schemas.endpoints import ENDPOINTS
@@ -126,6 +127,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "`discard` (it makes no column), by type as in `evolve,football_game=freeze`",
         ),
     ] = "evolve"
+    lake: Annotated[
+        str | None,
+        Meta(
+            title=LAKE_VARIABLE,
+            description="`s3://BUCKET/PREFIX`, or the path of a folder: landed pages and Parquet snapshots are copied "
+            "there, and an empty home takes its state from there; region, endpoint and credentials are those of "
+            "`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_PROFILE` and AWS's "
+            "files",
+        ),
+    ] = None
     keep_snapshots: Annotated[
         int,
         Meta(
@@ -205,6 +216,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         settings.signer()
         settings.kept_endpoints()
         settings.details_contract()
+        settings.lake_address()
         return settings
 
     @property
@@ -242,6 +254,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         key = _key(self.api_key_id, self.private_key_file)
         base_urls = [self.api_base_url] if self.base_url else [DEFAULT_BASE_URL, OLDER_BASE_URL]
         return RequestSigner(*key, base_urls=base_urls) if key else None
+
+    def lake_address(self) -> LakeAddress | None:
+        """Where the lake is; None without one. Raises WrongSetting."""
+        return LakeAddress.parse(self.lake) if self.lake else None
+
+    def data_lake(self) -> Lake | None:
+        """The lake, to which no request was sent yet; None without one. Raises WrongSetting."""
+        return Lake.open(address) if (address := self.lake_address()) else None
 
     def details_contract(self) -> Contract:
         """How `details` may change. Raises WrongSetting."""

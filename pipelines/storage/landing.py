@@ -1,7 +1,7 @@
 """Landed sweeps below `raw/`: a folder per sweep, a Parquet file per page, and the sweep's state in `sweep.json`.
 
 A page is landed before it is decoded, so every later stage can be repeated from here, days later and in another run.
-Each file has a checksum of its content; damage raises SweepDamaged.
+Each file has a checksum of its content; damage raises SweepDamaged. With a lake, each file is copied there as well.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 
 from pipelines.errors import SweepDamaged
 from pipelines.storage.durable import write_durably
+from pipelines.storage.lake import Lake
 from pipelines.storage.page_files import ContentMismatch, Page, checksum, read_page, write_page
 
 __all__ = ("MAX_AGE_TO_RESUME", "SWEEP_FILE", "Filters", "Landing", "Mode", "Page", "Sweep", "Traffic", "is_sweep_id")
@@ -134,38 +135,49 @@ class _SweepFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Landing:
-    """The folder of one sweep."""
+    """The folder of one sweep. `lake` is the copy of `raw/` in the lake: what is landed here is copied there."""
 
-    def __init__(self, folder: Path, sweep: Sweep) -> None:
+    def __init__(self, folder: Path, sweep: Sweep, lake: Lake | None = None) -> None:
         self.folder = folder
         self.sweep = sweep
+        self._copy = lake.below(folder.name) if lake else None
 
     @classmethod
     def begin(
-        cls, raw: Path, *, mode: Mode, filters: Filters, ids: list[str], now: datetime, after: str | None = None
+        cls,
+        raw: Path,
+        *,
+        mode: Mode,
+        filters: Filters,
+        ids: list[str],
+        now: datetime,
+        after: str | None = None,
+        lake: Lake | None = None,
     ) -> Landing:
         """Start a sweep with the next number. Numbers order sweeps even if the clock was set back.
 
         `after` is the newest sweep_id in the ledger, which is higher if a backup was restored without its raw pages.
+        Raises LakeUnusable.
         """
         known = map(_SWEEP_ID.fullmatch, (*_folders(raw), after or ""))
         number = max((int(match[1]) for match in known if match), default=0) + 1
         sweep_id = f"{number:06d}-{now:%Y%m%dT%H%M%SZ}"
-        landing = cls(raw / sweep_id, Sweep(sweep_id=sweep_id, mode=mode, filters=filters, ids=ids, started_at=now))
+        sweep = Sweep(sweep_id=sweep_id, mode=mode, filters=filters, ids=ids, started_at=now)
+        landing = cls(raw / sweep_id, sweep, lake)
         landing.save()
         return landing
 
     @classmethod
-    def open(cls, raw: Path, sweep_id: str) -> Landing:
+    def open(cls, raw: Path, sweep_id: str, lake: Lake | None = None) -> Landing:
         """Open a landed sweep. Raises FileNotFoundError, SweepDamaged."""
         file = raw / sweep_id / SWEEP_FILE
         try:
-            return cls(raw / sweep_id, _read_sweep(file.read_bytes()))
+            return cls(raw / sweep_id, _read_sweep(file.read_bytes()), lake)
         except (msgspec.MsgspecError, UnicodeDecodeError, ContentMismatch) as error:
             raise SweepDamaged(f"{file} is damaged ({error}): remove its folder, then run milestones ingest") from error
 
     @classmethod
-    def newest(cls, raw: Path) -> Landing | None:
+    def newest(cls, raw: Path, lake: Lake | None = None) -> Landing | None:
         """The sweep that was started last, if there is one.
 
         Folders without a readable `sweep.json` (after a kill, or damaged) are ignored: their pages are fetched again,
@@ -173,7 +185,7 @@ class Landing:
         """
         for name in sorted(filter(_SWEEP_ID.fullmatch, _folders(raw)), reverse=True):
             with suppress(FileNotFoundError, SweepDamaged):
-                return cls.open(raw, name)
+                return cls.open(raw, name, lake)
         return None
 
     @property
@@ -195,7 +207,7 @@ class Landing:
     def reopen(self, *, pages: int | None = None) -> None:
         """Turn this into a sweep that was interrupted after `pages` pages (None: as many as are on disk).
 
-        Removes later pages and the results of the complete fetch.
+        Removes later pages and the results of the complete fetch. Raises LakeUnusable.
         """
         sweep = self.sweep
         sweep.pages = self.landed_pages if pages is None else pages
@@ -205,9 +217,17 @@ class Landing:
         # Last page first, so that a kill in between leaves no gap.
         for number in filter(lambda landed: landed > sweep.pages, reversed(self._numbers())):
             self._file(number).unlink()
+        self._make_copy_equal()
 
     def save(self) -> None:
-        """Write `sweep.json`."""
+        """Write `sweep.json`, in the lake after all other files. Raises LakeUnusable, with the file here written."""
+        self._write_sweep()
+        if self._copy is not None:
+            if self.sweep.landed_at is not None:
+                self._make_copy_equal()
+            self._copy.upload(SWEEP_FILE, self.folder / SWEEP_FILE)
+
+    def _write_sweep(self) -> None:
         text = msgspec.json.encode(self.sweep)
         whole = msgspec.json.format(msgspec.json.encode(_SweepFile(checksum(text), msgspec.Raw(text))), indent=2)
         write_durably(self.folder / SWEEP_FILE, lambda path: path.write_bytes(whole))
@@ -245,9 +265,12 @@ class Landing:
         self.archived()
 
     def land(self, page: Page) -> None:
-        """Land one page; once this returns it survives a kill or a power cut."""
-        write_page(self._file(page.number), page)
+        """Land one page; once this returns it survives a kill or a power cut. Raises LakeUnusable, with it landed."""
+        file = self._file(page.number)
+        write_page(file, page)
         self.sweep.pages = page.number
+        if self._copy is not None:
+            self._copy.upload(file.name, file)
 
     def pages(self) -> Iterator[Page]:
         """Every landed page in order, one in memory at a time. Raises SweepDamaged, also for a missing page."""
@@ -262,6 +285,22 @@ class Landing:
             raise SweepDamaged(
                 f"{file} is damaged ({error}): run milestones ingest, which fetches it again", good_pages=number - 1
             ) from error
+
+    def _make_copy_equal(self) -> None:
+        """Copy files to the lake that are missing there, and remove those that are not here, the last one first.
+
+        Files are missing there if the lake could not be reached, or was set later.
+        """
+        if self._copy is None:
+            return
+        here = {file.name: file for file in self.folder.glob("*.parquet")}
+        there = self._copy.sizes()
+        for name in sorted(there, reverse=True):
+            if name not in here and "/" not in name and name != SWEEP_FILE:
+                self._copy.remove(name)
+        for name, file in sorted(here.items()):
+            if there.get(name) != file.stat().st_size:
+                self._copy.upload(name, file)
 
     def _file(self, number: int) -> Path:
         return self.folder / f"page-{number:06d}.parquet"

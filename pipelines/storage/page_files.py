@@ -54,19 +54,40 @@ def checksum(*parts: bytes) -> str:
 
 def write_page(file: Path, page: Page) -> None:
     """Write a page atomically; once this returns it survives a kill or a power cut."""
-    row = [*_row(page), _page_checksum(page)]
-    table = pa.Table.from_arrays(
-        [pa.array([value], type=field.type) for value, field in zip(row, PAGES.arrow_schema, strict=True)],
-        schema=PAGES.arrow_schema,
-    )
-    write_durably(
-        file,
-        lambda path: pq.write_table(table, path, compression="zstd", write_statistics=False, write_page_checksum=True),
-    )
+    table = _table(page)
+    write_durably(file, lambda path: _write(table, path))
+
+
+def page_as_bytes(page: Page) -> bytes:
+    """The content of a page's file."""
+    out = pa.BufferOutputStream()
+    _write(_table(page), out)
+    return bytes(out.getvalue())
 
 
 def read_page(file: Path, number: int) -> Page:
     """Read a page. Raises ContentMismatch."""
+    return _read(file, number)
+
+
+def page_of_bytes(content: bytes, number: int) -> Page:
+    """Read a page from the content of its file. Raises ContentMismatch."""
+    return _read(pa.BufferReader(content), number)
+
+
+def _table(page: Page) -> pa.Table:
+    row = [*_row(page), _page_checksum(page)]
+    return pa.Table.from_arrays(
+        [pa.array([value], type=field.type) for value, field in zip(row, PAGES.arrow_schema, strict=True)],
+        schema=PAGES.arrow_schema,
+    )
+
+
+def _write(table: pa.Table, where: Path | pa.NativeFile) -> None:
+    pq.write_table(table, where, compression="zstd", write_statistics=False, write_page_checksum=True)
+
+
+def _read(file: Path | pa.NativeFile, number: int) -> Page:
     try:
         row = pq.ParquetFile(file, page_checksum_verification=True).read().to_pylist()[0]
     except Exception as error:
