@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from dagster_celery import celery_executor
+from dagster_celery.executor import CeleryExecutor
 
 import dagster as dg
 from dagster._config import post_process_config, validate_config
@@ -85,7 +86,8 @@ class CeleryConfiguration:
             options |= {f"unacked{key}": f"{unacked}{key}" for key in ("_key", "_index_key", "_mutex_key")}
         if visibility_seconds is not None:
             options["visibility_timeout"] = visibility_seconds
-        return {**self.resolved, "config_source": source | {"broker_transport_options": options}}
+        source |= {"broker_transport_options": options}
+        return dict(CeleryExecutor.for_cli(**{**self.resolved, "config_source": source}).app_args())
 
 
 def check_postgres_url(url: str | None) -> None:

@@ -115,7 +115,7 @@ def read_pages(
     deadline = Settings.from_environment().deadline_seconds
     ends_at = time.monotonic() + CeleryConfiguration.from_environment().step_seconds(deadline)
     if len(landed) > 1:
-        context.log.info(f"resuming {part} after its page {len(landed)}")
+        context.log.warning(f"resuming {part} after its page {len(landed)}: the worker that read it was killed")
     with kalshi.client() as api:
         found = read_range(api, MilestoneQuery(), one, landed, may_continue=lambda: time.monotonic() < ends_at)
         number = len(landed)
@@ -181,7 +181,11 @@ def _ingest(context: dg.OpExecutionContext, config: MergeConfig) -> None:
     options = {"mode": "full", "allow_shrink": config.allow_shrink, "start_anew": config.start_anew}
     try:
         job.execute_in_process(
-            run_config={"ops": {"pages": {"config": options}}},
+            run_config={
+                "ops": {"pages": {"config": options}},
+                # Every event is in Dagster's history; the worker's log has the warnings.
+                "loggers": {"console": {"config": {"log_level": "WARNING"}}},
+            },
             instance=context.instance,
             tags={MERGES_TAG: context.run_id, PROCESS_TAG: str(os.getpid())},
         )

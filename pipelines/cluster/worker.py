@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from celery import Celery
 from dagster_celery.make_app import make_app
@@ -28,3 +27,25 @@ def build_app(*, is_writer: bool) -> Celery:
     app: Celery = make_app(arguments)
     create_task(app)
     return app
+
+
+def run_worker(*, is_writer: bool) -> None:
+    """Run a worker until SIGTERM or SIGINT, then end after the current step. Raises WrongSetting, LakeUnusable."""
+    cluster_lake().check()
+    app = build_app(is_writer=is_writer)
+    if is_writer:
+        _give_back(app)
+    queue = WRITER_QUEUE if is_writer else RANGES_QUEUE
+    # A range is read in a child, which may die alone. The merge starts processes, which Celery's children must not do.
+    pool = "solo" if is_writer else "prefork"
+    # One step at a time: its pages come one after the other, and more workers read more at once.
+    options = {"queues": queue, "pool": pool, "concurrency": "1", "hostname": f"{queue}-{os.getpid()}@%h"}
+    app.worker_main(["worker", "--loglevel", "INFO", *(f"--{name}={value}" for name, value in options.items())])
+
+
+def _give_back(app: Celery) -> None:
+    """Give the steps back to the queue that a killed writer had begun: there is one writer, and it is just starting."""
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        for tag in channel.client.zrange(channel.unacked_index_key, 0, -1):
+            channel.qos.restore_by_tag(tag)
