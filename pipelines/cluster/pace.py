@@ -6,15 +6,16 @@ import math
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from fractions import Fraction
 
 from redis import Redis
 from redis.exceptions import RedisError
 from throttled import RateLimiterType, Throttled, rate_limiter, store
 from throttled.exceptions import BaseThrottledError
 
-from pipelines.errors import MilestonesError
+from pipelines.errors import MilestonesError, WrongSetting
 from pipelines.kalshi.pacing import SHORTEST_SLEEP_SECONDS
-from pipelines.settings import REDIS_VARIABLE
+from pipelines.settings import REDIS_VARIABLE, Settings
 
 PACE_KEY = "milestones:pace"
 PAUSE_KEY = "milestones:pause"
@@ -38,13 +39,30 @@ class RedisPace:
         self._sleep = sleep
         self._limiter = None
         if requests_per_second:
-            interval = timedelta(seconds=1 / requests_per_second)
+            # The library counts periods in whole seconds: 2.5 a second are 5 in 2 seconds, evenly spaced in any case.
+            rate = Fraction(requests_per_second).limit_denominator(100_000) or Fraction(1, math.ceil(1 / requests_per_second))
+            period = timedelta(seconds=rate.denominator)
             self._limiter = Throttled(
                 PACE_KEY,
                 using=RateLimiterType.GCRA.value,
-                quota=rate_limiter.per_duration(interval, limit=1, burst=1),
+                quota=rate_limiter.per_duration(period, limit=rate.numerator, burst=1),
                 store=store.RedisStore(server=url),
             )
+
+    @classmethod
+    def from_settings(cls, requests_per_second: float) -> RedisPace:
+        """The pace in the Redis of the settings. Raises WrongSetting."""
+        url = Settings.from_environment().redis_url
+        if url is None:
+            raise WrongSetting(f"{REDIS_VARIABLE} is not set: give redis://HOST:PORT/0 of the cluster's Redis")
+        return cls(url, requests_per_second)
+
+    def check(self) -> None:
+        """Check that Redis answers."""
+        try:
+            self._redis.ping()
+        except RedisError as error:
+            raise _unavailable(error) from error
 
     def acquire(self) -> None:
         """Wait until one request may be sent."""

@@ -7,10 +7,8 @@ import msgspec
 
 from pipelines.cluster.pace import RedisPace
 from pipelines.cluster.shared_pages import cluster_lake
-from pipelines.errors import WrongSetting
 from pipelines.kalshi.pacing import Pace
 from pipelines.orchestration.resources import KalshiResource
-from pipelines.settings import REDIS_VARIABLE, Settings
 
 
 class ClusterKalshiResource(KalshiResource):
@@ -18,10 +16,7 @@ class ClusterKalshiResource(KalshiResource):
 
     def shared_pace(self, requests_per_second: float) -> Pace | None:
         """The pace in Redis. Raises WrongSetting."""
-        url = Settings.from_environment().redis_url
-        if url is None:
-            raise WrongSetting(f"{REDIS_VARIABLE} is not set: give redis://HOST:PORT/0 of the cluster's Redis")
-        return RedisPace(url, requests_per_second)
+        return RedisPace.from_settings(requests_per_second)
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
