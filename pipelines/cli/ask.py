@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -14,6 +14,9 @@ from pipelines.cli.app import EXIT_FAILED, FLAG, NOT_NEGATIVE, Duration, OutputC
 from pipelines.errors import WrongUse
 from pipelines.storage.home import Home, expanded
 from pipelines.wording import counted, duration
+
+if TYPE_CHECKING:
+    from pipelines.publish.manifest import Verified
 
 _All = Annotated[bool, Parameter(name="--all", negative=())]
 _Parameters = Annotated[
@@ -207,18 +210,29 @@ def _export_calendar(home: Home, statement: str | None, output: Path | None) -> 
 
 @app.command
 def verify() -> int:
-    """Check every published file against its manifest; exit with 1 and name each file that differs."""
-    from pipelines.publish.manifest import verify as verify_published
+    """Check every published file against its manifest, in the lake (MILESTONES_LAKE) too.
 
-    verified = verify_published(Home.from_environment())
+    Exit with 1 and name each file that differs.
+    """
+    from pipelines.publish.lake import verify_lake
+    from pipelines.publish.manifest import verify as verify_published
+    from pipelines.settings import Settings
+
+    lake = Settings.from_environment().data_lake()
+    status = _print_verified(verify_published(Home.from_environment()))
+    return status if lake is None else max(status, _print_verified(verify_lake(lake), where=f" in {lake}"))
+
+
+def _print_verified(verified: Verified, where: str = "") -> int:
     for difference in verified.differences:
         print_error(difference)
     if verified.differences:
         return EXIT_FAILED
     Console().print(
-        f"snapshot {verified.snapshot}: {counted(verified.files, 'file')}, {counted(verified.bytes, 'byte')}, "
+        f"snapshot {verified.snapshot}{where}: {counted(verified.files, 'file')}, {counted(verified.bytes, 'byte')}, "
         "all as published",
         highlight=False,
+        soft_wrap=True,
     )
     return 0
 

@@ -18,6 +18,7 @@ from pipelines.errors import WrongUse
 from pipelines.kalshi.client import KalshiClient
 from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
+from pipelines.storage.lake import LAKE_VARIABLE
 from pipelines.storage.landing import is_sweep_id
 from pipelines.storage.leftovers import writer_session
 from pipelines.sweep.progress_listener import NullProgress
@@ -104,6 +105,8 @@ def run_demo(command: Callable[[list[str]], int], *, home: Home | None = None, r
         # Pacing is for the real API.
         os.environ["KALSHI_REQUESTS_PER_SECOND"] = "0"
         os.environ[HOME_VARIABLE] = str(home.root)
+        # A lake is for real data.
+        os.environ.pop(LAKE_VARIABLE, None)
         if status := _run(console, command, "ingest", "--full"):
             return status
         if status := _run(console, command, "ingest", "--only", "live"):

@@ -53,6 +53,7 @@ _OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 def rebuild() -> int:
     """Rebuild every table from the version log, and publish."""
     from pipelines.orchestration.resources import utc_now
+    from pipelines.settings import Settings
     from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
     from pipelines.warehouse.database import Warehouse
@@ -62,7 +63,7 @@ def rebuild() -> int:
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file}: run milestones ingest first")
     home.preflight()
-    stages = Stages(home, now=utc_now)
+    stages = Stages(home, now=utc_now, lake=Settings.from_environment().data_lake())
     with writer_session(home, purpose="milestones rebuild"):
         rows = stages.rebuild()
         snapshot = stages.publish()
@@ -74,17 +75,28 @@ def rebuild() -> int:
 
 @app.command
 def restore() -> int:
-    """Recreate a lost or damaged warehouse from the published files, with its history, and publish."""
+    """Recreate a lost or damaged warehouse from the published files, with its history, and publish.
+
+    An empty home takes the published files from the lake (MILESTONES_LAKE).
+    """
     from pipelines.orchestration.resources import utc_now
     from pipelines.publish.restore import restore as restore_warehouse
+    from pipelines.publish.take_up import download_published, download_sweeps, is_empty
+    from pipelines.settings import Settings
     from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
 
     home = Home.from_environment()
+    lake = Settings.from_environment().data_lake()
     home.preflight()
     with writer_session(home, purpose="milestones restore"):
+        source = lake if is_empty(home) else None
+        if source is not None:
+            download_published(home, source)
         restored = restore_warehouse(home, now=utc_now())
-        snapshot = Stages(home, now=utc_now).publish()
+        if source is not None:
+            download_sweeps(home, source)
+        snapshot = Stages(home, now=utc_now, lake=lake).publish()
     console = Console()
     console.print(f"{home.warehouse_file} was recreated from {restored.source}", highlight=False, soft_wrap=True)
     if restored.moved_to is not None:

@@ -14,16 +14,18 @@ from pipelines.endpoints.stage import stage_pages
 from pipelines.errors import MilestonesError, SweepDamaged
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.errors import KalshiError
+from pipelines.publish.lake import share
 from pipelines.publish.manifest import published_sweep
 from pipelines.publish.snapshot import Snapshot, publish
 from pipelines.records.decode import UndecodablePage
 from pipelines.settings import DEFAULTS
 from pipelines.staging.files import Staging
 from pipelines.storage.home import Home
+from pipelines.storage.lake import RAW, Lake
 from pipelines.storage.landing import Filters, Landing, Mode
 from pipelines.storage.leftovers import writer_session
 from pipelines.storage.lock import REFRESH, endpoint_lock
-from pipelines.storage.retention import Retention, prune, prune_endpoint
+from pipelines.storage.retention import Retention, prune, prune_endpoint, prune_endpoint_in_lake
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.endpoints import (
@@ -58,6 +60,7 @@ class EndpointRefresh:
     """Refreshes one endpoint of a home. `now` gives aware UTC times; a sweep sends about `max_requests` requests.
 
     The writer's lock is held only to load and to publish; another process that fetches the same endpoint is an error.
+    What is landed and published is copied to the `lake`, if there is one.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class EndpointRefresh:
         max_requests: int = DEFAULTS.endpoint_requests,
         overlap_seconds: int = DEFAULTS.overlap_seconds,
         retention: Retention | None = None,
+        lake: Lake | None = None,
     ) -> None:
         self.home = home
         self.endpoint = endpoint
@@ -76,6 +80,8 @@ class EndpointRefresh:
         self._max_requests = max_requests
         self._overlap_seconds = overlap_seconds
         self._retention = retention or Retention()
+        self._lake = lake
+        self._raw_in_lake = lake.below(f"{RAW}/{endpoint.name}") if lake else None
         self._warehouse = Warehouse(home)
         self._raw = home.raw_of(endpoint.name)
         self._staging = Staging(home.staging(endpoint.name))
@@ -97,7 +103,7 @@ class EndpointRefresh:
         """Run one sweep, by default of `plan()`; None if there is nothing to request.
 
         Raises KalshiError (after what was landed has been loaded), WarehouseBusy, NothingPublished, EndpointUnsound,
-        MilestonesUnpublished.
+        MilestonesUnpublished, LakeUnusable, LakeAhead.
         """
         with endpoint_lock(self.home, self.endpoint.name, purpose=f"{REFRESH} {self.endpoint.name}"):
             resumed = self._load_interrupted()
@@ -108,7 +114,7 @@ class EndpointRefresh:
 
     def _load_interrupted(self) -> tuple[EndpointLedgerRow, Snapshot] | None:
         """Load the pages of a sweep that was killed: every landed page is whole. What is missing is planned again."""
-        landing = Landing.newest(self._raw)
+        landing = Landing.newest(self._raw, self._raw_in_lake)
         if landing is None or not landing.sweep.is_interrupted:
             return None
         landing.reopen()
@@ -136,6 +142,7 @@ class EndpointRefresh:
             ids=[],
             now=self._now(),
             after=planned.newest_sweep_id,
+            lake=self._raw_in_lake,
         )
         fetch = EndpointFetch(self.endpoint, api, landing, max_requests=self._max_requests)
         try:
@@ -190,6 +197,9 @@ class EndpointRefresh:
             raise
         prune(self.home, self._retention, now=self._now())
         prune_endpoint(self.home, self.endpoint.name, self._retention, now=self._now())
+        if self._lake is not None:
+            share(self.home, self._lake, snapshot, self._retention, now=self._now())
+            prune_endpoint_in_lake(self.home, self._lake, self.endpoint.name, self._retention, now=self._now())
         return snapshot
 
     def _record_failure(self, landing: Landing, error: str) -> None:

@@ -40,6 +40,7 @@ def refresh_of(home: Home, endpoint: Endpoint) -> EndpointRefresh:
         max_requests=settings.endpoint_requests,
         overlap_seconds=settings.overlap_seconds,
         retention=Retention(snapshots=settings.keep_snapshots, sweeps=settings.keep_sweeps),
+        lake=settings.data_lake(),
     )
 
 

@@ -11,6 +11,7 @@ from pipelines.contract import Contract
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.pacing import Pace
 from pipelines.orchestration.run_history import fail_dead_runs
+from pipelines.publish.take_up import take_up
 from pipelines.settings import MAX_OVERLAP_SECONDS, Settings
 from pipelines.storage.home import Home, expanded
 from pipelines.storage.leftovers import writer_session
@@ -41,8 +42,9 @@ class HomeResource(dg.ConfigurableResource[Stages]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Stages]:
-        """Check that the home can be written, and hold its lock. Raises HomeUnusable, WarehouseBusy, WrongSetting.
+        """Check that the home can be written, and hold its lock; an empty one takes its state from the lake.
 
+        Raises HomeUnusable, WarehouseBusy, WrongSetting, LakeUnusable, LakeAhead, PublishedDiffers.
         Every run calls this, so dead runs are marked as failed here.
         """
         home = Home(expanded(self.path).absolute()) if self.path else Home.from_environment()
@@ -52,10 +54,20 @@ class HomeResource(dg.ConfigurableResource[Stages]):
         contract = settings.details_contract() if self.contract is None else Contract.parse(self.contract)
         overlap_seconds = settings.overlap_seconds if self.overlap_seconds is None else self.overlap_seconds
         retention = Retention(snapshots=settings.keep_snapshots, sweeps=settings.keep_sweeps)
+        lake = settings.data_lake()
         with writer_session(home, purpose=f"run {run_id or 'without id'}"):
             if context.instance is not None:
                 fail_dead_runs(context.instance, home, own_run_id=run_id, now=utc_now())
-            yield Stages(home, now=utc_now, contract=contract, retention=retention, overlap_seconds=overlap_seconds)
+            if lake is not None:
+                take_up(home, lake, now=utc_now())
+            yield Stages(
+                home,
+                now=utc_now,
+                contract=contract,
+                retention=retention,
+                overlap_seconds=overlap_seconds,
+                lake=lake,
+            )
 
 
 class KalshiResource(dg.ConfigurableResource[KalshiClient]):

@@ -68,9 +68,16 @@ class Manifest(msgspec.Struct, frozen=True):
         """Read the manifest of a snapshot. Raises PublishedDiffers if it is missing or damaged."""
         file = folder / MANIFEST_FILE
         try:
-            manifest = msgspec.json.decode(file.read_bytes(), type=cls)
+            text = file.read_bytes()
         except FileNotFoundError as error:
             raise PublishedDiffers(f"{file} is missing: publish again with milestones ingest") from error
+        return cls.decode(text, file)
+
+    @classmethod
+    def decode(cls, text: bytes, file: Path | str) -> Manifest:
+        """Decode the content of a manifest; `file` names it in errors. Raises PublishedDiffers if it is damaged."""
+        try:
+            manifest = msgspec.json.decode(text, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PublishedDiffers(f"{file} is damaged ({error}): publish again with milestones ingest") from error
         if manifest.checksum not in ("", manifest._own_checksum()):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 LAKE_VARIABLE = "MILESTONES_LAKE"
 
+RAW, SNAPSHOTS = "raw", "published/parquet"
+"""The folders of a lake, named like those of a home."""
+
 CHUNK_BYTES = 4 << 20
 """How much of a file is in memory while it is copied."""
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 
 from pipelines.errors import LakeObjectMissing, SweepDamaged, WrongUse
-from pipelines.storage.lake import Lake
+from pipelines.storage.lake import RAW, Lake
 from pipelines.storage.page_files import ContentMismatch, Page, page_as_bytes, page_of_bytes
 
-RAW = "raw"
 PARTS = "parts"
 
 _PAGE = re.compile(r"page-(\d{6,})\.parquet", re.ASCII)

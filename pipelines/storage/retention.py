@@ -28,6 +28,7 @@ from pipelines.errors import SweepDamaged
 from pipelines.storage.disk_usage import bytes_of, files_below
 from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably
 from pipelines.storage.home import Home
+from pipelines.storage.lake import RAW, SNAPSHOTS, Lake
 from pipelines.storage.landing import MAX_AGE_TO_RESUME, SWEEP_FILE, Landing, Sweep
 from pipelines.storage.leftovers import explain_removal_errors, stale_staging
 from pipelines.storage.temporary import REBUILD_STAGING
@@ -85,9 +86,39 @@ def prune_endpoint(home: Home, endpoint: str, retention: Retention, *, now: date
     The age is a day at most: live data are fetched every minute.
     """
     raw = home.raw_of(endpoint)
-    of_a_day = replace(retention, sweep_age=min(retention.sweep_age, timedelta(days=1)))
     with explain_removal_errors():
-        return _remove(raw, _old_sweeps(raw, of_a_day, now))[0] if raw.exists() else []
+        return _remove(raw, _old_sweeps(raw, _of_a_day(retention), now))[0] if raw.exists() else []
+
+
+def prune_lake(home: Home, lake: Lake, retention: Retention, *, now: datetime) -> list[str]:
+    """Remove from the lake what the retention does not keep; the removed folders. Raises LakeUnusable.
+
+    Call it after the newest snapshot was copied there. A sweep that the home still has is kept. What an interrupted
+    removal left is removed by the next one.
+    """
+    snapshots = _expired_snapshots(_dated(lake.folders(SNAPSHOTS)), retention, now)
+    removed = [f"{SNAPSHOTS}/{name}" for name in sorted(snapshots)]
+    removed += _expired_in_lake(lake, RAW, home.raw, retention, now)
+    for folder in removed:
+        lake.remove_folder(folder)
+    return removed
+
+
+def prune_endpoint_in_lake(home: Home, lake: Lake, endpoint: str, retention: Retention, *, now: datetime) -> list[str]:
+    """Like `prune_endpoint`, for the lake. Raises LakeUnusable."""
+    removed = _expired_in_lake(lake, f"{RAW}/{endpoint}", home.raw_of(endpoint), _of_a_day(retention), now)
+    for folder in removed:
+        lake.remove_folder(folder)
+    return removed
+
+
+def _expired_in_lake(lake: Lake, raw: str, here: Path, retention: Retention, now: datetime) -> list[str]:
+    expired = _expired_sweeps(_dated(lake.folders(raw)), retention, now)
+    return [f"{raw}/{sweep.name}" for sweep in reversed(expired) if not (here / sweep.name).exists()]
+
+
+def _of_a_day(retention: Retention) -> Retention:
+    return replace(retention, sweep_age=min(retention.sweep_age, timedelta(days=1)))
 
 
 class _Dated(NamedTuple):
@@ -98,14 +129,19 @@ class _Dated(NamedTuple):
 
 
 def _old_snapshots(home: Home, retention: Retention, now: datetime) -> list[str]:
-    found = _dated(home.snapshots)
+    found = _dated(_folders(home.snapshots))
     latest = _latest(home)
     if latest not in {snapshot.name for snapshot in found}:
         return []
+    return [name for name in _expired_snapshots(found, retention, now) if name < latest]
+
+
+def _expired_snapshots(found: list[_Dated], retention: Retention, now: datetime) -> list[str]:
+    """Those of the snapshots, newest first, that are too many and too old."""
     return [
         snapshot.name
         for rank, (newer, snapshot) in enumerate(pairwise(found), start=1)
-        if snapshot.name < latest and rank >= retention.snapshots and now - newer.at >= retention.snapshot_age
+        if rank >= retention.snapshots and now - newer.at >= retention.snapshot_age
     ]
 
 
@@ -118,16 +154,19 @@ def _latest(home: Home) -> str:
 
 
 def _old_sweeps(raw: Path, retention: Retention, now: datetime) -> list[str]:
-    found = _dated(raw)
+    found = _dated(_folders(raw))
     known = {folder: sweep for folder in found if (sweep := _sweep(raw, folder.name))}
     loaded = [folder for folder, sweep in known.items() if sweep.state == "loaded"]
     # The newest folder is kept even without a `sweep.json`: the next sweep takes its number from it.
     kept = {*found[:1], *list(known)[:1], *loaded[:1]}
     kept |= {folder for folder, sweep in known.items() if sweep.is_interrupted and now - folder.at <= MAX_AGE_TO_RESUME}
+    return [folder.name for folder in _expired_sweeps(found, retention, now) if folder not in kept]
+
+
+def _expired_sweeps(found: list[_Dated], retention: Retention, now: datetime) -> list[_Dated]:
+    """Those of the sweeps, newest first, that are too many and too old."""
     return [
-        folder.name
-        for rank, folder in enumerate(found)
-        if folder not in kept and rank >= retention.sweeps and now - folder.at >= retention.sweep_age
+        sweep for rank, sweep in enumerate(found) if rank >= retention.sweeps and now - sweep.at >= retention.sweep_age
     ]
 
 
@@ -141,22 +180,27 @@ def _sweep(raw: Path, name: str) -> Sweep | None:
         return None
 
 
-def _dated(folder: Path) -> list[_Dated]:
-    """Subfolders that are named like sweeps and snapshots, newest first."""
-    return sorted(_dated_in(folder), reverse=True)
+def _folders(folder: Path) -> list[str]:
+    """The names of the subfolders."""
+    return [entry.name for entry in folder.iterdir() if _is_folder(entry)] if folder.exists() else []
 
 
-def _dated_in(folder: Path) -> Iterator[_Dated]:
-    for entry in folder.iterdir() if folder.exists() else ():
-        match = _DATED_NAME.fullmatch(entry.name)
-        if match is None or not _is_folder(entry):
+def _dated(names: Iterable[str]) -> list[_Dated]:
+    """Names of sweeps and snapshots, newest first; others are left out."""
+    return sorted(_with_dates(names), reverse=True)
+
+
+def _with_dates(names: Iterable[str]) -> Iterator[_Dated]:
+    for name in names:
+        match = _DATED_NAME.fullmatch(name)
+        if match is None:
             continue
         try:
             at = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError:
             # Not a date, such as the fortieth of a month, so not ours.
             continue
-        yield _Dated(entry.name, at)
+        yield _Dated(name, at)
 
 
 def _is_folder(path: Path) -> bool:

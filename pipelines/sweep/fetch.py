@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import pyarrow as pa
 
-from pipelines.errors import NothingToDo, SweepDamaged, SweepRefused
+from pipelines.errors import LakeUnusable, NothingToDo, SweepDamaged, SweepRefused
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.errors import BadRequest, KalshiError, NotFound, PagingFault
 from pipelines.kalshi.full_sweep import full_sweep
@@ -63,7 +63,10 @@ class Fetch:
         self._traffic_before = landing.sweep.traffic
 
     def run(self, *, allow_shrink: bool, max_pages: int | None = None) -> None:
-        """Land every page of the sweep, or the first `max_pages`. Raises KalshiError, SweepRefused, NothingToDo."""
+        """Land every page of the sweep, or the first `max_pages`.
+
+        Raises KalshiError, SweepRefused, NothingToDo, LakeUnusable.
+        """
         sweep = self._sweep
         if sweep.is_fetched_not_loaded and self._is_whole():
             self._progress.resumed(sweep)
@@ -81,6 +84,9 @@ class Fetch:
             # must not be retried for hours.
             sweep.is_resumable = not isinstance(error, PagingFault | BadRequest | NotFound)
             raise
+        except LakeUnusable:
+            # The page that could not be copied to the lake is landed here.
+            raise
         except Exception:
             sweep.is_resumable = False
             raise
@@ -89,7 +95,12 @@ class Fetch:
         if sweep.mode == "by_id" and sweep.not_found and not sweep.pages:
             raise SweepRefused(f"the API has no milestone {', '.join(sweep.not_found)}: check the ids")
         sweep.state, sweep.landed_at = "landed", self._now()
-        self._landing.save()
+        try:
+            self._landing.save()
+        except LakeUnusable:
+            # Its pages are landed here: the next run resumes after the last one.
+            sweep.state, sweep.landed_at = "landing", None
+            raise
 
     def _is_whole(self) -> bool:
         """Whether all landed pages are intact; otherwise reopens the sweep after the last good page."""

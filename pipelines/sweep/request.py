@@ -8,6 +8,7 @@ from typing import Literal
 
 from pipelines.kalshi.scans import OVERLAP_SECONDS, seconds_before
 from pipelines.storage.home import Home
+from pipelines.storage.lake import Lake
 from pipelines.storage.landing import MAX_AGE_TO_RESUME, Filters, Landing, Mode, Sweep
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import newest_sweep_id, newest_watermark
@@ -79,16 +80,17 @@ def plan_sweep(
     newest: str | None,
     now: datetime,
     overlap_seconds: int = OVERLAP_SECONDS,
+    lake: Lake | None = None,
 ) -> PlannedSweep:
     """The sweep to run: the newest one if it was never loaded and matches the request, else a new one. Writes nothing.
 
     `watermark` and `newest`, a sweep_id, are those of the ledger. An incremental sweep reaches back `overlap_seconds`
-    before the watermark.
+    before the watermark. `lake` is the copy of `raw/` for the sweep that is resumed.
     """
     mode, filters = request.mode_after(watermark), request.filters
     if mode == "incremental" and watermark is not None:
         filters.min_updated_ts = seconds_before(watermark, overlap_seconds)
-    landing = Landing.newest(home.raw)
+    landing = Landing.newest(home.raw, lake)
     if landing is not None and _is_reusable(landing.sweep, request, mode, filters, now):
         sweep = landing.sweep
         if sweep.is_interrupted or sweep.sweep_id > (newest or ""):
@@ -97,21 +99,32 @@ def plan_sweep(
 
 
 def begin(
-    home: Home, warehouse: Warehouse, request: SweepRequest, *, now: datetime, overlap_seconds: int = OVERLAP_SECONDS
+    home: Home,
+    warehouse: Warehouse,
+    request: SweepRequest,
+    *,
+    now: datetime,
+    overlap_seconds: int = OVERLAP_SECONDS,
+    lake: Lake | None = None,
 ) -> Landing:
-    """Begin the sweep that `plan_sweep` plans, or reopen the one that it resumes. Raises WarehouseLost."""
+    """Begin the sweep that `plan_sweep` plans, or reopen the one that it resumes. `lake` is the copy of `raw/`.
+
+    Raises WarehouseLost, LakeUnusable.
+    """
     if not request.start_anew:
         warehouse.check_not_lost()
     with warehouse.reading() as connection:
         watermark = newest_watermark(connection)
         newest = newest_sweep_id(connection)
-    planned = plan_sweep(home, request, watermark=watermark, newest=newest, now=now, overlap_seconds=overlap_seconds)
+    planned = plan_sweep(
+        home, request, watermark=watermark, newest=newest, now=now, overlap_seconds=overlap_seconds, lake=lake
+    )
     if (resumed := planned.resumed) is not None:
         if resumed.sweep.is_interrupted:
             resumed.reopen()
         return resumed
     return Landing.begin(
-        home.raw, mode=planned.mode, filters=planned.filters, ids=list(request.ids), now=now, after=newest
+        home.raw, mode=planned.mode, filters=planned.filters, ids=list(request.ids), now=now, after=newest, lake=lake
     )
 
 

@@ -17,15 +17,17 @@ import duckdb
 import msgspec
 
 from pipelines.contract import EVOLVE, Contract
-from pipelines.errors import ContractViolated, MilestonesError, NothingToDo
+from pipelines.errors import ContractViolated, LakeUnusable, MilestonesError, NothingToDo
 from pipelines.kalshi.client import KalshiClient
 from pipelines.machine import cores, memory_limit, workers_for
+from pipelines.publish.lake import share
 from pipelines.publish.snapshot import Snapshot, publish
 from pipelines.settings import CONTRACT_VARIABLE, DEFAULTS
 from pipelines.staging.files import Staging
 from pipelines.staging.stage_records import Decoded, DecodingAhead, stage_records
 from pipelines.staging.stage_tables import stage_tables, workers_to_flatten
 from pipelines.storage.home import Home
+from pipelines.storage.lake import RAW, Lake
 from pipelines.storage.landing import Landing, Sweep
 from pipelines.storage.retention import Retention, prune
 from pipelines.storage.temporary import REBUILD_STAGING, remove_unpublished
@@ -45,7 +47,8 @@ _LOG = logging.getLogger(__name__)
 class Stages:
     """The stages over one home. `now` gives aware UTC times, `contract` says how details may change.
 
-    Incremental sweeps reach back `overlap_seconds` before the watermark.
+    Incremental sweeps reach back `overlap_seconds` before the watermark. What is landed and published is copied to the
+    `lake`, if there is one.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Stages:
         contract: Contract = EVOLVE,
         retention: Retention | None = None,
         overlap_seconds: int = DEFAULTS.overlap_seconds,
+        lake: Lake | None = None,
     ) -> None:
         self.home = home
         self.warehouse = Warehouse(home)
@@ -63,10 +67,19 @@ class Stages:
         self._now = now
         self._contract = contract
         self._overlap_seconds = overlap_seconds
+        self._lake = lake
+        self._raw_in_lake = lake.below(RAW) if lake else None
 
     def land(self, api: KalshiClient, request: SweepRequest, progress: ProgressListener) -> Landing:
         """Fetch every page of a sweep and land it; an interrupted sweep of the same kind is resumed."""
-        landing = begin(self.home, self.warehouse, request, now=self._now(), overlap_seconds=self._overlap_seconds)
+        landing = begin(
+            self.home,
+            self.warehouse,
+            request,
+            now=self._now(),
+            overlap_seconds=self._overlap_seconds,
+            lake=self._raw_in_lake,
+        )
         # Staged files carry no checksums: only the run that wrote them reads them.
         shutil.rmtree(self._staging(landing).folder, ignore_errors=True)
         workers = workers_for(cores(), memory_limit(), at_most=1)
@@ -138,7 +151,10 @@ class Stages:
             return ledger.row_counts(connection), typed_columns(connection)
 
     def publish(self) -> Snapshot:
-        """Publish the warehouse, then remove what retention does not keep."""
+        """Publish the warehouse, at home and then in the lake, and remove what retention does not keep.
+
+        Raises LakeUnusable, LakeAhead, with the snapshot published at home: the next publish copies what is missing.
+        """
         try:
             snapshot = publish(self.home, now=self._now())
         except BaseException:
@@ -148,6 +164,8 @@ class Stages:
                 prune(self.home, self.retention, now=self._now())
             raise
         prune(self.home, self.retention, now=self._now())
+        if self._lake is not None:
+            share(self.home, self._lake, snapshot, self.retention, now=self._now())
         return snapshot
 
     def rebuild(self) -> dict[str, int]:
@@ -182,7 +200,7 @@ class Stages:
         )
 
     def _newest(self) -> Landing:
-        landing = Landing.newest(self.home.raw)
+        landing = Landing.newest(self.home.raw, self._raw_in_lake)
         if landing is None or not landing.sweep.is_landed:
             raise NothingToDo("no landed sweep to work on: materialize pages first, or run milestones ingest")
         return landing
@@ -252,7 +270,11 @@ class Stages:
         staging = self._staging(landing)
         try:
             sweep.error, sweep.state = reason, "failed"
-            landing.save()
+            try:
+                landing.save()
+            except LakeUnusable as error:
+                # It may be why the sweep failed, and the ledger is here.
+                _LOG.warning("the copy of sweep %s in the lake is not up to date: %s", sweep.sweep_id, error)
             received = quarantined = 0
             # That it cannot be read may be why the sweep failed.
             with suppress(NothingToDo):

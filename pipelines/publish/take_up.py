@@ -1,0 +1,88 @@
+"""Takes the state of an empty home from the lake: the published snapshot, the warehouse from it, and the newest sweeps.
+
+So another machine continues where the last one ended: an interrupted sweep is resumed after its last page in the lake.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from pathlib import Path
+
+from pipelines.errors import SweepDamaged
+from pipelines.publish.lake import check_not_ahead, download, read_pointer
+from pipelines.publish.restore import restore
+from pipelines.storage.home import Home
+from pipelines.storage.lake import RAW, Lake
+from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id
+
+_LOG = logging.getLogger(__name__)
+
+
+def take_up(home: Home, lake: Lake, *, now: datetime) -> None:
+    """Check the lake, and take from it what an empty home lacks. The caller holds the writer's lock.
+
+    Raises LakeUnusable, LakeAhead for a home with another state, PublishedDiffers for damage in the lake.
+    """
+    lake.check()
+    if not is_empty(home):
+        check_not_ahead(home, lake, read_pointer(lake))
+        return
+    if download_published(home, lake):
+        restored = restore(home, now=now)
+        _LOG.info("%s was created from %s in %s", home.warehouse_file, restored.source.name, lake)
+    download_sweeps(home, lake)
+
+
+def is_empty(home: Home) -> bool:
+    """Whether a home has no state of its own: no warehouse, nothing published, no landed sweep of milestones."""
+    return not (home.warehouse_file.exists() or home.latest_snapshot.exists() or _has_sweeps(home.raw))
+
+
+def download_published(home: Home, lake: Lake) -> bool:
+    """Download the newest snapshot of the lake into an empty home; whether there is one.
+
+    Raises LakeUnusable, PublishedDiffers.
+    """
+    pointer = read_pointer(lake)
+    if pointer is not None:
+        download(home, lake, pointer)
+    return pointer is not None
+
+
+def download_sweeps(home: Home, lake: Lake) -> None:
+    """Download the newest sweep of milestones and of each other endpoint that the home has none of.
+
+    Raises LakeUnusable.
+    """
+    folders = lake.folders(RAW)
+    _download_newest(home.raw, lake.below(RAW), folders)
+    for endpoint in folders:
+        if not is_sweep_id(endpoint):
+            below = lake.below(f"{RAW}/{endpoint}")
+            _download_newest(home.raw_of(endpoint), below, below.folders())
+
+
+def _has_sweeps(raw: Path) -> bool:
+    return raw.exists() and any(is_sweep_id(entry.name) for entry in raw.iterdir())
+
+
+def _download_newest(raw: Path, lake: Lake, folders: list[str]) -> None:
+    if _has_sweeps(raw):
+        return
+    for sweep_id in sorted(filter(is_sweep_id, folders), reverse=True):
+        names = [name for name in lake.sizes(sweep_id) if "/" not in name]
+        # Written last: a folder without it is ignored.
+        for name in sorted(names, key=lambda name: (name == SWEEP_FILE, name)):
+            lake.download(f"{sweep_id}/{name}", raw / sweep_id / name)
+        if SWEEP_FILE in names and _is_usable(raw, sweep_id):
+            return
+
+
+def _is_usable(raw: Path, sweep_id: str) -> bool:
+    try:
+        Landing.open(raw, sweep_id)
+    except SweepDamaged as damage:
+        _LOG.warning("an older sweep is taken from the lake: %s", damage)
+        return False
+    return True
