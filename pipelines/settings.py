@@ -179,7 +179,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     redis_url: Annotated[
         str | None,
-        Meta(title=REDIS_VARIABLE, description="of a cluster: Redis, which holds its queues and its pace (docs/scale.md)"),
+        Meta(
+            title=REDIS_VARIABLE, description="of a cluster: Redis, which holds its queues and its pace (docs/scale.md)"
+        ),
     ] = None
     postgres_url: Annotated[
         str | None,

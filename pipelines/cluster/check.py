@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipelines.cluster.configuration import CeleryConfiguration
+from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration
 from pipelines.cluster.pace import RedisPace
 from pipelines.cluster.run import open_instance
 from pipelines.cluster.shared_pages import cluster_lake
-from pipelines.cluster.worker import RANGES_QUEUE, WRITER_QUEUE, build_app
+from pipelines.cluster.worker import build_app
 from pipelines.errors import NothingToDo
 from pipelines.settings import Settings
 from pipelines.storage.home import Home
@@ -22,9 +22,8 @@ def check_cluster(home: Home) -> Iterator[str]:
     configuration = CeleryConfiguration.from_environment()
     settings = Settings.from_environment()
     seconds = configuration.step_seconds(settings.deadline_seconds)
-    yield f"Celery: a step reads pages for at most {seconds:g} s; that of a killed worker runs again after " + (
-        f"{configuration.visibility_seconds:g} s"
-    )
+    again = configuration.visibility_seconds
+    yield f"Celery: a step reads pages for at most {seconds:g} s; that of a killed worker runs again after {again:g} s"
     lake = cluster_lake()
     lake.check()
     yield f"lake: {lake}"
@@ -42,5 +41,6 @@ def _workers() -> str:
     readers, writers = listening.count(RANGES_QUEUE), listening.count(WRITER_QUEUE)
     if not readers or not writers:
         missing = "milestones cluster worker" + ("" if writers else " --writer")
-        raise NothingToDo(f"no worker listens on {RANGES_QUEUE if writers else WRITER_QUEUE}: start {missing}")
+        queue = RANGES_QUEUE if writers else WRITER_QUEUE
+        raise NothingToDo(f"no worker of {queue} answers: start {missing} (a writer that is merging answers later)")
     return f"workers: {counted(readers, 'worker')} for ranges, {counted(writers, 'writer')}"

@@ -11,17 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import yaml
+from dagster._config import post_process_config, validate_config
 from dagster_celery import celery_executor
 from dagster_celery.executor import CeleryExecutor
 
-import dagster as dg
-from dagster._config import post_process_config, validate_config
 from pipelines.errors import WrongSetting
 from pipelines.escaping import printable
 from pipelines.project_files import project_file
 from pipelines.settings import CELERY_FILE_VARIABLE, POSTGRES_VARIABLE, REDIS_VARIABLE, Settings
 from pipelines.storage.home import expanded
+
+RANGES_QUEUE = "milestones-ranges"
+WRITER_QUEUE = "milestones-writer"
+"""Of the one worker on the machine that has the home."""
 
 DEFAULT_FILE = "deploy/cluster/celery.yaml"
 MARGIN_SECONDS = 5.0
@@ -63,10 +67,12 @@ class CeleryConfiguration:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise WrongSetting(
-                f"{CELERY_FILE_VARIABLE}: cannot read {file} ({error.strerror}): give the path of Celery's configuration"
+                f"{CELERY_FILE_VARIABLE}: cannot read {file} ({error.strerror}): give the path of a file"
             ) from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise WrongSetting(f"{file} is no YAML ({printable(' '.join(str(error).split()))[:120]}): correct it") from error
+            raise WrongSetting(
+                f"{file} is no YAML ({printable(' '.join(str(error).split()))[:120]}): correct it"
+            ) from error
         executor = _nested(file, content)
         resolved = _resolved(file, executor)
         for name in ("broker", "backend"):
@@ -101,7 +107,7 @@ def check_postgres_url(url: str | None) -> None:
 
 def _nested(file: Path, content: object) -> dict[str, Any]:
     """What is below `execution` and `config`; nothing may be beside them."""
-    fields = set(celery_executor.config_schema.config_type.fields)  # type: ignore[union-attr]
+    fields = set(celery_executor.config_schema.config_type.fields)
     level = content
     for name in ("execution", "config"):
         if not isinstance(level, dict):
@@ -121,11 +127,11 @@ def _resolved(file: Path, executor: dict[str, Any]) -> dict[str, Any]:
     schema = celery_executor.config_schema.config_type
     checked = validate_config(schema, executor)
     if not checked.success:
-        raise WrongSetting(f"{file}: {printable(checked.errors[0].message)}: correct it")
+        raise WrongSetting(f"{file}: {printable((checked.errors or [])[0].message)}: correct it")
     processed = post_process_config(schema, checked.value)
     if not processed.success:
         raise WrongSetting(f"{file}: an environment variable that it names is not set: set {REDIS_VARIABLE}")
-    return {name: value for name, value in processed.value.items() if name != "retries"}
+    return {name: value for name, value in (processed.value or {}).items() if name != "retries"}
 
 
 def _visibility_of(file: Path, source: dict[str, Any]) -> float:
@@ -143,4 +149,7 @@ def _visibility_of(file: Path, source: dict[str, Any]) -> float:
 
 def executor() -> dg.ExecutorDefinition:
     """Celery's executor with the checked configuration. Raises WrongSetting."""
-    return dg.ExecutorDefinition.configured(celery_executor, CeleryConfiguration.from_environment().executor, name="celery")
+    configured: dg.ExecutorDefinition = celery_executor.configured(
+        CeleryConfiguration.from_environment().executor, name="celery"
+    )
+    return configured

@@ -1,7 +1,7 @@
 """The job `ingest_cluster`: one step divides the list, steps on all workers read its ranges, one step merges.
 
-The merge makes an interrupted sweep of the landed pages and runs the job `ingest`, which resumes it: what the workers left
-out, the catch-ups, the check of the end, of absent milestones and of a shrunken list are those of one machine.
+The merge makes an interrupted sweep of the landed pages and runs the job `ingest`, which resumes it and requests what
+the workers left out. Catch-ups and the checks of the end, of absences and of a shrunken list are those of one machine.
 
 No `from __future__ import annotations`: Dagster reads the annotations at run time.
 """
@@ -16,7 +16,7 @@ import dagster as dg
 import msgspec
 from pydantic import Field
 
-from pipelines.cluster.configuration import CeleryConfiguration, executor
+from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration, executor
 from pipelines.cluster.resources import ClusterKalshiResource, LakeIOManager
 from pipelines.cluster.shared_pages import SharedPages, as_landed, cluster_lake, remove_ended
 from pipelines.definitions import build_defs
@@ -28,6 +28,7 @@ from pipelines.orchestration.jobs import INGEST_JOB, MAX_RUNTIME_SECONDS
 from pipelines.orchestration.keys import CLUSTER_JOB
 from pipelines.orchestration.resources import utc_now
 from pipelines.orchestration.run_history import PROCESS_TAG, causes
+from pipelines.publish.take_up import take_up
 from pipelines.settings import Settings
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Filters, Landing, Page, Traffic
@@ -36,10 +37,6 @@ from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import newest_sweep_id
 
 QUEUE_TAG = "dagster-celery/queue"
-RANGES_QUEUE = "milestones-ranges"
-WRITER_QUEUE = "milestones-writer"
-"""Of the one worker on the machine that has the home."""
-
 MERGES_TAG = "milestones/merges"
 """The tag of a run of `ingest` with the id of the cluster's run whose pages it loads."""
 
@@ -103,9 +100,7 @@ def divide_list(
     out=dg.Out(dict),
     description="Lands the pages of one range in the lake; after a kill it resumes after its last landed page.",
 )
-def read_pages(
-    context: dg.OpExecutionContext, kalshi: ClusterKalshiResource, task: dict[str, Any]
-) -> dict[str, Any]:
+def read_pages(context: dg.OpExecutionContext, kalshi: ClusterKalshiResource, task: dict[str, Any]) -> dict[str, Any]:
     """Land the pages of a range; its traffic."""
     part = context.get_mapping_key()
     assert part is not None  # noqa: S101 - the job maps this op
@@ -119,7 +114,7 @@ def read_pages(
     with kalshi.client() as api:
         found = read_range(api, MilestoneQuery(), one, landed, may_continue=lambda: time.monotonic() < ends_at)
         number = len(landed)
-        for number, fetched in enumerate(found, start=len(landed) + 1):  # noqa: B007 - read after the loop
+        for number, fetched in enumerate(found, start=len(landed) + 1):
             pages.put(part, number, fetched)
         traffic = Traffic(
             requests=api.stats.requests,
@@ -134,11 +129,9 @@ def read_pages(
 @dg.op(
     tags={QUEUE_TAG: WRITER_QUEUE},
     out=dg.Out(dg.Nothing),
-    description="Makes a sweep of the landed pages and runs the job ingest, which resumes, checks, loads and publishes it.",
+    description="Makes a sweep of the landed pages; the job ingest resumes, checks, loads and publishes it.",
 )
-def merge(
-    context: dg.OpExecutionContext, config: MergeConfig, started_at: str, traffic: list[dict[str, Any]]
-) -> None:
+def merge(context: dg.OpExecutionContext, config: MergeConfig, started_at: str, traffic: list[dict[str, Any]]) -> None:
     """Merge the pages of all ranges into one sweep."""
     pages = SharedPages(cluster_lake(), context.run_id)
     instance = context.instance
@@ -146,7 +139,11 @@ def merge(
         # The step was given to a second worker after its work was done.
         return
     try:
-        _land(pages.all(pages.parts()), datetime.fromisoformat(started_at), [msgspec.convert(one, Traffic) for one in traffic])
+        _land(
+            pages.all(pages.parts()),
+            datetime.fromisoformat(started_at),
+            [msgspec.convert(one, Traffic) for one in traffic],
+        )
         _ingest(context, config)
     except WarehouseBusy as busy:
         raise dg.RetryRequested(max_retries=BUSY_RETRIES, seconds_to_wait=BUSY_SECONDS) from busy
@@ -162,6 +159,8 @@ def _land(pages: list[Page], started_at: datetime, traffic: list[Traffic]) -> No
     home = Home.from_environment()
     home.preflight()
     with writer_session(home, purpose="merge of a cluster's run"):
+        if (lake := Settings.from_environment().data_lake()) is not None:
+            take_up(home, lake, now=utc_now())
         landing = Landing.newest(home.raw)
         if landing is None or landing.sweep.started_at != started_at:
             with Warehouse(home).reading() as connection:

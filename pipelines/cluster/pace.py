@@ -32,15 +32,15 @@ class RedisPace:
     a pace.
     """
 
-    def __init__(
-        self, url: str, requests_per_second: float, *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, url: str, requests_per_second: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._redis = Redis.from_url(url)
         self._sleep = sleep
         self._limiter = None
         if requests_per_second:
             # The library counts periods in whole seconds: 2.5 a second are 5 in 2 seconds, evenly spaced in any case.
-            rate = Fraction(requests_per_second).limit_denominator(100_000) or Fraction(1, math.ceil(1 / requests_per_second))
+            rate = Fraction(requests_per_second).limit_denominator(100_000) or Fraction(
+                1, math.ceil(1 / requests_per_second)
+            )
             period = timedelta(seconds=rate.denominator)
             self._limiter = Throttled(
                 PACE_KEY,

@@ -40,7 +40,9 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
         instance.get_runs_count()
     except (SQLAlchemyError, dg.DagsterError) as error:
         reason = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
-        raise PostgresUnusable(f"PostgreSQL cannot be used ({reason}): check that it runs, and {POSTGRES_VARIABLE}") from error
+        raise PostgresUnusable(
+            f"PostgreSQL cannot be used ({reason}): check that it runs, and {POSTGRES_VARIABLE}"
+        ) from error
     with instance:
         yield instance
 

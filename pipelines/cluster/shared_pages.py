@@ -15,8 +15,8 @@ from pipelines.kalshi.scans import Fetched
 from pipelines.kalshi.shards import LandedPage
 from pipelines.kalshi.split_scan import StartRange
 from pipelines.settings import Settings
-from pipelines.storage.lake import LAKE_VARIABLE, Lake
-from pipelines.storage.lake_pages import RAW, LakePages, parts_of
+from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake
+from pipelines.storage.lake_pages import LakePages, parts_of
 from pipelines.storage.landing import Page
 
 READERS = 8
@@ -103,9 +103,8 @@ def _read(pages: LakePages, number: int) -> Page | None:
 
 
 def _connected(pages: Iterable[Page | None]) -> Iterator[Page]:
-    number, cursor = 0, None
-    for page in pages:
-        number += 1
+    cursor = None
+    for number, page in enumerate(pages, start=1):
         if page is None or page.number != number or page.cursor != cursor:
             return
         yield page

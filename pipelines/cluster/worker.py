@@ -1,4 +1,4 @@
-"""The worker process: Celery with the checked configuration, on the queue of ranges or, beside the home, of the writer."""
+"""The worker process: Celery with the checked configuration, on the queue of ranges or on that of the writer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from celery import Celery
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_task
 
-from pipelines.cluster.configuration import CeleryConfiguration
-from pipelines.cluster.job import RANGES_QUEUE, WRITER_QUEUE
+from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration
 from pipelines.cluster.shared_pages import cluster_lake
 from pipelines.orchestration.jobs import MAX_RUNTIME_SECONDS
 
 UNACKED_OF_WRITER = "unacked-writer"
-"""The merge takes longer than other steps: its step is kept apart, so that workers of ranges do not take it for lost."""
+"""The merge takes longer than other steps: it is kept apart, so that workers of ranges do not take it for lost."""
 
 
 def build_app(*, is_writer: bool) -> Celery:
@@ -40,7 +39,11 @@ def run_worker(*, is_writer: bool) -> None:
     pool = "solo" if is_writer else "prefork"
     # One step at a time: its pages come one after the other, and more workers read more at once.
     options = {"queues": queue, "pool": pool, "concurrency": "1", "hostname": f"{queue}-{os.getpid()}@%h"}
-    app.worker_main(["worker", "--loglevel", "INFO", *(f"--{name}={value}" for name, value in options.items())])
+    # The workers need not know each other, and a merging writer would look dead to the others.
+    silence = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    app.worker_main(
+        ["worker", "--loglevel", "INFO", *silence, *(f"--{name}={value}" for name, value in options.items())]
+    )
 
 
 def _give_back(app: Celery) -> None:

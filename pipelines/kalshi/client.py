@@ -66,8 +66,8 @@ class KalshiClient:
     request. `deadline_seconds` bounds one page with all its attempts and waits, from the moment the pace lets it
     start. `fallback_base_url` is used, with a warning in the log, where the host of `base_url` cannot be resolved or
     redirects before it ever responded. `network` configures proxy and certificates. Processes with the same `pace_file`
-    share one pace; `pace` replaces it. `signer` signs the requests to its own hosts. Tests inject clock, now, sleep, random and session; an
-    injected session must verify TLS and stays open.
+    share one pace; `pace` replaces it. `signer` signs the requests to its own hosts. Tests inject clock, now, sleep,
+    random and session; an injected session must verify TLS and stays open.
     """
 
     def __init__(

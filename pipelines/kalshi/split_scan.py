@@ -43,7 +43,7 @@ def divide(
     shards = Shards(query, now=now)
     first_pages: dict[datetime | None, Fetched] = {}
     # Each shard stays in flight, so that the next one comes from a split.
-    while len(first_pages) < ranges and (shard := shards.next_to_request()) is not None:
+    while len(first_pages) < ranges and (shard := shards.next_to_divide()) is not None:
         shard_query = shards.query_of(shard)
         response = api.list_page(shard_query)
         check_filters(query, response)
@@ -68,7 +68,7 @@ def read_range(
     `may_continue` is false.
     """
     shard = Shard(part.begins, part.ends, Paging.resumed(page.next_cursor for page in landed))
-    is_ordered = all([shard.add_starts(page.starts) for page in landed])
+    is_ordered = all(shard.add_starts(page.starts) for page in landed)
     range_query = replace(query, minimum_start_date=part.begins)
     try:
         while is_ordered and not shard.is_done and may_continue():

@@ -111,6 +111,6 @@ class KalshiResource(dg.ConfigurableResource[KalshiClient]):
             page_limit=settings.page_limit if self.page_limit is None else self.page_limit,
         )
 
-    def shared_pace(self, requests_per_second: float) -> Pace | None:
+    def shared_pace(self, requests_per_second: float) -> Pace | None:  # noqa: ARG002 - for a subclass
         """The pace that several machines share; None: the processes of the home share one."""
         return None

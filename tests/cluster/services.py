@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 
@@ -79,7 +79,9 @@ def wait_until(is_true: Callable[[], bool], what: str, *, process: Started, seco
     ends_at = time.monotonic() + seconds
     while not is_true():
         if process.process.poll() is not None:
-            raise AssertionError(f"{what}: the process ended with {process.process.returncode}\n{process.output[-4000:]}")
+            raise AssertionError(
+                f"{what}: the process ended with {process.process.returncode}\n{process.output[-4000:]}"
+            )
         if time.monotonic() > ends_at:
             raise AssertionError(f"{what}: not within {seconds:g} s\n{process.output[-4000:]}")
         time.sleep(0.05)

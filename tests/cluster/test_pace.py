@@ -99,7 +99,9 @@ def test_without_redis_nothing_is_sent_and_the_error_is_one_line_without_the_pas
     pace = RedisPace("redis://:secret-word@127.0.0.1:1/0", 4)
     with (
         KalshiClient("http://127.0.0.1:1/trade-api/v2", pace=pace) as api,
-        pytest.raises(PaceUnavailable, match=r"cannot be used \(ConnectionError\): check .* MILESTONES_REDIS_URL") as error,
+        pytest.raises(
+            PaceUnavailable, match=r"cannot be used \(ConnectionError\): check .* MILESTONES_REDIS_URL"
+        ) as error,
     ):
         api.get_milestone("one")
     assert "secret-word" not in str(error.value)

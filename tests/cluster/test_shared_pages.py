@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def fetched(cursor: str | None, next_cursor: str | None) -> Fetched:
 
 def put(pages: SharedPages, part: str, *cursors: str | None, first: int = 1) -> None:
     """Put the pages between these cursors."""
-    for number, (cursor, following) in enumerate(zip(cursors, cursors[1:], strict=False), start=first):
+    for number, (cursor, following) in enumerate(pairwise(cursors), start=first):
         pages.put(part, number, fetched(cursor, following))
 
 
