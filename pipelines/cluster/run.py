@@ -48,7 +48,7 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
 
 
 def run_on_cluster(home: Home, *, ranges: int, allow_shrink: bool, start_anew: bool) -> ClusterRun:
-    """Run one full sweep on the workers. Raises WrongSetting, LakeUnusable, PostgresUnusable."""
+    """Run one full sweep on the workers. Raises WrongSetting, LakeUnusable, PostgresUnusable, KeyboardInterrupt."""
     CeleryConfiguration.from_environment()
     cluster_lake().check()
     # Its executor is made of the configuration that was just checked.
@@ -59,7 +59,8 @@ def run_on_cluster(home: Home, *, ranges: int, allow_shrink: bool, start_anew: b
             "divide_list": {"config": {"ranges": ranges}},
             "merge": {"config": {"allow_shrink": allow_shrink, "start_anew": start_anew}},
         },
-        "loggers": {"console": {"config": {"log_level": "WARNING"}}},
+        # The command prints its own output; every event is in Dagster's history.
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
     # dagster-celery makes its task again for each step, with the same meaning.
     warnings.filterwarnings("ignore", message="Task name 'execute_plan' is already registered", module="dagster_celery")
@@ -67,6 +68,8 @@ def run_on_cluster(home: Home, *, ranges: int, allow_shrink: bool, start_anew: b
         open_instance(home) as instance,
         dg.execute_job(dg.reconstructable(ingest_cluster), instance=instance, run_config=run_config) as result,
     ):
+        if any(event.event_type is dg.DagsterEventType.RUN_CANCELED for event in result.all_events):
+            raise KeyboardInterrupt
         return ClusterRun(result.run_id, None if result.success else _fault(result))
 
 

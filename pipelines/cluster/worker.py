@@ -35,8 +35,9 @@ def run_worker(*, is_writer: bool) -> None:
     if is_writer:
         _give_back(app)
     queue = WRITER_QUEUE if is_writer else RANGES_QUEUE
-    # A range is read in a child, which may die alone. The merge starts processes, which Celery's children must not do.
-    pool = "solo" if is_writer else "prefork"
+    # A range is read in a child, which may die alone. The merge starts processes, which Celery's children must not do: it
+    # runs in a thread, so that SIGTERM lets it end.
+    pool = "threads" if is_writer else "prefork"
     # One step at a time: its pages come one after the other, and more workers read more at once.
     options = {"queues": queue, "pool": pool, "concurrency": "1", "hostname": f"{queue}-{os.getpid()}@%h"}
     # The workers need not know each other, and a merging writer would look dead to the others.
