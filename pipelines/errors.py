@@ -80,9 +80,9 @@ class NothingToDo(MilestonesError):
 class ExtraMissing(MilestonesError):
     """A command needs the packages of an extra, and they are not installed."""
 
-    def __init__(self, what: str, extra: str) -> None:
+    def __init__(self, what: str, extra: str, *, command: str = "make extras") -> None:
         super().__init__(
-            f"{what} needs the extra {extra}: run make extras in a checkout, or install the wheel with [{extra}]"
+            f"{what} needs the extra {extra}: run {command} in a checkout, or install the wheel with [{extra}]"
         )
 
 

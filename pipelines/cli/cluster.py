@@ -85,4 +85,4 @@ def _extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _PACKAGES:
             raise
-        raise ExtraMissing("a cluster", "cluster") from error
+        raise ExtraMissing("a cluster", "cluster", command="uv pip install -r requirements/cluster.txt") from error

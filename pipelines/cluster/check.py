@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration
 from pipelines.cluster.pace import RedisPace
 from pipelines.cluster.run import open_instance
-from pipelines.cluster.shared_pages import cluster_lake
+from pipelines.cluster.shared_pages import whole_lake
 from pipelines.cluster.worker import build_app
 from pipelines.errors import NothingToDo
 from pipelines.settings import Settings
@@ -24,7 +24,7 @@ def check_cluster(home: Home) -> Iterator[str]:
     seconds = configuration.step_seconds(settings.deadline_seconds)
     again = configuration.visibility_seconds
     yield f"Celery: a step reads pages for at most {seconds:g} s; that of a killed worker runs again after {again:g} s"
-    lake = cluster_lake()
+    lake = whole_lake()
     lake.check()
     yield f"lake: {lake}"
     RedisPace.from_settings(settings.requests_per_second).check()

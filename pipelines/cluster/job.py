@@ -6,6 +6,7 @@ the workers left out. Catch-ups and the checks of the end, of absences and of a 
 No `from __future__ import annotations`: Dagster reads the annotations at run time.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from pydantic import Field
 
 from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration, executor
 from pipelines.cluster.resources import ClusterKalshiResource, LakeIOManager
-from pipelines.cluster.shared_pages import SharedPages, as_landed, cluster_lake, remove_ended
+from pipelines.cluster.shared_pages import SharedPages, as_landed, cluster_lake, remove_ended, whole_lake
 from pipelines.definitions import build_defs
 from pipelines.errors import MilestonesError, WarehouseBusy
 from pipelines.kalshi.errors import KalshiError
@@ -35,6 +36,9 @@ from pipelines.storage.landing import Filters, Landing, Page, Traffic
 from pipelines.storage.leftovers import writer_session
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import newest_sweep_id
+from pipelines.wording import counted
+
+_LOG = logging.getLogger(__name__)
 
 QUEUE_TAG = "dagster-celery/queue"
 MERGES_TAG = "milestones/merges"
@@ -87,7 +91,7 @@ def divide_list(
         ranges, first_pages = divide(api, MilestoneQuery(), now=started_at, ranges=config.ranges)
     for number, one in enumerate(ranges):
         pages.put(_part(number), 1, first_pages[one.begins])
-    context.log.info(f"the list is divided into {len(ranges)} ranges of starts")
+    _LOG.info("the list is divided into %s of starts", counted(len(ranges), "range"))
     yield dg.Output(started_at.isoformat(), "started_at")
     for number, one in enumerate(ranges):
         if not one.is_done:
@@ -110,7 +114,7 @@ def read_pages(context: dg.OpExecutionContext, kalshi: ClusterKalshiResource, ta
     deadline = Settings.from_environment().deadline_seconds
     ends_at = time.monotonic() + CeleryConfiguration.from_environment().step_seconds(deadline)
     if len(landed) > 1:
-        context.log.warning(f"resuming {part} after its page {len(landed)}: the worker that read it was killed")
+        _LOG.warning("resuming %s after its page %d: the worker that read it was killed", part, len(landed))
     with kalshi.client() as api:
         found = read_range(api, MilestoneQuery(), one, landed, may_continue=lambda: time.monotonic() < ends_at)
         number = len(landed)
@@ -159,8 +163,7 @@ def _land(pages: list[Page], started_at: datetime, traffic: list[Traffic]) -> No
     home = Home.from_environment()
     home.preflight()
     with writer_session(home, purpose="merge of a cluster's run"):
-        if (lake := Settings.from_environment().data_lake()) is not None:
-            take_up(home, lake, now=utc_now())
+        take_up(home, whole_lake(), now=utc_now())
         landing = Landing.newest(home.raw)
         if landing is None or landing.sweep.started_at != started_at:
             with Warehouse(home).reading() as connection:

@@ -6,7 +6,7 @@ import dagster as dg
 import msgspec
 
 from pipelines.cluster.pace import RedisPace
-from pipelines.cluster.shared_pages import cluster_lake
+from pipelines.cluster.shared_pages import OUTPUTS, cluster_lake
 from pipelines.kalshi.pacing import Pace
 from pipelines.orchestration.resources import KalshiResource
 
@@ -35,4 +35,4 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
 def _name(context: dg.OutputContext) -> str:
     run_id, *names = context.get_identifier()
-    return f"outputs/{run_id}/{'-'.join(names)}.json"
+    return f"{OUTPUTS}/{run_id}/{'-'.join(names)}.json"

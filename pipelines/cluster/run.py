@@ -11,7 +11,7 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.cluster.configuration import CeleryConfiguration
-from pipelines.cluster.shared_pages import cluster_lake
+from pipelines.cluster.shared_pages import whole_lake
 from pipelines.errors import MilestonesError
 from pipelines.orchestration.instance import point_dagster_at_cluster
 from pipelines.settings import POSTGRES_VARIABLE
@@ -50,7 +50,7 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
 def run_on_cluster(home: Home, *, ranges: int, allow_shrink: bool, start_anew: bool) -> ClusterRun:
     """Run one full sweep on the workers. Raises WrongSetting, LakeUnusable, PostgresUnusable, KeyboardInterrupt."""
     CeleryConfiguration.from_environment()
-    cluster_lake().check()
+    whole_lake().check()
     # Its executor is made of the configuration that was just checked.
     from pipelines.cluster.job import ingest_cluster  # noqa: PLC0415
 

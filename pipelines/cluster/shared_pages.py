@@ -19,16 +19,24 @@ from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake
 from pipelines.storage.lake_pages import LakePages, parts_of
 from pipelines.storage.landing import Page
 
+OUTPUTS = "outputs"
+"""The folder for the outputs of steps, by run."""
+
 READERS = 8
 """Pages that are read at once: each is a request to the object store."""
 
 
 def cluster_lake() -> Lake:
     """The folder of the lake that the workers share. Raises WrongSetting."""
+    return whole_lake().below("cluster")
+
+
+def whole_lake() -> Lake:
+    """The lake, with the copy of the home. Raises WrongSetting."""
     lake = Settings.from_environment().data_lake()
     if lake is None:
         raise WrongSetting(f"{LAKE_VARIABLE} is not set: give s3://BUCKET/PREFIX, where all machines put their pages")
-    return lake.below("cluster")
+    return lake
 
 
 class SharedPages:
@@ -80,10 +88,11 @@ class SharedPages:
 
 
 def remove_ended(lake: Lake, *, is_running: Callable[[str], bool]) -> None:
-    """Remove the pages of runs that ended without a merge."""
-    for run_id in lake.folders(RAW):
-        if not is_running(run_id):
-            SharedPages(lake, run_id).remove()
+    """Remove what runs left that have ended: outputs of their steps, and pages that were not merged."""
+    for folder in (RAW, OUTPUTS):
+        for run_id in lake.folders(folder):
+            if not is_running(run_id):
+                lake.remove_folder(f"{folder}/{run_id}")
 
 
 def as_landed(part: StartRange, pages: Iterable[Page]) -> list[LandedPage]:

@@ -9,7 +9,7 @@ from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_task
 
 from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration
-from pipelines.cluster.shared_pages import cluster_lake
+from pipelines.cluster.shared_pages import whole_lake
 from pipelines.orchestration.jobs import MAX_RUNTIME_SECONDS
 
 UNACKED_OF_WRITER = "unacked-writer"
@@ -30,13 +30,13 @@ def build_app(*, is_writer: bool) -> Celery:
 
 def run_worker(*, is_writer: bool) -> None:
     """Run a worker until SIGTERM or SIGINT, then end after the current step. Raises WrongSetting, LakeUnusable."""
-    cluster_lake().check()
+    whole_lake().check()
     app = build_app(is_writer=is_writer)
     if is_writer:
         _give_back(app)
     queue = WRITER_QUEUE if is_writer else RANGES_QUEUE
-    # A range is read in a child, which may die alone. The merge starts processes, which Celery's children must not do: it
-    # runs in a thread, so that SIGTERM lets it end.
+    # A range is read in a child, which may die alone. The merge starts processes, which Celery's children must not do:
+    # it runs in a thread, so that SIGTERM lets it end.
     pool = "threads" if is_writer else "prefork"
     # One step at a time: its pages come one after the other, and more workers read more at once.
     options = {"queues": queue, "pool": pool, "concurrency": "1", "hostname": f"{queue}-{os.getpid()}@%h"}

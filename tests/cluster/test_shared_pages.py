@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cluster.shared_pages import SharedPages, cluster_lake, remove_ended
+from pipelines.cluster.shared_pages import OUTPUTS, SharedPages, cluster_lake, remove_ended
 from pipelines.errors import WrongSetting
 from pipelines.kalshi.response import Response
 from pipelines.kalshi.scans import Fetched
@@ -77,11 +77,12 @@ def test_pages_after_the_last_one_of_the_list_do_not_count(pages: SharedPages) -
     assert cursors_of(pages, "range_0000") == [None, "a"]
 
 
-def test_only_the_pages_of_runs_that_ended_are_removed(lake: Lake) -> None:
+def test_only_what_ended_runs_left_is_removed(lake: Lake) -> None:
     for run in ("ended", "running"):
         put(SharedPages(lake, run), "range_0000", None, "a")
+        lake.write(f"{OUTPUTS}/{run}/divide_list-ranges.json", b"{}")
     remove_ended(lake, is_running=lambda run: run == "running")
-    assert lake.folders("raw") == ["running"]
+    assert (lake.folders("raw"), lake.folders(OUTPUTS)) == (["running"], ["running"])
 
 
 def test_without_a_lake_the_error_says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,8 @@ def test_a_sweep_on_two_workers_equals_that_of_one_machine_and_survives_a_kill(
     assert lost in _succeeded(second), "the step of the killed worker must have run again"
     assert "resuming" in second.output
     assert tables_of(cluster.home) == expected
-    assert _pace_of_pages(cluster.home) <= 1.1 * REQUESTS_PER_SECOND
+    # Each worker has one request in flight, whose response may come late.
+    assert _most_pages_in(cluster.home, seconds=2) <= 2 * REQUESTS_PER_SECOND + 1 + 2
 
 
 def _is_ready(worker: Started) -> bool:
@@ -204,9 +205,9 @@ def _seconds_of_steps(cluster: Cluster) -> float:
     return total
 
 
-def _pace_of_pages(home: Home) -> float:
-    """Pages per second of the ranges, by the times of their responses."""
+def _most_pages_in(home: Home, seconds: float) -> int:
+    """The most pages that arrived within so many seconds."""
     landing = Landing.newest(home.raw)
     assert landing is not None
-    times = sorted(page.fetched_at for page in landing.pages())
-    return (len(times) - 1) / (times[-1] - times[0]).total_seconds()
+    times = sorted(page.fetched_at.timestamp() for page in landing.pages())
+    return max(sum(begun <= time < begun + seconds for time in times) for begun in times)
