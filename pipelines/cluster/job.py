@@ -18,6 +18,7 @@ import msgspec
 from pydantic import Field
 
 from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration, executor
+from pipelines.cluster.merging import land_as_sweep
 from pipelines.cluster.resources import ClusterKalshiResource, LakeIOManager
 from pipelines.cluster.shared_pages import SharedPages, as_landed, cluster_lake, remove_ended, whole_lake
 from pipelines.definitions import build_defs
@@ -29,13 +30,9 @@ from pipelines.orchestration.jobs import INGEST_JOB, MAX_RUNTIME_SECONDS
 from pipelines.orchestration.keys import CLUSTER_JOB
 from pipelines.orchestration.resources import utc_now
 from pipelines.orchestration.run_history import PROCESS_TAG, causes
-from pipelines.publish.take_up import take_up
 from pipelines.settings import Settings
 from pipelines.storage.home import Home
-from pipelines.storage.landing import Filters, Landing, Page, Traffic
-from pipelines.storage.leftovers import writer_session
-from pipelines.warehouse.database import Warehouse
-from pipelines.warehouse.ledger import newest_sweep_id
+from pipelines.storage.landing import Traffic
 from pipelines.wording import counted
 
 _LOG = logging.getLogger(__name__)
@@ -143,10 +140,13 @@ def merge(context: dg.OpExecutionContext, config: MergeConfig, started_at: str, 
         # The step was given to a second worker after its work was done.
         return
     try:
-        _land(
+        land_as_sweep(
+            Home.from_environment(),
+            whole_lake(),
             pages.all(pages.parts()),
-            datetime.fromisoformat(started_at),
             [msgspec.convert(one, Traffic) for one in traffic],
+            started_at=datetime.fromisoformat(started_at),
+            now=utc_now(),
         )
         _ingest(context, config)
     except WarehouseBusy as busy:
@@ -156,25 +156,6 @@ def merge(context: dg.OpExecutionContext, config: MergeConfig, started_at: str, 
     pages.remove()
     lake = cluster_lake()
     remove_ended(lake, is_running=lambda run_id: _is_running(instance, run_id))
-
-
-def _land(pages: list[Page], started_at: datetime, traffic: list[Traffic]) -> None:
-    """Make an interrupted full sweep of the pages, or continue with the one that a killed merge began."""
-    home = Home.from_environment()
-    home.preflight()
-    with writer_session(home, purpose="merge of a cluster's run"):
-        take_up(home, whole_lake(), now=utc_now())
-        landing = Landing.newest(home.raw)
-        if landing is None or landing.sweep.started_at != started_at:
-            with Warehouse(home).reading() as connection:
-                after = newest_sweep_id(connection)
-            landing = Landing.begin(home.raw, mode="full", filters=Filters(), ids=[], now=started_at, after=after)
-        if not landing.sweep.is_interrupted:
-            return
-        for page in pages[landing.landed_pages :]:
-            landing.land(page)
-        landing.sweep.traffic = _sum(traffic)
-        landing.save()
 
 
 def _ingest(context: dg.OpExecutionContext, config: MergeConfig) -> None:
@@ -196,15 +177,6 @@ def _ingest(context: dg.OpExecutionContext, config: MergeConfig) -> None:
         if isinstance(fault, MilestonesError):
             raise fault from error
         raise dg.Failure(str(fault or error), allow_retries=False) from error
-
-
-def _sum(traffic: list[Traffic]) -> Traffic:
-    return Traffic(
-        requests=sum(one.requests for one in traffic),
-        retries=sum(one.retries for one in traffic),
-        rate_limited=sum(one.rate_limited for one in traffic),
-        bytes=sum(one.bytes for one in traffic),
-    )
 
 
 def _is_running(instance: dg.DagsterInstance, run_id: str) -> bool:

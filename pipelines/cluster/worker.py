@@ -33,7 +33,7 @@ def run_worker(*, is_writer: bool) -> None:
     whole_lake().check()
     app = build_app(is_writer=is_writer)
     if is_writer:
-        _give_back(app)
+        give_back(app)
     queue = WRITER_QUEUE if is_writer else RANGES_QUEUE
     # A range is read in a child, which may die alone. The merge starts processes, which Celery's children must not do:
     # it runs in a thread, so that SIGTERM lets it end.
@@ -47,7 +47,7 @@ def run_worker(*, is_writer: bool) -> None:
     )
 
 
-def _give_back(app: Celery) -> None:
+def give_back(app: Celery) -> None:
     """Give the steps back to the queue that a killed writer had begun: there is one writer, and it is just starting."""
     with app.connection_for_read() as connection:
         channel = connection.default_channel
