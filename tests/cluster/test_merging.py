@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,8 @@ def pages_of_workers(shell: Shell, lake: Lake, *, most_pages: int = 100) -> list
             part = f"range_{place:04d}"
             shared.put(part, 1, first_pages[one.begins])
             landed = as_landed(one, shared.of_part(part))
-            steps = iter(range(most_pages - 1))
-            found = read_range(api, QUERY, one, landed, may_continue=lambda steps=steps: next(steps, None) is not None)
-            for number, fetched in enumerate(found, start=2):
+            found = read_range(api, QUERY, one, landed, may_continue=lambda: True)
+            for number, fetched in enumerate(islice(found, most_pages - 1), start=2):
                 shared.put(part, number, fetched)
     assert len(ranges) == 3
     return shared.all(shared.parts())
