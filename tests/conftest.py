@@ -6,11 +6,16 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+from pipelines.storage.lake import Lake
 from tests.support import Shells, logging_kept, serving_shells
+
+if TYPE_CHECKING:
+    from tests.lakes import Server
 
 PROJECT = Path(__file__).parents[1]
 
@@ -52,3 +57,21 @@ def shells() -> Iterator[Shells]:
     """Homes with a sandbox each; see `support.Shells`."""
     with serving_shells() as shells:
         yield shells
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Server]:
+    """An S3 server. It takes two seconds to import, which most tests do not need."""
+    from tests.lakes import serving_s3  # noqa: PLC0415
+
+    with serving_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def lake(request: pytest.FixtureRequest, s3: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """An empty lake in a bucket, or in a folder where `tests.lakes.BOTH` marks the test."""
+    from tests.lakes import new_lake, set_environment  # noqa: PLC0415
+
+    set_environment(monkeypatch, s3)
+    return new_lake(getattr(request, "param", "s3"), s3, tmp_path / "lake")

@@ -1,0 +1,105 @@
+"""MILESTONES_LAKE at the command line: two machines with one lake, and each fault as one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from moto.core.responses import ActionAuthenticatorMixin
+
+from pipelines.publish.lake import read_pointer
+from pipelines.storage.home import Home
+from pipelines.storage.lake import Lake
+from tests.cli.commands import DEAD_URL, Command
+from tests.lakes import KEY_ID, SECRET, Server
+from tests.support import Shells, milestone, rows_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def lake_set(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setenv("MILESTONES_LAKE", str(lake))
+    return lake
+
+
+def snapshot_in(lake: Lake) -> str:
+    pointer = read_pointer(lake)
+    assert pointer is not None
+    return pointer.snapshot
+
+
+def test_a_second_machine_continues(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command, lake_set: Lake
+) -> None:
+    shell = shells(tmp_path / "one", [milestone(1), milestone(2)])
+    first = at(tmp_path / "one", shell.base_url)
+    assert (ingested := command("ingest")).status == 0, ingested.err
+    assert snapshot_in(lake_set)[:6] == "000001"
+
+    second = at(tmp_path / "two", shell.base_url)
+    assert (restored := command("restore")).status == 0, restored.err
+    assert str(second.warehouse_file) in restored.out
+    assert snapshot_in(lake_set)[:6] == "000002"
+    verified = command("verify")
+    assert verified.status == 0, verified.err
+    assert [line.partition(": ")[0] for line in verified.out.splitlines()] == [
+        f"snapshot {snapshot_in(lake_set)}",
+        f"snapshot {snapshot_in(lake_set)} in {lake_set}",
+    ]
+
+    third = at(tmp_path / "three", shell.base_url)
+    shell.world.insert(milestone(3, last_updated_ts="2026-11-24T12:00:00Z"))
+    assert (continued := command("ingest")).status == 0, continued.err
+    assert rows_of(third.published_duckdb, "SELECT mode, new FROM sweeps ORDER BY sweep_id") == [
+        ("full", 2),
+        ("incremental", 1),
+    ]
+
+    name = f"published/parquet/{snapshot_in(lake_set)}/milestones/part-000.parquet"
+    lake_set.remove(name)
+    vanished = command("verify")
+    assert (vanished.status, vanished.error_line) == (1, f"{lake_set}/{name} is missing")
+
+    at(first.root, shell.base_url)
+    behind = command("ingest")
+    assert behind.status == 1
+    assert behind.error_line.startswith(f"{lake_set} has the snapshot 000003-")
+    assert "set MILESTONES_HOME to an empty folder to continue from the lake" in behind.error_line
+
+
+def test_a_missing_bucket_ends_the_run_before_any_request(
+    s3: Server, tmp_path: Path, at: Callable[..., Home], command: Command, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(tmp_path, DEAD_URL)
+    monkeypatch.setenv("MILESTONES_LAKE", "s3://no-such-bucket")
+    outcome = command("ingest")
+    assert outcome.status == 1
+    assert outcome.error_line == "there is no bucket no-such-bucket: create it, or correct MILESTONES_LAKE"
+
+
+def test_refused_credentials_are_one_line_without_them(
+    tmp_path: Path, at: Callable[..., Home], command: Command, lake_set: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = at(tmp_path / "home", DEAD_URL)
+    # From now on, the server knows no key.
+    monkeypatch.setattr(ActionAuthenticatorMixin, "request_count", float("inf"))
+    outcome = command("ingest")
+    assert outcome.status == 1
+    assert outcome.error_line.startswith(f"the credentials for {lake_set} were refused (ACCESS_DENIED): set AWS_ACCESS")
+    written = [file.read_bytes() for file in home.root.rglob("*") if file.is_file()]
+    assert written
+    assert not [content for content in written if SECRET.encode() in content or KEY_ID.encode() in content]
+
+
+def test_a_wrong_lake_is_wrong_use(
+    tmp_path: Path, at: Callable[..., Home], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(tmp_path, DEAD_URL)
+    monkeypatch.setenv("MILESTONES_LAKE", f"s3://{KEY_ID}:{SECRET}@bucket/prefix")
+    for words in (["ingest"], ["verify"], ["restore"]):
+        outcome = command(*words)
+        assert outcome.status == 2
+        assert outcome.error_line.startswith("MILESTONES_LAKE names no valid bucket: give s3://BUCKET/PREFIX")
+        assert SECRET not in outcome.err
