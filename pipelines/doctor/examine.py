@@ -19,7 +19,7 @@ def examine(environment: Mapping[str, str], *, offline: bool, now: Callable[[], 
             ("python", _check("installation", "check_python")),
             ("packages", _check("installation", "check_packages")),
             ("settings", _check("settings", "check_settings", environment)),
-            *([] if offline else [("API", _check("network", "check_api", environment, now=now))]),
+            *([] if offline else _checks_of_network(environment, now)),
         ]
     )
     try:
@@ -30,6 +30,13 @@ def examine(environment: Mapping[str, str], *, offline: bool, now: Callable[[], 
     else:
         yield from run_checks(_checks_of_home(home, now))
     yield from run_checks([("extras", _check("installation", "check_extras"))])
+
+
+def _checks_of_network(environment: Mapping[str, str], now: Callable[[], datetime]) -> list[tuple[str, Check]]:
+    return [
+        ("API", _check("network", "check_api", environment, now=now)),
+        ("lake", _check("lake", "check_lake", environment)),
+    ]
 
 
 def _checks_of_home(home: Home, now: Callable[[], datetime]) -> list[tuple[str, Check]]:

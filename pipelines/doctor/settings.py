@@ -49,6 +49,8 @@ def _check(name: str, value: Any, environment: Mapping[str, str]) -> None:
             ).signer()
         case "endpoints":
             alone.kept_endpoints()
+        case "lake":
+            alone.lake_address()
         case "contract":
             alone.details_contract()
         case "webhook_url" if value:

@@ -9,11 +9,11 @@ import logging
 from datetime import datetime
 from pathlib import Path
 
-from pipelines.errors import SweepDamaged
+from pipelines.errors import SweepDamaged, WrongSetting
 from pipelines.publish.lake import check_not_ahead, download, read_pointer
 from pipelines.publish.restore import restore
 from pipelines.storage.home import Home
-from pipelines.storage.lake import RAW, Lake
+from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake
 from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id
 
 _LOG = logging.getLogger(__name__)
@@ -22,8 +22,10 @@ _LOG = logging.getLogger(__name__)
 def take_up(home: Home, lake: Lake, *, now: datetime) -> None:
     """Check the lake, and take from it what an empty home lacks. The caller holds the writer's lock.
 
-    Raises LakeUnusable, LakeAhead for a home with another state, PublishedDiffers for damage in the lake.
+    Raises WrongSetting for a lake in the home, LakeUnusable, LakeAhead for a home with another state, PublishedDiffers
+    for damage in the lake.
     """
+    _check_apart(home, lake)
     lake.check()
     if not is_empty(home):
         check_not_ahead(home, lake, read_pointer(lake))
@@ -32,6 +34,11 @@ def take_up(home: Home, lake: Lake, *, now: datetime) -> None:
         restored = restore(home, now=now)
         _LOG.info("%s was created from %s in %s", home.warehouse_file, restored.source.name, lake)
     download_sweeps(home, lake)
+
+
+def _check_apart(home: Home, lake: Lake) -> None:
+    if lake.address.bucket is None and Path(lake.address.path).resolve().is_relative_to(home.root.resolve()):
+        raise WrongSetting(f"{LAKE_VARIABLE} is in the home {home.root}: give a folder outside of it, or a bucket")
 
 
 def is_empty(home: Home) -> bool:

@@ -9,19 +9,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipelines.errors import LakeAhead, LakeUnusable, PublishedDiffers
+from pipelines.errors import LakeAhead, LakeUnusable, PublishedDiffers, WrongSetting
 from pipelines.publish.lake import POINTER, read_pointer, share, verify_lake
 from pipelines.publish.manifest import Manifest
 from pipelines.publish.manifest import verify as verify_home
 from pipelines.publish.snapshot import Snapshot
 from pipelines.publish.take_up import take_up
 from pipelines.storage.home import Home
-from pipelines.storage.lake import Lake
+from pipelines.storage.lake import Lake, LakeAddress
 from pipelines.storage.landing import Landing
 from pipelines.storage.retention import Retention
 from pipelines.sweep.stages import Stages
 from tests.lakes import BOTH, SECRET
-from tests.support import Shell, Shells, contents, milestone
+from tests.support import NOON, Shell, Shells, contents, milestone
 
 pytestmark = pytest.mark.slow
 
@@ -296,6 +296,13 @@ def test_a_lake_that_fails_during_a_fetch_leaves_a_sweep_to_resume(
     assert {name for name in lake.sizes(f"raw/{resumed.sweep.sweep_id}") if name.startswith("page")} == {
         f"page-{number:06d}.parquet" for number in range(1, resumed.sweep.pages + 1)
     }
+
+
+def test_a_lake_in_the_home_is_refused(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.preflight()
+    with pytest.raises(WrongSetting, match="MILESTONES_LAKE is in the home"):
+        take_up(home, Lake.open(LakeAddress.parse(str(tmp_path / "published"))), now=NOON)
 
 
 def test_credentials_are_in_no_file_and_no_log(shell: Shell, lake: Lake, caplog: pytest.LogCaptureFixture) -> None:

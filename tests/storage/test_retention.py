@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +12,9 @@ from pipelines.errors import HomeUnusable
 from pipelines.storage.disk_usage import sizes
 from pipelines.storage.durable import replace_link
 from pipelines.storage.home import Home
+from pipelines.storage.lake import Lake, LakeAddress
 from pipelines.storage.landing import MAX_AGE_TO_RESUME, SWEEP_FILE, Filters, Landing
-from pipelines.storage.retention import Pruned, Retention, prune
+from pipelines.storage.retention import Pruned, Retention, prune, prune_lake
 from tests.support import NOON, milestone, serving_shells, tree
 
 State = Literal["landing", "landed", "loaded", "failed"]
@@ -256,3 +257,26 @@ def test_the_error_names_the_path_that_cannot_be_removed(home: Home) -> None:
     with pytest.raises(HomeUnusable, match=r"cannot remove .*Not a directory"):
         prune(home, COUNTS_ONLY, now=NOON)
     assert names_in(home.snapshots) == names
+
+
+def test_the_lake_keeps_what_the_home_has_and_what_is_new(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    (tmp_path / "lake").mkdir()
+    lake = Lake.open(LakeAddress.parse(str(tmp_path / "lake")))
+    sweeps = [f"{number:06d}-202611{number:02d}T120000Z" for number in range(1, 6)]
+    for name in sweeps:
+        lake.write(f"raw/{name}/sweep.json", b"{}")
+        lake.write(f"published/parquet/{name}/manifest.json", b"{}")
+    lake.write("raw/notes/kept", b"of somebody else")
+    (home.raw / sweeps[0]).mkdir(parents=True)
+    retention = Retention(snapshots=1, snapshot_age=timedelta(hours=1), sweeps=1, sweep_age=timedelta(days=2))
+
+    removed = prune_lake(home, lake, retention, now=datetime(2026, 11, 5, 12, 30, tzinfo=UTC))
+
+    # Kept: a snapshot that was replaced half an hour ago, sweeps of two days, and the one that the home has.
+    assert removed == [
+        *(f"published/parquet/{name}" for name in sweeps[:3]),
+        *(f"raw/{name}" for name in sweeps[1:3]),
+    ]
+    assert sorted(lake.folders("published/parquet")) == sweeps[3:]
+    assert sorted(lake.folders("raw")) == [sweeps[0], *sweeps[3:], "notes"]
