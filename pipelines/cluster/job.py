@@ -110,8 +110,8 @@ def read_pages(context: dg.OpExecutionContext, kalshi: ClusterKalshiResource, ta
     landed = as_landed(one, pages.of_part(part))
     deadline = Settings.from_environment().deadline_seconds
     ends_at = time.monotonic() + CeleryConfiguration.from_environment().step_seconds(deadline)
-    if len(landed) > 1:
-        _LOG.warning("resuming %s after its page %d: the worker that read it was killed", part, len(landed))
+    # After more than one page: another worker, which was killed, had begun it.
+    _LOG.info("reading %s after its page %d", part, len(landed))
     with kalshi.client() as api:
         found = read_range(api, MilestoneQuery(), one, landed, may_continue=lambda: time.monotonic() < ends_at)
         number = len(landed)

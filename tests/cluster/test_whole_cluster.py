@@ -33,6 +33,7 @@ REQUESTS_PER_SECOND = 10
 VISIBILITY_SECONDS, DEADLINE_SECONDS = 20, 5
 RUN_SECONDS = 240
 RANGES = 4
+PAGES_BEFORE_KILL = 3
 
 SPANS = """
     SELECT extract(epoch FROM min(timestamp))::float8, extract(epoch FROM max(timestamp))::float8
@@ -168,7 +169,8 @@ def test_a_sweep_on_two_workers_equals_that_of_one_machine_and_survives_a_kill(
         wait_until(lambda: run.process.poll() == 0, "the run", process=run, seconds=RUN_SECONDS)
     (lost,) = _received(first) - _succeeded(first)
     assert lost in _succeeded(second), "the step of the killed worker must have run again"
-    assert "resuming" in second.output
+    (resumed_after,) = re.findall(rf"reading {_part_of(first)} after its page (\d+)", second.output)
+    assert int(resumed_after) >= PAGES_BEFORE_KILL, "it must have resumed after the landed pages"
     assert tables_of(cluster.home) == expected
     # Each worker has one request in flight, whose response may come late.
     assert _most_pages_in(cluster.home, seconds=2) <= 2 * REQUESTS_PER_SECOND + 1 + 2
@@ -187,9 +189,15 @@ def _succeeded(worker: Started) -> set[str]:
 
 
 def _is_reading(cluster: Cluster, worker: Started) -> bool:
-    """Whether a worker is in the middle of a range: its step has not ended, and later pages are landed."""
-    pages = [name for name in cluster.lake().sizes("cluster/raw") if name.endswith(".parquet")]
-    return len(pages) >= RANGES + 6 and bool(_received(worker) - _succeeded(worker))
+    """Whether a worker is in the middle of a range: its step has not ended, and it has landed some pages."""
+    part = _part_of(worker)
+    pages = [name for name in cluster.lake().sizes("cluster/raw") if part and f"/{part}/" in name]
+    return len(pages) >= PAGES_BEFORE_KILL and bool(_received(worker) - _succeeded(worker))
+
+
+def _part_of(worker: Started) -> str | None:
+    """The range that a worker began last."""
+    return next(iter(re.findall(r"reading (range_\d+) after", worker.output)[::-1]), None)
 
 
 def _seconds_of_steps(cluster: Cluster) -> float:
