@@ -72,6 +72,14 @@ spark: .environments/spark/.ready ## Install the extra spark into .environments/
 test-spark: spark ## Run the tests of rebuilds on Spark, on this machine (needs Java 17)
 	.environments/spark/bin/pytest tests/spark
 
+# Debian starts both as services when it installs them; the test starts its own on free ports and stops them.
+.PHONY: test-cluster
+test-cluster: .environments/cluster/.ready ## Run a full sweep on a cluster of this machine: PostgreSQL, Redis, an S3 server, workers; at most 5 minutes
+	@command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { \
+	  echo "installing Debian's postgresql and redis-server"; \
+	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get install --quiet --yes --no-install-recommends postgresql redis-server; }
+	PYTHONPATH=$(CURDIR) timeout --signal=INT 300 .environments/cluster/bin/pytest tests/cluster
+
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Measure what the fast tests cover; fails below the floor in pyproject.toml
 	$(BIN)/pytest -n auto -m "not slow" --cov --cov-report term:skip-covered
@@ -150,6 +158,7 @@ lock: .uv-ready ## Resolve the dependencies again into requirements/, with hashe
 	$(LOCK) pyproject.toml $(EXTRAS) -c requirements/runtime.txt -o requirements/extras.txt
 	$(LOCK) pyproject.toml $(EXTRAS) --group dev -c requirements/extras.txt -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra spark --group build --group tests -c requirements/dev.txt -o requirements/spark.txt
+	$(LOCK) pyproject.toml --extra cluster --group build --group tests -c requirements/dev.txt -o requirements/cluster.txt
 	$(LOCK) $(DASHBOARD)/pyproject.toml -c requirements/dev.txt -o $(DASHBOARD)/requirements/runtime.txt
 	$(LOCK) $(DASHBOARD)/pyproject.toml --group $(DASHBOARD)/pyproject.toml:dev -c requirements/dev.txt \
 	  -c $(DASHBOARD)/requirements/runtime.txt -o $(DASHBOARD)/requirements/dev.txt

@@ -33,6 +33,9 @@ KEY_FILE_VARIABLE = "KALSHI_PRIVATE_KEY_FILE"
 CONTRACT_VARIABLE = "MILESTONES_CONTRACT"
 LOG_VARIABLE = "MILESTONES_LOG"
 WEBHOOK_VARIABLE = "MILESTONES_WEBHOOK_URL"
+REDIS_VARIABLE = "MILESTONES_REDIS_URL"
+POSTGRES_VARIABLE = "MILESTONES_POSTGRES_URL"
+CELERY_FILE_VARIABLE = "MILESTONES_CELERY_FILE"
 MAX_OVERLAP_SECONDS = 86_400
 
 VALUE_CHARACTERS = 40
@@ -173,6 +176,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: Annotated[
         str | None,
         Meta(title=WEBHOOK_VARIABLE, description="where alerts are posted (Slack-compatible) when the sensors are on"),
+    ] = None
+    redis_url: Annotated[
+        str | None,
+        Meta(
+            title=REDIS_VARIABLE, description="of a cluster: Redis, which holds its queues and its pace (docs/scale.md)"
+        ),
+    ] = None
+    postgres_url: Annotated[
+        str | None,
+        Meta(
+            title=POSTGRES_VARIABLE,
+            description="of a cluster: PostgreSQL, which holds Dagster's runs; `postgresql+psycopg2://...`",
+        ),
+    ] = None
+    celery_file: Annotated[
+        str | None,
+        Meta(
+            title=CELERY_FILE_VARIABLE,
+            description="of a cluster: the file with Celery's configuration",
+            extra={"default": "`deploy/cluster/celery.yaml`"},
+        ),
     ] = None
     home: Annotated[
         str,

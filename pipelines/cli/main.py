@@ -18,6 +18,7 @@ from cyclopts import CycloptsError, Parameter
 from rich.console import Console
 
 from pipelines.cli import ask as cli_ask  # noqa: F401 - registers its commands with the app
+from pipelines.cli import cluster as cli_cluster  # noqa: F401
 from pipelines.cli import completion as cli_completion  # noqa: F401
 from pipelines.cli import doctor as cli_doctor  # noqa: F401
 from pipelines.cli import mcp as cli_mcp  # noqa: F401

@@ -24,7 +24,7 @@ from pipelines.kalshi.addresses import Addresses
 from pipelines.kalshi.base_url import check_base_url
 from pipelines.kalshi.faults import Parameters
 from pipelines.kalshi.network import Network
-from pipelines.kalshi.pacing import TokenBucket
+from pipelines.kalshi.pacing import Pace, TokenBucket
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.request_stats import RequestStats
 from pipelines.kalshi.requester import Requester
@@ -66,8 +66,8 @@ class KalshiClient:
     request. `deadline_seconds` bounds one page with all its attempts and waits, from the moment the pace lets it
     start. `fallback_base_url` is used, with a warning in the log, where the host of `base_url` cannot be resolved or
     redirects before it ever responded. `network` configures proxy and certificates. Processes with the same `pace_file`
-    share one pace. `signer` signs the requests to its own hosts. Tests inject clock, now, sleep, random and session; an
-    injected session must verify TLS and stays open.
+    share one pace; `pace` replaces it. `signer` signs the requests to its own hosts. Tests inject clock, now, sleep,
+    random and session; an injected session must verify TLS and stays open.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class KalshiClient:
         max_body_bytes: int = MAX_BODY_BYTES,
         session: requests.Session | None = None,
         pace_file: Path | None = None,
+        pace: Pace | None = None,
         signer: RequestSigner | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = _utc_now,
@@ -106,7 +107,7 @@ class KalshiClient:
         self._requester = Requester(
             sender,
             self._addresses,
-            TokenBucket(requests_per_second, clock=clock, sleep=sleep, file=pace_file),
+            pace or TokenBucket(requests_per_second, clock=clock, sleep=sleep, file=pace_file),
             self.stats,
             deadline_seconds=deadline_seconds,
             clock=clock,

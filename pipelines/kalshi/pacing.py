@@ -1,4 +1,7 @@
-"""Pacing of requests: one token bucket that every thread, and every process of a home, shares. No HTTP here."""
+"""Pacing of requests: one token bucket that every thread, and every process of a home, shares. No HTTP here.
+
+Machines share another one, in Redis: `pipelines.cluster.pace`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 SHORTEST_SLEEP_SECONDS = 0.001
 """A computed wait can be below the clock's resolution; sleeping at least this long ensures progress."""
@@ -27,6 +31,16 @@ def _boot_id() -> bytes:
         return _BOOT_ID.read_bytes().strip()[:36].ljust(36)
     except OSError:
         return b"".ljust(36)
+
+
+class Pace(Protocol):
+    """When requests may be sent."""
+
+    def acquire(self) -> None:
+        """Wait until one request may be sent."""
+
+    def pause(self, seconds: float) -> None:
+        """Hold all requests for this long; the longest pause wins."""
 
 
 class TokenBucket:

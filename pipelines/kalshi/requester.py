@@ -12,7 +12,7 @@ from datetime import datetime
 from pipelines.kalshi import errors, retry, transport
 from pipelines.kalshi.addresses import Addresses
 from pipelines.kalshi.faults import Call, Fault, Parameters, final_error, transport_fault
-from pipelines.kalshi.pacing import TokenBucket
+from pipelines.kalshi.pacing import Pace
 from pipelines.kalshi.request_stats import RequestStats
 from pipelines.kalshi.response import Content
 from pipelines.kalshi.retry import FaultKind, GiveUp, Reason, RetryBudget, Wait
@@ -31,7 +31,7 @@ class Requester:
         self,
         sender: Sender,
         addresses: Addresses,
-        bucket: TokenBucket,
+        pace: Pace,
         stats: RequestStats,
         *,
         deadline_seconds: float,
@@ -42,7 +42,7 @@ class Requester:
     ) -> None:
         self._sender = sender
         self._addresses = addresses
-        self._bucket = bucket
+        self._pace = pace
         self._stats = stats
         self._deadline_seconds = deadline_seconds
         self._clock = clock
@@ -53,12 +53,12 @@ class Requester:
 
     def request(self, path: str, params: Parameters, read: Callable[[bytes], Content]) -> Content:
         """GET `path` below the base URL and parse the body with `read`. Raises KalshiError."""
-        self._bucket.acquire()
+        self._pace.acquire()
         base_url = self._addresses.current
         call = Call(base_url, path, params, read, give_up_at=self._clock() + self._deadline_seconds)
         while not isinstance(outcome := self._attempt(call), Content):
             if outcome is None:
-                self._bucket.acquire()
+                self._pace.acquire()
                 call.base_url = self._addresses.current
             else:
                 self._wait_or_raise(call, outcome)
@@ -102,10 +102,10 @@ class Requester:
         )
         if fault.kind is FaultKind.RATE_LIMIT or fault.retry_after_seconds is not None:
             # The server limits the client, not the request: every thread of this client waits.
-            self._bucket.pause(verdict.seconds)
+            self._pace.pause(verdict.seconds)
         else:
             self._sleep(verdict.seconds)
-        self._bucket.acquire()
+        self._pace.acquire()
         if self._remaining(call) <= 0:
             raise self._error(call, fault, Reason.DEADLINE) from fault.cause
 

@@ -81,7 +81,7 @@ def scan(api: Api, query: MilestoneQuery, *, landed: Sequence[LandedPage] = ()) 
         reached = next((time for time in map(as_time, reversed(response.starts)) if time is not None), None)
         if paging.is_done and is_full(response, query) and reached is not None:
             end = DoubtfulEnd(reached, is_full=True, pages=paging.pages)
-        yield _fetched(response, query, cursor)
+        yield fetched_page(response, query, cursor)
     if end is not None:
         check_end(api, query, end, seen, changed_after=newest)
 
@@ -130,7 +130,7 @@ def _pages_of_shards(api: Api, query: MilestoneQuery, shards: Shards, connection
                 shard, response.next_cursor, response.ids, response.starts, is_full=is_full(response, query)
             )
             if is_valid:
-                yield _fetched(response, shard_query, cursor)
+                yield fetched_page(response, shard_query, cursor)
 
 
 def _log_restart(refusal: InvalidCursor) -> None:
@@ -141,7 +141,8 @@ def _log_restart(refusal: InvalidCursor) -> None:
     )
 
 
-def _fetched(response: Response, query: MilestoneQuery, cursor: str | None) -> Fetched:
+def fetched_page(response: Response, query: MilestoneQuery, cursor: str | None) -> Fetched:
+    """A response with the request that it came from, in which the page size is the one that was sent."""
     sent = query if response.limit is None else replace(query, limit=response.limit)
     return Fetched(f"{response.url_path}?{urlencode(sent.params())}", cursor, response)
 

@@ -100,11 +100,17 @@ class Shard:
         """Start over after its cursor was refused."""
         self.has_restarted, self.paging, self.reached = True, Paging(), None
 
+    def time_left(self, horizon: datetime) -> timedelta:
+        """From the last start received to its end; none before the first page and once it is done."""
+        if self.reached is None or self.is_done:
+            return timedelta(0)
+        return (self.ends or horizon) - self.reached
+
     def pages_left(self, horizon: datetime) -> float:
         """The estimated number of pages left, at the density of the last page."""
         if self.reached is None or self.is_done:
             return 0.0
-        left = (self.ends or horizon) - self.reached
+        left = self.time_left(horizon)
         if not self.span:
             # All milestones of the page start at one instant, so their density is unknown: just worth a split.
             return MIN_PAGES_TO_SPLIT * (left > timedelta(0))
@@ -131,9 +137,25 @@ class Shards:
             ready.is_in_flight = True
         return ready
 
+    def next_to_divide(self) -> Shard | None:
+        """As `next_to_request`, but splits the longest shard where no estimate is worth a split.
+
+        For a division before the list is read: its first page is years long, and says nothing about the rest.
+        """
+        shard = self.next_to_request()
+        if shard is None and self._may_split:
+            shard = self._halve(max(self._shards, key=lambda shard: shard.time_left(self._horizon)))
+            if shard is not None:
+                shard.is_in_flight = True
+        return shard
+
     def query_of(self, shard: Shard) -> MilestoneQuery:
         """The query of a shard's pages."""
         return replace(self._query, minimum_start_date=shard.begins)
+
+    def ordered(self) -> list[Shard]:
+        """The shards in order of their starts."""
+        return sorted(self._shards, key=lambda shard: _order_of_bound(shard.begins))
 
     def contains(self, shard: Shard) -> bool:
         """Whether a shard is still part of the scan: it may have been dropped while its request was in flight."""
@@ -215,15 +237,19 @@ class Shards:
         if not self._may_split or wasted > MAX_WASTED_PAGES + MAX_WASTED_SHARE * self._useful_pages:
             return None
         fullest = max(self._shards, key=lambda shard: shard.pages_left(self._horizon))
-        if fullest.reached is None or fullest.pages_left(self._horizon) < MIN_PAGES_TO_SPLIT:
+        return self._halve(fullest) if fullest.pages_left(self._horizon) >= MIN_PAGES_TO_SPLIT else None
+
+    def _halve(self, shard: Shard) -> Shard | None:
+        """Split a shard at half of its time left; the new shard, or None where no time is left."""
+        if shard.reached is None:
             return None
-        middle = fullest.reached + ((fullest.ends or self._horizon) - fullest.reached) / 2
+        middle = shard.reached + shard.time_left(self._horizon) / 2
         # Not a round time: many milestones start at those, and all that start exactly at the split are read twice.
         middle = middle.replace(second=ODD_SECOND, microsecond=0)
-        if not fullest.reached < middle:
+        if not shard.reached < middle < shard.reached + shard.time_left(self._horizon):
             return None
-        new = Shard(middle, fullest.ends)
-        fullest.ends = middle
+        new = Shard(middle, shard.ends)
+        shard.ends = middle
         self._shards.append(new)
         return new
 
@@ -232,7 +258,7 @@ class Shards:
         pages_of: dict[datetime | None, list[LandedPage]] = {}
         for page in landed:
             pages_of.setdefault(page.minimum_start_date, []).append(page)
-        bounds = sorted(pages_of, key=lambda bound: bound or datetime.min.replace(tzinfo=UTC))
+        bounds = sorted(pages_of, key=_order_of_bound)
         self._shards = [
             Shard(bound, following, Paging.resumed(page.next_cursor for page in since_restart(pages_of[bound])))
             for bound, following in pairwise([*bounds, self._query.maximum_start_date])
@@ -249,6 +275,10 @@ def since_restart(pages: Sequence[LandedPage]) -> Sequence[LandedPage]:
     """The pages since a scan started over after a refused cursor: the cursors of earlier pages are invalid."""
     begun = max((number for number, page in enumerate(pages) if page.cursor is None), default=0)
     return pages[begun:]
+
+
+def _order_of_bound(bound: datetime | None) -> datetime:
+    return bound or datetime.min.replace(tzinfo=UTC)
 
 
 def _reach(starts: tuple[str, ...]) -> tuple[tuple[datetime, datetime] | None, bool]:

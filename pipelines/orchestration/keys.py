@@ -38,5 +38,8 @@ def refresh_job_name(endpoint: Endpoint) -> str:
     return f"{endpoint.name}_refresh"
 
 
+CLUSTER_JOB = "ingest_cluster"
+"""The job whose steps run on several machines; its runs have no process here that could be looked at."""
+
 POOL = "milestones_writer"
 """Pool with a limit of one, set in dagster.yaml. A second writer is excluded by the kernel lock on the home folder."""

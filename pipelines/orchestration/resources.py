@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pipelines.contract import Contract
 from pipelines.kalshi.client import KalshiClient
+from pipelines.kalshi.pacing import Pace
 from pipelines.orchestration.run_history import fail_dead_runs
 from pipelines.recovery.take_up import take_up
 from pipelines.settings import MAX_OVERLAP_SECONDS, Settings
@@ -96,14 +97,20 @@ class KalshiResource(dg.ConfigurableResource[KalshiClient]):
         Raises BadBaseUrl, WrongSetting.
         """
         settings = Settings.from_environment()
-        pace, deadline = self.requests_per_second, self.deadline_seconds
+        rate = settings.requests_per_second if self.requests_per_second is None else self.requests_per_second
+        deadline = settings.deadline_seconds if self.deadline_seconds is None else self.deadline_seconds
         return KalshiClient(
             self.base_url or settings.api_base_url,
             fallback_base_url=None if self.base_url else settings.fallback_base_url,
             network=settings.network(),
             pace_file=home.pace_file if home else None,
             signer=settings.signer(),
-            requests_per_second=settings.requests_per_second if pace is None else pace,
-            deadline_seconds=settings.deadline_seconds if deadline is None else deadline,
+            pace=self.shared_pace(rate),
+            requests_per_second=rate,
+            deadline_seconds=deadline,
             page_limit=settings.page_limit if self.page_limit is None else self.page_limit,
         )
+
+    def shared_pace(self, requests_per_second: float) -> Pace | None:  # noqa: ARG002 - for a subclass
+        """The pace that several machines share; None: the processes of the home share one."""
+        return None

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import DiskFull, MilestonesError, is_disk_full
 from pipelines.orchestration.instance import point_dagster_at
-from pipelines.orchestration.keys import refresh_job_name
+from pipelines.orchestration.keys import CLUSTER_JOB, refresh_job_name
 from pipelines.storage.durable import exclusive_file_lock
 from pipelines.storage.home import Home
 from pipelines.storage.lock import inspecting
@@ -103,7 +103,7 @@ def fail_dead_runs(
     dead = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_STARTED, job_name=job_name)):
         run = record.dagster_run
-        if run.run_id == own_run_id or _is_refreshing(home, run.job_name):
+        if run.run_id == own_run_id or run.job_name == CLUSTER_JOB or _is_refreshing(home, run.job_name):
             continue
         if now - record.update_timestamp < MAX_START and _may_live(instance, run):
             continue

@@ -121,6 +121,11 @@ class Home:
         """Dagster's own storage."""
         return self.root / "dagster"
 
+    @property
+    def cluster(self) -> Path:
+        """Dagster's settings on a machine of a cluster; its storage is in PostgreSQL."""
+        return self.root / "cluster"
+
     def preflight(self) -> None:
         """Create the folders and check that files can be written, synced and renamed, before any request is sent.
 

@@ -20,6 +20,7 @@ from pipelines.cli.run_job import run_ingest
 from pipelines.definitions import build_defs
 from pipelines.errors import DiskFull
 from pipelines.orchestration.jobs import INGEST
+from pipelines.orchestration.keys import CLUSTER_JOB
 from pipelines.orchestration.run_history import (
     KILLED,
     MAX_START,
@@ -180,6 +181,14 @@ def test_a_refresh_that_works_for_long_is_not_marked(instance: dg.DagsterInstanc
     with endpoint_lock(home, "events", purpose="a refresh"):
         assert fail_dead_runs(instance, home, own_run_id=None, now=later) == []
     assert fail_dead_runs(instance, home, own_run_id=None, now=later) == [run.run_id]
+
+
+def test_a_run_on_a_cluster_is_not_marked_as_its_process_may_be_on_another_machine(
+    instance: dg.DagsterInstance, home: Home
+) -> None:
+    tags = {PROCESS_TAG: str(gone_pid())}
+    instance.add_run(dg.DagsterRun(job_name=CLUSTER_JOB, status=dg.DagsterRunStatus.STARTED, tags=tags))
+    assert fail_dead_runs(instance, home, own_run_id=None, now=datetime.now(UTC) + MAX_START * 2) == []
 
 
 def test_the_process_id_in_dagsters_log_is_used_without_a_tag(instance: dg.DagsterInstance, home: Home) -> None:

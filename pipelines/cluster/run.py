@@ -1,0 +1,88 @@
+"""Starts a run of the job `ingest_cluster` in this process, which gives its steps to the workers, and waits for it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipelines.cluster.configuration import CeleryConfiguration
+from pipelines.cluster.shared_pages import whole_lake
+from pipelines.errors import MilestonesError
+from pipelines.orchestration.instance import point_dagster_at_cluster
+from pipelines.settings import POSTGRES_VARIABLE
+from pipelines.storage.home import Home
+
+
+class PostgresUnusable(MilestonesError):
+    """PostgreSQL, which holds Dagster's runs, cannot be used."""
+
+
+@dataclass(frozen=True)
+class ClusterRun:
+    """A run that ended; `fault` says why it failed, None if it did not."""
+
+    run_id: str
+    fault: str | None
+
+
+@contextmanager
+def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's instance of the cluster. Raises PostgresUnusable."""
+    home.preflight()
+    point_dagster_at_cluster(home)
+    try:
+        instance = dg.DagsterInstance.get()
+        instance.get_runs_count()
+    except (SQLAlchemyError, dg.DagsterError) as error:
+        reason = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
+        raise PostgresUnusable(
+            f"PostgreSQL cannot be used ({reason}): check that it runs, and {POSTGRES_VARIABLE}"
+        ) from error
+    with instance:
+        yield instance
+
+
+def run_on_cluster(home: Home, *, ranges: int, allow_shrink: bool, start_anew: bool) -> ClusterRun:
+    """Run one full sweep on the workers. Raises WrongSetting, LakeUnusable, PostgresUnusable, KeyboardInterrupt."""
+    CeleryConfiguration.from_environment()
+    whole_lake().check()
+    # Its executor is made of the configuration that was just checked.
+    from pipelines.cluster.job import ingest_cluster  # noqa: PLC0415
+
+    run_config = {
+        "ops": {
+            "divide_list": {"config": {"ranges": ranges}},
+            "merge": {"config": {"allow_shrink": allow_shrink, "start_anew": start_anew}},
+        },
+        # The command prints its own output; every event is in Dagster's history.
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
+    # dagster-celery makes its task again for each step, with the same meaning.
+    warnings.filterwarnings("ignore", message="Task name 'execute_plan' is already registered", module="dagster_celery")
+    with (
+        open_instance(home) as instance,
+        dg.execute_job(dg.reconstructable(ingest_cluster), instance=instance, run_config=run_config) as result,
+    ):
+        if any(event.event_type is dg.DagsterEventType.RUN_CANCELED for event in result.all_events):
+            raise KeyboardInterrupt
+        return ClusterRun(result.run_id, None if result.success else _fault(result))
+
+
+def _fault(result: dg.JobExecutionResult) -> str:
+    """Why a run failed, in one line."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                return data.user_failure_data.description
+            if data.error is not None:
+                deepest = data.error
+                while deepest.cause is not None:
+                    deepest = deepest.cause
+                return f"step {event.step_key} failed: {' '.join(deepest.message.split())}"
+    return f"run {result.run_id} failed: Dagster's log of the run says why"
