@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from pipelines.publish.take_up import take_up
+from pipelines.recovery.take_up import take_up
 from pipelines.storage.home import Home
 from pipelines.storage.lake import Lake
 from pipelines.storage.landing import Filters, Landing, Page, Traffic
