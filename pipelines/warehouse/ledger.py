@@ -62,11 +62,15 @@ def record_failure(connection: duckdb.DuckDBPyConnection, staging: Staging, ledg
 
 
 def write_ledger_row(connection: duckdb.DuckDBPyConnection, staging: Staging, ledger: LedgerRow) -> None:
-    """Write the ledger row and the quarantine rows of a sweep. Run inside a transaction."""
+    """Write the ledger row and the quarantine rows of a sweep. Run inside a transaction.
+
+    A retry that failed stores no quarantine rows: the records that it read are still there.
+    """
     for table in (QUARANTINE, SWEEPS):
         # A retried sweep replaces the rows of its failed attempt.
         connection.execute(f"DELETE FROM {quote(table.name)} WHERE sweep_id = ?", [ledger.sweep_id])  # noqa: S608
-    if refused := staging.refused_files:
+    is_failed_retry = ledger.mode == "retry" and ledger.status == "failed"
+    if (refused := staging.refused_files) and not is_failed_retry:
         connection.execute("INSERT INTO quarantine BY NAME SELECT * FROM read_parquet(?)", [refused])
     insert_row(connection, SWEEPS, asdict(ledger))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections import Counter
 from itertools import permutations
@@ -479,6 +480,25 @@ class TestRetry:
         for _ in range(2):
             assert shell.sweep(mode="retry").quarantined == 1
         assert shell.rows("SELECT count(*), any_value(field) FROM quarantine") == [(1, "title")]
+
+    def test_a_retry_that_fails_leaves_the_quarantine_as_it_was(
+        self, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shell.world.load(as_bytes([*(milestone(number) for number in range(250)), milestone(300, title=7)]))
+        shell.sweep(mode="full")
+        before = shell.rows("FROM quarantine")
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.EIO, "input/output error")
+
+        with monkeypatch.context() as broken:
+            broken.setattr("pipelines.sweep.stages.load_sweep", fail)
+            with pytest.raises(OSError, match="input/output"):
+                shell.sweep(mode="retry")
+        assert shell.rows("SELECT mode, status FROM sweeps ORDER BY sweep_id DESC LIMIT 1") == [("retry", "failed")]
+        assert shell.rows("FROM quarantine") == before
+        assert shell.sweep(mode="retry").quarantined == 1
+        assert shell.rows("SELECT count(*) FROM quarantine") == [(1,)]
 
     @pytest.mark.parametrize(
         ("updated", "title"),
