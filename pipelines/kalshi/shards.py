@@ -7,8 +7,9 @@ next shard begins at exactly that end, so that it does not matter whether the AP
 
 The upper bound of a query (`maximum_start_date`) is the end of the last shard, not of the list: nothing is sent for it.
 
-Where starts are out of order, or before the bound of their shard, the list can only be read from start to end: the
-first shard then reads all of it, and the others are dropped.
+A range ends early only after the list was seen to be in order (ASCENTS_THAT_SHOW_ORDER). Where starts are out of order,
+or before the bound of their shard, the list can only be read from start to end: the first shard then reads all of it,
+and the others are dropped.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ HORIZON = timedelta(days=30)
 
 MIN_PAGES_TO_SPLIT = 3.0
 """The estimated pages left that make a split worth it: a split costs up to one page that is read twice."""
+
+ASCENTS_THAT_SHOW_ORDER = 8
+"""The starts that must be later than the one before them, before a range may end early. Of as many starts in no order
+one in 9! looks ordered. A page of the API has hundreds; the smallest pages could hide that there is no order."""
 
 ODD_SECOND = 41
 
@@ -82,15 +87,18 @@ class Shard:
     is_full: bool = False
     has_restarted: bool = False
 
-    def add_starts(self, starts: tuple[str, ...]) -> bool:
-        """Record how far a page reached. False where its starts are out of order."""
+    def add_starts(self, starts: tuple[str, ...], *, may_end_early: bool = True) -> bool:
+        """Record how far a page reached. False where its starts are out of order.
+
+        With `may_end_early` a start beyond its end ends the shard, otherwise only the last page does.
+        """
         reach, is_ordered = _reach(starts)
         if reach is not None:
             first, last = reach
             is_ordered = is_ordered and (self.reached is None or self.reached <= first)
             self.reached, self.span = last, last - first
         self.is_done = self.paging.is_done or (
-            self.ends is not None and self.reached is not None and self.reached > self.ends
+            may_end_early and self.ends is not None and self.reached is not None and self.reached > self.ends
         )
         if self.is_done:
             self.paging.forget_ids()
@@ -125,6 +133,7 @@ class Shards:
         self._now = now
         self._horizon = now + HORIZON
         self._may_split = True
+        self._ascents = 0
         self._pages = self._useful_pages = 0
         self.seen = SeenIds()
         self._shards = self._resumed(landed) or [Shard(query.minimum_start_date, query.maximum_start_date)]
@@ -143,7 +152,7 @@ class Shards:
         For a division before the list is read: its first page is years long, and says nothing about the rest.
         """
         shard = self.next_to_request()
-        if shard is None and self._may_split:
+        if shard is None and self._may_split and self._is_order_known:
             shard = self._halve(max(self._shards, key=lambda shard: shard.time_left(self._horizon)))
             if shard is not None:
                 shard.is_in_flight = True
@@ -220,8 +229,15 @@ class Shards:
                 f"sweep reads at most {most:,} pages",
             )
 
+    @property
+    def _is_order_known(self) -> bool:
+        return self._ascents >= ASCENTS_THAT_SHOW_ORDER
+
     def _add_starts(self, shard: Shard, starts: tuple[str, ...]) -> None:
-        if not shard.add_starts(starts):
+        if not self._is_order_known:
+            times = [time for time in (shard.reached, *map(as_time, starts)) if time is not None]
+            self._ascents += sum(map(operator.lt, times, times[1:]))
+        if not shard.add_starts(starts, may_end_early=self._is_order_known):
             self._keep_first_shard("starts are not in order")
 
     def _keep_first_shard(self, reason: str) -> None:
@@ -234,7 +250,9 @@ class Shards:
 
     def _split(self) -> Shard | None:
         wasted = self._pages - self._useful_pages
-        if not self._may_split or wasted > MAX_WASTED_PAGES + MAX_WASTED_SHARE * self._useful_pages:
+        if wasted > MAX_WASTED_PAGES + MAX_WASTED_SHARE * self._useful_pages:
+            return None
+        if not (self._may_split and self._is_order_known):
             return None
         fullest = max(self._shards, key=lambda shard: shard.pages_left(self._horizon))
         return self._halve(fullest) if fullest.pages_left(self._horizon) >= MIN_PAGES_TO_SPLIT else None

@@ -16,8 +16,8 @@ from pipelines.storage.lake import Lake, LakeAddress
 from pipelines.storage.landing import Landing, Page, Traffic
 from tests.support import Shell, Shells, as_bytes, milestone
 
-ROWS = [milestone(number) for number in range(60)]
-QUERY = MilestoneQuery(limit=5)
+ROWS = [milestone(number) for number in range(120)]
+QUERY = MilestoneQuery(limit=10)
 TRAFFIC = [Traffic(requests=7, bytes=100), Traffic(requests=8, retries=1)]
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def test_the_sweep_of_the_pages_is_resumed_completed_and_loaded(shell: Shell, la
 def test_a_milestone_that_moved_while_the_workers_read_is_caught_up(shell: Shell, lake: Lake) -> None:
     started_at = shell.clock()
     pages = pages_of_workers(shell, lake)
-    moved = milestone(99, last_updated_ts=f"{shell.clock() + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}")
+    moved = milestone(999, last_updated_ts=f"{shell.clock() + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}")
     shell.world.load(as_bytes([moved]))
     land_as_sweep(shell.home, lake, pages, TRAFFIC, started_at=started_at, now=shell.clock())
     shell.sweep(mode="full")

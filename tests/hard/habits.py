@@ -226,7 +226,11 @@ def _repeated(shells: Shells, folder: Path, wanted: State, seed: int, number: in
         null_lists=draw.random() < 0.5,
     )
     way = Way(
-        shells, shells(folder / "repeated", rows()), habits, draw.choice((7, 13, *LIMITS)), draw.choice(CONNECTIONS)
+        shells,
+        shells(folder / "repeated", rows()),
+        habits,
+        draw.choice((1, 2, 7, 13, *LIMITS)),
+        draw.choice(CONNECTIONS),
     )
     steps = draw.choices(("full", "auto", "stage", "load", "rebuild"), k=draw.randint(1, 4))
     way.sweep(Faults(fail_after_pages=draw.randint(1, 5)) if draw.random() < 0.5 else None)

@@ -17,6 +17,7 @@ from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.response import Response
 from pipelines.kalshi.scans import Fetched, scan_in_shards
 from pipelines.kalshi.shards import (
+    ASCENTS_THAT_SHOW_ORDER,
     MAX_PAGES_PER_USEFUL_PAGE,
     MAX_WASTED_PAGES,
     MAX_WASTED_SHARE,
@@ -296,8 +297,9 @@ def test_an_unreadable_start_does_not_count_as_disorder() -> None:
     shards = Shards(QUERY, now=NOON)
     shard = shards.next_to_request()
     assert shard is not None
-    starts = ("2025-01-01T00:00:00Z", "soon", "2025-01-02T00:00:00+01:00")
-    assert shards.add_page(shard, "c", ["a", "b", "c"], starts, is_full=False)
+    before = tuple(f"2024-12-{day:02}T00:00:00Z" for day in range(1, ASCENTS_THAT_SHOW_ORDER))
+    starts = (*before, "2025-01-01T00:00:00Z", "soon", "2025-01-02T00:00:00+01:00")
+    assert shards.add_page(shard, "c", [str(number) for number in range(len(starts))], starts, is_full=False)
     assert shard.reached == datetime(2025, 1, 1, 23, tzinfo=UTC)
     assert shards.next_to_request() is not None
 
@@ -317,3 +319,19 @@ def test_a_full_sweep_ends_with_a_catch_up() -> None:
 )
 def test_the_number_of_connections_follows_the_pace(requests_per_second: float | None, connections: int) -> None:
     assert connections_for(requests_per_second) == connections
+
+
+def test_nothing_ends_early_before_the_list_was_seen_to_be_in_order() -> None:
+    """Pages of one milestone hide that there is no order: a start beyond the end of a range may be the first of all."""
+    shards = Shards(replace(QUERY, maximum_start_date=datetime(2025, 6, 1, tzinfo=UTC)), now=NOON)
+    shard = shards.next_to_request()
+    assert shard is not None
+    for number in range(ASCENTS_THAT_SHOW_ORDER):
+        shard.is_in_flight = False
+        start = f"2025-07-{number + 1:02}T00:00:00Z"
+        assert shards.add_page(shard, f"c{number}", [str(number)], (start,), is_full=True)
+        assert not shard.is_done
+        assert shards.next_to_request() is shard
+    start = f"2025-07-{ASCENTS_THAT_SHOW_ORDER + 1:02}T00:00:00Z"
+    assert shards.add_page(shard, "c", ["last"], (start,), is_full=True)
+    assert shard.is_done
