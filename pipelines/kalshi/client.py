@@ -192,6 +192,7 @@ class KalshiClient:
             categories=content.categories,
             types=content.types,
             is_null=content.is_null,
+            has_other_cursor=content.has_other_cursor,
             fetched_at=self._now(),
             url_path=path,
             limit=limit,

@@ -1,8 +1,8 @@
 """Checks that a list which stopped has really ended: a renamed cursor field, or a cap on pages, would hide the rest.
 
-An end is doubtful where the last page is full, or where the list stops too early. One more request then asks for
-milestones that start at the end or later. If one of them was not in the list, and has not changed since, the list was
-cut.
+An end is doubtful where the last page is full or has a cursor under another name, or where the list stops early. One
+more request then asks for milestones that start at the end or later. If one of them was not in the list, and has not
+changed since, the list was cut.
 """
 
 from __future__ import annotations
@@ -32,16 +32,21 @@ class ListApi(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DoubtfulEnd:
-    """Where a list stopped: the last start received, whether the last page was full, and the number of pages."""
+    """Where a list stopped: the last start received, whether the last page looked cut, and the number of pages."""
 
     reached: datetime
-    is_full: bool
+    looks_cut: bool
     pages: int
 
 
 def is_full(response: Response, query: MilestoneQuery) -> bool:
     """Whether a page holds as many milestones as were requested."""
     return response.records >= (response.limit or query.limit)
+
+
+def looks_cut(response: Response, query: MilestoneQuery) -> bool:
+    """Whether milestones may follow a page without a cursor: it is full, or may have its cursor under another name."""
+    return response.has_other_cursor or is_full(response, query)
 
 
 def check_end(api: ListApi, query: MilestoneQuery, end: DoubtfulEnd, seen: SeenIds, *, changed_after: datetime) -> None:
@@ -78,13 +83,13 @@ def _is_missing(milestone_id: str, update: str, seen: SeenIds, changed_after: da
 
 
 def _report_uncheckable(end: DoubtfulEnd) -> None:
-    """The API ignores minimum_start_date: an error after a full page, else a warning."""
-    if end.is_full:
+    """The API ignores minimum_start_date: an error after a page that looked cut, else a warning."""
+    if end.looks_cut:
         raise PagingFault(
             "end not proven",
             page=end.pages,
-            detail="the last page is full and has no cursor, and the end cannot be checked because the API ignores "
-            "minimum_start_date",
+            detail="the last page has no cursor, but looks as if more followed, and the end cannot be checked because "
+            "the API ignores minimum_start_date",
         )
     _LOG.warning(
         "the list stopped at the start %s, and its end cannot be checked: the API ignores minimum_start_date",

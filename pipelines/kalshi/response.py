@@ -29,7 +29,8 @@ class Response:
     with "?" for a record whose id cannot be read; `starts` and `updates` their start_date and last_updated_ts as sent,
     "" where one cannot be read; `categories` and `types` as sent, None where one cannot be read. `next_cursor` is None
     on the last page; `fetched_at` is UTC; `url_path` is the path below the base URL; `limit` is the requested page
-    size, None for a single milestone; `is_null` is set where the list was null.
+    size, None for a single milestone; `is_null` is set where the list was null, `has_other_cursor` where the page has
+    no `cursor`, but another text that is named like one.
     """
 
     body: bytes
@@ -43,6 +44,7 @@ class Response:
     types: tuple[str | None, ...] = ()
     limit: int | None = None
     is_null: bool = False
+    has_other_cursor: bool = False
 
     @property
     def records(self) -> int:
@@ -62,6 +64,7 @@ class Content:
     categories: tuple[str | None, ...] = ()
     types: tuple[str | None, ...] = ()
     is_null: bool = False
+    has_other_cursor: bool = False
 
 
 class NotJson(Exception):
@@ -128,9 +131,19 @@ def page_reader(endpoint: Endpoint) -> Callable[[bytes], Content]:
             categories=tuple(one.category for one in heads or ()),
             types=tuple(one.type for one in heads or ()),
             is_null=heads is None,
+            has_other_cursor=page.cursor is None and _has_other_cursor(body),
         )
 
     return read
+
+
+def _has_other_cursor(body: bytes) -> bool:
+    """Whether a page has a text that is named like a cursor: the API may have renamed the field."""
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    # The shortest text that is not empty has three characters, with its quotes.
+    return any(
+        "cursor" in name.lower() and len(bytes(raw)) > 2 and bytes(raw)[:1] == b'"' for name, raw in members.items()
+    )
 
 
 def read_single(body: bytes) -> Content:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from urllib.parse import urlencode
 
-from pipelines.kalshi.ending import DoubtfulEnd, check_end, is_full
+from pipelines.kalshi.ending import DoubtfulEnd, check_end, looks_cut
 from pipelines.kalshi.errors import InvalidCursor
 from pipelines.kalshi.matching import as_time, check_filters
 from pipelines.kalshi.paging import Paging, SeenIds
@@ -79,8 +79,8 @@ def scan(api: Api, query: MilestoneQuery, *, landed: Sequence[LandedPage] = ()) 
         seen.add(response.ids)
         newest = max((time for time in map(as_time, response.updates) if time is not None), default=newest)
         reached = next((time for time in map(as_time, reversed(response.starts)) if time is not None), None)
-        if paging.is_done and is_full(response, query) and reached is not None:
-            end = DoubtfulEnd(reached, is_full=True, pages=paging.pages)
+        if paging.is_done and looks_cut(response, query) and reached is not None:
+            end = DoubtfulEnd(reached, looks_cut=True, pages=paging.pages)
         yield fetched_page(response, query, cursor)
     if end is not None:
         check_end(api, query, end, seen, changed_after=newest)
@@ -127,7 +127,7 @@ def _pages_of_shards(api: Api, query: MilestoneQuery, shards: Shards, connection
             check_filters(query, response)
             shard_query = shards.query_of(shard)
             is_valid = shards.add_page(
-                shard, response.next_cursor, response.ids, response.starts, is_full=is_full(response, query)
+                shard, response.next_cursor, response.ids, response.starts, looks_cut=looks_cut(response, query)
             )
             if is_valid:
                 yield fetched_page(response, shard_query, cursor)

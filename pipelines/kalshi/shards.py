@@ -74,7 +74,7 @@ class Shard:
     """A range of starts: from `begins` (None: the start of the list) to `ends` (None: the end of the list).
 
     `reached` is the last start received, `span` the time between the first and last start of the newest page.
-    `is_full` says whether that page held as many milestones as were requested.
+    `looks_cut` says whether milestones may follow that page (`ending.looks_cut`).
     """
 
     begins: datetime | None
@@ -84,7 +84,7 @@ class Shard:
     span: timedelta = timedelta(0)
     is_in_flight: bool = False
     is_done: bool = False
-    is_full: bool = False
+    looks_cut: bool = False
     has_restarted: bool = False
 
     def add_starts(self, starts: tuple[str, ...], *, may_end_early: bool = True) -> bool:
@@ -171,7 +171,7 @@ class Shards:
         return shard in self._shards
 
     def add_page(
-        self, shard: Shard, next_cursor: str | None, ids: Sequence[str], starts: tuple[str, ...], *, is_full: bool
+        self, shard: Shard, next_cursor: str | None, ids: Sequence[str], starts: tuple[str, ...], *, looks_cut: bool
     ) -> bool:
         """Add the next page of a shard. Raises PagingFault.
 
@@ -184,7 +184,7 @@ class Shards:
         self._count(ids)
         self._check_pages()
         shard.paging.advance(next_cursor, ids)
-        shard.is_full = is_full
+        shard.looks_cut = looks_cut
         self._add_starts(shard, starts)
         return True
 
@@ -192,16 +192,16 @@ class Shards:
         """The ends of a finished scan after which the list may continue; `pipelines.kalshi.ending` checks them."""
         ends: dict[datetime, bool] = {}
         for shard in self._shards:
-            if shard.paging.is_done and (shard.is_full or self._stopped_early(shard)):
+            if shard.paging.is_done and (shard.looks_cut or self._stopped_early(shard)):
                 reached = shard.reached or shard.begins
                 if reached is not None:
-                    ends[reached] = shard.is_full or ends.get(reached, False)
+                    ends[reached] = shard.looks_cut or ends.get(reached, False)
         # Milestones are listed weeks ahead: a list that ends in the past was probably cut, unless the query ends there.
         newest = max((shard.reached for shard in self._shards if shard.reached is not None), default=None)
         expected = min(self._now, self._query.maximum_start_date or self._now)
         if newest is not None and newest < expected:
             ends.setdefault(newest, False)
-        return [DoubtfulEnd(reached, is_full, self._pages) for reached, is_full in ends.items()]
+        return [DoubtfulEnd(reached, looks_cut, self._pages) for reached, looks_cut in ends.items()]
 
     def _stopped_early(self, shard: Shard) -> bool:
         """Whether a shard stopped before its end although later shards have milestones."""
@@ -284,7 +284,7 @@ class Shards:
         for shard in tuple(self._shards):
             for page in since_restart(pages_of[shard.begins]):
                 self._count(page.ids)
-                shard.is_full = page.is_full
+                shard.looks_cut = page.is_full
                 self._add_starts(shard, page.starts)
         return self._shards
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipelines.kalshi.ending import ListApi, is_full
+from pipelines.kalshi.ending import ListApi, looks_cut
 from pipelines.kalshi.errors import KalshiError
 from pipelines.kalshi.matching import check_filters, first_before
 from pipelines.kalshi.paging import Paging
@@ -47,8 +47,8 @@ def divide(
         shard_query = shards.query_of(shard)
         response = api.list_page(shard_query)
         check_filters(query, response)
-        full = is_full(response, query)
-        if shards.add_page(shard, response.next_cursor, response.ids, response.starts, is_full=full):
+        cut = looks_cut(response, query)
+        if shards.add_page(shard, response.next_cursor, response.ids, response.starts, looks_cut=cut):
             first_pages[shard.begins] = fetched_page(response, shard_query, None)
     found = [StartRange(shard.begins, shard.ends, shard.is_done) for shard in shards.ordered()]
     return found, {one.begins: first_pages[one.begins] for one in found}

@@ -145,3 +145,20 @@ def test_recorded_page(recorded: Callable[[str], bytes]) -> None:
 def test_recorded_single(recorded: Callable[[str], bytes]) -> None:
     single = json.loads(recorded("golden_milestone_single_response.json"))["response"]
     assert read_single(json.dumps(single).encode()).ids == (single["milestone"]["id"],)
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ('"next_cursor": "abc"', True),
+        ('"nextCursor": "abc"', True),
+        ('"next_cursor": ""', False),
+        ('"next_cursor": null', False),
+        ('"cursor": "", "next_cursor": "abc"', False),
+        ('"total": "abc"', False),
+    ],
+)
+def test_a_cursor_under_another_name_is_noticed(others: str, expected: bool) -> None:
+    content = read_page(b'{"milestones": [], %b}' % others.encode())
+    assert content.next_cursor is None
+    assert content.has_other_cursor is expected

@@ -252,7 +252,7 @@ def test_pages_without_new_milestones_end_the_scan() -> None:
     def add(pages: int) -> None:
         for number in range(pages):
             # Each is the first page of a shard, so no rule on the pages of one shard applies.
-            shards.add_page(Shard(None), f"cursor {number}", [f"id {number % 50}"], (), is_full=False)
+            shards.add_page(Shard(None), f"cursor {number}", [f"id {number % 50}"], (), looks_cut=False)
 
     with pytest.raises(PagingFault) as caught:
         add(1_000)
@@ -299,7 +299,7 @@ def test_an_unreadable_start_does_not_count_as_disorder() -> None:
     assert shard is not None
     before = tuple(f"2024-12-{day:02}T00:00:00Z" for day in range(1, ASCENTS_THAT_SHOW_ORDER))
     starts = (*before, "2025-01-01T00:00:00Z", "soon", "2025-01-02T00:00:00+01:00")
-    assert shards.add_page(shard, "c", [str(number) for number in range(len(starts))], starts, is_full=False)
+    assert shards.add_page(shard, "c", [str(number) for number in range(len(starts))], starts, looks_cut=False)
     assert shard.reached == datetime(2025, 1, 1, 23, tzinfo=UTC)
     assert shards.next_to_request() is not None
 
@@ -329,9 +329,9 @@ def test_nothing_ends_early_before_the_list_was_seen_to_be_in_order() -> None:
     for number in range(ASCENTS_THAT_SHOW_ORDER):
         shard.is_in_flight = False
         start = f"2025-07-{number + 1:02}T00:00:00Z"
-        assert shards.add_page(shard, f"c{number}", [str(number)], (start,), is_full=True)
+        assert shards.add_page(shard, f"c{number}", [str(number)], (start,), looks_cut=True)
         assert not shard.is_done
         assert shards.next_to_request() is shard
     start = f"2025-07-{ASCENTS_THAT_SHOW_ORDER + 1:02}T00:00:00Z"
-    assert shards.add_page(shard, "c", ["last"], (start,), is_full=True)
+    assert shards.add_page(shard, "c", ["last"], (start,), looks_cut=True)
     assert shard.is_done

@@ -279,6 +279,18 @@ def test_a_poll_with_a_cursor_under_another_name_is_not_believed(shells: Shells,
     assert tables(shell) == before
 
 
+def test_a_short_page_with_a_cursor_under_another_name_is_not_the_end(shells: Shells, shell: Shell) -> None:
+    land(shell)
+    load(shell)
+    before = tables(shell)
+    shell.clock.forward(hours=1)
+    shell.world.touch(milestone_id(number) for number in range(100))
+    serve(shells, shell, cursor_field="next_cursor", page_rows=7)
+    with pytest.raises(PagingFault, match="without a cursor, but the API has milestone"):
+        land(shell)
+    assert tables(shell) == before
+
+
 def test_a_last_page_that_is_exactly_full_passes_with_one_more_request(shells: Shells, tmp_path: Path) -> None:
     shell = shells(tmp_path / "home", rows(200))
     app = serve(shells, shell)
