@@ -205,8 +205,8 @@ def test_help_lists_every_command(command: Command) -> None:
     outcome = command("--help")
     assert outcome.status == 0
     assert command_names() == [
-        *("backup", "completion", "dashboard", "demo", "doctor", "export", "ingest", "mcp", "publish", "quarantine"),
-        "rebuild",
+        *("backup", "cluster", "completion", "dashboard", "demo", "doctor", "export", "ingest", "mcp", "publish"),
+        *("quarantine", "rebuild"),
         *("restore", "sandbox", "serve", "sql", "status", "ui", "verify"),
     ]
     for verb in command_names():
