@@ -18,7 +18,6 @@ from tests.support import NOON
 from .scripted_api import ids_of
 from .test_shards import IDS, QUERY, ROWS, OrderedApi, bound_of, landed_of
 
-
 LARGE_PAGES = replace(QUERY, limit=20)
 """The first page has to show that the list is in order."""
 
