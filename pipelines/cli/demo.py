@@ -19,7 +19,7 @@ from pipelines.kalshi.client import KalshiClient
 from pipelines.project_files import CHECKOUT
 from pipelines.storage.home import DEMO_HOME, HOME_VARIABLE, Home
 from pipelines.storage.lake import LAKE_VARIABLE
-from pipelines.storage.landing import is_sweep_id
+from pipelines.storage.landing import sweep_ids
 from pipelines.storage.leftovers import writer_session
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
@@ -123,7 +123,7 @@ def run_demo(command: Callable[[list[str]], int], *, home: Home | None = None, r
 
 def _clear(home: Home) -> None:
     """Remove an earlier demo except Dagster's storage: its sweeps are newer than the first ones of this demo."""
-    swept = sum(1 for folder in home.raw.glob("*") if is_sweep_id(folder.name))
+    swept = len(sweep_ids(home.raw))
     if swept > len(SWEEPS_BEFORE) + 1:
         raise WrongUse(
             f"{home.root} holds more sweeps than the demo makes: move it away to keep it, or remove it (make clean), "

@@ -12,12 +12,11 @@ import dagster as dg
 
 from pipelines.definitions import build_defs
 from pipelines.errors import DiskFull, MilestonesError, is_disk_full
-from pipelines.kalshi.errors import KalshiError
 from pipelines.orchestration.endpoints import EndpointsResource
 from pipelines.orchestration.jobs import INGEST_JOB
 from pipelines.orchestration.keys import refresh_job_name
 from pipelines.orchestration.resources import HomeResource, utc_now
-from pipelines.orchestration.run_history import PROCESS_TAG, causes, history_fault, open_history
+from pipelines.orchestration.run_history import PROCESS_TAG, history_fault, open_history, own_fault
 from pipelines.orchestration.run_retention import prune_runs_by_settings
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
@@ -55,7 +54,7 @@ def run_ingest(home: Home, config: dict[str, Any], progress: ProgressListener) -
             raise KeyboardInterrupt from error
         except Exception as error:
             fault = history_fault(error, home)
-            if fault is None or _own_fault(error) or _latest_snapshot(home) == snapshot:
+            if fault is None or own_fault(error) or _latest_snapshot(home) == snapshot:
                 raise _cause(error, home, sweep) from error
             # The sweep was published, so an error of Dagster's history is only a warning.
             return CompletedRun(run_id, warning=f"the sweep is published, but not in Dagster's history: {fault}")
@@ -89,17 +88,12 @@ def _newest_refresh(home: Home, endpoint: Endpoint) -> tuple[str, str] | None:
     return (landing.sweep.sweep_id, landing.sweep.state) if landing else None
 
 
-def _own_fault(error: Exception) -> Exception | None:
-    """The first MilestonesError or KalshiError among the causes of an error."""
-    return next((link for link in causes(error) if isinstance(link, (MilestonesError, KalshiError))), None)
-
-
 def _cause(error: Exception, home: Home, before: str | None, *, raw: Path | None = None) -> Exception:
     """The error to show to the user, out of the exceptions that Dagster wrapped around it.
 
     `before` is the newest sweep_id from before the run, in `raw`; None for the sweeps of milestones.
     """
-    if fault := _own_fault(error) or history_fault(error, home):
+    if fault := own_fault(error) or history_fault(error, home):
         return fault
     if is_disk_full(error):
         return DiskFull(home.root)

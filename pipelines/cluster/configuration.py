@@ -17,6 +17,7 @@ from dagster._config import post_process_config, validate_config
 from dagster_celery import celery_executor
 from dagster_celery.executor import CeleryExecutor
 
+from pipelines.cluster.pace import redis_url
 from pipelines.errors import WrongSetting
 from pipelines.escaping import printable
 from pipelines.project_files import project_file
@@ -49,8 +50,7 @@ class CeleryConfiguration:
         """Read the file that the settings name. Raises WrongSetting, which quotes no address of a broker."""
         settings = Settings.from_environment(environment)
         check_postgres_url(settings.postgres_url)
-        if settings.redis_url is None:
-            raise WrongSetting(f"{REDIS_VARIABLE} is not set: give redis://HOST:PORT/0 of the cluster's Redis")
+        redis_url(settings)
         file = expanded(settings.celery_file) if settings.celery_file else project_file(DEFAULT_FILE)
         found = cls.read(file)
         if found.step_seconds(settings.deadline_seconds) <= 0:

@@ -23,13 +23,12 @@ from pipelines.cluster.resources import ClusterKalshiResource, LakeIOManager
 from pipelines.cluster.shared_pages import SharedPages, as_landed, cluster_lake, remove_ended, whole_lake
 from pipelines.definitions import build_defs
 from pipelines.errors import MilestonesError, WarehouseBusy
-from pipelines.kalshi.errors import KalshiError
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.split_scan import StartRange, divide, read_range
 from pipelines.orchestration.jobs import INGEST_JOB, MAX_RUNTIME_SECONDS
 from pipelines.orchestration.keys import CLUSTER_JOB
 from pipelines.orchestration.resources import utc_now
-from pipelines.orchestration.run_history import PROCESS_TAG, causes
+from pipelines.orchestration.run_history import PROCESS_TAG, own_fault
 from pipelines.settings import Settings
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Traffic
@@ -117,12 +116,7 @@ def read_pages(context: dg.OpExecutionContext, kalshi: ClusterKalshiResource, ta
         number = len(landed)
         for number, fetched in enumerate(found, start=len(landed) + 1):
             pages.put(part, number, fetched)
-        traffic = Traffic(
-            requests=api.stats.requests,
-            retries=api.stats.retries,
-            rate_limited=api.stats.rate_limited,
-            bytes=api.stats.bytes,
-        )
+        traffic = Traffic.of(api.stats)
     context.add_output_metadata({"pages": number, "requests": traffic.requests})
     return dict(msgspec.to_builtins(traffic))
 
@@ -173,7 +167,7 @@ def _ingest(context: dg.OpExecutionContext, config: MergeConfig) -> None:
             tags={MERGES_TAG: context.run_id, PROCESS_TAG: str(os.getpid())},
         )
     except Exception as error:
-        fault = next((cause for cause in causes(error) if isinstance(cause, (MilestonesError, KalshiError))), None)
+        fault = own_fault(error)
         if isinstance(fault, MilestonesError):
             raise fault from error
         raise dg.Failure(str(fault or error), allow_retries=False) from error

@@ -33,15 +33,5 @@ def land_as_sweep(
             return
         for page in pages[landing.landed_pages :]:
             landing.land(page)
-        landing.sweep.traffic = total(traffic)
+        landing.sweep.traffic = sum(traffic, Traffic())
         landing.save()
-
-
-def total(traffic: Sequence[Traffic]) -> Traffic:
-    """The traffic of all workers."""
-    return Traffic(
-        requests=sum(one.requests for one in traffic),
-        retries=sum(one.retries for one in traffic),
-        rate_limited=sum(one.rate_limited for one in traffic),
-        bytes=sum(one.bytes for one in traffic),
-    )

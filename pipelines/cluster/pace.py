@@ -25,6 +25,13 @@ class PaceUnavailable(MilestonesError):
     """Redis, which holds the pace, cannot be used."""
 
 
+def redis_url(settings: Settings) -> str:
+    """The address of the cluster's Redis. Raises WrongSetting."""
+    if settings.redis_url is None:
+        raise WrongSetting(f"{REDIS_VARIABLE} is not set: give redis://HOST:PORT/0 of the cluster's Redis")
+    return settings.redis_url
+
+
 class RedisPace:
     """At most `requests_per_second` from all machines together, without bursts, and none while paused.
 
@@ -52,10 +59,7 @@ class RedisPace:
     @classmethod
     def from_settings(cls, requests_per_second: float) -> RedisPace:
         """The pace in the Redis of the settings. Raises WrongSetting."""
-        url = Settings.from_environment().redis_url
-        if url is None:
-            raise WrongSetting(f"{REDIS_VARIABLE} is not set: give redis://HOST:PORT/0 of the cluster's Redis")
-        return cls(url, requests_per_second)
+        return cls(redis_url(Settings.from_environment()), requests_per_second)
 
     def check(self) -> None:
         """Check that Redis answers."""

@@ -48,17 +48,7 @@ class SharedPages:
 
     def put(self, part: str, number: int, fetched: Fetched) -> None:
         """Write a page of a part; once this returns it survives the worker."""
-        response = fetched.response
-        page = Page(
-            number,
-            fetched.path,
-            fetched.cursor,
-            response.next_cursor,
-            response.fetched_at,
-            response.records,
-            response.body,
-        )
-        self._part(part).put(page)
+        self._part(part).put(Page.of(number, fetched.path, fetched.cursor, fetched.response))
 
     def of_part(self, part: str) -> list[Page]:
         """The pages of a part up to the first that is missing, damaged, or no successor of the page before it.

@@ -191,9 +191,7 @@ class EndpointFetch:
     def _land(self, parameters: Parameters, cursor: str | None, response: Response) -> None:
         path = f"{response.url_path}?{urlencode(parameters, doseq=True)}"
         number = self._landing.sweep.pages + 1
-        self._landing.land(
-            Page(number, path, cursor, response.next_cursor, response.fetched_at, response.records, response.body)
-        )
+        self._landing.land(Page.of(number, path, cursor, response))
 
 
 def _is_sendable(by_keys: ByKeys, key: str) -> bool:

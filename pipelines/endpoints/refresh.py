@@ -22,7 +22,7 @@ from pipelines.settings import DEFAULTS
 from pipelines.staging.files import Staging
 from pipelines.storage.home import Home
 from pipelines.storage.lake import RAW, Lake
-from pipelines.storage.landing import Filters, Landing, Mode
+from pipelines.storage.landing import Filters, Landing, Mode, Traffic
 from pipelines.storage.leftovers import writer_session
 from pipelines.storage.lock import REFRESH, endpoint_lock
 from pipelines.storage.retention import Retention, prune, prune_endpoint, prune_endpoint_in_lake
@@ -226,9 +226,7 @@ class EndpointRefresh:
         landing.save()
 
     def _count_traffic(self, landing: Landing, api: KalshiClient) -> None:
-        traffic = landing.sweep.traffic
-        traffic.requests, traffic.retries = api.stats.requests, api.stats.retries
-        traffic.rate_limited, traffic.bytes = api.stats.rate_limited, api.stats.bytes
+        landing.sweep.traffic = Traffic.of(api.stats)
 
     def _ledger_row(self, landing: Landing, reached: Fetched) -> EndpointLedgerRow:
         sweep = landing.sweep

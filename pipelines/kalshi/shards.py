@@ -132,7 +132,7 @@ class Shards:
         self._query = query
         self._now = now
         self._horizon = now + HORIZON
-        self._may_split = True
+        self._is_left_to_first = False
         self._ascents = 0
         self._pages = self._useful_pages = 0
         self.seen = SeenIds()
@@ -152,7 +152,7 @@ class Shards:
         For a division before the list is read: its first page is years long, and says nothing about the rest.
         """
         shard = self.next_to_request()
-        if shard is None and self._may_split and self._is_order_known:
+        if shard is None and self._may_split:
             shard = self._halve(max(self._shards, key=lambda shard: shard.time_left(self._horizon)))
             if shard is not None:
                 shard.is_in_flight = True
@@ -230,6 +230,10 @@ class Shards:
             )
 
     @property
+    def _may_split(self) -> bool:
+        return self._is_order_known and not self._is_left_to_first
+
+    @property
     def _is_order_known(self) -> bool:
         return self._ascents >= ASCENTS_THAT_SHOW_ORDER
 
@@ -245,14 +249,14 @@ class Shards:
         if len(self._shards) > 1:
             _LOG.warning("%s: reading the list from start to end, one page after the other", reason)
         first = self._shards[0]
-        self._shards, self._may_split = [first], False
+        self._shards, self._is_left_to_first = [first], True
         first.ends, first.is_done = None, first.paging.is_done
 
     def _split(self) -> Shard | None:
         wasted = self._pages - self._useful_pages
         if wasted > MAX_WASTED_PAGES + MAX_WASTED_SHARE * self._useful_pages:
             return None
-        if not (self._may_split and self._is_order_known):
+        if not self._may_split:
             return None
         fullest = max(self._shards, key=lambda shard: shard.pages_left(self._horizon))
         return self._halve(fullest) if fullest.pages_left(self._horizon) >= MIN_PAGES_TO_SPLIT else None

@@ -16,6 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import DiskFull, MilestonesError, is_disk_full
+from pipelines.kalshi.errors import KalshiError
 from pipelines.orchestration.instance import point_dagster_at
 from pipelines.orchestration.keys import CLUSTER_JOB, refresh_job_name
 from pipelines.storage.durable import exclusive_file_lock
@@ -89,6 +90,11 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         yield link
         seen.add(id(link))
         link = link.__cause__ or link.__context__
+
+
+def own_fault(error: BaseException) -> MilestonesError | KalshiError | None:
+    """The first MilestonesError or KalshiError among the causes of an error."""
+    return next((link for link in causes(error) if isinstance(link, (MilestonesError, KalshiError))), None)
 
 
 def fail_dead_runs(

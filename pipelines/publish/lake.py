@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -22,7 +21,7 @@ from pipelines.publish.snapshot import Snapshot
 from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably, replace_link, sync
 from pipelines.storage.home import Home
 from pipelines.storage.lake import LAKE_VARIABLE, SNAPSHOTS, Lake
-from pipelines.storage.landing import is_sweep_id
+from pipelines.storage.landing import sweep_ids
 from pipelines.storage.retention import Retention, prune_lake
 
 PUBLISHED = "published"
@@ -228,9 +227,4 @@ def _number(snapshot: str) -> int:
 
 def is_empty(home: Home) -> bool:
     """Whether a home has no state of its own: no warehouse, nothing published, no landed sweep of milestones."""
-    return not (home.warehouse_file.exists() or home.latest_snapshot.exists() or has_sweeps(home.raw))
-
-
-def has_sweeps(raw: Path) -> bool:
-    """Whether a folder of landed sweeps has any."""
-    return raw.exists() and any(is_sweep_id(entry.name) for entry in raw.iterdir())
+    return not (home.warehouse_file.exists() or home.latest_snapshot.exists() or sweep_ids(home.raw))

@@ -41,7 +41,7 @@ from pipelines.storage.durable import (
     write_durably,
 )
 from pipelines.storage.home import Home
-from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id
+from pipelines.storage.landing import SWEEP_FILE, Landing, sweep_ids
 from pipelines.storage.leftovers import remove_leftovers
 from pipelines.storage.lock import writer_lock
 from pipelines.warehouse.blocks import read_through
@@ -149,7 +149,7 @@ def _back_up(home: Home, target: Home) -> BackedUp:
         done.snapshot = manifest.snapshot
         _swap_in(target, manifest)
     for raw, into in _raw_folders(home, target):
-        _remove_all_but(into, set(_sweeps_in(raw)))
+        _remove_all_but(into, set(sweep_ids(raw)))
     return done
 
 
@@ -248,13 +248,9 @@ def _raw_folders(home: Home, target: Home) -> list[tuple[Path, Path]]:
     return [(home.raw, target.raw), *((raw, into) for raw, into in of_endpoints if raw.exists() or into.exists())]
 
 
-def _sweeps_in(raw: Path) -> list[str]:
-    return sorted(path.name for path in raw.iterdir() if is_sweep_id(path.name)) if raw.exists() else []
-
-
 def _copy_sweeps(raw: Path, into: Path, target: Home, done: BackedUp) -> None:
     into.mkdir(exist_ok=True)
-    for name in _sweeps_in(raw):
+    for name in sweep_ids(raw):
         if _has_sweep(raw, into, name):
             continue
         try:
@@ -303,5 +299,5 @@ def _copy_sweep(folder: Path, scratch: Path, into: Path) -> None:
 
 
 def _remove_all_but(raw: Path, names: set[str]) -> None:
-    for name in set(_sweeps_in(raw)) - names:
+    for name in set(sweep_ids(raw)) - names:
         shutil.rmtree(raw / name)

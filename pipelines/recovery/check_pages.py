@@ -15,7 +15,7 @@ from pipelines.errors import SweepDamaged
 from pipelines.recovery.faults import INGEST, RESTORE, Checked, Fault
 from pipelines.storage.durable import make_private, replace_durably
 from pipelines.storage.home import Home
-from pipelines.storage.landing import MAX_AGE_TO_RESUME, SWEEP_FILE, Landing, is_sweep_id
+from pipelines.storage.landing import MAX_AGE_TO_RESUME, SWEEP_FILE, Landing, sweep_ids
 from pipelines.wording import counted
 from schemas.endpoints import ENDPOINTS
 
@@ -67,16 +67,12 @@ def _damaged(home: Home, now: datetime, seen: _Seen) -> Iterator[DamagedSweep]:
 
 
 def _damaged_in(raw: Path, endpoint: str | None, now: datetime, seen: _Seen) -> Iterator[DamagedSweep]:
-    for name in _sweeps_in(raw):
+    for name in sweep_ids(raw):
         seen.sweeps += 1
         # A run may land, remove or fetch pages again meanwhile: damage is there the second time too.
         damage = _damage(raw, name, seen) and _damage(raw, name, _Seen())
         if damage:
             yield DamagedSweep(raw / name, Fault(damage, _command(raw, name, endpoint, now)))
-
-
-def _sweeps_in(raw: Path) -> list[str]:
-    return sorted(path.name for path in raw.iterdir() if is_sweep_id(path.name)) if raw.exists() else []
 
 
 def _damage(raw: Path, name: str, seen: _Seen) -> str | None:

@@ -24,7 +24,7 @@ from pipelines.errors import SweepDamaged
 from pipelines.staging.files import Staging
 from pipelines.staging.stage_records import stage_records
 from pipelines.storage.home import Home
-from pipelines.storage.landing import Landing, Sweep, is_sweep_id
+from pipelines.storage.landing import Landing, Sweep, sweep_ids
 from pipelines.sweep.staged_sweep import StagedSweep
 from pipelines.sweep.stages import Stages
 from pipelines.warehouse.database import Warehouse
@@ -69,7 +69,7 @@ def replay(raw: Home, into: Home, *, contract: Contract) -> Replayed:
 
 def _landings(raw: Path, *, after: str | None) -> Iterator[Landing]:
     """The landed sweeps after one, in order, without those whose state cannot be read."""
-    for name in sorted(path.name for path in raw.iterdir() if is_sweep_id(path.name)) if raw.exists() else ():
+    for name in sweep_ids(raw):
         if name > (after or ""):
             try:
                 yield Landing.open(raw, name)

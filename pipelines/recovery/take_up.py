@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from pipelines.errors import SweepDamaged, WrongSetting
-from pipelines.publish.lake import check_not_ahead, download, has_sweeps, is_empty, read_pointer
+from pipelines.publish.lake import check_not_ahead, download, is_empty, read_pointer
 from pipelines.recovery.restore import restore
 from pipelines.storage.home import Home
 from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake
-from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id
+from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id, sweep_ids
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def download_sweeps(home: Home, lake: Lake) -> None:
 
 
 def _download_newest(raw: Path, lake: Lake, folders: list[str]) -> None:
-    if has_sweeps(raw):
+    if sweep_ids(raw):
         return
     for sweep_id in sorted(filter(is_sweep_id, folders), reverse=True):
         names = [name for name in lake.sizes(sweep_id) if "/" not in name]

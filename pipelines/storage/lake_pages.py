@@ -1,7 +1,7 @@
-"""Raw pages in the lake, below `raw/<sweep>/`: each an object like the file of a landed page, with its checksum.
+"""Raw pages that several machines land of one sweep: each an object like the file of a landed page, with its checksum.
 
-Several machines can land pages of one sweep: each writes a part of its own, `raw/<sweep>/parts/<part>/`, with numbers
-from 1. The machine that loads the sweep reads all parts.
+Each machine writes a part of its own in the lake, `raw/<sweep>/parts/<part>/`, with numbers from 1. The machine that
+loads the sweep reads all parts.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ _PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}", re.ASCII)
 
 
 class LakePages:
-    """The pages of one sweep in the lake, or those of one part of it. Methods raise LakeUnusable."""
+    """The pages of one part of a sweep in the lake. Methods raise LakeUnusable."""
 
-    def __init__(self, lake: Lake, sweep_id: str, part: str | None = None) -> None:
-        if part is not None and not _PART.fullmatch(part):
+    def __init__(self, lake: Lake, sweep_id: str, part: str) -> None:
+        if not _PART.fullmatch(part):
             raise WrongUse(f"{part!r} is no name of a part: give lower case letters, digits, - and _")
-        self.sweep_id = sweep_id
-        self.part = part
-        self._folder = lake.below(f"{RAW}/{sweep_id}" if part is None else f"{RAW}/{sweep_id}/{PARTS}/{part}")
+        self._folder = lake.below(f"{RAW}/{sweep_id}/{PARTS}/{part}")
 
     def __str__(self) -> str:
         return str(self._folder)
@@ -51,20 +49,10 @@ class LakePages:
                 good_pages=number - 1,
             ) from error
 
-    def remove(self, numbers: list[int]) -> None:
-        """Remove pages, the last one first, so that a kill in between leaves no gap."""
-        for number in sorted(numbers, reverse=True):
-            self._folder.remove(_name(number))
-
 
 def parts_of(lake: Lake, sweep_id: str) -> list[str]:
     """The names of the parts of a sweep, in order."""
     return sorted(lake.folders(f"{RAW}/{sweep_id}/{PARTS}"))
-
-
-def remove_parts(lake: Lake, sweep_id: str) -> None:
-    """Remove all parts of a sweep: after its pages were landed as one sweep."""
-    lake.remove_folder(f"{RAW}/{sweep_id}/{PARTS}")
 
 
 def _name(number: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ from pipelines.errors import SweepDamaged
 from pipelines.storage.durable import write_durably
 from pipelines.storage.lake import Lake
 from pipelines.storage.page_files import ContentMismatch, Page, checksum, read_page, write_page
+
+if TYPE_CHECKING:
+    from pipelines.kalshi.request_stats import RequestStats
 
 __all__ = (
     "MAX_AGE_TO_RESUME",
@@ -32,6 +35,7 @@ __all__ = (
     "Traffic",
     "has_loaded_sweep",
     "is_sweep_id",
+    "sweep_ids",
 )
 
 SWEEP_FILE = "sweep.json"
@@ -52,6 +56,19 @@ class Traffic(msgspec.Struct, kw_only=True):
     retries: int = 0
     rate_limited: int = 0
     bytes: int = 0
+
+    @classmethod
+    def of(cls, stats: RequestStats) -> Traffic:
+        """The traffic of a client."""
+        return cls(requests=stats.requests, retries=stats.retries, rate_limited=stats.rate_limited, bytes=stats.bytes)
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            requests=self.requests + other.requests,
+            retries=self.retries + other.retries,
+            rate_limited=self.rate_limited + other.rate_limited,
+            bytes=self.bytes + other.bytes,
+        )
 
 
 class Filters(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -349,6 +366,11 @@ def is_sweep_id(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def sweep_ids(raw: Path) -> list[str]:
+    """The landed sweeps in a folder, in order."""
+    return sorted(filter(is_sweep_id, _folders(raw)))
 
 
 def _read_sweep(text: bytes) -> Sweep:

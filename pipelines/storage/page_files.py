@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -18,6 +19,9 @@ import pyarrow.parquet as pq
 from pipelines.storage.durable import write_durably
 from schemas.columns import HASH_LENGTH
 from schemas.tables import PAGES
+
+if TYPE_CHECKING:
+    from pipelines.kalshi.response import Response
 
 _CHECKSUM = "checksum"
 
@@ -37,6 +41,11 @@ class Page:
     fetched_at: datetime
     records: int
     body: bytes
+
+    @classmethod
+    def of(cls, number: int, path: str, cursor: str | None, response: Response) -> Page:
+        """A response to the request of `path` and `cursor`, as the page with this number."""
+        return cls(number, path, cursor, response.next_cursor, response.fetched_at, response.records, response.body)
 
     @property
     def is_list(self) -> bool:

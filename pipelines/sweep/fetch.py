@@ -120,15 +120,7 @@ class Fetch:
         seen = []
         for number, result in enumerate(fetched, start=self._sweep.pages + 1):
             response = result.response
-            page = Page(
-                number,
-                result.path,
-                result.cursor,
-                response.next_cursor,
-                response.fetched_at,
-                response.records,
-                response.body,
-            )
+            page = Page.of(number, result.path, result.cursor, response)
             self._landing.land(page)
             self._note(response.body, is_null=response.is_null)
             self._progress.page(self._sweep, page)
@@ -233,13 +225,7 @@ class Fetch:
             self._fetch_again(damage)
 
     def _traffic(self) -> Traffic:
-        before, stats = self._traffic_before, self._api.stats
-        return Traffic(
-            requests=before.requests + stats.requests,
-            retries=before.retries + stats.retries,
-            rate_limited=before.rate_limited + stats.rate_limited,
-            bytes=before.bytes + stats.bytes,
-        )
+        return self._traffic_before + Traffic.of(self._api.stats)
 
 
 def _refusal(received: int, absences: Absences) -> str:
