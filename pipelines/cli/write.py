@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -78,7 +81,8 @@ def ingest(
     json
         Print the summary as JSON.
     """
-    from pipelines.sweep.options import SweepOptions
+    with _importing():
+        from pipelines.sweep.options import SweepOptions
 
     options = SweepOptions(
         mode="full" if full else "auto",
@@ -231,15 +235,20 @@ def _prepare(home: Home) -> None:
 
 
 def _import_dagster() -> None:
-    import gc
+    with _importing():
+        import pipelines.cli.run_job
+        import pipelines.orchestration.history_storage  # noqa: F401 - Dagster would import it, and much with it, later
 
-    # The import creates two thousand modules and no garbage; collecting would take a fifth of its time.
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """Without garbage collection: the modules make no garbage, and collecting takes a fifth of their import."""
     gc.disable()
-    import pipelines.cli.run_job
-    import pipelines.orchestration.history_storage  # noqa: F401 - Dagster would import it, and much with it, later
-
-    gc.freeze()
-    gc.enable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _interrupted(home: Home) -> str:

@@ -59,6 +59,7 @@ class _Runs(SqliteRunStorage):
 class _EventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._tables: set[str] = set()
         super().__init__(base_dir)
 
     @contextmanager
@@ -70,6 +71,12 @@ class _EventLog(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with engine.begin() as connection:
                 yield connection
+
+    def has_table(self, table_name: str) -> bool:
+        # Dagster asks for each event of an asset or a check, with a new engine. It drops no table.
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def _engine_of(self, shard: str) -> Engine:
         engine = self._engines.pop(shard, None) or _engine(self.conn_string_for_shard(shard))
