@@ -24,7 +24,7 @@ from typing import Self
 
 import msgspec
 
-from bench.crash import COMMANDS, Bench, Command, Found, prepared_small
+from bench.crash import COMMANDS, Bench, Command, Found, compare_leftovers, prepared_small
 from pipelines.storage.home import Home
 from tests.hard.campaign import Campaign, Case, Judge, Totals, drawn
 from tests.hard.zygote import CRASHED, FAILED, Sweep
@@ -166,12 +166,11 @@ class Disturbed:
         self.bench.compare_at_once(home, command, label, found)
         if outcome.status == 0 and command.modes[0] != "retry":
             self.bench.compare_at_the_end(home, command, label, found)
-        following = self.zygote.sweep(home, command.modes[1])
-        if following.status:
-            found.unreadable.append(f"the sweep after it ended with {following.status}: {following.complaint}")
-        else:
+        if self._went_well(home, command, "the sweep after it", found):
             self.bench.compare_at_the_end(home, command, label, found)
-            self.bench.compare_leftovers(home, label, found)
+            compare_leftovers(
+                home, label, found, run_again=lambda: self._went_well(home, command, "the second sweep after it", found)
+            )
         faults = [
             fault[:300] for fault in (*found.lost[:3], *found.duplicated[:3], *found.unreadable, *found.leftovers)
         ]
@@ -185,6 +184,13 @@ class Disturbed:
             "leftovers": len(found.leftovers),
         }
         return Case(number, f"{command.name}, {what.partition(' ')[0]}", faults, counts)
+
+    def _went_well(self, home: Home, command: Command, name: str, found: Found) -> bool:
+        """Run a next sweep of a command and record its error, if it has one."""
+        ended = self.zygote.sweep(home, command.modes[1])
+        if ended.status:
+            found.unreadable.append(f"{name} ended with {ended.status}: {ended.complaint}")
+        return ended.status == 0
 
 
 def _points(log: str) -> set[Point]:
