@@ -164,14 +164,14 @@ class Bench:
         self.folder = folder
         self.base_url = base_url
         self._random = random.Random(seed)  # noqa: S311 - moments, not secrets
-        self._old_home = Home(folder / "old")
-        self._sweep(self._old_home)
+        self.old_home = Home(folder / "old")
+        self._sweep(self.old_home)
         for milestone_id in world.ids()[:changes]:
             world.remove(milestone_id)
         # This sweep misses them for the first time; the killed one marks them as vanished.
-        self._sweep(self._old_home)
+        self._sweep(self.old_home)
         evolve(world, seed, Counts(**dict.fromkeys(set(Counts.__slots__) - {"removals"}, changes)))
-        self.old = state_of(self._old_home)
+        self.old = state_of(self.old_home)
         self.states = {command.name: self._states_of(*command.modes) for command in commands}
 
     def _states_of(self, killed: Mode, then: Mode) -> list[State]:
@@ -263,7 +263,7 @@ class Bench:
 
     def copy(self, name: str) -> Home:
         """A copy of the old home."""
-        return Home(Path(shutil.copytree(self._old_home.root, self.folder / name, symlinks=True)))
+        return Home(Path(shutil.copytree(self.old_home.root, self.folder / name, symlinks=True)))
 
 
 def compare_leftovers(home: Home, label: str, found: Found, *, run_again: Callable[[], object]) -> None:
