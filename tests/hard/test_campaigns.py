@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +19,8 @@ from sandbox.habits import HABITS
 from tests.hard import crash, crawls, flips, fuzz, habits, memory, publishes, transport
 from tests.hard.campaign import Campaign, Case, Judge, Totals
 from tests.hard.campaigns import CAMPAIGNS
-from tests.hard.crash import DISK_FAULTS, no_strace
+from tests.hard.crash import DISK_FAULTS, KILLS, no_strace
+from tests.hard.zygote import CRASHED, FAILED, status_of
 from tests.records.samples import encoded, milestone, page
 
 pytestmark = pytest.mark.slow
@@ -87,11 +91,31 @@ def test_every_kind_of_call_is_disturbed_before_a_second_of_one_kind() -> None:
 def test_each_of_the_numbers_has_a_campaign() -> None:
     titles = " ".join(campaign.title for campaign in CAMPAIGNS.values())
     assert [number for number in range(1, 13) if f"{number}. " not in titles] == []
-    assert DISK_FAULTS.scaled(1) == 1_000
+    assert KILLS.scaled(1) + DISK_FAULTS.scaled(1) == 1_000
     assert DISK_FAULTS.scaled(0.0001) == DISK_FAULTS.fewest
 
 
 # That each comparison can fail
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, text)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(OSError(errno.ENOSPC, "full"), FAILED, id="an-error-for-users"),
+        pytest.param(KeyError("page"), CRASHED, id="a-crash"),
+    ],
+)
+def test_a_crash_is_seen_where_no_message_can_be_written(error: Exception, status: int) -> None:
+    def fail() -> None:
+        raise error
+
+    with contextlib.redirect_stderr(FullDisk()):
+        assert status_of(fail) == status
 
 
 def test_a_field_that_differs_is_seen() -> None:
