@@ -46,7 +46,7 @@ TOOLTIP = [
 def timeline(milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> alt.LayerChart:
     """Every milestone as a clickable bar, and a line for now."""
     placed = layout(milestones, window, view)
-    # As Arrow: Altair copies a list of rows each time that it copies a chart, 40 times for this one.
+    # As Arrow: Altair copies a list of rows each time that it copies a chart.
     rows = pa.Table.from_pylist(placed.bars)
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[placed.height, 0], nice=False))
     x = _time("from", view, axis=time_axis(view, orient="top", grid=True))
