@@ -36,7 +36,7 @@ from pipelines.reading.connection import open_reader
 from pipelines.staging.files import Staging
 from pipelines.storage.durable import TEMPORARY_SUFFIX
 from pipelines.storage.home import Home
-from pipelines.storage.landing import SWEEP_FILE
+from pipelines.storage.landing import SWEEP_FILE, is_sweep_id
 from pipelines.storage.temporary import SPILL
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
@@ -164,14 +164,14 @@ class Bench:
         self.folder = folder
         self.base_url = base_url
         self._random = random.Random(seed)  # noqa: S311 - moments, not secrets
-        self._old_home = Home(folder / "old")
-        self._sweep(self._old_home)
+        self.old_home = Home(folder / "old")
+        self._sweep(self.old_home)
         for milestone_id in world.ids()[:changes]:
             world.remove(milestone_id)
         # This sweep misses them for the first time; the killed one marks them as vanished.
-        self._sweep(self._old_home)
+        self._sweep(self.old_home)
         evolve(world, seed, Counts(**dict.fromkeys(set(Counts.__slots__) - {"removals"}, changes)))
-        self.old = state_of(self._old_home)
+        self.old = state_of(self.old_home)
         self.states = {command.name: self._states_of(*command.modes) for command in commands}
 
     def _states_of(self, killed: Mode, then: Mode) -> list[State]:
@@ -195,9 +195,13 @@ class Bench:
         label = f"kill {number} of a {command.name} while {phase.name}"
         found.kills[f"{command.name}, {phase.name}"] += 1
         self.compare_at_once(home, command, label, found)
-        Run(home, self.base_url, command.then).wait_for_success()
+
+        def run_next() -> None:
+            Run(home, self.base_url, command.then).wait_for_success()
+
+        run_next()
         self.compare_at_the_end(home, command, label, found)
-        self.compare_leftovers(home, label, found)
+        compare_leftovers(home, label, found, run_again=run_next)
         shutil.rmtree(home.root)
 
     def _killed(self, home: Home, command: Command, phase: Phase) -> bool:
@@ -239,18 +243,6 @@ class Bench:
             found.lost += [f"{label}: {table} lacks {row}" for row in (expected - got).elements()]
             found.duplicated += [f"{label}: {table} has too much: {row}" for row in (got - expected).elements()]
 
-    def compare_leftovers(self, home: Home, label: str, found: Found) -> None:
-        """Record files that a killed run left and the next one did not remove."""
-        left = [
-            *home.root.rglob(f"*{TEMPORARY_SUFFIX}*"),
-            *home.staging("of a sweep").parent.glob("*"),
-            *(home.warehouse / SPILL).glob("*"),
-            *home.root.rglob("*.wal"),
-            *(sweep for sweep in home.raw.iterdir() if not (sweep / SWEEP_FILE).exists()),
-        ]
-        found.leftovers += [f"{label}: {path.relative_to(home.root)}" for path in sorted(left)]
-        found.leftovers += [f"{label}: run {run} is {status}" for run, status in _unfinished_runs(home)]
-
     def undisturbed(self, name: str, *modes: Mode) -> Home:
         """A copy of the old home after sweeps without a kill."""
         home = self.copy(name)
@@ -271,7 +263,33 @@ class Bench:
 
     def copy(self, name: str) -> Home:
         """A copy of the old home."""
-        return Home(Path(shutil.copytree(self._old_home.root, self.folder / name, symlinks=True)))
+        return Home(Path(shutil.copytree(self.old_home.root, self.folder / name, symlinks=True)))
+
+
+def compare_leftovers(home: Home, label: str, found: Found, *, run_again: Callable[[], object]) -> None:
+    """Record files that a killed run left and the next one did not remove.
+
+    A run killed before its first file leaves an empty folder of a sweep. The next run takes its number from it,
+    so that only the one after that, `run_again`, removes it.
+    """
+    left = set(_leftovers(home))
+    if empty := {path for path in left if _is_unused_sweep(home, path)}:
+        run_again()
+        left = left - empty | set(_leftovers(home))
+    found.leftovers += [f"{label}: {path.relative_to(home.root)}" for path in sorted(left)]
+    found.leftovers += [f"{label}: run {run} is {status}" for run, status in _unfinished_runs(home)]
+
+
+def _leftovers(home: Home) -> Iterator[Path]:
+    yield from home.root.rglob(f"*{TEMPORARY_SUFFIX}*")
+    yield from home.staging("of a sweep").parent.glob("*")
+    yield from (home.warehouse / SPILL).glob("*")
+    yield from home.root.rglob("*.wal")
+    yield from (sweep for sweep in home.raw.iterdir() if not (sweep / SWEEP_FILE).exists())
+
+
+def _is_unused_sweep(home: Home, path: Path) -> bool:
+    return path.parent == home.raw and is_sweep_id(path.name) and path.is_dir() and not any(path.iterdir())
 
 
 class Run:

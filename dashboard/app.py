@@ -1,4 +1,4 @@
-"""The dashboard: `streamlit run app.py`, with MILESTONES_HOME set to the home folder."""
+"""The dashboard's script, which `serve.py` runs for each session, with MILESTONES_HOME set to the home folder."""
 
 from __future__ import annotations
 

@@ -61,7 +61,6 @@ def dashboard(home: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            # Streamlit writes a last message, and does not end until it is read.
             process.communicate()
 
 

@@ -52,6 +52,6 @@ def test_a_port_in_use() -> None:
         port = taken.getsockname()[1]
         command = [str(PIPELINE / "milestones"), "dashboard", "--port", str(port)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert f"Port {port} is not available" in ended.stdout + ended.stderr
+    assert ended.returncode == 2
+    assert f"port {port} on 127.0.0.1 is not available" in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +19,8 @@ from sandbox.habits import HABITS
 from tests.hard import crash, crawls, flips, fuzz, habits, memory, publishes, transport
 from tests.hard.campaign import Campaign, Case, Judge, Totals
 from tests.hard.campaigns import CAMPAIGNS
-from tests.hard.crash import DISK_FAULTS, no_strace
+from tests.hard.crash import DISK_FAULTS, KILLS, no_strace
+from tests.hard.zygote import CRASHED, FAILED, status_of
 from tests.records.samples import encoded, milestone, page
 
 pytestmark = pytest.mark.slow
@@ -65,24 +69,53 @@ def test_a_habit_that_cannot_be_worked_with_is_named_and_changes_nothing() -> No
 
 
 @pytest.mark.skipif(no_strace() is not None, reason=str(no_strace()))
-@pytest.mark.parametrize(
-    ("prepared", "counted"), [(crash.kills, "struck"), (crash.disk_faults, "failed")], ids=["kills", "disk"]
-)
-def test_a_disturbed_poll_loses_nothing(prepared: Prepared, counted: str) -> None:
+@pytest.mark.parametrize("prepared", [crash.kills, crash.disk_faults], ids=["kills", "disk"])
+def test_a_disturbed_poll_loses_nothing(prepared: Prepared) -> None:
     with prepared(SEED, POLL) as judge:
         cases = [judge(number) for number in (0, 1)]
     assert [case.faults for case in cases] == [[], []]
-    assert sum(case.counts[counted] for case in cases) > 0
+    assert sum(case.counts["ended by it"] for case in cases) > 0
+
+
+def test_every_kind_of_call_is_disturbed_before_a_second_of_one_kind() -> None:
+    points = [*(("write", nth) for nth in range(1, 100)), ("rename", 1), ("rename", 2), ("symlink", 1)]
+    order = crash.in_turn(points, SEED)
+    assert sorted(order) == sorted(points)
+    assert [{call for call, _ in order[:3]}, {call for call, _ in order[3:5]}] == [
+        {"write", "rename", "symlink"},
+        {"write", "rename"},
+    ]
+    assert [nth for call, nth in order if call == "write"] != list(range(1, 100))
 
 
 def test_each_of_the_numbers_has_a_campaign() -> None:
     titles = " ".join(campaign.title for campaign in CAMPAIGNS.values())
     assert [number for number in range(1, 13) if f"{number}. " not in titles] == []
-    assert DISK_FAULTS.scaled(1) == 1_000
+    assert KILLS.scaled(1) + DISK_FAULTS.scaled(1) == 1_000
     assert DISK_FAULTS.scaled(0.0001) == DISK_FAULTS.fewest
 
 
 # That each comparison can fail
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, text)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(OSError(errno.ENOSPC, "full"), FAILED, id="an-error-for-users"),
+        pytest.param(KeyError("page"), CRASHED, id="a-crash"),
+    ],
+)
+def test_a_crash_is_seen_where_no_message_can_be_written(error: Exception, status: int) -> None:
+    def fail() -> None:
+        raise error
+
+    with contextlib.redirect_stderr(FullDisk()):
+        assert status_of(fail) == status
 
 
 def test_a_field_that_differs_is_seen() -> None:

@@ -7,10 +7,13 @@ Without Dagster: what is on the disk is written by the stages alone.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -20,6 +23,7 @@ import msgspec
 
 from pipelines.errors import MilestonesError
 from pipelines.kalshi.client import KalshiClient
+from pipelines.staging.stage_tables import _prove_once
 from pipelines.storage.home import Home
 from pipelines.storage.leftovers import writer_session
 from pipelines.sweep.progress_listener import NullProgress
@@ -57,26 +61,35 @@ def run(sweep: Sweep) -> None:
         stages.publish()
 
 
-def _child(sweep: Sweep) -> int:
-    os.kill(os.getpid(), signal.SIGSTOP)
+def status_of(work: Callable[[], None]) -> int:
+    """Do the work; returns its exit status."""
     try:
-        run(sweep)
+        work()
     except (MilestonesError, OSError, duckdb.Error) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        _complain(error)
         return FAILED
     except BaseException as error:  # noqa: BLE001 - the status tells it
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        _complain(error)
         return CRASHED
     return 0
 
 
+def _complain(error: BaseException) -> None:
+    # Where every write fails, so does this one: the status must tell a crash from an error all the same.
+    with contextlib.suppress(OSError):
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Fork a child for each line of input."""
+    # A quarter of a small sweep's time, most of it for imports: the children inherit the proof.
+    _prove_once()
     for line in sys.stdin:
         sweep = msgspec.json.decode(line, type=Sweep)
         child = os.fork()
         if not child:
-            os._exit(_child(sweep))
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os._exit(status_of(functools.partial(run, sweep)))
         os.waitpid(child, os.WUNTRACED)
         print(child, flush=True)
         _, status = os.waitpid(child, 0)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import altair as alt
+import pyarrow as pa
 
 from board.charts.axes import click_selection, stacked, time_axis
 from board.charts.lanes import Layout, Window, layout
@@ -45,10 +46,12 @@ TOOLTIP = [
 def timeline(milestones: Sequence[CurrentMilestone], window: Window, view: ViewSettings) -> alt.LayerChart:
     """Every milestone as a clickable bar, and a line for now."""
     placed = layout(milestones, window, view)
+    # As Arrow: Altair copies a list of rows each time that it copies a chart.
+    rows = pa.Table.from_pylist(placed.bars)
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[placed.height, 0], nice=False))
     x = _time("from", view, axis=time_axis(view, orient="top", grid=True))
     colour = alt.Color("group:N", scale=group_scale(h.category_group for h in milestones), legend=None)
-    bars = alt.Chart(alt.InlineData(values=placed.bars)).encode(x=x, y=y, y2="y2:Q", color=colour, tooltip=TOOLTIP)
+    bars = alt.Chart(rows).encode(x=x, y=y, y2="y2:Q", color=colour, tooltip=TOOLTIP)
     strength = alt.Opacity("strength:Q", scale=None)
     layers: list[alt.Chart] = [
         bars.mark_rect(clip=True, cornerRadius=2, cursor="pointer")
@@ -58,10 +61,10 @@ def timeline(milestones: Sequence[CurrentMilestone], window: Window, view: ViewS
     if placed.is_titled or placed.is_labelled:
         layers.append(bars.mark_rect(clip=True, cursor="pointer").encode(x2="edge:T"))
     if placed.is_titled:
-        layers += [_titles(placed, view, is_left=is_left) for is_left in (True, False)]
+        layers += [_titles(rows, view, is_left=is_left) for is_left in (True, False)]
     else:
         if placed.is_labelled:
-            layers.append(_labels(placed, window, view))
+            layers.append(_labels(rows, window, view))
         # With a halo in the page's colour, because grid lines run behind.
         layers += [_headings(placed, stroke=view.background, strokeWidth=5), _headings(placed, color=view.muted_colour)]
     layers.insert(1, _now_rule(window, view))
@@ -78,11 +81,11 @@ def _headings(placed: Layout, **ink: Any) -> alt.Chart:
     return chart
 
 
-def _labels(placed: Layout, window: Window, view: ViewSettings) -> alt.Chart:
+def _labels(rows: pa.Table, window: Window, view: ViewSettings) -> alt.Chart:
     """The title in its bar, cut to the bar's width."""
     wide = f"width * (datum.to - datum.from) / {epoch_ms(window.end) - epoch_ms(window.begin)}"
     chart: alt.Chart = (
-        alt.Chart(alt.InlineData(values=placed.bars))
+        alt.Chart(rows)
         .mark_text(
             align="left",
             baseline="middle",
@@ -104,9 +107,10 @@ def _labels(placed: Layout, window: Window, view: ViewSettings) -> alt.Chart:
     return chart
 
 
-def _titles(placed: Layout, view: ViewSettings, *, is_left: bool) -> alt.Chart:
+def _titles(rows: pa.Table, view: ViewSettings, *, is_left: bool) -> alt.Chart:
     chart: alt.Chart = (
-        alt.Chart(alt.InlineData(values=[bar for bar in placed.bars if bar["is_left"] is is_left]))
+        alt.Chart(rows)
+        .transform_filter(f"datum.is_left === {str(is_left).lower()}")
         .mark_text(
             align="left" if is_left else "right",
             dx=7 if is_left else -5,
