@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipelines.errors import PublishedDiffers
 from pipelines.publish.data_package import DATA_PACKAGE_FILE
-from pipelines.publish.manifest import MANIFEST_FILE, Manifest, describe, sha256_of, verify
+from pipelines.publish.manifest import MANIFEST_FILE, Manifest, PublishedFile, describe, sha256_of, verify
+from pipelines.publish.partitions import FIRST_DAY
 from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
 from pipelines.storage.home import Home
@@ -168,6 +170,20 @@ def test_a_wrong_field_in_the_manifest_is_detected(home: Home, key: str) -> None
     # As earlier versions wrote it, without a checksum of its own.
     file.write_text(json.dumps(manifest | {"checksum": ""}))
     assert verify(home).differences == [f"{home.published / entry['path']} differs from its manifest"]
+
+
+def test_every_flipped_bit_of_a_manifest_is_detected() -> None:
+    files = [PublishedFile("parquet/one/milestones/part-000.parquet", "milestones", 3, 4_096, "ab" * 32)]
+    manifest = Manifest("one", SCHEMA_VERSION, NOON, None, files, (FIRST_DAY,), {"series": ""}).sealed()
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    assert Manifest.decode(text, MANIFEST_FILE) == manifest
+    for place in range(len(text)):
+        for bit in range(8):
+            damaged = bytearray(text)
+            damaged[place] ^= 1 << bit
+            # In the name of the checksum, or a time with z instead of Z: values that are right with text that is not.
+            with pytest.raises(PublishedDiffers, match="is damaged"):
+                Manifest.decode(bytes(damaged), MANIFEST_FILE)
 
 
 def test_describe_gives_size_and_sha256(tmp_path: Path) -> None:
