@@ -1,6 +1,7 @@
 """Rebuilds on Spark next to rebuilds on this machine: `python -m bench.spark`, in the environment of `make spark`.
 
-BENCH_SIZES=17000,170000 and BENCH_MASTER=local[2] choose. A fifth of the milestones has a second version.
+BENCH_SIZES=17000,170000 and BENCH_MASTER=local[2] choose. A fifth of the milestones has a second version. BENCH_HOME
+is a home to rebuild instead, in place.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from pipelines.storage.home import Home
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
 from pipelines.sweep.stages import Stages
+from pipelines.warehouse.database import Warehouse
 from sandbox.app import build_app
 from sandbox.generate import generate_bodies
 from sandbox.server import running
@@ -38,14 +42,27 @@ def main() -> None:
     print(f"{MASTER}, rounds: {ROUNDS}\n")
     print("| milestones | versions | case | wall s | CPU s | peak MB | wall ratio to local | equal |")
     print("| --: | --: | --- | --: | --: | --: | --: | --- |")
+    if given := os.environ.get("BENCH_HOME"):
+        with _folder() as folder:
+            _measure(folder, Home(Path(given)))
+        return
     for rows in SIZES:
-        with tempfile.TemporaryDirectory(prefix="milestones-bench-") as folder:
-            _measure(Path(folder), rows)
+        with _folder() as folder:
+            _measure(folder, _filled(folder / "home", rows))
 
 
-def _measure(folder: Path, rows: int) -> None:
-    home = Home(folder / "home")
-    versions = _fill(home, rows)
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="milestones-bench-") as name:
+        yield Path(name)
+
+
+def _measure(folder: Path, home: Home) -> None:
+    with Warehouse(home).reading() as connection:
+        rows, versions = (
+            connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]  # noqa: S608
+            for table in ("milestones", "milestone_versions")
+        )
     environment = {"MILESTONES_HOME": str(home.root)}
     costs: dict[str, list[Cost]] = {LOCAL: [], SPARK: [], TABLES: []}
     equal: dict[str, bool] = {}
@@ -68,8 +85,9 @@ def _measure(folder: Path, rows: int) -> None:
         print(f"| {rows:,} | {versions:,} | {case} | {figures} | {checked} |", flush=True)
 
 
-def _fill(home: Home, rows: int) -> int:
-    """Two full sweeps; a fifth of the titles change in between. The number of versions."""
+def _filled(root: Path, rows: int) -> Home:
+    """A home after two full sweeps; a fifth of the titles change in between."""
+    home = Home(root)
 
     def now() -> datetime:
         return datetime.now(UTC)
@@ -86,7 +104,7 @@ def _fill(home: Home, rows: int) -> int:
             stages.stage_records()
             stages.stage_tables()
             stages.load()
-    return stages.loaded()[0]["milestone_versions"]
+    return home
 
 
 def is_equal(folder: Path, other: Path) -> bool:

@@ -24,7 +24,7 @@ from pipelines.publish.previous_snapshot import WAREHOUSE, PreviousSnapshot
 from pipelines.staging.files import ROWS_PER_BATCH
 from pipelines.storage.durable import copy_file, sync
 from pipelines.warehouse.connection import second_connection
-from pipelines.warehouse.row_ranges import rows_of
+from pipelines.warehouse.row_ranges import rows_near
 from schemas.sql import quote
 
 RANGES_OF_ONE_PASS = 8
@@ -174,8 +174,9 @@ class SnapshotWriter:
         files: dict[int, ParquetFile] = {}
         with second_connection(self.connection, WAREHOUSE) as connection:
             schema = table.schema or _arrow_schema(connection, table.name)
-            # If every range is written, all rows are read.
-            own = rows_of(connection, quote(table.name), _PLACED) if self.before else f"FROM {quote(table.name)}"
+            # If every range is written in this pass, all rows are read.
+            is_part = len(numbers) < len(self.ranges)
+            own = rows_near(connection, quote(table.name), _PLACED) if is_part else f"FROM {quote(table.name)}"
             reader = connection.sql(_with_range(own, _PLACED, numbers)).to_arrow_reader(ROWS_PER_BATCH)
             for number, rows in _by_range(reader):
                 files.setdefault(number, self._file(table, number, schema)).write(rows)

@@ -23,6 +23,12 @@ def rows_of(connection: duckdb.DuckDBPyConnection, table: str, milestones: str) 
 
     Valid until `table` is written.
     """
+    near = rows_near(connection, table, milestones)
+    return f"SELECT * FROM ({near}) SEMI JOIN {milestones} USING (milestone_id)"  # noqa: S608
+
+
+def rows_near(connection: duckdb.DuckDBPyConnection, table: str, milestones: str) -> str:
+    """A query for those rows, and others that are stored among them, for a caller that joins `milestones` anyway."""
     blocks = connection.execute(
         f"SELECT DISTINCT rowid // {ROWS_PER_BLOCK} AS number FROM {table} "  # noqa: S608
         f"SEMI JOIN {milestones} USING (milestone_id) ORDER BY number"
@@ -31,7 +37,7 @@ def rows_of(connection: duckdb.DuckDBPyConnection, table: str, milestones: str) 
         f"rowid BETWEEN {first * ROWS_PER_BLOCK} AND {(last + 1) * ROWS_PER_BLOCK - 1}"
         for first, last in cover([number for (number,) in blocks], most=MAX_RANGES)
     )
-    return f"SELECT * FROM {table} SEMI JOIN {milestones} USING (milestone_id) WHERE {wanted or 'false'}"  # noqa: S608
+    return f"SELECT * FROM {table} WHERE {wanted or 'false'}"  # noqa: S608
 
 
 def cover(numbers: Sequence[int], *, most: int) -> list[tuple[int, int]]:
