@@ -13,7 +13,7 @@ from pipelines.storage.home import Home
 from pipelines.storage.lake import Lake
 from tests.cli.commands import DEAD_URL, Command
 from tests.lakes import KEY_ID, SECRET, Server
-from tests.support import Shells, milestone, rows_of
+from tests.support import Shell, Shells, milestone, rows_of
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +80,36 @@ def test_a_missing_bucket_ends_the_run_before_any_request(
     outcome = command("ingest")
     assert outcome.status == 1
     assert outcome.error_line == "there is no bucket no-such-bucket: create it, or correct MILESTONES_LAKE"
+
+
+def test_every_command_names_a_folder_that_is_not_mounted(
+    published: Shell, tmp_path: Path, at: Callable[..., Home], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILESTONES_LAKE", str(tmp_path / "lake"))
+    for words in (["ingest"], ["restore"], ["verify", "--only", "lake"]):
+        at(published.home.root if "verify" in words else tmp_path / "home", DEAD_URL)
+        outcome = command(*words)
+        assert outcome.status == 1
+        assert outcome.error_line == f"there is no folder {tmp_path / 'lake'}: create it, or correct MILESTONES_LAKE"
+
+
+def test_a_restore_refuses_a_lake_in_the_home_and_one_of_another_home(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command, lake_set: Lake
+) -> None:
+    for name in ("one", "two"):
+        shell = shells(tmp_path / name, [milestone(1)])
+        home = at(shell.home.root, shell.base_url, MILESTONES_LAKE=str(lake_set) if name == "one" else "")
+        assert command("ingest").status == 0
+    at(home.root, MILESTONES_LAKE=str(lake_set))
+    home.warehouse_file.unlink()
+    assert "which" in (refused := command("restore").error_line)
+    assert refused.startswith(f"{lake_set} has the snapshot 000001-")
+
+    at(home.root, MILESTONES_LAKE=str(home.root / "raw"))
+    inside = command("restore")
+    assert inside.status == 2
+    assert inside.error_line.startswith("MILESTONES_LAKE is in the home")
+    assert not home.warehouse_file.exists()
 
 
 def test_refused_credentials_are_one_line_without_them(

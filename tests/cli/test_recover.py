@@ -102,6 +102,11 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
     "the link to the snapshot": (lambda home: home.latest_snapshot.unlink(), "nothing is published in", REBUILD),
     "everything published": (lambda home: shutil.rmtree(home.published), "nothing is published in", REBUILD),
     "a lost warehouse": (lambda home: home.warehouse_file.unlink(), "there is no warehouse at", RESTORE),
+    "all but the snapshots and landed pages": (
+        lambda home: (home.warehouse_file.unlink(), home.published_duckdb.unlink()),
+        "parquet has snapshots that were published from one",
+        RESTORE,
+    ),
     "a cut warehouse": (
         lambda home: cut_off(home.warehouse_file),
         r"warehouse\.duckdb is damaged",

@@ -185,7 +185,7 @@ def test_sweeps_and_publishes_that_run_at_the_same_time(shell: Shell, tmp_path: 
 
 def test_a_home_that_contains_the_folder_or_is_in_it(shell: Shell) -> None:
     for folder in (shell.home.root, shell.home.root / "backup", shell.home.root.parent):
-        with pytest.raises(WrongUse, match="contain each other"):
+        with pytest.raises(WrongUse, match="contains the other"):
             backup(shell.home, folder, now=at_noon)
 
 
