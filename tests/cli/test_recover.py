@@ -77,6 +77,11 @@ def overwrite_blocks(file: Path) -> None:
         opened.write(bytes(file.stat().st_size - HEADER_BYTES - BLOCK_BYTES))
 
 
+def lose_databases(home: Home) -> None:
+    home.warehouse_file.unlink()
+    home.published_duckdb.unlink()
+
+
 def append_block(file: Path) -> None:
     """A block that holds nothing and has no valid checksum."""
     with file.open("ab") as opened:
@@ -103,7 +108,7 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
     "everything published": (lambda home: shutil.rmtree(home.published), "nothing is published in", REBUILD),
     "a lost warehouse": (lambda home: home.warehouse_file.unlink(), "there is no warehouse at", RESTORE),
     "all but the snapshots and landed pages": (
-        lambda home: (home.warehouse_file.unlink(), home.published_duckdb.unlink()),
+        lose_databases,
         "parquet has snapshots that were published from one",
         RESTORE,
     ),

@@ -73,6 +73,7 @@ def test_a_backup_is_a_home(shell: Shell, tmp_path: Path) -> None:
     assert tree(copy.latest_snapshot.resolve()) == tree(shell.home.latest_snapshot.resolve())
     assert copy.published_duckdb.read_bytes() == shell.home.published_duckdb.read_bytes()
     assert copy.published_summary.read_bytes() == shell.home.published_summary.read_bytes()
+    assert not list(copy.root.rglob("*.tmp"))
     assert faults(copy) == []
     private = {f"{copy.root}/{name}" for name in ("raw", "warehouse")}
     assert not [found for found in readable_by_others(copy.root) if found.split()[0] in private]
