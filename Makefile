@@ -74,11 +74,12 @@ test-spark: spark ## Run the tests of rebuilds on Spark, on this machine (needs 
 
 # Debian starts both as services when it installs them; the test starts its own on free ports and stops them.
 .PHONY: test-cluster
-test-cluster: .environments/cluster/.ready ## Run a full sweep on a cluster of this machine: PostgreSQL, Redis, an S3 server, workers; at most 5 minutes
+test-cluster: .environments/cluster/.ready $(VENV)/.dev ## Run a full sweep on a cluster of this machine: PostgreSQL, Redis, an S3 server, workers; at most 5 minutes
 	@command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { \
 	  echo "installing Debian's postgresql and redis-server"; \
 	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get install --quiet --yes --no-install-recommends postgresql redis-server; }
 	PYTHONPATH=$(CURDIR) timeout --signal=INT 300 .environments/cluster/bin/pytest tests/cluster
+	$(BIN)/pytest tests/iceberg/test_postgres.py
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Measure what the fast tests cover; fails below the floor in pyproject.toml

@@ -58,9 +58,8 @@ def restore() -> int:
     name, and damaged landed sweeps are moved to raw/damaged.
     """
     from pipelines.orchestration.resources import utc_now
-    from pipelines.publish.lake import is_empty
     from pipelines.recovery.restore import restore as restore_home
-    from pipelines.recovery.take_up import download_published, download_sweeps
+    from pipelines.recovery.take_up import take_up
     from pipelines.settings import Settings
     from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
@@ -70,12 +69,8 @@ def restore() -> int:
     settings = Settings.from_environment()
     contract, lake = settings.details_contract(), settings.data_lake()
     with writer_session(home, purpose="milestones restore"):
-        source = lake if is_empty(home) else None
-        if source is not None:
-            download_published(home, source)
-        restored = restore_home(home, now=utc_now(), contract=contract)
-        if source is not None:
-            download_sweeps(home, source)
+        from_lake = take_up(home, lake, now=utc_now()) if lake is not None else None
+        restored = from_lake or restore_home(home, now=utc_now(), contract=contract)
         snapshot = Stages(home, now=utc_now, lake=lake).publish() if restored.warehouse else None
     if restored.warehouse is not None:
         _print_recreated(home, restored.warehouse)

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 import duckdb
 
 from pipelines.doctor.findings import Finding
-from pipelines.errors import WarehouseLost, WarehouseUnusable
+from pipelines.errors import WarehouseUnusable
 from pipelines.reading.connection import NothingPublished, open_reader, run_query
 from pipelines.reading.published import open_published
 from pipelines.storage.home import Home
 from pipelines.storage.lock import inspecting
 from pipelines.warehouse.connection import advice_for
+from pipelines.warehouse.database import Warehouse
 from pipelines.wording import counted, duration
 from schemas.tables import SCHEMA_VERSION
 
@@ -25,8 +26,7 @@ def check_warehouse(home: Home) -> Iterator[Finding]:
     """Whether the warehouse can be opened, and its schema version. One that a run has open is left alone."""
     file = home.warehouse_file
     if not file.exists():
-        if home.published_duckdb.exists():
-            raise WarehouseLost(file, home.published_duckdb)
+        Warehouse(home).check_not_lost()
         yield Finding("warehouse", "ok", "none yet; milestones ingest creates it")
         return
     # An open reader would keep a writer from opening the file: it waits for the lock until this block ends.

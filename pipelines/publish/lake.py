@@ -7,6 +7,7 @@ snapshot has too is copied within the lake. The DuckDB file stays at home: each 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import msgspec
 from pipelines.errors import LakeAhead, LakeObjectMissing, PublishedDiffers
 from pipelines.publish.manifest import MANIFEST_FILE, Manifest, PublishedFile, Verified
 from pipelines.publish.snapshot import Snapshot
-from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably, replace_link, sync
+from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably, sync
 from pipelines.storage.home import Home
 from pipelines.storage.lake import LAKE_VARIABLE, SNAPSHOTS, Lake
 from pipelines.storage.landing import sweep_ids
@@ -73,15 +74,23 @@ def check_not_ahead(home: Home, lake: Lake, pointer: Pointer | None) -> None:
         return
     known = sorted(folder.name for folder in home.snapshots.glob("*-*Z")) if home.snapshots.exists() else []
     if pointer.snapshot in known:
-        is_own = Manifest.read(home.snapshots / pointer.snapshot).checksum == pointer.checksum
+        is_own = _may_be_published_by(home, pointer)
     else:
         # Retention removed it here.
         is_own = bool(known) and _number(pointer.snapshot) < _number(known[0])
     if not is_own:
         raise LakeAhead(
-            f"{lake} has the snapshot {pointer.snapshot}, which {home.root} did not publish: set MILESTONES_HOME to an "
-            f"empty folder to continue from the lake, or {LAKE_VARIABLE} to another prefix"
+            f"{lake} has the snapshot {pointer.snapshot}, which {home.root} did not publish, or lost: set "
+            f"MILESTONES_HOME to an empty folder to continue from the lake, or {LAKE_VARIABLE} to another prefix"
         )
+
+
+def _may_be_published_by(home: Home, pointer: Pointer) -> bool:
+    try:
+        return Manifest.read(home.snapshots / pointer.snapshot).checksum == pointer.checksum
+    except PublishedDiffers:
+        # A damaged manifest proves nothing, and the publish that replaces it must reach the lake.
+        return True
 
 
 def share(home: Home, lake: Lake, snapshot: Snapshot, retention: Retention, *, now: datetime) -> Uploaded:
@@ -109,6 +118,7 @@ def verify_lake(lake: Lake) -> Verified:
 
     Raises LakeUnusable, PublishedDiffers.
     """
+    lake.check()
     pointer = read_pointer(lake)
     if pointer is None:
         raise PublishedDiffers(f"nothing is published in {lake}: run milestones ingest, which uploads the snapshot")
@@ -126,7 +136,7 @@ def verify_lake(lake: Lake) -> Verified:
 
 
 def download(home: Home, lake: Lake, pointer: Pointer) -> None:
-    """Make the newest snapshot of the lake the published one of a home that has none.
+    """Download the newest snapshot of the lake into a home that has no state; `link_newest` then publishes it there.
 
     The caller holds the writer's lock. Raises LakeUnusable, PublishedDiffers.
     """
@@ -146,8 +156,10 @@ def download(home: Home, lake: Lake, pointer: Pointer) -> None:
         raise PublishedDiffers(_remedy(str(error))) from error
     manifest.write(building)
     sync(building)
-    replace_durably(building, home.snapshots / pointer.snapshot)
-    replace_link(home.latest_snapshot, pointer.snapshot)
+    folder = home.snapshots / pointer.snapshot
+    # Of a run that was killed before it made a warehouse of it.
+    shutil.rmtree(folder, ignore_errors=True)
+    replace_durably(building, folder)
 
 
 def _upload(home: Home, lake: Lake, snapshot: Snapshot, pointer: Pointer | None) -> Uploaded:

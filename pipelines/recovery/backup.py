@@ -110,7 +110,7 @@ def _check(home: Home, target: Home) -> None:
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to back up: run milestones ingest first")
     own, other = home.root.resolve(), target.root.resolve()
     if own == other or own in other.parents or other in own.parents:
-        raise WrongUse(f"{target.root} and the home {home.root} contain each other: choose a folder elsewhere")
+        raise WrongUse(f"one of {target.root} and the home {home.root} contains the other: choose a folder elsewhere")
     if target.root.exists() and not target.root.is_dir():
         raise WrongUse(f"{target.root} is not a folder: choose another")
     if target.root.exists() and any(target.root.iterdir()) and not target.backup_marker.exists():
@@ -142,8 +142,10 @@ def _back_up(home: Home, target: Home) -> BackedUp:
     done = BackedUp(target.root)
     manifest = _copy_published(home, target)
     warehouse = _copy_warehouse(home, target)
+    scratch = target.raw / f"sweep{TEMPORARY_SUFFIX}"
     for raw, into in _raw_folders(home, target):
-        _copy_sweeps(raw, into, target, done)
+        _copy_sweeps(raw, into, scratch, done)
+    shutil.rmtree(scratch, ignore_errors=True)
     replace_durably(warehouse, target.warehouse_file)
     if manifest is not None:
         done.snapshot = manifest.snapshot
@@ -168,7 +170,8 @@ def _copy_published(home: Home, target: Home) -> Manifest | None:
         except (PublishedDiffers, FileNotFoundError) as error:
             # A publish or the retention of snapshots may have come between.
             fault = error
-    raise PublishedDiffers(f"the published files are damaged ({fault}): run milestones verify") from fault
+    what = f"{fault.filename} is missing" if isinstance(fault, FileNotFoundError) else fault
+    raise PublishedDiffers(f"the published files are damaged ({what}): run milestones verify") from fault
 
 
 def _copy_snapshot(home: Home, target: Home) -> Manifest:
@@ -248,13 +251,13 @@ def _raw_folders(home: Home, target: Home) -> list[tuple[Path, Path]]:
     return [(home.raw, target.raw), *((raw, into) for raw, into in of_endpoints if raw.exists() or into.exists())]
 
 
-def _copy_sweeps(raw: Path, into: Path, target: Home, done: BackedUp) -> None:
+def _copy_sweeps(raw: Path, into: Path, scratch: Path, done: BackedUp) -> None:
     into.mkdir(exist_ok=True)
     for name in sweep_ids(raw):
         if _has_sweep(raw, into, name):
             continue
         try:
-            _copy_sweep(raw / name, target.raw / f"sweep{TEMPORARY_SUFFIX}", into)
+            _copy_sweep(raw / name, scratch, into)
             done.copied_sweeps += 1
         except SweepDamaged:
             done.left_out.append(raw / name)

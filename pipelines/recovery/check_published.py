@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pipelines.errors import PublishedDiffers
+from pipelines.errors import PublishedDiffers, WarehouseLost
 from pipelines.publish.manifest import PublishedUnsettled, verify
 from pipelines.recovery.faults import INGEST, REBUILD, RESTORE, Checked, Fault
 from pipelines.storage.home import Home
-from pipelines.storage.landing import has_loaded_sweep
+from pipelines.warehouse.database import Warehouse
 from pipelines.wording import counted
 
 
@@ -31,4 +31,8 @@ def _command(home: Home, *, is_warehouse_sound: bool) -> str:
     """What publishes again: no command reuses a damaged file."""
     if home.warehouse_file.exists():
         return REBUILD if is_warehouse_sound else RESTORE
-    return RESTORE if home.published_duckdb.exists() or has_loaded_sweep(home.raw) else INGEST
+    try:
+        Warehouse(home).check_not_lost()
+    except WarehouseLost:
+        return RESTORE
+    return INGEST

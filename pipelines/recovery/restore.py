@@ -137,9 +137,10 @@ def _nothing_left(home: Home, unusable: list[str]) -> Exception:
             f"no published version log can be used ({'; '.join(unusable)}) and no landed sweep is left: restore a "
             "backup of the home"
         )
+    instead = f"move {home.warehouse_file} away and " if home.warehouse_file.exists() else ""
     return NothingToDo(
         f"nothing is published in {home.published} to restore from, and no landed sweep is left in {home.raw}: "
-        f"restore a backup of {home.warehouse_file}, or move the damaged file away and run milestones ingest"
+        f"restore a backup of the home, or {instead}run milestones ingest, which begins a new history"
     )
 
 

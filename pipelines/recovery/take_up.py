@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipelines.errors import SweepDamaged, WrongSetting
 from pipelines.publish.lake import check_not_ahead, download, is_empty, read_pointer
-from pipelines.recovery.restore import restore
+from pipelines.publish.snapshot import link_newest
+from pipelines.recovery.restore import Restored, restore
 from pipelines.storage.home import Home
 from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake
 from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id, sweep_ids
@@ -19,21 +20,28 @@ from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id, sweep_id
 _LOG = logging.getLogger(__name__)
 
 
-def take_up(home: Home, lake: Lake, *, now: datetime) -> None:
+def take_up(home: Home, lake: Lake, *, now: datetime) -> Restored | None:
     """Check the lake, and take from it what an empty home lacks. The caller holds the writer's lock.
 
+    Returns how the warehouse was created, None if the home is not empty or the lake has no snapshot.
     Raises WrongSetting for a lake in the home, LakeUnusable, LakeAhead for a home with another state, PublishedDiffers
     for damage in the lake.
     """
     _check_apart(home, lake)
     lake.check()
+    pointer = read_pointer(lake)
     if not is_empty(home):
-        check_not_ahead(home, lake, read_pointer(lake))
-        return
-    if download_published(home, lake):
-        restore(home, now=now)
+        check_not_ahead(home, lake, pointer)
+        return None
+    restored = None
+    if pointer is not None:
+        download(home, lake, pointer)
+        restored = restore(home, now=now)
+        # Until now a kill leaves an empty home, which begins again: one with a snapshot would begin a new history.
+        link_newest(home, pointer.snapshot)
         _LOG.info("%s was created from the newest snapshot in %s", home.warehouse_file, lake)
-    download_sweeps(home, lake)
+    _download_sweeps(home, lake)
+    return restored
 
 
 def _check_apart(home: Home, lake: Lake) -> None:
@@ -41,22 +49,8 @@ def _check_apart(home: Home, lake: Lake) -> None:
         raise WrongSetting(f"{LAKE_VARIABLE} is in the home {home.root}: give a folder outside of it, or a bucket")
 
 
-def download_published(home: Home, lake: Lake) -> bool:
-    """Download the newest snapshot of the lake into an empty home; whether there is one.
-
-    Raises LakeUnusable, PublishedDiffers.
-    """
-    pointer = read_pointer(lake)
-    if pointer is not None:
-        download(home, lake, pointer)
-    return pointer is not None
-
-
-def download_sweeps(home: Home, lake: Lake) -> None:
-    """Download the newest sweep of milestones and of each other endpoint that the home has none of.
-
-    Raises LakeUnusable.
-    """
+def _download_sweeps(home: Home, lake: Lake) -> None:
+    """Download the newest sweep of milestones and of each other endpoint that the home has none of."""
     folders = lake.folders(RAW)
     _download_newest(home.raw, lake.below(RAW), folders)
     for endpoint in folders:

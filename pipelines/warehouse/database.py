@@ -65,6 +65,8 @@ class Warehouse:
             return
         if self._home.published_duckdb.exists():
             raise WarehouseLost(self.path, self._home.published_duckdb)
+        if any(self._home.snapshots.glob("*-*Z")):
+            raise WarehouseLost(self.path, self._home.snapshots, was="has snapshots that were published from one")
         if has_loaded_sweep(self._home.raw):
             raise WarehouseLost(self.path, self._home.raw, was="has sweeps that were loaded into one")
 

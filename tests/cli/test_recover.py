@@ -77,6 +77,11 @@ def overwrite_blocks(file: Path) -> None:
         opened.write(bytes(file.stat().st_size - HEADER_BYTES - BLOCK_BYTES))
 
 
+def lose_databases(home: Home) -> None:
+    home.warehouse_file.unlink()
+    home.published_duckdb.unlink()
+
+
 def append_block(file: Path) -> None:
     """A block that holds nothing and has no valid checksum."""
     with file.open("ab") as opened:
@@ -102,6 +107,11 @@ DAMAGE: dict[str, tuple[Callable[[Home], object], str, str]] = {
     "the link to the snapshot": (lambda home: home.latest_snapshot.unlink(), "nothing is published in", REBUILD),
     "everything published": (lambda home: shutil.rmtree(home.published), "nothing is published in", REBUILD),
     "a lost warehouse": (lambda home: home.warehouse_file.unlink(), "there is no warehouse at", RESTORE),
+    "all but the snapshots and landed pages": (
+        lose_databases,
+        "parquet has snapshots that were published from one",
+        RESTORE,
+    ),
     "a cut warehouse": (
         lambda home: cut_off(home.warehouse_file),
         r"warehouse\.duckdb is damaged",

@@ -100,7 +100,12 @@ class Cluster:
     def run(self, home: Home, *arguments: str, **variables: str) -> float:
         """Run a command to its end; the seconds that it took."""
         begun = time.monotonic()
-        ended = subprocess.run(
+        ended = self.ended(home, *arguments, **variables)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return time.monotonic() - begun
+
+    def ended(self, home: Home, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             milestones(*arguments),
             env=self.environment(home, **variables),
             capture_output=True,
@@ -108,8 +113,6 @@ class Cluster:
             timeout=RUN_SECONDS,
             check=False,
         )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return time.monotonic() - begun
 
     def environment(self, home: Home, **variables: str) -> dict[str, str]:
         return {**os.environ, **self._environment, "MILESTONES_HOME": str(home.root), **variables}
@@ -134,6 +137,27 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def tables_of(home: Home) -> dict[str, str]:
     return contents(home.warehouse_file, without=OUR_CLOCK | ANOTHER_SWEEP, tables=TABLES)
+
+
+def test_the_check_names_what_works_and_the_worker_that_is_missing(cluster: Cluster) -> None:
+    (reader,) = cluster.workers()
+    lacking = cluster.ended(cluster.home, "cluster", "check")
+    assert lacking.returncode == 1
+    assert "no worker of milestones-writer answers: start milestones cluster worker --writer" in lacking.stderr
+
+    (writer,) = cluster.workers(writer=True)
+    complete = cluster.ended(cluster.home, "cluster", "check")
+    assert (complete.returncode, complete.stderr) == (0, "")
+    assert [line.partition(":")[0] for line in complete.stdout.splitlines()] == [
+        "Celery",
+        "lake",
+        "Redis",
+        "PostgreSQL",
+        "workers",
+    ]
+    assert complete.stdout.endswith("workers: 1 worker for ranges, 1 writer\n")
+    for worker in (reader, writer):
+        worker.stop()
 
 
 def test_a_sweep_on_two_workers_equals_that_of_one_machine_and_survives_a_kill(

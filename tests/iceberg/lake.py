@@ -1,4 +1,4 @@
-"""A lake for the tests: an SQL catalogue in an SQLite file, compared with what a home published."""
+"""A lake for the tests: an SQL catalogue, compared with what a home published."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ NAMESPACE = "milestones"
 
 
 class Lake:
-    """An SQLite catalogue in a folder."""
+    """Files in a folder, and a catalogue: at `url`, or an SQLite file beside them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder}/catalog.db"
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self.url = url or f"sqlite:///{folder}/catalog.db"
+        self._warehouse = str(folder) if url else None
 
     @contextmanager
     def opened(self) -> Iterator[Catalog]:
-        with open_catalogue(self.url, None) as catalogue:
+        with open_catalogue(self.url, self._warehouse) as catalogue:
             yield catalogue
 
     def publish(self, home: Home) -> dict[str, TableChange]:

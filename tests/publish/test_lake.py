@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pipelines.errors import LakeAhead, LakeUnusable, PublishedDiffers, WrongSetting
-from pipelines.publish.lake import POINTER, read_pointer, share, verify_lake
+from pipelines.publish.lake import POINTER, download, read_pointer, share, verify_lake
 from pipelines.publish.manifest import Manifest
 from pipelines.publish.manifest import verify as verify_home
 from pipelines.publish.snapshot import Snapshot
@@ -237,6 +237,34 @@ def test_a_home_whose_published_snapshot_was_pruned_may_publish(shell: Shell, la
     shell.stages.publish()
 
     assert verify_lake(lake).differences == []
+
+
+def test_a_damaged_manifest_at_home_stops_no_publish(shell: Shell, lake: Lake) -> None:
+    """The publish that replaces it must reach the lake too."""
+    (shell.home.latest_snapshot / "manifest.json").write_bytes(b"damaged")
+    take_up(shell.home, lake, now=shell.clock())
+    published_again(shell)
+
+    assert newest(lake)[:6] == "000002"
+    assert verify_lake(lake).differences == []
+
+
+def test_a_take_up_that_was_killed_begins_again(shell: Shell, lake: Lake, tmp_path: Path) -> None:
+    """With a snapshot and without a warehouse, the home would begin a new history, and publish it into the lake."""
+    pointer = read_pointer(lake)
+    assert pointer is not None
+    second = Home(tmp_path / "second")
+    second.preflight()
+    download(second, lake, pointer)
+    (second.snapshots / pointer.snapshot / "manifest.json").unlink()
+    restored = take_up(second, lake, now=shell.clock())
+
+    assert restored is not None
+    assert second.latest_snapshot.readlink().name == pointer.snapshot
+    assert verify_home_without_duckdb(second) == []
+    assert contents(second.warehouse_file, tables=["milestone_versions", "sweeps"]) == contents(
+        shell.home.warehouse_file, tables=["milestone_versions", "sweeps"]
+    )
 
 
 def test_damage_in_the_lake_is_not_taken_up(shell: Shell, lake: Lake, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_a_backup_is_a_home(shell: Shell, tmp_path: Path) -> None:
     assert tree(copy.latest_snapshot.resolve()) == tree(shell.home.latest_snapshot.resolve())
     assert copy.published_duckdb.read_bytes() == shell.home.published_duckdb.read_bytes()
     assert copy.published_summary.read_bytes() == shell.home.published_summary.read_bytes()
+    assert not list(copy.root.rglob("*.tmp"))
     assert faults(copy) == []
     private = {f"{copy.root}/{name}" for name in ("raw", "warehouse")}
     assert not [found for found in readable_by_others(copy.root) if found.split()[0] in private]
@@ -185,7 +186,7 @@ def test_sweeps_and_publishes_that_run_at_the_same_time(shell: Shell, tmp_path: 
 
 def test_a_home_that_contains_the_folder_or_is_in_it(shell: Shell) -> None:
     for folder in (shell.home.root, shell.home.root / "backup", shell.home.root.parent):
-        with pytest.raises(WrongUse, match="contain each other"):
+        with pytest.raises(WrongUse, match="contains the other"):
             backup(shell.home, folder, now=at_noon)
 
 

@@ -271,7 +271,7 @@ def test_an_intact_warehouse_is_not_replaced(shell: Shell) -> None:
 
 
 def test_restoring_without_a_snapshot_raises(shells: Shells, tmp_path: Path) -> None:
-    with pytest.raises(NothingToDo, match="restore a backup of"):
+    with pytest.raises(NothingToDo, match="restore a backup of the home, or run milestones ingest"):
         restore(shells(tmp_path / "empty").home, now=NOON)
 
 
@@ -282,6 +282,16 @@ def test_a_sweep_reports_a_lost_warehouse(shell: Shell) -> None:
         shell.land()
     assert not shell.home.warehouse_file.exists()
     assert shell.home.published_duckdb.read_bytes() == published
+
+
+def test_a_sweep_reports_a_lost_warehouse_of_which_only_snapshots_are_left(shell: Shell) -> None:
+    """Retention may have removed the landed sweeps: a new warehouse would publish a history that begins today."""
+    lose(shell.home.warehouse_file)
+    shell.home.published_duckdb.unlink()
+    shutil.rmtree(shell.home.raw)
+    with pytest.raises(WarehouseLost, match=r"parquet has snapshots .*: recreate it with milestones restore"):
+        shell.land()
+    assert not shell.home.warehouse_file.exists()
 
 
 def test_a_new_warehouse_can_be_started(shell: Shell) -> None:
