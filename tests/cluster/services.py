@@ -104,7 +104,9 @@ def postgres(folder: Path) -> Iterator[str]:
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))[-1]
     user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if os.geteuid() == 0 else []
-    with tempfile.TemporaryDirectory(prefix="milestones-postgres-", ignore_cleanup_errors=True) as name:
+    # Root's own temporary folder can be closed to that user.
+    parent = "/tmp" if become else None  # noqa: S108 - the folder in it is made with a random name
+    with tempfile.TemporaryDirectory(prefix="milestones-postgres-", dir=parent, ignore_cleanup_errors=True) as name:
         if become:
             shutil.chown(name, user, user)
         data, port = Path(name) / "data", free_port()

@@ -25,7 +25,7 @@ ROWS = 300
 
 @contextlib.contextmanager
 def published(seed: int) -> Iterator[Judge]:
-    """A published home."""
+    """A published home. `verify` names a manifest by the link to the newest snapshot."""
     with flips_prepared(seed=seed, rows=ROWS) as flips:
         home = flips.home
         files = [home.published_duckdb, *(path for path in home.latest_snapshot.resolve().rglob("*") if path.is_file())]
@@ -45,7 +45,8 @@ def _flipped(flips: Flips, files: list[Path], seed: int, number: int) -> Case:
     whole = _values(file) if is_parquet else None
     try:
         file.write_bytes(damaged)
-        if str(file) in " ".join(_differences(flips)):
+        differences = " ".join(_differences(flips))
+        if str(file) in differences or str(flips.home.latest_snapshot / file.name) in differences:
             case.counts["found"] = 1
         else:
             case.faults.append(f"verify does not name {file.name} with bit {bit} of byte {place} flipped")
