@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -81,17 +81,21 @@ def module_of(function: str) -> str:
     return ".".join(function.split(".")[:3])
 
 
-def own_tests(tests_by_function: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Keep, for each function, the tests of its own module: `pipelines.a.b.f` has those in `tests/a/test_b.py`.
+def own_tests(reached_by: Mapping[str, Iterable[str]], tests: Iterable[str]) -> dict[str, list[str]]:
+    """The tests that run the mutants of each function: all `tests` of its module, as a fixture of a file runs once.
 
-    A function that none of them reaches keeps the other tests of its package.
+    mutmut counts a function that only such a fixture calls as reached by the first test that uses the fixture.
+    `pipelines.a.b.f` has its tests in `tests/a/test_b.py`; one that none of them reaches keeps others of its package.
     """
+    by_file: defaultdict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        by_file[test.partition("::")[0]].append(test)
     found = {}
-    for function, tests in tests_by_function.items():
+    for function, reaching in reached_by.items():
         _, package, module, *_ = function.split(".")
-        of_package = [test for test in tests if test.startswith(f"tests/{package}/")]
-        of_module = [test for test in of_package if test.startswith(f"tests/{package}/test_{module}.py::")]
-        found[function] = of_module or of_package
+        of_package = [test for test in reaching if test.startswith(f"tests/{package}/")]
+        file = f"tests/{package}/test_{module}.py"
+        found[function] = by_file[file] if any(test.startswith(f"{file}::") for test in of_package) else of_package
     return found
 
 

@@ -47,6 +47,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
                 *(milestone(number, start_date=day) for number, day in enumerate(days)),
                 milestone(50, type="odd", details=odd),
                 milestone(51, type="bare", details={}),
+                milestone(52, type="keyed", details={"17": {"x": 1}}),
             ],
         )
         shell.sweep()
@@ -160,6 +161,9 @@ def test_a_typed_table_names_the_source_of_each_column(resources: dict[str, dict
     (week,) = (field for field in schema["fields"] if field["name"] == "season_week")
     assert week["source"] == "details.season.week"
     assert week["description"] == "details.season.week; JSON kinds: integer."
+    assert constraints(resources, "details_football_game", "milestone_id") == {"required": True}
+    # The details as a whole, where their keys are ids.
+    assert [field.get("source") for field in resources["details_keyed"]["schema"]["fields"]] == [None, "details"]
     assert schema["primaryKey"] == ["milestone_id"]
     assert schema["foreignKeys"][0]["reference"]["resource"] == "milestones"
 

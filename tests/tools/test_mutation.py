@@ -97,12 +97,15 @@ def test_a_document_without_markers_is_refused() -> None:
         with_section("# Reliability", MUTATION)
 
 
-def test_a_mutant_is_run_by_the_tests_of_its_module_or_else_of_its_package() -> None:
+def test_a_mutant_is_run_by_all_tests_of_its_module_or_else_by_those_of_its_package() -> None:
     tests = ["tests/records/test_a.py::test_x", "tests/records/test_b.py::test_x", "tests/publish/test_b.py::test_x"]
-    functions = {
+    reached_by = {
         "pipelines.records.a.x_f": tests,
         "pipelines.records.c.x_f": tests,
         "pipelines.publish.b.xǁCǁf": tests,
         "pipelines.kalshi.b.x_f": tests,
     }
-    assert list(own_tests(functions).values()) == [tests[:1], tests[:2], tests[2:], []]
+    # A test that uses what a fixture made for the test before it.
+    later = "tests/records/test_a.py::test_y"
+    found = own_tests(reached_by, [*tests, later])
+    assert list(found.values()) == [[tests[0], later], tests[:2], tests[2:], []]
