@@ -11,7 +11,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -53,7 +53,8 @@ def main() -> int:
     os.chdir(PROJECT)
     _mutmut(options.jobs, [FIRST])
     _keep_own_tests()
-    for package in options.packages or PACKAGES:
+    packages = options.packages or PACKAGES
+    for package in packages:
         statuses = {name: status for name, (status, _) in _mutants().items() if package_of(name) == package}
         wanted = (*NOT_RUN, *UNDETECTED) if options.again else NOT_RUN
         names = [name for name in _sampled(sorted(statuses), options.sample) if statuses[name] in wanted]
@@ -61,7 +62,7 @@ def main() -> int:
             print(f"{module}: {len(run := list(of_module)):,} mutants to run", flush=True)
             # In a run of its own: the fixtures of a test file are made once, as mutmut mixes the tests of all.
             _mutmut(options.jobs, run)
-    return _record()
+    return _record(packages)
 
 
 def _options() -> argparse.Namespace:
@@ -108,15 +109,19 @@ def _mutants() -> dict[str, tuple[str, Path]]:
     return found
 
 
-def _record() -> int:
-    mutants = _mutants()
-    scores = {
-        package: _score([status for name, (status, _) in mutants.items() if package_of(name) == package])
-        for package in PACKAGES
-    }
-    survivors = [_survivor(name, path) for name, (status, path) in mutants.items() if status in UNDETECTED]
-    known = read(FILE.read_text(encoding="utf-8")).survivors if FILE.exists() else ()
-    mutation = Mutation(scores, with_reasons(survivors, known))
+def _record(packages: Collection[str]) -> int:
+    """Write the scores and survivors of these packages, next to what is recorded of the others."""
+    recorded = read(FILE.read_text(encoding="utf-8")) if FILE.exists() else Mutation({}, ())
+    mutants = {name: found for name, found in _mutants().items() if package_of(name) in packages}
+    scores = dict(recorded.scores)
+    for package in packages:
+        scores[package] = _score([status for name, (status, _) in mutants.items() if package_of(name) == package])
+    survivors = [one for one in recorded.survivors if package_of(one.function) not in packages]
+    survivors += [_survivor(name, path) for name, (status, path) in mutants.items() if status in UNDETECTED]
+    mutation = Mutation(
+        {package: scores[package] for package in PACKAGES if package in scores},
+        with_reasons(survivors, recorded.survivors),
+    )
     FILE.write_text(written(mutation), encoding="utf-8")
     DOCUMENT.write_text(with_section(DOCUMENT.read_text(encoding="utf-8"), mutation), encoding="utf-8")
     for package, score in (*scores.items(), ("all", mutation.total)):
