@@ -33,6 +33,7 @@ from tools.mutation import (
     own_tests,
     package_of,
     read,
+    with_equivalents,
     with_reasons,
     with_section,
     written,
@@ -116,16 +117,16 @@ def _record(packages: Collection[str]) -> int:
     scores = dict(recorded.scores)
     for package in packages:
         scores[package] = _score([status for name, (status, _) in mutants.items() if package_of(name) == package])
-    survivors = [one for one in recorded.survivors if package_of(one.function) not in packages]
-    survivors += [_survivor(name, path) for name, (status, path) in mutants.items() if status in UNDETECTED]
-    mutation = Mutation(
-        {package: scores[package] for package in PACKAGES if package in scores},
-        with_reasons(survivors, recorded.survivors),
-    )
+    undetected = [_survivor(name, path) for name, (status, path) in mutants.items() if status in UNDETECTED]
+    others = [one for one in recorded.survivors if package_of(one.function) not in packages]
+    survivors = with_reasons([*undetected, *others], recorded.survivors)
+    in_order = {package: scores[package] for package in PACKAGES if package in scores}
+    mutation = Mutation(with_equivalents(in_order, survivors), survivors)
     FILE.write_text(written(mutation), encoding="utf-8")
     DOCUMENT.write_text(with_section(DOCUMENT.read_text(encoding="utf-8"), mutation), encoding="utf-8")
-    for package, score in (*scores.items(), ("all", mutation.total)):
-        print(f"{package}: {score.detected:,} of {score.run:,} mutants detected, {score.percent:.1f} %")
+    for package, score in (*mutation.scores.items(), ("all", mutation.total)):
+        faults = score.run - score.equivalent
+        print(f"{package}: {score.detected:,} of {faults:,} faults detected, {score.percent:.1f} %")
     for survivor in (unexplained := mutation.without_reason()):
         print(f"{survivor.function}: {survivor.was} -> {survivor.now}", file=sys.stderr)
     if unexplained:

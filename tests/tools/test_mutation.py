@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import PROJECT
 from tools.mutation import (
     DOCUMENT,
+    EQUIVALENT,
     FILE,
     PACKAGES,
     Mutation,
@@ -86,10 +87,19 @@ def test_reasons_are_kept_and_new_survivors_have_none() -> None:
 
 def test_the_section_has_scores_and_survivors_by_reason() -> None:
     text = section(replace(MUTATION, scores={**MUTATION.scores, "publish": Score(10, 0, 0)}))
-    assert "| records | 20 | 10 | 9 | 90.0 % |" in text
-    assert "| publish | 10 | 0 | 0 | not run yet |" in text
-    assert "| all | 30 | 10 | 9 | 90.0 % |" in text
+    assert "| records | 20 | 10 | 0 | 9 | 90.0 % |" in text
+    assert "| publish | 10 | 0 | 0 | 0 | not run yet |" in text
+    assert "| all | 30 | 10 | 0 | 9 | 90.0 % |" in text
     assert "no effect (1):\n\n- `records.rfc3339._any`: `return 1` becomes `return 2`" in text
+
+
+def test_equivalent_mutants_do_not_count_in_the_score() -> None:
+    same = replace(KNOWN, reason=f"{EQUIVALENT}no effect")
+    mutation = read(written(replace(MUTATION, survivors=(same,))))
+    assert mutation.scores["records"] == Score(20, 10, 9, equivalent=1)
+    assert mutation.total.percent == 100
+    assert read(written(MUTATION)).total.percent == 90
+    assert Score(20, 1, 0, equivalent=1).percent == 0
 
 
 def test_a_document_without_markers_is_refused() -> None:
