@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,9 @@ DOCUMENT = PROJECT / "docs" / "reliability.md"
 
 PACKAGES = ("records", "kalshi", "warehouse", "publish")
 """The packages of the core, the quickest first."""
+
+EQUIVALENT = "Equivalent: "
+"""Begins the reason of a survivor that does what the code does: it is no fault, so it does not count in a score."""
 
 _HEAD = """\
 # Written by `make mutation`, and only the reasons by hand: see tools/mutation.py.
@@ -41,16 +44,18 @@ class Survivor:
 
 @dataclass(frozen=True)
 class Score:
-    """The mutants of a package: all, those that were run, those that a test detected."""
+    """The mutants of a package: all, those that were run, those of them that a test detected, and equivalent ones."""
 
     mutants: int
     run: int
     detected: int
+    equivalent: int = 0
 
     @property
     def percent(self) -> float:
-        """Detected mutants of those that were run."""
-        return 100 * self.detected / self.run if self.run else 0.0
+        """Detected mutants of those that were run and are not equivalent."""
+        faults = self.run - self.equivalent
+        return 100 * self.detected / faults if faults else 0.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,12 @@ class Mutation:
     def total(self) -> Score:
         """The scores of all packages together."""
         of = self.scores.values()
-        return Score(sum(one.mutants for one in of), sum(one.run for one in of), sum(one.detected for one in of))
+        return Score(
+            sum(one.mutants for one in of),
+            sum(one.run for one in of),
+            sum(one.detected for one in of),
+            sum(one.equivalent for one in of),
+        )
 
     def without_reason(self) -> list[Survivor]:
         """The survivors that nobody has explained."""
@@ -81,17 +91,21 @@ def module_of(function: str) -> str:
     return ".".join(function.split(".")[:3])
 
 
-def own_tests(tests_by_function: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Keep, for each function, the tests of its own module: `pipelines.a.b.f` has those in `tests/a/test_b.py`.
+def own_tests(reached_by: Mapping[str, Iterable[str]], tests: Iterable[str]) -> dict[str, list[str]]:
+    """The tests that run the mutants of each function: all `tests` of its module, as a fixture of a file runs once.
 
-    A function that none of them reaches keeps the other tests of its package.
+    mutmut counts a function that only such a fixture calls as reached by the first test that uses the fixture.
+    `pipelines.a.b.f` has its tests in `tests/a/test_b.py`; one that none of them reaches keeps others of its package.
     """
+    by_file: defaultdict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        by_file[test.partition("::")[0]].append(test)
     found = {}
-    for function, tests in tests_by_function.items():
+    for function, reaching in reached_by.items():
         _, package, module, *_ = function.split(".")
-        of_package = [test for test in tests if test.startswith(f"tests/{package}/")]
-        of_module = [test for test in of_package if test.startswith(f"tests/{package}/test_{module}.py::")]
-        found[function] = of_module or of_package
+        of_package = [test for test in reaching if test.startswith(f"tests/{package}/")]
+        file = f"tests/{package}/test_{module}.py"
+        found[function] = by_file[file] if any(test.startswith(f"{file}::") for test in of_package) else of_package
     return found
 
 
@@ -101,13 +115,18 @@ def with_reasons(survivors: Iterable[Survivor], known: Iterable[Survivor]) -> tu
     return tuple(sorted(replace(survivor, reason=reasons.get(survivor, "")) for survivor in survivors))
 
 
+def with_equivalents(scores: Mapping[str, Score], survivors: Iterable[Survivor]) -> dict[str, Score]:
+    """The scores with the number of their survivors that are equivalent."""
+    equivalent = Counter(package_of(one.function) for one in survivors if one.reason.startswith(EQUIVALENT))
+    return {package: replace(score, equivalent=equivalent[package]) for package, score in scores.items()}
+
+
 def read(text: str) -> Mutation:
     """The scores and survivors in the text of `tools/mutation.toml`."""
     found: dict[str, Any] = tomllib.loads(text)
-    return Mutation(
-        {package: Score(**score) for package, score in found["scores"].items()},
-        tuple(Survivor(**survivor) for survivor in found.get("survivors", [])),
-    )
+    survivors = tuple(Survivor(**survivor) for survivor in found.get("survivors", []))
+    scores = {package: Score(**score) for package, score in found["scores"].items()}
+    return Mutation(with_equivalents(scores, survivors), survivors)
 
 
 def written(mutation: Mutation) -> str:
@@ -128,7 +147,8 @@ def section(mutation: Mutation) -> str:
     """The generated part of docs/reliability.md."""
     rows = [*mutation.scores.items(), ("all", mutation.total)]
     table = "".join(
-        f"| {package} | {score.mutants:,} | {score.run:,} | {score.detected:,} | {_percent(score)} |\n"
+        f"| {package} | {score.mutants:,} | {score.run:,} | {score.equivalent:,} | {score.detected:,} "
+        f"| {_percent(score)} |\n"
         for package, score in rows
     )
     by_reason = Counter(survivor.reason for survivor in mutation.survivors)
@@ -137,7 +157,7 @@ def section(mutation: Mutation) -> str:
         for reason, count in sorted(by_reason.items(), key=lambda item: (-item[1], item[0]))
     )
     return (
-        "| package | mutants | run | detected | score |\n| --- | --: | --: | --: | --: |\n"
+        "| package | mutants | run | equivalent | detected | score |\n| --- | --: | --: | --: | --: | --: |\n"
         f"{table}\n#### Survivors\n{listed}"
     )
 

@@ -11,7 +11,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from tools.mutation import (
     own_tests,
     package_of,
     read,
+    with_equivalents,
     with_reasons,
     with_section,
     written,
@@ -53,7 +54,8 @@ def main() -> int:
     os.chdir(PROJECT)
     _mutmut(options.jobs, [FIRST])
     _keep_own_tests()
-    for package in options.packages or PACKAGES:
+    packages = options.packages or PACKAGES
+    for package in packages:
         statuses = {name: status for name, (status, _) in _mutants().items() if package_of(name) == package}
         wanted = (*NOT_RUN, *UNDETECTED) if options.again else NOT_RUN
         names = [name for name in _sampled(sorted(statuses), options.sample) if statuses[name] in wanted]
@@ -61,7 +63,7 @@ def main() -> int:
             print(f"{module}: {len(run := list(of_module)):,} mutants to run", flush=True)
             # In a run of its own: the fixtures of a test file are made once, as mutmut mixes the tests of all.
             _mutmut(options.jobs, run)
-    return _record()
+    return _record(packages)
 
 
 def _options() -> argparse.Namespace:
@@ -86,7 +88,8 @@ def _mutmut(jobs: int, names: list[str]) -> None:
 def _keep_own_tests() -> None:
     """Let the mutants of a module be run by its own tests: those of others take up to a hundred times as long."""
     stats = json.loads(STATS.read_text(encoding="utf-8"))
-    stats["tests_by_mangled_function_name"] = own_tests(stats["tests_by_mangled_function_name"])
+    reached_by = "tests_by_mangled_function_name"
+    stats[reached_by] = own_tests(stats[reached_by], stats["duration_by_test"])
     STATS.write_text(json.dumps(stats), encoding="utf-8")
 
 
@@ -107,19 +110,23 @@ def _mutants() -> dict[str, tuple[str, Path]]:
     return found
 
 
-def _record() -> int:
-    mutants = _mutants()
-    scores = {
-        package: _score([status for name, (status, _) in mutants.items() if package_of(name) == package])
-        for package in PACKAGES
-    }
-    survivors = [_survivor(name, path) for name, (status, path) in mutants.items() if status in UNDETECTED]
-    known = read(FILE.read_text(encoding="utf-8")).survivors if FILE.exists() else ()
-    mutation = Mutation(scores, with_reasons(survivors, known))
+def _record(packages: Collection[str]) -> int:
+    """Write the scores and survivors of these packages, next to what is recorded of the others."""
+    recorded = read(FILE.read_text(encoding="utf-8")) if FILE.exists() else Mutation({}, ())
+    mutants = {name: found for name, found in _mutants().items() if package_of(name) in packages}
+    scores = dict(recorded.scores)
+    for package in packages:
+        scores[package] = _score([status for name, (status, _) in mutants.items() if package_of(name) == package])
+    undetected = [_survivor(name, path) for name, (status, path) in mutants.items() if status in UNDETECTED]
+    others = [one for one in recorded.survivors if package_of(one.function) not in packages]
+    survivors = with_reasons([*undetected, *others], recorded.survivors)
+    in_order = {package: scores[package] for package in PACKAGES if package in scores}
+    mutation = Mutation(with_equivalents(in_order, survivors), survivors)
     FILE.write_text(written(mutation), encoding="utf-8")
     DOCUMENT.write_text(with_section(DOCUMENT.read_text(encoding="utf-8"), mutation), encoding="utf-8")
-    for package, score in (*scores.items(), ("all", mutation.total)):
-        print(f"{package}: {score.detected:,} of {score.run:,} mutants detected, {score.percent:.1f} %")
+    for package, score in (*mutation.scores.items(), ("all", mutation.total)):
+        faults = score.run - score.equivalent
+        print(f"{package}: {score.detected:,} of {faults:,} faults detected, {score.percent:.1f} %")
     for survivor in (unexplained := mutation.without_reason()):
         print(f"{survivor.function}: {survivor.was} -> {survivor.now}", file=sys.stderr)
     if unexplained:

@@ -18,6 +18,7 @@ from pipelines.publish.data_package import DATA_PACKAGE_FILE
 from pipelines.publish.manifest import Manifest, verify
 from pipelines.publish.snapshot import Snapshot, publish
 from pipelines.storage.home import Home
+from schemas.data_package import LICENSE, PROFILE, SOURCE
 from schemas.endpoints import PUBLISHED_TABLES
 from schemas.tables import SCHEMA_VERSION
 from tests.support import NOON, Shell, copied, milestone, serving_shells
@@ -46,6 +47,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
                 *(milestone(number, start_date=day) for number, day in enumerate(days)),
                 milestone(50, type="odd", details=odd),
                 milestone(51, type="bare", details={}),
+                milestone(52, type="keyed", details={"17": {"x": 1}}),
             ],
         )
         shell.sweep()
@@ -74,11 +76,18 @@ def paths(resource: dict[str, Any]) -> list[str]:
 
 
 def test_the_package_names_its_snapshot_source_and_licence(package: dict[str, Any], published: Snapshot) -> None:
-    assert package["version"] == f"{SCHEMA_VERSION}.0.1"
-    assert package["created"] == "2026-11-23T12:00:00Z"
-    assert package["snapshot"] == published.folder.name
-    assert package["sources"]
-    assert package["licenses"]
+    assert {name: value for name, value in package.items() if name != "resources"} == {
+        "$schema": PROFILE,
+        "name": "kalshi-milestones",
+        "title": "Kalshi milestones",
+        "description": "Kalshi's milestones with the events, participants and live data that belong to them. "
+        "All times are UTC.",
+        "version": f"{SCHEMA_VERSION}.0.1",
+        "created": "2026-11-23T12:00:00Z",
+        "snapshot": published.folder.name,
+        "sources": [SOURCE],
+        "licenses": [LICENSE],
+    }
 
 
 def test_every_parquet_file_is_described_with_its_bytes_rows_and_hash(
@@ -152,6 +161,9 @@ def test_a_typed_table_names_the_source_of_each_column(resources: dict[str, dict
     (week,) = (field for field in schema["fields"] if field["name"] == "season_week")
     assert week["source"] == "details.season.week"
     assert week["description"] == "details.season.week; JSON kinds: integer."
+    assert constraints(resources, "details_football_game", "milestone_id") == {"required": True}
+    # The details as a whole, where their keys are ids.
+    assert [field.get("source") for field in resources["details_keyed"]["schema"]["fields"]] == [None, "details"]
     assert schema["primaryKey"] == ["milestone_id"]
     assert schema["foreignKeys"][0]["reference"]["resource"] == "milestones"
 

@@ -10,10 +10,20 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pipelines.errors import PublishedDiffers
 from pipelines.publish.data_package import DATA_PACKAGE_FILE
-from pipelines.publish.manifest import MANIFEST_FILE, Manifest, PublishedFile, describe, sha256_of, verify
+from pipelines.publish.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    PublishedFile,
+    describe,
+    is_as_published,
+    published_sweep,
+    sha256_of,
+    verify,
+)
 from pipelines.publish.partitions import FIRST_DAY
 from pipelines.publish.snapshot import publish
 from pipelines.publish.summary import SUMMARY_FILE
@@ -195,6 +205,20 @@ def test_describe_gives_size_and_sha256(tmp_path: Path) -> None:
     assert described.sha256 == sha256_of(file)
 
 
+def test_a_file_is_as_published_with_its_size_and_checksum_only(home: Home) -> None:
+    entry = next(file for file in Manifest.read(home.latest_snapshot).files if file.table == "milestones")
+    assert is_as_published(home, entry)
+    assert not is_as_published(home, replace(entry, bytes=entry.bytes + 1))
+    assert not is_as_published(home, replace(entry, sha256="0" * 64))
+    (home.published / entry.path).unlink()
+    assert not is_as_published(home, entry)
+
+
+def test_the_published_sweep_is_that_of_the_manifest(published: Shell, tmp_path: Path) -> None:
+    assert published_sweep(published.home) == published.value("SELECT sweep_id FROM sweeps")
+    assert published_sweep(Home(tmp_path)) is None
+
+
 @pytest.fixture
 def whole_home(published: Shell, tmp_path: Path) -> Home:
     """A copy to publish in, published."""
@@ -249,8 +273,11 @@ def test_files_that_change_at_every_attempt_raise(whole_home: Home) -> None:
             publish_another(whole_home)
         return "0"
 
-    with pytest.raises(PublishedDiffers, match="run milestones verify again"):
+    with pytest.raises(PublishedDiffers) as caught:
         verify(whole_home, hash_file=hash_file)
+    assert str(caught.value) == (
+        f"{whole_home.published} changed 5 times during the verification: run milestones verify again"
+    )
 
 
 def test_damage_is_named_even_if_a_publish_ran(home: Home) -> None:

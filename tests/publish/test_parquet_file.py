@@ -40,6 +40,29 @@ def test_a_full_row_group_is_written_before_the_file_is_closed(tmp_path: Path) -
     assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [rows] * 3
 
 
+def test_batches_fill_a_row_group_together(tmp_path: Path) -> None:
+    out = ParquetFile(tmp_path / "part.parquet", SCHEMA)
+    rows = BYTES_PER_GROUP // 2_000
+    for number in range(4):
+        out.write(batch(number * rows, rows, width=1_000))
+    out.close()
+    metadata = pq.read_metadata(out.path)
+    assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [2 * rows] * 2
+
+
+def test_pages_are_compressed_and_have_checksums(tmp_path: Path) -> None:
+    out = ParquetFile(tmp_path / "part.parquet", SCHEMA)
+    out.write(batch(0, 1_000))
+    out.close()
+    column = pq.read_metadata(out.path).row_group(0).column(0)
+    assert column.compression == "ZSTD"
+    content = bytearray(out.path.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size // 2] ^= 1
+    out.path.write_bytes(content)
+    with pytest.raises(OSError, match="CRC"):
+        pq.read_table(out.path, page_checksum_verification=True)
+
+
 def test_a_file_without_rows_has_the_schema(tmp_path: Path) -> None:
     out = ParquetFile(tmp_path / "part.parquet", SCHEMA)
     assert not out.path.exists()

@@ -44,6 +44,22 @@ def test_ranges_that_did_not_grow_are_kept(counts: dict[date | None, int]) -> No
     assert split(ranges, small.items()) == ranges
 
 
+@pytest.mark.parametrize(
+    ("counts", "first_days"),
+    [
+        pytest.param([10, 10], [], id="twice the size"),
+        pytest.param([10, 11], [2], id="one more"),
+        pytest.param([10, 10, 10, 10], [2, 3, 4], id="days of one size"),
+        pytest.param([9, 1, 5, 6], [3], id="two days fill a range"),
+        pytest.param([21], [], id="a day is never split"),
+    ],
+)
+def test_a_range_of_more_than_twice_the_size_is_split_between_days(counts: list[int], first_days: list[int]) -> None:
+    by_day = {date(2026, 1, number): count for number, count in enumerate(counts, start=1)}
+    found = split(Ranges(), by_day.items(), per_range=10)
+    assert found.days == (FIRST_DAY, *(date(2026, 1, number) for number in first_days))
+
+
 def test_only_the_split_range_is_not_kept() -> None:
     before = Ranges((FIRST_DAY, date(2025, 1, 1), date(2026, 1, 1)))
     after = Ranges((FIRST_DAY, date(2025, 1, 1), date(2025, 6, 1), date(2026, 1, 1)))

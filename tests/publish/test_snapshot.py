@@ -20,13 +20,14 @@ import pytest
 
 from pipelines.errors import MilestonesError, NothingToDo
 from pipelines.publish.data_package import DATA_PACKAGE_FILE
-from pipelines.publish.manifest import MANIFEST_FILE, Manifest, verify
-from pipelines.publish.snapshot import publish
+from pipelines.publish.manifest import MANIFEST_FILE, Manifest, PublishedFile, verify
+from pipelines.publish.snapshot import Snapshot, publish
 from pipelines.publish.summary import SUMMARY_FILE
 from pipelines.reading.connection import open_reader
 from pipelines.storage.home import Home
 from pipelines.warehouse.change_log import clear
 from pipelines.warehouse.database import open_warehouse
+from pipelines.warehouse.endpoints import endpoint_versions
 from schemas.endpoints import ENDPOINT_TABLES, PUBLISHED_TABLES
 from tests.support import NOON, Shell, contents, copied, milestone, rows_of, serving_shells, tree
 
@@ -91,6 +92,28 @@ def test_published_files(home: Home) -> None:
         name: rows_of(home.warehouse_file, f'SELECT count(*) FROM "{name}"')[0][0] for name in TABLES
     }
     assert snapshot.bytes == sum(file.bytes for file in snapshot.manifest.files)
+    with open_warehouse(home.warehouse_file) as connection:
+        assert snapshot.manifest.versions == endpoint_versions(connection)
+
+
+def test_a_publish_without_changes_links_the_files_of_milestones(home: Home) -> None:
+    first, second = (publish(home, now=NOON).folder / "milestones" / "part-000.parquet" for _ in range(2))
+    assert first.samefile(second)
+
+
+def test_the_data_version_of_a_table_changes_with_its_files_only() -> None:
+    def version(*files: tuple[str, str, str], snapshot: str = "000001-20261123T120000Z") -> str:
+        """Of `milestones`, in a snapshot of these files, each given as table, path below the table, sha256."""
+        entries = [
+            PublishedFile(f"parquet/{snapshot}/{table}/{path}", table, 1, 1, sum_) for table, path, sum_ in files
+        ]
+        return Snapshot(Path(snapshot), Manifest(snapshot, 1, NOON, None, entries)).data_version("milestones")
+
+    one, two, other = ("milestones", "a.parquet", "0"), ("milestones", "b.parquet", "1"), ("sweeps", "a.parquet", "2")
+    assert version(one, two) == version(one, two, other) == version(one, two, snapshot="000002-20261123T120000Z")
+    assert (
+        len({version(one, two), version(one), version(two), version(("milestones", "a.parquet", "1")), version()}) == 5
+    )
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +321,7 @@ import os, signal, sys
 from datetime import datetime, UTC
 from pathlib import Path
 from pipelines.storage.home import Home
-from pipelines.publish.snapshot import publish
+from pipelines.publish.snapshot import Snapshot, publish
 from pipelines.publish.summary import SUMMARY_FILE
 
 left = int(sys.argv[2])

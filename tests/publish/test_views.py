@@ -40,6 +40,9 @@ def test_a_view_has_its_description_in_duckdb(database: Database, name: str) -> 
     (view,) = [one for one in describe_views(database.connection) if one.name == name]
     assert view.question.count("?") >= 1
     assert view.notes
+    comment = " ".join(line.removeprefix("--") for line in view_texts()[name].splitlines() if line.startswith("--"))
+    words = [word for text in (view.question, *view.notes) for word in text.split()]
+    assert words == comment.split()[: len(words)]
     assert all(column.meaning for column in view.columns)
     if view.is_view:
         assert database.rows(f"SELECT comment FROM duckdb_views() WHERE view_name = '{name}'") == [(view.question,)]

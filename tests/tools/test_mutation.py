@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import PROJECT
 from tools.mutation import (
     DOCUMENT,
+    EQUIVALENT,
     FILE,
     PACKAGES,
     Mutation,
@@ -86,10 +87,19 @@ def test_reasons_are_kept_and_new_survivors_have_none() -> None:
 
 def test_the_section_has_scores_and_survivors_by_reason() -> None:
     text = section(replace(MUTATION, scores={**MUTATION.scores, "publish": Score(10, 0, 0)}))
-    assert "| records | 20 | 10 | 9 | 90.0 % |" in text
-    assert "| publish | 10 | 0 | 0 | not run yet |" in text
-    assert "| all | 30 | 10 | 9 | 90.0 % |" in text
+    assert "| records | 20 | 10 | 0 | 9 | 90.0 % |" in text
+    assert "| publish | 10 | 0 | 0 | 0 | not run yet |" in text
+    assert "| all | 30 | 10 | 0 | 9 | 90.0 % |" in text
     assert "no effect (1):\n\n- `records.rfc3339._any`: `return 1` becomes `return 2`" in text
+
+
+def test_equivalent_mutants_do_not_count_in_the_score() -> None:
+    same = replace(KNOWN, reason=f"{EQUIVALENT}no effect")
+    mutation = read(written(replace(MUTATION, survivors=(same,))))
+    assert mutation.scores["records"] == Score(20, 10, 9, equivalent=1)
+    assert mutation.total.percent == 100
+    assert read(written(MUTATION)).total.percent == 90
+    assert Score(20, 1, 0, equivalent=1).percent == 0
 
 
 def test_a_document_without_markers_is_refused() -> None:
@@ -97,12 +107,15 @@ def test_a_document_without_markers_is_refused() -> None:
         with_section("# Reliability", MUTATION)
 
 
-def test_a_mutant_is_run_by_the_tests_of_its_module_or_else_of_its_package() -> None:
+def test_a_mutant_is_run_by_all_tests_of_its_module_or_else_by_those_of_its_package() -> None:
     tests = ["tests/records/test_a.py::test_x", "tests/records/test_b.py::test_x", "tests/publish/test_b.py::test_x"]
-    functions = {
+    reached_by = {
         "pipelines.records.a.x_f": tests,
         "pipelines.records.c.x_f": tests,
         "pipelines.publish.b.xǁCǁf": tests,
         "pipelines.kalshi.b.x_f": tests,
     }
-    assert list(own_tests(functions).values()) == [tests[:1], tests[:2], tests[2:], []]
+    # A test that uses what a fixture made for the test before it.
+    later = "tests/records/test_a.py::test_y"
+    found = own_tests(reached_by, [*tests, later])
+    assert list(found.values()) == [[tests[0], later], tests[:2], tests[2:], []]

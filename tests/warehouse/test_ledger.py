@@ -84,6 +84,20 @@ def test_the_rows_of_a_retried_sweep_are_replaced(connection: duckdb.DuckDBPyCon
     assert quarantined(connection) == [Quarantined(("000001", 1, 0), "c")]
 
 
+@pytest.mark.parametrize(
+    ("mode", "status", "stored"),
+    [("retry", "failed", 0), ("retry", "loaded", 1), ("full", "failed", 1)],
+    ids=["a retry that failed", "a loaded retry", "a full sweep that failed"],
+)
+def test_only_a_retry_that_failed_stores_no_refusals(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, mode: str, status: str, stored: int
+) -> None:
+    """The records that a failed retry read are still in quarantine, under the sweeps that refused them."""
+    refused = refusals(tmp_path, "000001", ("null", "title", "a"))
+    write_ledger_row(connection, refused, ledger_row("000001", status, mode=mode))
+    assert len(quarantined(connection)) == stored
+
+
 def test_only_refusals_of_loaded_sweeps_count_as_repeated(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from pipelines.storage.landing import Page
 from pipelines.warehouse import compare, rebuild
 from pipelines.warehouse.ledger import LedgerRow
 from pipelines.warehouse.load import Conclusions, load_sweep
-from pipelines.warehouse.typed_tables import refresh, typed_tables
+from pipelines.warehouse.typed_tables import refresh, typed_columns, typed_tables
 from schemas.endpoints import PUBLISHED_TABLES
 from schemas.sql import quote
 from schemas.tables import DERIVED_TABLES, EVIDENCE, PRIVATE_TABLES
@@ -401,6 +401,15 @@ def test_a_rebuild_drops_evidence_that_the_log_does_not_have(empty: Warehouse) -
     empty.rows("ALTER TABLE details_game ADD COLUMN mine VARCHAR")
     empty.rebuild()
     assert empty.fingerprint() == before
+
+
+def test_the_columns_of_every_typed_table_are_listed(empty: Warehouse) -> None:
+    empty.sweep({1: {"a": 1, "b": ["x"]}}, "game")
+    empty.sweep({2: {}}, "chess")
+    assert typed_columns(empty.connection) == {
+        "details_chess": {},
+        "details_game": {"a": "BIGINT", "b": "VARCHAR[]"},
+    }
 
 
 def test_column_comments_name_the_field(empty: Warehouse) -> None:
