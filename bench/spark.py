@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
 from bench.processes import Cost, measure
+from bench.whole_runs import folder
 from pipelines.kalshi.client import KalshiClient
 from pipelines.storage.home import Home
 from pipelines.sweep.progress_listener import NullProgress
@@ -43,21 +41,15 @@ def main() -> None:
     print("| milestones | versions | case | wall s | CPU s | peak MB | wall ratio to local | equal |")
     print("| --: | --: | --- | --: | --: | --: | --: | --- |")
     if given := os.environ.get("BENCH_HOME"):
-        with _folder() as folder:
-            _measure(folder, Home(Path(given)))
+        with folder() as place:
+            _measure(place, Home(Path(given)))
         return
     for rows in SIZES:
-        with _folder() as folder:
-            _measure(folder, _filled(folder / "home", rows))
+        with folder() as place:
+            _measure(place, _filled(place / "home", rows))
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="milestones-bench-") as name:
-        yield Path(name)
-
-
-def _measure(folder: Path, home: Home) -> None:
+def _measure(place: Path, home: Home) -> None:
     with Warehouse(home).reading() as connection:
         rows, versions = (
             connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]  # noqa: S608
@@ -69,7 +61,7 @@ def _measure(folder: Path, home: Home) -> None:
     for number in range(ROUNDS):
         costs[LOCAL].append(measure(REBUILD, environment))
         before = home.latest_snapshot.resolve()
-        output = folder / f"tables-{number}"
+        output = place / f"tables-{number}"
         on_spark = (*REBUILD, "--engine", "spark", "--master", MASTER)
         costs[TABLES].append(measure((*on_spark, "--output", str(output)), environment))
         equal[TABLES] = is_equal(before, output)

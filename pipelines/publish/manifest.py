@@ -85,17 +85,19 @@ class Manifest(msgspec.Struct, frozen=True):
         """Decode the content of a manifest; `file` names it in errors. Raises PublishedDiffers if it is damaged."""
         try:
             manifest = msgspec.json.decode(text, type=cls)
-            names = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).keys()
+            is_whole = manifest._is_whole_as(text)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PublishedDiffers(f"{file} is damaged ({error}): publish again with milestones ingest") from error
-        # Without a checksum it is of an earlier version, unless the damage is in that name.
-        is_whole = manifest._is_sealed_as(text) if manifest.checksum else names <= set(cls.__struct_fields__)
         if not is_whole:
             raise PublishedDiffers(f"{file} is damaged (its checksum differs): publish again with milestones ingest")
         return manifest
 
-    def _is_sealed_as(self, text: bytes) -> bool:
-        """Whether it has its own checksum and this text: other text can have the same values, as in a time with z."""
+    def _is_whole_as(self, text: bytes) -> bool:
+        """Whether `text`, which it was decoded from, is undamaged. Raises if an unknown name in it is no text."""
+        if not self.checksum:
+            # Of an earlier version, unless the damage is in the name of the checksum.
+            return msgspec.json.decode(text, type=dict[str, msgspec.Raw]).keys() <= set(self.__struct_fields__)
+        # Other text can have the same values, as in a time with z.
         return self.checksum == self._own_checksum() and self._text() == text
 
     def _text(self) -> bytes:

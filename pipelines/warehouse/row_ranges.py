@@ -23,21 +23,26 @@ def rows_of(connection: duckdb.DuckDBPyConnection, table: str, milestones: str) 
 
     Valid until `table` is written.
     """
-    near = rows_near(connection, table, milestones)
-    return f"SELECT * FROM ({near}) SEMI JOIN {milestones} USING (milestone_id)"  # noqa: S608
+    near = _near(connection, table, milestones)
+    return f"SELECT * FROM {table} SEMI JOIN {milestones} USING (milestone_id) WHERE {near}"  # noqa: S608
 
 
 def rows_near(connection: duckdb.DuckDBPyConnection, table: str, milestones: str) -> str:
     """A query for those rows, and others that are stored among them, for a caller that joins `milestones` anyway."""
+    return f"SELECT * FROM {table} WHERE {_near(connection, table, milestones)}"  # noqa: S608
+
+
+def _near(connection: duckdb.DuckDBPyConnection, table: str, milestones: str) -> str:
+    """A condition for the row ranges of `table` that have rows of these milestones."""
     blocks = connection.execute(
         f"SELECT DISTINCT rowid // {ROWS_PER_BLOCK} AS number FROM {table} "  # noqa: S608
         f"SEMI JOIN {milestones} USING (milestone_id) ORDER BY number"
     ).fetchall()
-    wanted = " OR ".join(
+    ranges = (
         f"rowid BETWEEN {first * ROWS_PER_BLOCK} AND {(last + 1) * ROWS_PER_BLOCK - 1}"
         for first, last in cover([number for (number,) in blocks], most=MAX_RANGES)
     )
-    return f"SELECT * FROM {table} WHERE {wanted or 'false'}"  # noqa: S608
+    return " OR ".join(ranges) or "false"
 
 
 def cover(numbers: Sequence[int], *, most: int) -> list[tuple[int, int]]:

@@ -73,4 +73,4 @@ def test_ranges_without_a_row_are_skipped(connection: duckdb.DuckDBPyConnection)
 
 
 def test_a_table_without_matching_rows_is_not_read(connection: duckdb.DuckDBPyConnection) -> None:
-    assert "large WHERE false" in query_for(connection, ())
+    assert query_for(connection, ()).endswith("WHERE false")
