@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
 from pipelines.orchestration.history_storage import OPEN_SHARDS, HistoryStorage
@@ -86,4 +87,22 @@ def test_events_are_synced_at_checkpoints_only_and_survive_a_killed_process(home
     with sqlite3.connect(file) as other:
         assert other.execute("SELECT count(*) FROM event_logs").fetchone() == (0,)
     other.close()
+    storage.dispose()
+
+
+@pytest.mark.slow
+def test_a_table_that_was_found_is_not_looked_up_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = HistoryStorage.from_local(str(home.dagster))
+    event_log: Any = storage.event_log_storage
+    asked: list[str] = []
+    look_up = SqliteEventLogStorage.has_table
+
+    def counted(self: SqliteEventLogStorage, table_name: str) -> bool:
+        asked.append(table_name)
+        return look_up(self, table_name)
+
+    monkeypatch.setattr(SqliteEventLogStorage, "has_table", counted)
+    assert [event_log.has_table("event_logs"), event_log.has_table("event_logs")] == [True, True]
+    assert [event_log.has_table("no_table"), event_log.has_table("no_table")] == [False, False]
+    assert asked == ["event_logs", "no_table", "no_table"]
     storage.dispose()
