@@ -24,6 +24,7 @@ from pipelines.storage.home import Home
 from pipelines.storage.lake import LAKE_VARIABLE, SNAPSHOTS, Lake
 from pipelines.storage.landing import sweep_ids
 from pipelines.storage.retention import Retention, prune_lake
+from pipelines.storage.snapshots import snapshot_folders
 
 PUBLISHED = "published"
 POINTER = f"{SNAPSHOTS}/latest.json"
@@ -72,12 +73,12 @@ def check_not_ahead(home: Home, lake: Lake, pointer: Pointer | None) -> None:
     """
     if pointer is None:
         return
-    known = sorted(folder.name for folder in home.snapshots.glob("*-*Z")) if home.snapshots.exists() else []
+    known = [folder.name for folder in snapshot_folders(home)]
     if pointer.snapshot in known:
         is_own = _may_be_published_by(home, pointer)
     else:
         # Retention removed it here.
-        is_own = bool(known) and _number(pointer.snapshot) < _number(known[0])
+        is_own = bool(known) and _number(pointer.snapshot) < _number(known[-1])
     if not is_own:
         raise LakeAhead(
             f"{lake} has the snapshot {pointer.snapshot}, which {home.root} did not publish, or lost: set "

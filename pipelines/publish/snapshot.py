@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -29,6 +28,7 @@ from pipelines.publish.previous_snapshot import OF_NO_MILESTONE, WAREHOUSE, Prev
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably, replace_link, sync
 from pipelines.storage.home import Home
+from pipelines.storage.snapshots import next_number
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import rewrite
@@ -42,8 +42,6 @@ from schemas.tables import MILESTONE_TABLES, SCHEMA_VERSION
 
 THREADS = 2
 """Threads that write tables. DuckDB has threads of its own as well, and each open table holds rows in memory."""
-
-_SNAPSHOT = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
 
 _LOG = logging.getLogger(__name__)
 
@@ -121,7 +119,7 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
 
 def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> Snapshot:
     remove_unpublished(home)
-    building = _Building(home, f"{_next_number(home.snapshots):06d}-{now:%Y%m%dT%H%M%SZ}", now)
+    building = _Building(home, f"{next_number(home):06d}-{now:%Y%m%dT%H%M%SZ}", now)
     building.folder.mkdir()
     with (
         open_reading(home.warehouse_file, WAREHOUSE) as connection,
@@ -205,14 +203,3 @@ def link_newest(home: Home, snapshot: str) -> None:
     replace_link(home.latest_snapshot, snapshot)
     if not home.published_summary.is_symlink():
         replace_link(home.published_summary, f"{home.snapshots.name}/{home.latest_snapshot.name}/{SUMMARY_FILE}")
-
-
-def snapshot_folders(home: Home) -> list[Path]:
-    """The folders of all snapshots, newest first."""
-    folders = home.snapshots.iterdir() if home.snapshots.exists() else ()
-    return sorted((path for path in folders if _SNAPSHOT.fullmatch(path.name) and path.is_dir()), reverse=True)
-
-
-def _next_number(snapshots: Path) -> int:
-    names = (_SNAPSHOT.fullmatch(path.name) for path in snapshots.iterdir())
-    return max((int(match[1]) for match in names if match), default=0) + 1

@@ -30,7 +30,7 @@ from pipelines.errors import (
     is_disk_full,
 )
 from pipelines.publish.manifest import MANIFEST_FILE, MAX_RESTARTS, Manifest, PublishedFile, sha256_of
-from pipelines.publish.snapshot import link_newest, snapshot_folders
+from pipelines.publish.snapshot import link_newest
 from pipelines.storage.disk_usage import bytes_of, files_below
 from pipelines.storage.durable import (
     TEMPORARY_SUFFIX,
@@ -44,6 +44,7 @@ from pipelines.storage.home import Home
 from pipelines.storage.landing import SWEEP_FILE, Landing, sweep_ids
 from pipelines.storage.leftovers import remove_leftovers
 from pipelines.storage.lock import writer_lock
+from pipelines.storage.snapshots import snapshot_folders
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import rewrite
 from pipelines.warehouse.connection import explain_damage, open_writing

@@ -20,7 +20,6 @@ import duckdb
 from pipelines.contract import EVOLVE, Contract
 from pipelines.errors import NothingToDo, PublishedDiffers, WarehouseUnusable, WrongUse
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
-from pipelines.publish.snapshot import snapshot_folders
 from pipelines.recovery.check_pages import damaged_sweeps, set_aside
 from pipelines.recovery.check_warehouse import broken_rules, check_warehouse
 from pipelines.recovery.faults import RESTORE
@@ -28,6 +27,7 @@ from pipelines.recovery.replay import Replayed, replay
 from pipelines.staging.files import Staging
 from pipelines.storage.durable import TEMPORARY_SUFFIX, copy_file, make_private, replace_durably
 from pipelines.storage.home import Home
+from pipelines.storage.snapshots import snapshot_folders
 from pipelines.storage.temporary import RESTORE_STAGING
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import discard

@@ -17,6 +17,7 @@ from pipelines.staging.files import Staging
 from pipelines.storage.durable import write_durably
 from pipelines.storage.home import Home
 from pipelines.storage.landing import has_loaded_sweep
+from pipelines.storage.snapshots import snapshot_folders
 from pipelines.storage.temporary import MIGRATION_STAGING
 from pipelines.warehouse import compaction
 from pipelines.warehouse.connection import explain_damage, open_reading, open_writing
@@ -65,7 +66,7 @@ class Warehouse:
             return
         if self._home.published_duckdb.exists():
             raise WarehouseLost(self.path, self._home.published_duckdb)
-        if any(self._home.snapshots.glob("*-*Z")):
+        if snapshot_folders(self._home):
             raise WarehouseLost(self.path, self._home.snapshots, was="has snapshots that were published from one")
         if has_loaded_sweep(self._home.raw):
             raise WarehouseLost(self.path, self._home.raw, was="has sweeps that were loaded into one")

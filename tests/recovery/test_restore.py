@@ -12,10 +12,10 @@ import pytest
 
 from pipelines.contract import Contract
 from pipelines.errors import NothingToDo, PublishedDiffers, WarehouseLost, WarehouseUnusable, WrongUse
-from pipelines.publish.snapshot import snapshot_folders
 from pipelines.recovery.restore import Recreated, restore
 from pipelines.storage.home import Home
 from pipelines.storage.landing import is_sweep_id
+from pipelines.storage.snapshots import snapshot_folders
 from pipelines.sweep.stages import Stages
 from pipelines.warehouse.blocks import BLOCK_BYTES, HEADER_BYTES
 from pipelines.warehouse.version_logs import LogFault, log_faults
