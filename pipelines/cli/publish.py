@@ -46,13 +46,16 @@ def publish(
         raise WrongUse(f"--namespace {namespace} is no name: use letters, digits and _")
     try:
         from pipelines.iceberg.catalogue import open_catalogue
-        from pipelines.iceberg.publish import publish_to_iceberg
+        from pipelines.iceberg.publish import check_is_published, publish_to_iceberg
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("psycopg2", "pyiceberg"):
             raise
         raise ExtraMissing("milestones publish --iceberg", "iceberg") from error
+    home = Home.from_environment()
+    # Opening an SQLite catalogue creates its folder and file.
+    check_is_published(home)
     with open_catalogue(iceberg, warehouse) as catalogue:
-        snapshot, changes = publish_to_iceberg(Home.from_environment(), catalogue, namespace)
+        snapshot, changes = publish_to_iceberg(home, catalogue, namespace)
     if json:
         _print_json(snapshot, changes)
     else:

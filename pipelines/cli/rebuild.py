@@ -46,6 +46,7 @@ def rebuild(
 def _rebuild_home(home: Home, *, on_spark: bool = False, master: str | None = None) -> int:
     """Derive the tables of the warehouse again, and publish."""
     from pipelines.orchestration.resources import utc_now
+    from pipelines.recovery.take_up import take_up
     from pipelines.settings import Settings
     from pipelines.storage.leftovers import writer_session
     from pipelines.sweep.stages import Stages
@@ -61,8 +62,11 @@ def _rebuild_home(home: Home, *, on_spark: bool = False, master: str | None = No
         from pipelines.spark.rebuild import stage_log
 
         stage = partial(stage_log, master=master)
-    stages = Stages(home, now=utc_now, lake=Settings.from_environment().data_lake())
+    lake = Settings.from_environment().data_lake()
+    stages = Stages(home, now=utc_now, lake=lake)
     with writer_session(home, purpose="milestones rebuild"):
+        if lake is not None:
+            take_up(home, lake, now=utc_now())
         rows = stages.rebuild(stage)
         snapshot = stages.publish()
     _print_rows(rows)

@@ -14,7 +14,7 @@ from pipelines.observability.alerts import Webhook
 from pipelines.observability.logs import log_format
 from pipelines.observability.redaction import HIDDEN, redact
 from pipelines.settings import KEY_ID_VARIABLE, VARIABLES, WEBHOOK_VARIABLE, Settings, default_text, setting
-from pipelines.storage.home import expanded
+from pipelines.storage.home import Home
 
 PREFIXES = ("KALSHI_", "MILESTONES_")
 
@@ -58,7 +58,7 @@ def _check(name: str, value: Any, environment: Mapping[str, str]) -> None:
         case "log":
             log_format(environment)
         case "home":
-            expanded(value)
+            Home.from_environment(environment)
 
 
 def _shown(variable: str, value: Any, environment: Mapping[str, str]) -> str:

@@ -65,6 +65,12 @@ class TableChange:
         return bool(self.written or self.dropped)
 
 
+def check_is_published(home: Home) -> None:
+    """Check that there is a snapshot to publish. Raises NothingToDo."""
+    if not home.latest_snapshot.exists():
+        raise NothingToDo(f"nothing is published in {home.published}: run milestones ingest first")
+
+
 def publish_to_iceberg(
     home: Home, catalogue: Catalog, namespace: str, *, bytes_per_file: int = BYTES_PER_FILE
 ) -> tuple[str, list[TableChange]]:
@@ -73,8 +79,7 @@ def publish_to_iceberg(
     Raises NothingToDo if nothing is published, PublishedDiffers for a damaged file, WarehouseBusy if another process
     publishes this home to Iceberg.
     """
-    if not home.latest_snapshot.exists():
-        raise NothingToDo(f"nothing is published in {home.published}: run milestones ingest first")
+    check_is_published(home)
     with endpoint_lock(home, _LOCK, purpose="milestones publish --iceberg"):
         folder = home.latest_snapshot.resolve()
         manifest = Manifest.read(folder)

@@ -76,9 +76,12 @@ def check_not_ahead(home: Home, lake: Lake, pointer: Pointer | None) -> None:
     known = [folder.name for folder in snapshot_folders(home)]
     if pointer.snapshot in known:
         is_own = _may_be_published_by(home, pointer)
-    else:
+    elif known:
         # Retention removed it here.
-        is_own = bool(known) and _number(pointer.snapshot) < _number(known[-1])
+        is_own = _number(pointer.snapshot) < _number(known[-1])
+    else:
+        # What it published was lost; the pages that it made it of were not.
+        is_own = pointer.sweep_id in sweep_ids(home.raw)
     if not is_own:
         raise LakeAhead(
             f"{lake} has the snapshot {pointer.snapshot}, which {home.root} did not publish, or lost: set "
@@ -137,7 +140,7 @@ def verify_lake(lake: Lake) -> Verified:
 
 
 def download(home: Home, lake: Lake, pointer: Pointer) -> None:
-    """Download the newest snapshot of the lake into a home that has no state; `link_newest` then publishes it there.
+    """Download the newest snapshot of the lake into a home without snapshots; `link_newest` then publishes it there.
 
     The caller holds the writer's lock. Raises LakeUnusable, PublishedDiffers.
     """

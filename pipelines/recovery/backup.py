@@ -78,6 +78,15 @@ class BackedUp:
     left_out: list[Path] = field(default_factory=list)
 
 
+def unfinished_backup_of(folder: Home) -> str | None:
+    """The home of which a first backup into this folder was begun and has not ended; None for every other folder."""
+    try:
+        marker = msgspec.json.decode(folder.backup_marker.read_bytes(), type=Marker)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return marker.home if marker.finished_at is None else None
+
+
 def backup(home: Home, folder: Path, *, now: Callable[[], datetime]) -> BackedUp:
     """Copy a home into a folder: a new or empty one, or an earlier backup, which it replaces.
 

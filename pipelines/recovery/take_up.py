@@ -1,6 +1,7 @@
 """Takes the state of an empty home from the lake: the published snapshot, the warehouse from it, and the newest sweeps.
 
 So another machine continues where the last one ended: an interrupted sweep is resumed after its last page in the lake.
+A home that lost only its published files takes those.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from pipelines.recovery.restore import Restored, restore
 from pipelines.storage.home import Home
 from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake
 from pipelines.storage.landing import SWEEP_FILE, Landing, is_sweep_id, sweep_ids
+from pipelines.storage.snapshots import snapshot_folders
 
 _LOG = logging.getLogger(__name__)
 
 
 def take_up(home: Home, lake: Lake, *, now: datetime) -> Restored | None:
-    """Check the lake, and take from it what an empty home lacks. The caller holds the writer's lock.
+    """Check the lake, and take from it what the home lacks. The caller holds the writer's lock.
 
     Returns how the warehouse was created, None if the home is not empty or the lake has no snapshot.
     Raises WrongSetting for a lake in the home, LakeUnusable, LakeAhead for a home with another state, PublishedDiffers
@@ -32,6 +34,10 @@ def take_up(home: Home, lake: Lake, *, now: datetime) -> Restored | None:
     pointer = read_pointer(lake)
     if not is_empty(home):
         check_not_ahead(home, lake, pointer)
+        if pointer is not None and not snapshot_folders(home):
+            download(home, lake, pointer)
+            link_newest(home, pointer.snapshot)
+            _LOG.info("the published snapshot of %s was lost; it was downloaded from %s", home.root, lake)
         return None
     restored = None
     if pointer is not None:

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from pipelines.errors import NothingToDo
+from pipelines.recovery.backup import unfinished_backup_of
 from pipelines.recovery.check_lake import check_lake
 from pipelines.recovery.check_pages import check_pages
 from pipelines.recovery.check_published import check_published
 from pipelines.recovery.check_warehouse import check_warehouse
-from pipelines.recovery.faults import RESTORE, Checked
+from pipelines.recovery.faults import RESTORE, Checked, Fault
 from pipelines.storage.home import Home
 from pipelines.storage.lake import Lake
 
@@ -28,6 +29,10 @@ def verify_home(
     `lake` is where copies are, None without one. Raises NothingToDo for an empty home, WarehouseDisturbed,
     PublishedUnsettled, LakeUnusable.
     """
+    if (source := unfinished_backup_of(home)) is not None:
+        text = f"{home.root} is a backup of {source} that was not finished: run milestones backup again, with that home"
+        yield Checked("", [Fault(text, "")])
+        return
     if not _is_private(home) and not _has_data(home):
         raise NothingToDo(f"there is nothing to verify in {home.root}: run milestones ingest first")
     is_warehouse_sound = True

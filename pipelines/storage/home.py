@@ -31,8 +31,11 @@ class Home:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Home:
-        """`$MILESTONES_HOME` with `~` expanded, or `./data`. Raises WrongSetting."""
-        return cls(expanded(environment.get(HOME_VARIABLE) or DEFAULT_HOME).absolute())
+        """`$MILESTONES_HOME` with `~` expanded, or `./data`. Raises WrongSetting, also if a file has that name."""
+        root = expanded(environment.get(HOME_VARIABLE) or DEFAULT_HOME).absolute()
+        if os.path.isfile(root):  # noqa: PTH113 - the method raises OSError for a name that is too long
+            raise WrongSetting(f"the home {root} is a file: set {HOME_VARIABLE} to a folder")
+        return cls(root)
 
     @property
     def raw(self) -> Path:

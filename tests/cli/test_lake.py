@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,20 @@ def test_a_second_machine_continues(
     assert behind.status == 1
     assert behind.error_line.startswith(f"{lake_set} has the snapshot 000003-")
     assert "set MILESTONES_HOME to an empty folder to continue from the lake" in behind.error_line
+
+
+def test_the_command_that_verify_names_mends_lost_published_files(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command, lake_set: Lake
+) -> None:
+    shell = shells(tmp_path / "one", [milestone(1), milestone(2)])
+    home = at(tmp_path / "one", shell.base_url)
+    assert (ingested := command("ingest")).status == 0, ingested.err
+    shutil.rmtree(home.published)
+    assert command("verify").error_line == f"nothing is published in {home.published}: run milestones rebuild"
+    assert (rebuilt := command("rebuild")).status == 0, rebuilt.err
+
+    assert snapshot_in(lake_set)[:6] == "000002"
+    assert command("verify").status == 0
 
 
 def test_a_missing_bucket_ends_the_run_before_any_request(

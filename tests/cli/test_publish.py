@@ -57,7 +57,7 @@ def test_it_prints_the_tables_that_changed(
 def test_wrong_options(
     command: Command, at: Callable[..., Home], tmp_path: Path, arguments: tuple[str, ...], expected: str
 ) -> None:
-    at(tmp_path)
+    at(tmp_path).latest_snapshot.mkdir(parents=True)
     outcome = command("publish", *arguments)
     assert (outcome.status, outcome.out) == (EXIT_WRONG_USE, "")
     assert expected in outcome.error_line
@@ -65,9 +65,10 @@ def test_wrong_options(
 
 def test_nothing_is_published_yet(command: Command, at: Callable[..., Home], tmp_path: Path) -> None:
     at(tmp_path / "home")
-    outcome = command("publish", "--iceberg", f"sqlite:///{tmp_path}/catalog.db")
+    outcome = command("publish", "--iceberg", f"sqlite:///{tmp_path}/lake/catalog.db")
     assert (outcome.status, outcome.out) == (EXIT_FAILED, "")
     assert outcome.error_line.endswith("run milestones ingest first")
+    assert not (tmp_path / "lake").exists()
 
 
 def test_the_extra_is_missing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -265,6 +266,32 @@ def test_a_take_up_that_was_killed_begins_again(shell: Shell, lake: Lake, tmp_pa
     assert contents(second.warehouse_file, tables=["milestone_versions", "sweeps"]) == contents(
         shell.home.warehouse_file, tables=["milestone_versions", "sweeps"]
     )
+
+
+def test_a_home_that_lost_what_it_published_takes_it_from_the_lake(shell: Shell, lake: Lake) -> None:
+    """Its snapshots are numbered after the newest one, and its warehouse is not touched."""
+    before = contents(shell.home.warehouse_file, tables=["milestone_versions", "sweeps"])
+    snapshot = newest(lake)
+    shutil.rmtree(shell.home.published)
+    shell.home.preflight()
+    assert take_up(shell.home, lake, now=shell.clock()) is None
+
+    assert shell.home.latest_snapshot.readlink().name == snapshot
+    assert verify_home_without_duckdb(shell.home) == []
+    assert contents(shell.home.warehouse_file, tables=["milestone_versions", "sweeps"]) == before
+    published_again(shell)
+    assert newest(lake)[:6] == "000002"
+    assert verify_lake(lake).differences == verify_home(shell.home).differences == []
+
+
+def test_a_home_that_never_had_the_sweep_in_the_lake_takes_nothing(shell: Shell, lake: Lake) -> None:
+    shutil.rmtree(shell.home.published)
+    for folder in shell.home.raw.iterdir():
+        shutil.rmtree(folder)
+    shell.home.preflight()
+    with pytest.raises(LakeAhead, match=r"did not publish, or lost"):
+        take_up(shell.home, lake, now=shell.clock())
+    assert not shell.home.latest_snapshot.exists()
 
 
 def test_damage_in_the_lake_is_not_taken_up(shell: Shell, lake: Lake, tmp_path: Path) -> None:

@@ -137,8 +137,11 @@ def test_a_first_backup_that_failed_can_be_repeated(shell: Shell, tmp_path: Path
     with pytest.raises(KeyboardInterrupt):
         backup(shell.home, copy.root, now=stop)
     assert marker(copy).finished_at is None
+    (fault,) = faults(copy)
+    assert fault.startswith(f"{copy.root} is a backup of {shell.home.root} that was not finished: run milestones")
     backup(shell.home, copy.root, now=at_noon)
     assert marker(copy).finished_at == NOON
+    assert faults(copy) == []
 
 
 def test_a_damaged_landed_sweep_is_left_out_and_named(shell: Shell, tmp_path: Path) -> None:

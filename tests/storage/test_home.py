@@ -153,6 +153,12 @@ def test_a_file_instead_of_a_folder_fails(tmp_path: Path, occupied: str) -> None
     assert path.read_text() == "mine"
 
 
+def test_a_file_is_no_home(tmp_path: Path) -> None:
+    (file := tmp_path / "home").write_text("mine")
+    with pytest.raises(WrongSetting, match=rf"^the home {re.escape(str(file))} is a file: set MILESTONES_HOME to a"):
+        Home.from_environment({"MILESTONES_HOME": str(file)})
+
+
 def test_a_home_below_a_file_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(HomeUnusable, match=r"file/home \(Not a directory\)"):
