@@ -192,8 +192,6 @@ def _swap_in(building: _Building, manifest: Manifest) -> Path:
     folder = home.snapshots / building.name
     replace_durably(building.folder, folder)
     replace_durably(building.duckdb_file, home.published_duckdb)
-    # Earlier versions kept the previously published file, to reuse it.
-    home.spare_duckdb.unlink(missing_ok=True)
     link_newest(home, building.name)
     return folder
 

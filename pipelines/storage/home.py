@@ -66,11 +66,6 @@ class Home:
         return self.warehouse / "warehouse.duckdb"
 
     @property
-    def spare_duckdb(self) -> Path:
-        """A second DuckDB file that earlier versions kept; removed by the next publish."""
-        return self.warehouse / "spare.duckdb"
-
-    @property
     def lock_file(self) -> Path:
         """The writer's lock; its text names the process that holds it."""
         return self.warehouse / "lock"

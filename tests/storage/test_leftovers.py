@@ -18,7 +18,6 @@ from tests.support import NOON, tree
 LEFTOVERS = [
     "warehouse/warehouse.duckdb.tmp",
     "warehouse/warehouse.duckdb.tmp.wal",
-    "warehouse/spare.duckdb.tmp",
     "warehouse/spill/duckdb_temp_storage_DEFAULT-0.tmp",
     "warehouse/staging/rebuild/milestones.parquet",
     "warehouse/staging/migration/milestones.parquet",
@@ -37,7 +36,6 @@ LEFTOVERS = [
 KEPT = [
     "warehouse/warehouse.duckdb",
     "warehouse/warehouse.duckdb.wal",
-    "warehouse/spare.duckdb",
     "warehouse/lock",
     "warehouse/staging/000002-20261123T120000Z/records.parquet",
     "warehouse/staging/notes/file",
