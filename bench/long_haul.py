@@ -30,7 +30,7 @@ POLLS = int(os.environ.get("BENCH_POLLS", "300"))
 ROWS = 2_000
 CHANGES = 5
 SEED = 1
-SHOWN = (1, 10, 30, 100, 200, 300)
+SHOWN = (1, 10, 30, 100, 300, 1_000)
 
 MAX_SHARE = 1.5
 MAX_MORE_BYTES = 64 * 1024 * 1024
