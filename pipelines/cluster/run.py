@@ -11,15 +11,11 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.cluster.configuration import CeleryConfiguration
+from pipelines.cluster.postgres import PostgresUnusable, check_postgres, postgres_url
 from pipelines.cluster.shared_pages import whole_lake
-from pipelines.errors import MilestonesError
 from pipelines.orchestration.instance import point_dagster_at_cluster
-from pipelines.settings import POSTGRES_VARIABLE
+from pipelines.settings import Settings
 from pipelines.storage.home import Home
-
-
-class PostgresUnusable(MilestonesError):
-    """PostgreSQL, which holds Dagster's runs, cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +35,17 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
         instance = dg.DagsterInstance.get()
         instance.get_runs_count()
     except (SQLAlchemyError, dg.DagsterError) as error:
-        reason = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
-        raise PostgresUnusable(
-            f"PostgreSQL cannot be used ({reason}): check that it runs, and {POSTGRES_VARIABLE}"
-        ) from error
+        raise PostgresUnusable(error) from error
     with instance:
         yield instance
 
 
 def run_on_cluster(home: Home, *, ranges: int, allow_shrink: bool, start_anew: bool) -> ClusterRun:
     """Run one full sweep on the workers. Raises WrongSetting, LakeUnusable, PostgresUnusable, KeyboardInterrupt."""
+    Settings.from_environment()
     CeleryConfiguration.from_environment()
     whole_lake().check()
+    check_postgres(postgres_url())
     # Its executor is made of the configuration that was just checked.
     from pipelines.cluster.job import ingest_cluster  # noqa: PLC0415
 
