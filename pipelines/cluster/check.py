@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration
@@ -45,8 +45,9 @@ def check_cluster(home: Home) -> Iterator[str | MilestonesError]:
 def _wrong_settings() -> list[MilestonesError]:
     """The error of every wrong setting, once: a check of all settings ends at the first."""
     found: dict[str, MilestonesError] = {}
-    every = [partial(setting, name) for name in Settings.__struct_fields__]
-    for read in (*every, Settings.from_environment, whole_lake, redis_url, postgres_url, _celery):
+    reads: list[Callable[[], object]] = [partial(setting, name) for name in Settings.__struct_fields__]
+    reads += [Settings.from_environment, whole_lake, redis_url, postgres_url, _celery]
+    for read in reads:
         try:
             read()
         except MilestonesError as error:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 import sqlalchemy
+from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from pipelines.errors import MilestonesError, WrongSetting
@@ -20,7 +21,9 @@ _FORM = "give postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE"
 class PostgresUnusable(MilestonesError):
     """PostgreSQL, which holds Dagster's runs, cannot be used."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
+        if isinstance(error, DagsterPostgresException) and error.__cause__ is not None:
+            error = error.__cause__
         # The driver's message has the host and the port, and no password.
         reason = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
         super().__init__(

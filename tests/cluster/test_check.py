@@ -1,16 +1,20 @@
-"""`milestones cluster check` reports everything that is wrong, and a worker does not start where it cannot work."""
+"""What is wrong is one line each: in the check, at the start of a worker, and where a run loses Redis."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("dagster_celery", reason="needs the extra cluster: run make test-cluster")
 
+from redis import Redis
+
 from pipelines.cli.main import run
-from tests.cluster.services import postgres
+from pipelines.cluster.configuration import RANGES_QUEUE
+from tests.cluster.services import PROJECT, START_SECONDS, milestones, postgres, redis, started, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +92,22 @@ def test_without_postgresql_a_worker_and_a_run_end_with_one_line(
     assert printed.out == ""
     (line,) = printed.err.splitlines()
     assert line.startswith(NO_POSTGRES)
+
+
+def test_a_run_that_loses_redis_ends_with_one_line(
+    database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MILESTONES_POSTGRES_URL", database)
+    with ExitStack() as until_queued:
+        url = until_queued.enter_context(redis(tmp_path))
+        environment = {"PYTHONPATH": str(PROJECT), "MILESTONES_REDIS_URL": url}
+        with started(milestones("cluster", "ingest"), tmp_path / "run.log", environment) as ingest:
+            queue = Redis.from_url(url)
+            # No worker takes its first step. The name of the queue ends with a priority.
+            wait_until(lambda: bool(queue.keys(f"{RANGES_QUEUE}*")), "the first step", process=ingest)
+            until_queued.close()
+            ingest.process.wait(START_SECONDS)
+            assert ingest.process.returncode == 1
+            (line,) = ingest.output.splitlines()
+    port = url.removesuffix("/0").rpartition(":")[2]
+    assert line == NO_REDIS.replace("127.0.0.1:1,", f"127.0.0.1:{port},")
