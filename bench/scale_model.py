@@ -133,10 +133,16 @@ class Model:
                 self.disk,
                 1000 * GB,
                 amount,
-                "landed pages and snapshots in an object store; fewer of them (`MILESTONES_KEEP_SWEEPS`, "
-                "`MILESTONES_KEEP_SNAPSHOTS`)",
+                "a larger disk; fewer landed sweeps and snapshots (`MILESTONES_KEEP_SWEEPS`, "
+                "`MILESTONES_KEEP_SNAPSHOTS`). The lake does not help: it is a copy, and the home keeps its own",
             ),
-            Limit("a rebuild takes longer than a day", self.rebuild, DAY, duration, "the flattening in Spark"),
+            Limit(
+                "a rebuild takes longer than a day",
+                self.rebuild,
+                DAY,
+                duration,
+                "`milestones rebuild --engine spark --output`",
+            ),
             Limit(
                 "a table has more than 10,000 Parquet files (an assumed limit of what readers list gladly)",
                 self.files,

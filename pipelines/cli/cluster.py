@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from pipelines.cli.app import EXIT_FAILED, FLAG, app, print_error
-from pipelines.errors import ExtraMissing
+from pipelines.errors import ExtraMissing, MilestonesError
 from pipelines.storage.home import Home
 
 cluster = App(name="cluster", help="Run full sweeps on several machines.")
@@ -72,9 +72,14 @@ def check() -> int:
     """Check the settings of the cluster, and that its lake, Redis, PostgreSQL and workers can be reached."""
     with _extra():
         from pipelines.cluster.check import check_cluster
-    for line in check_cluster(Home.from_environment()):
-        Console().print(line, highlight=False, markup=False, soft_wrap=True)
-    return 0
+    status = 0
+    for found in check_cluster(Home.from_environment()):
+        if isinstance(found, MilestonesError):
+            print_error(str(found))
+            status = status or found.exit_status
+        else:
+            Console().print(found, highlight=False, markup=False, soft_wrap=True)
+    return status
 
 
 @contextmanager

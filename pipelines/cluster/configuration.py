@@ -17,11 +17,11 @@ from dagster._config import post_process_config, validate_config
 from dagster_celery import celery_executor
 from dagster_celery.executor import CeleryExecutor
 
-from pipelines.cluster.pace import redis_url
+from pipelines.cluster.redis_server import ANSWER_SECONDS, redis_url
 from pipelines.errors import WrongSetting
 from pipelines.escaping import printable
 from pipelines.project_files import project_file
-from pipelines.settings import CELERY_FILE_VARIABLE, POSTGRES_VARIABLE, REDIS_VARIABLE, Settings
+from pipelines.settings import CELERY_FILE_VARIABLE, REDIS_VARIABLE, setting
 from pipelines.storage.home import expanded
 
 RANGES_QUEUE = "milestones-ranges"
@@ -48,15 +48,14 @@ class CeleryConfiguration:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> CeleryConfiguration:
         """Read the file that the settings name. Raises WrongSetting, which quotes no address of a broker."""
-        settings = Settings.from_environment(environment)
-        check_postgres_url(settings.postgres_url)
-        redis_url(settings)
-        file = expanded(settings.celery_file) if settings.celery_file else project_file(DEFAULT_FILE)
+        redis_url(environment)
+        named, deadline = setting("celery_file", environment), setting("deadline_seconds", environment)
+        file = expanded(named) if named else project_file(DEFAULT_FILE)
         found = cls.read(file)
-        if found.step_seconds(settings.deadline_seconds) <= 0:
+        if found.step_seconds(deadline) <= 0:
             raise WrongSetting(
                 f"{file}: visibility_timeout is {found.visibility_seconds:g} s, too short for a page, which may take "
-                f"{settings.deadline_seconds:g} s: raise it, or lower KALSHI_DEADLINE_SECONDS"
+                f"{deadline:g} s: raise it, or lower KALSHI_DEADLINE_SECONDS"
             )
         return found
 
@@ -87,22 +86,13 @@ class CeleryConfiguration:
     def app_arguments(self, *, unacked: str | None = None, visibility_seconds: float | None = None) -> dict[str, Any]:
         """The arguments of `celery.Celery`. `unacked` keeps a worker's unacknowledged steps apart from the others'."""
         source = dict(self.resolved["config_source"])
-        options = dict(source["broker_transport_options"])
+        options = {"socket_connect_timeout": ANSWER_SECONDS, **source["broker_transport_options"]}
         if unacked is not None:
             options |= {f"unacked{key}": f"{unacked}{key}" for key in ("_key", "_index_key", "_mutex_key")}
         if visibility_seconds is not None:
             options["visibility_timeout"] = visibility_seconds
         source |= {"broker_transport_options": options}
         return dict(CeleryExecutor.for_cli(**{**self.resolved, "config_source": source}).app_args())
-
-
-def check_postgres_url(url: str | None) -> None:
-    """Raise WrongSetting, which does not quote the URL, unless it names PostgreSQL and the driver psycopg2."""
-    form = "postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE"
-    if url is None:
-        raise WrongSetting(f"{POSTGRES_VARIABLE} is not set: give {form}")
-    if not url.startswith("postgresql+psycopg2://"):
-        raise WrongSetting(f"{POSTGRES_VARIABLE} does not name the driver psycopg2: give {form}")
 
 
 def _nested(file: Path, content: object) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -18,11 +19,13 @@ import msgspec
 from pydantic import Field
 
 from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration, executor
+from pipelines.cluster.dead_runs import is_running
 from pipelines.cluster.merging import land_as_sweep
 from pipelines.cluster.resources import ClusterKalshiResource, LakeIOManager
 from pipelines.cluster.shared_pages import SharedPages, as_landed, cluster_lake, remove_ended, whole_lake
 from pipelines.definitions import build_defs
 from pipelines.errors import MilestonesError, WarehouseBusy
+from pipelines.kalshi.errors import KalshiError
 from pipelines.kalshi.query import MilestoneQuery
 from pipelines.kalshi.split_scan import StartRange, divide, read_range
 from pipelines.orchestration.jobs import INGEST_JOB, MAX_RUNTIME_SECONDS
@@ -72,6 +75,15 @@ class MergeConfig(dg.Config):
     )
 
 
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Fail the step with the line of an error that a user can act on: the run prints it, not the library's cause."""
+    try:
+        yield
+    except (MilestonesError, KalshiError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
 @dg.op(
     tags={QUEUE_TAG: RANGES_QUEUE},
     out={"started_at": dg.Out(str), "ranges": dg.DynamicOut(dict)},
@@ -82,11 +94,12 @@ def divide_list(
 ) -> Iterator[dg.Output[str] | dg.DynamicOutput[dict[str, Any]]]:
     """Divide the list."""
     started_at = utc_now()
-    pages = SharedPages(cluster_lake(), context.run_id)
-    with kalshi.client() as api:
-        ranges, first_pages = divide(api, MilestoneQuery(), now=started_at, ranges=config.ranges)
-    for number, one in enumerate(ranges):
-        pages.put(_part(number), 1, first_pages[one.begins])
+    with _one_line():
+        pages = SharedPages(cluster_lake(), context.run_id)
+        with kalshi.client() as api:
+            ranges, first_pages = divide(api, MilestoneQuery(), now=started_at, ranges=config.ranges)
+        for number, one in enumerate(ranges):
+            pages.put(_part(number), 1, first_pages[one.begins])
     _LOG.info("the list is divided into %s of starts", counted(len(ranges), "range"))
     yield dg.Output(started_at.isoformat(), "started_at")
     for number, one in enumerate(ranges):
@@ -105,18 +118,19 @@ def read_pages(context: dg.OpExecutionContext, kalshi: ClusterKalshiResource, ta
     part = context.get_mapping_key()
     assert part is not None  # noqa: S101 - the job maps this op
     one = msgspec.convert(task, RangeTask).range
-    pages = SharedPages(cluster_lake(), context.run_id)
-    landed = as_landed(one, pages.of_part(part))
-    deadline = Settings.from_environment().deadline_seconds
-    ends_at = time.monotonic() + CeleryConfiguration.from_environment().step_seconds(deadline)
-    # After more than one page: another worker, which was killed, had begun it.
-    _LOG.info("reading %s after its page %d", part, len(landed))
-    with kalshi.client() as api:
-        found = read_range(api, MilestoneQuery(), one, landed, may_continue=lambda: time.monotonic() < ends_at)
-        number = len(landed)
-        for number, fetched in enumerate(found, start=len(landed) + 1):
-            pages.put(part, number, fetched)
-        traffic = Traffic.of(api.stats)
+    with _one_line():
+        pages = SharedPages(cluster_lake(), context.run_id)
+        landed = as_landed(one, pages.of_part(part))
+        deadline = Settings.from_environment().deadline_seconds
+        ends_at = time.monotonic() + CeleryConfiguration.from_environment().step_seconds(deadline)
+        # After more than one page: another worker, which was killed, had begun it.
+        _LOG.info("reading %s after its page %d", part, len(landed))
+        with kalshi.client() as api:
+            found = read_range(api, MilestoneQuery(), one, landed, may_continue=lambda: time.monotonic() < ends_at)
+            number = len(landed)
+            for number, fetched in enumerate(found, start=len(landed) + 1):
+                pages.put(part, number, fetched)
+            traffic = Traffic.of(api.stats)
     context.add_output_metadata({"pages": number, "requests": traffic.requests})
     return dict(msgspec.to_builtins(traffic))
 
@@ -133,23 +147,22 @@ def merge(context: dg.OpExecutionContext, config: MergeConfig, started_at: str, 
     if instance.get_runs(dg.RunsFilter(tags={MERGES_TAG: context.run_id}, statuses=[dg.DagsterRunStatus.SUCCESS])):
         # The step was given to a second worker after its work was done.
         return
-    try:
-        land_as_sweep(
-            Home.from_environment(),
-            whole_lake(),
-            pages.all(pages.parts()),
-            [msgspec.convert(one, Traffic) for one in traffic],
-            started_at=datetime.fromisoformat(started_at),
-            now=utc_now(),
-        )
-        _ingest(context, config)
-    except WarehouseBusy as busy:
-        raise dg.RetryRequested(max_retries=BUSY_RETRIES, seconds_to_wait=BUSY_SECONDS) from busy
-    except MilestonesError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    with _one_line():
+        try:
+            land_as_sweep(
+                Home.from_environment(),
+                whole_lake(),
+                pages.all(pages.parts()),
+                [msgspec.convert(one, Traffic) for one in traffic],
+                started_at=datetime.fromisoformat(started_at),
+                now=utc_now(),
+            )
+            _ingest(context, config)
+        except WarehouseBusy as busy:
+            raise dg.RetryRequested(max_retries=BUSY_RETRIES, seconds_to_wait=BUSY_SECONDS) from busy
     pages.remove()
     lake = cluster_lake()
-    remove_ended(lake, is_running=lambda run_id: _is_running(instance, run_id))
+    remove_ended(lake, is_running=lambda run_id: is_running(instance, run_id, now=utc_now()))
 
 
 def _ingest(context: dg.OpExecutionContext, config: MergeConfig) -> None:
@@ -171,11 +184,6 @@ def _ingest(context: dg.OpExecutionContext, config: MergeConfig) -> None:
         if isinstance(fault, MilestonesError):
             raise fault from error
         raise dg.Failure(str(fault or error), allow_retries=False) from error
-
-
-def _is_running(instance: dg.DagsterInstance, run_id: str) -> bool:
-    run = instance.get_run_by_id(run_id)
-    return run is not None and not run.is_finished
 
 
 def _part(number: int) -> str:

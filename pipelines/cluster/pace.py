@@ -13,34 +13,23 @@ from redis.exceptions import RedisError
 from throttled import RateLimiterType, Throttled, rate_limiter, store
 from throttled.exceptions import BaseThrottledError
 
-from pipelines.errors import MilestonesError, WrongSetting
+from pipelines.cluster.redis_server import ANSWER_SECONDS, RedisUnusable, redis_url
 from pipelines.kalshi.pacing import SHORTEST_SLEEP_SECONDS
-from pipelines.settings import REDIS_VARIABLE, Settings
 
 PACE_KEY = "milestones:pace"
 PAUSE_KEY = "milestones:pause"
 
 
-class PaceUnavailable(MilestonesError):
-    """Redis, which holds the pace, cannot be used."""
-
-
-def redis_url(settings: Settings) -> str:
-    """The address of the cluster's Redis. Raises WrongSetting."""
-    if settings.redis_url is None:
-        raise WrongSetting(f"{REDIS_VARIABLE} is not set: give redis://HOST:PORT/0 of the cluster's Redis")
-    return settings.redis_url
-
-
 class RedisPace:
     """At most `requests_per_second` from all machines together, without bursts, and none while paused.
 
-    0 requests per second switches pacing off, but not pauses. Methods raise PaceUnavailable: nothing is sent without
+    0 requests per second switches pacing off, but not pauses. Methods raise RedisUnusable: nothing is sent without
     a pace.
     """
 
     def __init__(self, url: str, requests_per_second: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._redis = Redis.from_url(url)
+        self._url = url
+        self._redis = Redis.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)
         self._sleep = sleep
         self._limiter = None
         if requests_per_second:
@@ -53,20 +42,22 @@ class RedisPace:
                 PACE_KEY,
                 using=RateLimiterType.GCRA.value,
                 quota=rate_limiter.per_duration(period, limit=rate.numerator, burst=1),
-                store=store.RedisStore(server=url),
+                store=store.RedisStore(
+                    server=url, options={"SOCKET_TIMEOUT": ANSWER_SECONDS, "SOCKET_CONNECT_TIMEOUT": ANSWER_SECONDS}
+                ),
             )
 
     @classmethod
     def from_settings(cls, requests_per_second: float) -> RedisPace:
         """The pace in the Redis of the settings. Raises WrongSetting."""
-        return cls(redis_url(Settings.from_environment()), requests_per_second)
+        return cls(redis_url(), requests_per_second)
 
     def check(self) -> None:
         """Check that Redis answers."""
         try:
             self._redis.ping()
         except RedisError as error:
-            raise _unavailable(error) from error
+            raise RedisUnusable(self._url, error) from error
 
     def acquire(self) -> None:
         """Wait until one request may be sent."""
@@ -82,7 +73,7 @@ class RedisPace:
             if not self._redis.set(PAUSE_KEY, "", px=milliseconds, nx=True):
                 self._redis.pexpire(PAUSE_KEY, milliseconds, gt=True)
         except RedisError as error:
-            raise _unavailable(error) from error
+            raise RedisUnusable(self._url, error) from error
 
     def _take(self) -> float:
         """Take a token and return 0, or return the seconds until one may be available."""
@@ -95,13 +86,5 @@ class RedisPace:
                 return 0.0
             result = self._limiter.limit()
         except (RedisError, BaseThrottledError) as error:
-            raise _unavailable(error) from error
+            raise RedisUnusable(self._url, error) from error
         return result.state.retry_after if result.limited else 0.0
-
-
-def _unavailable(error: Exception) -> PaceUnavailable:
-    cause = error.__cause__ or error
-    return PaceUnavailable(
-        f"Redis, which holds the cluster's pace, cannot be used ({type(cause).__name__}): check that it runs, and "
-        f"{REDIS_VARIABLE}"
-    )

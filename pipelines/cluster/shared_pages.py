@@ -14,8 +14,8 @@ from pipelines.kalshi.response import read_page
 from pipelines.kalshi.scans import Fetched
 from pipelines.kalshi.shards import LandedPage
 from pipelines.kalshi.split_scan import StartRange
-from pipelines.settings import Settings
-from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake
+from pipelines.settings import setting
+from pipelines.storage.lake import LAKE_VARIABLE, RAW, Lake, LakeAddress
 from pipelines.storage.lake_pages import LakePages, parts_of
 from pipelines.storage.landing import Page
 
@@ -33,10 +33,10 @@ def cluster_lake() -> Lake:
 
 def whole_lake() -> Lake:
     """The lake, with the copy of the home. Raises WrongSetting."""
-    lake = Settings.from_environment().data_lake()
-    if lake is None:
+    lake = setting("lake")
+    if not lake:
         raise WrongSetting(f"{LAKE_VARIABLE} is not set: give s3://BUCKET/PREFIX, where all machines put their pages")
-    return lake
+    return Lake.open(LakeAddress.parse(lake))
 
 
 class SharedPages:

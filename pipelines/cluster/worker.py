@@ -7,10 +7,15 @@ import os
 from celery import Celery
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_task
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration
+from pipelines.cluster.postgres import check_postgres, postgres_url
+from pipelines.cluster.redis_server import RedisUnusable
 from pipelines.cluster.shared_pages import whole_lake
 from pipelines.orchestration.jobs import MAX_RUNTIME_SECONDS
+from pipelines.settings import Settings
 
 UNACKED_OF_WRITER = "unacked-writer"
 """The merge takes longer than other steps: it is kept apart, so that workers of ranges do not take it for lost."""
@@ -29,9 +34,18 @@ def build_app(*, is_writer: bool) -> Celery:
 
 
 def run_worker(*, is_writer: bool) -> None:
-    """Run a worker until SIGTERM or SIGINT, then end after the current step. Raises WrongSetting, LakeUnusable."""
+    """Run a worker until SIGTERM or SIGINT, then end after the current step.
+
+    Raises WrongSetting; LakeUnusable, PostgresUnusable, RedisUnusable where these cannot be used at the start.
+    """
+    # All settings: those that only its steps read would fail them.
+    Settings.from_environment()
+    # A worker that cannot reach them would take a step and fail it, and with it the run of all others.
     whole_lake().check()
+    check_postgres(postgres_url())
     app = build_app(is_writer=is_writer)
+    # Celery itself would retry for an hour, with a warning each time; what is lost later it may well retry.
+    check_broker(app)
     if is_writer:
         give_back(app)
     queue = WRITER_QUEUE if is_writer else RANGES_QUEUE
@@ -45,6 +59,15 @@ def run_worker(*, is_writer: bool) -> None:
     app.worker_main(
         ["worker", "--loglevel", "INFO", *silence, *(f"--{name}={value}" for name, value in options.items())]
     )
+
+
+def check_broker(app: Celery) -> None:
+    """Connect to the queues once, as Celery does. Raises RedisUnusable."""
+    with app.connection_for_read() as connection:
+        try:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+        except (OperationalError, RedisError) as error:
+            raise RedisUnusable(app.conf.broker_read_url or app.conf.broker_url, error) from error
 
 
 def give_back(app: Celery) -> None:

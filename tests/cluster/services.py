@@ -139,7 +139,7 @@ def redis(folder: Path) -> Iterator[str]:
 def object_store(folder: Path) -> Iterator[dict[str, str]]:
     """An S3 server with the bucket `lake`; the environment variables that lead to it."""
     port = free_port()
-    command = [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with started(command, folder / "s3.log") as server:
         wait_until(lambda: accepts(port), "the S3 server", process=server)
         address = f"http://127.0.0.1:{port}"

@@ -10,7 +10,7 @@ import yaml
 
 pytest.importorskip("dagster_celery", reason="needs the extra cluster: run make test-cluster")
 
-from pipelines.cluster.configuration import DEFAULT_FILE, CeleryConfiguration, check_postgres_url
+from pipelines.cluster.configuration import DEFAULT_FILE, CeleryConfiguration
 from pipelines.errors import WrongSetting
 from pipelines.project_files import project_file
 
@@ -122,13 +122,6 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("MILESTONES_CELERY_FILE", str(tmp_path / "none.yaml"))
     with pytest.raises(WrongSetting, match=r"cannot read .*none\.yaml \(No such file or directory\)"):
         CeleryConfiguration.from_environment()
-
-
-@pytest.mark.parametrize("url", [None, "postgresql://u:secret-word@h/d", "postgresql+psycopg://u:secret-word@h/d"])
-def test_only_postgresql_with_psycopg2_is_accepted(url: str | None) -> None:
-    with pytest.raises(WrongSetting, match=r"give postgresql\+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE") as refused:
-        check_postgres_url(url)
-    assert "secret-word" not in str(refused.value)
 
 
 def test_the_writer_keeps_its_unacknowledged_steps_apart() -> None:

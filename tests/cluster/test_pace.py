@@ -13,7 +13,8 @@ pytest.importorskip("throttled", reason="needs the extra cluster: run make test-
 
 from redis import Redis
 
-from pipelines.cluster.pace import PACE_KEY, PaceUnavailable, RedisPace
+from pipelines.cluster.pace import PACE_KEY, RedisPace
+from pipelines.cluster.redis_server import RedisUnusable
 from pipelines.errors import WrongSetting
 from pipelines.kalshi.client import KalshiClient
 from tests.cluster.services import redis
@@ -100,14 +101,15 @@ def test_without_redis_nothing_is_sent_and_the_error_is_one_line_without_the_pas
     with (
         KalshiClient("http://127.0.0.1:1/trade-api/v2", pace=pace) as api,
         pytest.raises(
-            PaceUnavailable, match=r"cannot be used \(ConnectionError\): check .* MILESTONES_REDIS_URL"
+            RedisUnusable,
+            match=r"Redis at 127\.0\.0\.1:1, .* cannot be used \(ConnectionError\): check .* MILESTONES_REDIS_URL",
         ) as error,
     ):
         api.get_milestone("one")
     assert "secret-word" not in str(error.value)
-    with pytest.raises(PaceUnavailable):
+    with pytest.raises(RedisUnusable):
         pace.pause(1)
-    with pytest.raises(PaceUnavailable):
+    with pytest.raises(RedisUnusable):
         pace.check()
 
 

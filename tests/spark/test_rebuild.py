@@ -167,8 +167,25 @@ def test_a_snapshot_without_manifest_is_refused(tmp_path: Path) -> None:
         write_tables(tmp_path, tmp_path / "out", now=NOON)
 
 
-@pytest.mark.parametrize("master", ["nonsense", "local[0]", "spark://"])
+@pytest.mark.parametrize("master", ["nonsense", "local[0]", "local-cluster[2]", "spark://"])
 def test_a_wrong_master_is_wrong_use(shell: Shell, tmp_path: Path, master: str) -> None:
     with pytest.raises(WrongUse, match=r"is no Spark master: give local\[N\], spark://HOST:PORT"):
         write_tables(shell.home.latest_snapshot.resolve(), tmp_path / "out", now=NOON, master=master)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_yarn_without_its_configuration_is_wrong_use(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(WrongUse, match="--master yarn needs HADOOP_CONF_DIR"):
+        write_tables(shell.home.latest_snapshot.resolve(), tmp_path / "out", now=NOON, master="yarn")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:1,127.0.0.1:2"], ids=["one", "two"])
+def test_a_master_that_does_not_answer_is_one_line_at_once(shell: Shell, tmp_path: Path, address: str) -> None:
+    with pytest.raises(SparkFailed, match=rf"^no Spark master answers at spark://{address}: check that it runs"):
+        write_tables(shell.home.latest_snapshot.resolve(), tmp_path / "out", now=NOON, master=f"spark://{address}")
     assert list(tmp_path.iterdir()) == []
