@@ -147,12 +147,17 @@ def _goals_of_large(measured: Measured, small: Costs, large: Costs) -> Iterator[
 
 
 def _at_most(what: str, limit: float, value: float) -> str:
-    return f"| {what} | at most {limit:g} | {value:.3g} | {'yes' if value <= limit else 'NO'} |"
+    return f"| {what} | at most {limit:g} | {_short(value)} | {'yes' if value <= limit else 'NO'} |"
 
 
 def _at_least(what: str, limit: float, value: float, *, is_whole: bool) -> str:
     reached = "yes" if value >= limit else "NO" if is_whole else "not known"
-    return f"| {what} | at least {limit:g} | {'' if is_whole else '> '}{value:.3g} | {reached} |"
+    return f"| {what} | at least {limit:g} | {'' if is_whole else '> '}{_short(value)} | {reached} |"
+
+
+def _short(value: float) -> str:
+    """Three digits, or all of those before the point."""
+    return f"{value:.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 def slowest_view(table: str) -> float:
