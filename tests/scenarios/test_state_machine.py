@@ -184,4 +184,8 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_tables_follow_the_model(shells: Shells, tmp_path: Path) -> None:
-    run_state_machine_as_test(lambda: Machine(shells, tmp_path / "home"), settings=SUITE)
+    class Here(Machine):
+        def __init__(self) -> None:
+            super().__init__(shells, tmp_path / "home")
+
+    run_state_machine_as_test(Here, settings=SUITE)
