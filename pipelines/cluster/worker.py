@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.exceptions import OperationalError
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_task
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from pipelines.cluster.configuration import RANGES_QUEUE, WRITER_QUEUE, CeleryConfiguration
