@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.cli.app import EXIT_WRONG_USE
 from pipelines.cli.main import app
 from pipelines.kalshi.client import KalshiClient
 from pipelines.kalshi.query import MilestoneQuery
@@ -27,14 +28,16 @@ from tests.support import Shell, Shells, files_of_at_most, milestone, rows_of, t
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("verb", ["ingest", "rebuild", "ui"])
-def test_a_home_that_is_a_file_fails(tmp_path: Path, at: Callable[..., Home], command: Command, verb: str) -> None:
-    (tmp_path / "home").write_text("mine")
-    at(tmp_path / "home")
+@pytest.mark.parametrize("verb", ["ingest", "rebuild", "ui", "verify", "restore", "status"])
+def test_a_home_that_is_a_file_is_a_wrong_setting(
+    tmp_path: Path, at: Callable[..., Home], command: Command, verb: str
+) -> None:
+    (file := tmp_path / "home").write_text("mine")
+    at(file)
     outcome = command(verb)
-    assert outcome.status == 1
-    assert str(tmp_path / "home") in outcome.error_line
-    assert (tmp_path / "home").read_text() == "mine"
+    assert outcome.status == EXIT_WRONG_USE
+    assert outcome.error_line == f"the home {file} is a file: set MILESTONES_HOME to a folder"
+    assert file.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
