@@ -78,7 +78,7 @@ DLT_BYTES_A_MILESTONE = 90_000
 """What dlt needed at 170,000, rounded up: it makes a column of every id that is a key."""
 
 DLT_SECONDS = 1_200
-NO_DASHBOARD = "Not measured: it needs Chromium, `make .venv/.dev` and `make dashboard/.venv/.dev`."
+NO_DASHBOARD = "Not measured: it needs Chromium, `make .venv/.dev` and `make dashboard/.venv/.dev`, or it failed."
 CHANGED = 500
 POLLS = 3
 TURNS = 5

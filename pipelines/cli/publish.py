@@ -11,6 +11,7 @@ from rich.console import Console
 from pipelines.cli.app import FLAG, app
 from pipelines.errors import ExtraMissing, WrongUse
 from pipelines.storage.home import Home
+from pipelines.storage.snapshots import check_is_published
 from pipelines.wording import counted
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def publish(
         raise WrongUse(f"--namespace {namespace} is no name: use letters, digits and _")
     try:
         from pipelines.iceberg.catalogue import open_catalogue
-        from pipelines.iceberg.publish import check_is_published, publish_to_iceberg
+        from pipelines.iceberg.publish import publish_to_iceberg
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("psycopg2", "pyiceberg"):
             raise

@@ -11,6 +11,7 @@ from rich.console import Console
 from pipelines.cli.app import app
 from pipelines.errors import NothingToDo, WrongUse
 from pipelines.storage.home import Home, expanded
+from pipelines.storage.snapshots import check_is_published
 
 
 @app.command
@@ -65,8 +66,7 @@ def _rebuild_home(home: Home, *, on_spark: bool = False, master: str | None = No
     lake = Settings.from_environment().data_lake()
     stages = Stages(home, now=utc_now, lake=lake)
     with writer_session(home, purpose="milestones rebuild"):
-        if lake is not None:
-            take_up(home, lake, now=utc_now())
+        take_up(home, lake, now=utc_now())
         rows = stages.rebuild(stage)
         snapshot = stages.publish()
     _print_rows(rows)
@@ -81,8 +81,7 @@ def _write_tables(home: Home, output: Path, master: str | None) -> int:
     from pipelines.orchestration.resources import utc_now
     from pipelines.spark.rebuild import write_tables
 
-    if not home.latest_snapshot.exists():
-        raise NothingToDo(f"nothing is published in {home.published}: run milestones ingest first")
+    check_is_published(home)
     manifest = write_tables(home.latest_snapshot.resolve(), output, now=utc_now(), master=master)
     rows: Counter[str] = Counter()
     for file in manifest.files:

@@ -69,7 +69,7 @@ def restore() -> int:
     settings = Settings.from_environment()
     contract, lake = settings.details_contract(), settings.data_lake()
     with writer_session(home, purpose="milestones restore"):
-        from_lake = take_up(home, lake, now=utc_now()) if lake is not None else None
+        from_lake = take_up(home, lake, now=utc_now())
         restored = from_lake or restore_home(home, now=utc_now(), contract=contract)
         snapshot = Stages(home, now=utc_now, lake=lake).publish() if restored.warehouse else None
     if restored.warehouse is not None:

@@ -25,12 +25,13 @@ from pyiceberg.io.pyarrow import bin_pack_record_batches, pyarrow_to_schema, wri
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction, WriteTask
 
-from pipelines.errors import NothingToDo, PublishedDiffers, WrongUse
+from pipelines.errors import PublishedDiffers, WrongUse
 from pipelines.iceberg.columns import ColumnChanges, new_schema
 from pipelines.publish.manifest import Manifest, PublishedFile, is_as_published
 from pipelines.staging.files import ROWS_PER_BATCH
 from pipelines.storage.home import Home
 from pipelines.storage.lock import endpoint_lock
+from pipelines.storage.snapshots import check_is_published
 from schemas.endpoints import PUBLISHED_TABLES
 from schemas.tables import MILESTONE_ID
 
@@ -63,12 +64,6 @@ class TableChange:
     def is_new_snapshot(self) -> bool:
         """Whether the table got an Iceberg snapshot."""
         return bool(self.written or self.dropped)
-
-
-def check_is_published(home: Home) -> None:
-    """Check that there is a snapshot to publish. Raises NothingToDo."""
-    if not home.latest_snapshot.exists():
-        raise NothingToDo(f"nothing is published in {home.published}: run milestones ingest first")
 
 
 def publish_to_iceberg(

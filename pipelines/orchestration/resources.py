@@ -58,8 +58,7 @@ class HomeResource(dg.ConfigurableResource[Stages]):
         with writer_session(home, purpose=f"run {run_id or 'without id'}"):
             if context.instance is not None:
                 fail_dead_runs(context.instance, home, own_run_id=run_id, now=utc_now())
-            if lake is not None:
-                take_up(home, lake, now=utc_now())
+            take_up(home, lake, now=utc_now())
             yield Stages(
                 home,
                 now=utc_now,

@@ -22,13 +22,15 @@ from pipelines.storage.snapshots import snapshot_folders
 _LOG = logging.getLogger(__name__)
 
 
-def take_up(home: Home, lake: Lake, *, now: datetime) -> Restored | None:
+def take_up(home: Home, lake: Lake | None, *, now: datetime) -> Restored | None:
     """Check the lake, and take from it what the home lacks. The caller holds the writer's lock.
 
-    Returns how the warehouse was created, None if the home is not empty or the lake has no snapshot.
+    Returns how the warehouse was created, None if the home is not empty, or if there is no lake or no snapshot in it.
     Raises WrongSetting for a lake in the home, LakeUnusable, LakeAhead for a home with another state, PublishedDiffers
     for damage in the lake.
     """
+    if lake is None:
+        return None
     _check_apart(home, lake)
     lake.check()
     pointer = read_pointer(lake)

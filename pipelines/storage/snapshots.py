@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pipelines.errors import NothingToDo
 from pipelines.storage.home import Home
 
 _NAME = re.compile(r"(\d{6})-\d{8}T\d{6}Z", re.ASCII)
+
+
+def check_is_published(home: Home) -> None:
+    """Check that the home has a newest snapshot. Raises NothingToDo."""
+    if not home.latest_snapshot.exists():
+        raise NothingToDo(f"nothing is published in {home.published}: run milestones ingest first")
 
 
 def snapshot_folders(home: Home) -> list[Path]:
