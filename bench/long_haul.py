@@ -11,6 +11,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,7 @@ POLLS = int(os.environ.get("BENCH_POLLS", "300"))
 ROWS = 2_000
 CHANGES = 5
 SEED = 1
-SHOWN = (1, 10, 30, 100, 300, 1_000)
+SHOWN = (1, 10, 30, 100, 300, 600, 1_000, 1_500)
 
 MAX_SHARE = 1.5
 MAX_MORE_BYTES = 64 * 1024 * 1024
@@ -88,8 +89,8 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def haul(folder: Path, *, polls: int, rows: int) -> Haul:
-    """Run a full sweep, the polls and a rebuild; then load the same data in one sweep."""
+def haul(folder: Path, *, polls: int, rows: int, after: Callable[[Poll], None] = lambda poll: None) -> Haul:
+    """Run a full sweep, the polls and a rebuild; then load the same data in one sweep. Each poll goes to `after` when it ends."""
     found = Haul()
     world = World(generate_bodies(rows, SEED, utc_now()), now=utc_now)
     with running(build_app(world)) as server:
@@ -101,6 +102,7 @@ def haul(folder: Path, *, polls: int, rows: int) -> Haul:
             begun = time.perf_counter()
             run_ingest(home, {}, NullProgress())
             found.polls.append(Poll(number, time.perf_counter() - begun, sizes(home), descriptors()))
+            after(found.polls[-1])
         begun = time.perf_counter()
         Stages(home, now=utc_now).rebuild()
         found.rebuild_seconds = time.perf_counter() - begun
@@ -116,20 +118,35 @@ def _home(root: Path) -> Home:
     return home
 
 
+def show(poll: Poll) -> None:
+    """Print a row of the table at once: a haul of hours that is interrupted has shown what it measured."""
+    if poll.number == 1:
+        print(f"| poll | s | {' | '.join(part.replace('_', ' ') for part in poll.sizes)} | open files |")
+        print(f"| --- {'| ---: ' * (len(poll.sizes) + 2)}|")
+    if poll.number in SHOWN or poll.number == POLLS:
+        print(f"| {poll.number} | {poll.seconds:.2f} | {megabytes(poll.sizes)} | {poll.descriptors} |", flush=True)
+
+
+def megabytes(sizes: dict[str, int]) -> str:
+    """The cells of a row, one for each part of the home."""
+    return " | ".join(f"{size / 1e6:.1f}" for size in sizes.values())
+
+
+def medians_of_tenths(seconds: list[float]) -> list[float]:
+    """The median of each tenth of the polls, in order: their slope."""
+    tenth = max(1, len(seconds) // 10)
+    return [statistics.median(seconds[first : first + tenth]) for first in range(0, len(seconds), tenth)]
+
+
 def main() -> None:
     """Poll and measure; print a Markdown table and the faults."""
-    with tempfile.TemporaryDirectory(prefix="milestones-long-haul-") as folder:
-        found = haul(Path(folder), polls=POLLS, rows=ROWS)
-    parts = list(found.at_once)
     print(f"{ROWS:,} milestones, {CHANGES} changes per poll; MB\n")
-    print(f"| poll | s | {' | '.join(part.replace('_', ' ') for part in parts)} | open files |")
-    print(f"| --- {'| ---: ' * (len(parts) + 2)}|")
-    for poll in found.polls:
-        if poll.number in SHOWN or poll is found.polls[-1]:
-            listed = " | ".join(f"{poll.sizes[part] / 1e6:.1f}" for part in parts)
-            print(f"| {poll.number} | {poll.seconds:.2f} | {listed} | {poll.descriptors} |")
-    print(f"| at once | | {' | '.join(f'{found.at_once[part] / 1e6:.1f}' for part in parts)} | |")
-    print(f"\nrebuild afterwards: {found.rebuild_seconds:.1f} s")
+    with tempfile.TemporaryDirectory(prefix="milestones-long-haul-") as folder:
+        found = haul(Path(folder), polls=POLLS, rows=ROWS, after=show)
+    print(f"| at once | | {megabytes(found.at_once)} | |")
+    seconds = [poll.seconds for poll in found.polls]
+    print(f"\nmedian poll of each tenth: {', '.join(f'{each:.2f}' for each in medians_of_tenths(seconds))} s")
+    print(f"rebuild afterwards: {found.rebuild_seconds:.1f} s")
     faults = found.faults()
     for fault in faults:
         print(f"- {fault}")
