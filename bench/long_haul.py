@@ -89,8 +89,8 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def haul(folder: Path, *, polls: int, rows: int, after: Callable[[Poll], None] = lambda poll: None) -> Haul:
-    """Run a full sweep, the polls and a rebuild; then load the same data in one sweep. Each poll goes to `after` when it ends."""
+def haul(folder: Path, *, polls: int, rows: int, after: Callable[[Poll], None]) -> Haul:
+    """Run a full sweep, the polls and a rebuild; then load the same data in one sweep. Call `after` with each poll."""
     found = Haul()
     world = World(generate_bodies(rows, SEED, utc_now()), now=utc_now)
     with running(build_app(world)) as server:

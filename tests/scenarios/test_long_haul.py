@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.long_haul import MAX_MORE_BYTES, Haul, Poll, haul
+from bench.long_haul import MAX_MORE_BYTES, Haul, Poll, haul, medians_of_tenths
 
 pytestmark = pytest.mark.slow
 
@@ -15,8 +15,10 @@ def test_a_few_polls_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mo
     for variable in ("KALSHI_BASE_URL", "KALSHI_REQUESTS_PER_SECOND", "DAGSTER_HOME"):
         # Set by the bench: put back afterwards.
         monkeypatch.setenv(variable, "")
-    found = haul(tmp_path, polls=12, rows=300)
+    shown: list[Poll] = []
+    found = haul(tmp_path, polls=12, rows=300, after=shown.append)
     assert len(found.polls) == 12
+    assert shown == found.polls
     assert found.faults() == []
     # A poll that merged nothing would add a block to each of a dozen tables.
     assert found.polls[-1].sizes["warehouse"] - found.polls[3].sizes["warehouse"] < 8 * 1024 * 1024
@@ -33,3 +35,7 @@ def test_what_grows_is_a_fault() -> None:
     assert "warehouse" in polls(grow=MAX_MORE_BYTES // 290).faults()[0]
     assert "polls take" in polls(slow=0.1).faults()[0]
     assert "open files" in polls(leak=1).faults()[0]
+
+
+def test_the_slope_is_a_median_of_each_tenth() -> None:
+    assert medians_of_tenths([float(number // 10) for number in range(100)]) == [float(tenth) for tenth in range(10)]
