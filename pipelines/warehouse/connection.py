@@ -20,15 +20,15 @@ from schemas.sql import literal, quote
 
 STORAGE_VERSION = "v1.2.0"
 
-MEMORY_LIMIT = "128MiB"
-"""Memory of DuckDB in the writer: enough for the working set of a batch. DuckDB spills the rest to disk."""
+MEMORY_BYTES = 128 * 1024 * 1024
+"""Memory limit of DuckDB in the writer: enough for the working set of a batch. DuckDB spills the rest to disk."""
 
 ZSTD_FROM_LENGTH = 128
 """Columns of at least this average length in bytes are compressed with zstd. Records and details repeat the same few
 keys, and shrink to a fifth. DuckDB's default is 4096; ids, titles and tickers keep its compression for short texts."""
 
 MAX_THREADS = 2
-"""Each DuckDB thread holds rows while it writes, within MEMORY_LIMIT: a rebuild of 240,000 milestones ran out of memory
+"""Each DuckDB thread holds rows while it writes, within MEMORY_BYTES: a rebuild of 240,000 milestones ran out of memory
 with 4 threads, a first load with 12. Flattening still uses every core."""
 
 ROWS_PER_GROUP = 40_960
@@ -41,6 +41,13 @@ SKIP_ROW_GROUP_MERGE = "SET max_vacuum_tasks = 0"
 For loads that delete nothing: merging would rewrite up to four row groups of each table, a second of a first load. It
 must stay on where rows are replaced: every small load appends a row group to each table, of at least one block of
 256 KiB, and only merging frees the space of replaced rows."""
+
+BYTES_OF_DELETES = 256 * 1024
+"""DuckDB reserves a block for the deletes of each row group until they are committed. It counts as memory and cannot be
+spilled: a poll of changes all over 1,700,000 milestones ran out of memory."""
+
+SMALL_GROUPS = 8
+"""Row groups of a table that loads append before DuckDB merges them, and more."""
 
 _DAMAGE = re.compile("Corrupt database file|Could not read enough bytes")
 
@@ -98,13 +105,23 @@ def instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB instance with our settings, to attach files to; it spills to the folder `spill`."""
     connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
-        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute(f"SET memory_limit = '{MEMORY_BYTES}B'")
         connection.execute(f"SET threads = {min(cores(), MAX_THREADS)}")
         connection.execute(f"SET zstd_min_string_length = {ZSTD_FROM_LENGTH}")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
         yield connection
     finally:
         connection.close()
+
+
+def reserve_for_deletes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raise the memory limit by what deletes in every row group of the current database reserve."""
+    groups = connection.execute(
+        "SELECT coalesce(sum(estimated_size // $rows + $small), 0) FROM duckdb_tables() "
+        "WHERE database_name = current_database()",
+        {"rows": ROWS_PER_GROUP, "small": SMALL_GROUPS},
+    ).fetchall()[0][0]
+    connection.execute(f"SET memory_limit = '{MEMORY_BYTES + int(groups) * BYTES_OF_DELETES}B'")
 
 
 def _configure(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:

@@ -89,7 +89,7 @@ def open_warehouse(
         version = version_of(connection, path)
         if version < SCHEMA_VERSION:
             # Before schema 4, polls merged no row groups: replacing the rows in hundreds of groups takes more than
-            # MEMORY_LIMIT.
+            # MEMORY_BYTES.
             stack.close()
             compaction.compact(path, path.stat().st_size)
             connection = stack.enter_context(open_writing(path))

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from pipelines.staging.files import Staging
+from pipelines.warehouse.connection import reserve_for_deletes
 from schemas.sql import quote
 from schemas.table import Table
 
@@ -23,7 +24,11 @@ def sql(name: str) -> str:
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Commit, or roll back after an error: DuckDB's COMMIT of a failed transaction reports success and rolls back."""
+    """Commit, or roll back after an error: DuckDB's COMMIT of a failed transaction reports success and rolls back.
+
+    Rows may be deleted in every row group.
+    """
+    reserve_for_deletes(connection)
     connection.execute("BEGIN")
     try:
         yield

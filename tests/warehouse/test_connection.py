@@ -11,8 +11,10 @@ import pytest
 
 from pipelines.errors import WarehouseUnusable
 from pipelines.warehouse.connection import (
+    BYTES_OF_DELETES,
     MAX_THREADS,
-    MEMORY_LIMIT,
+    MEMORY_BYTES,
+    ROWS_PER_GROUP,
     SKIP_ROW_GROUP_MERGE,
     STORAGE_VERSION,
     attach,
@@ -22,6 +24,7 @@ from pipelines.warehouse.connection import (
     second_connection,
 )
 from pipelines.warehouse.database import open_warehouse
+from pipelines.warehouse.statements import transaction
 from sandbox.generate import generate_bodies
 from tests.support import NOON
 
@@ -153,7 +156,20 @@ def test_an_instance_limits_memory_and_spills_to_its_folder(tmp_path: Path) -> N
     with instance(tmp_path / "spill") as connection:
         query = "SELECT current_setting('memory_limit'), current_setting('temp_directory')"
         ((memory, folder),) = connection.execute(query).fetchall()
-    assert (memory, folder) == (MEMORY_LIMIT.replace("MiB", ".0 MiB"), str(tmp_path / "spill"))
+    assert (memory, folder) == (f"{MEMORY_BYTES // 1024**2}.0 MiB", str(tmp_path / "spill"))
+
+
+def test_rows_can_be_deleted_in_every_row_group_of_a_large_file(file: Path) -> None:
+    groups = MEMORY_BYTES // BYTES_OF_DELETES + 20
+    one_of_each = f"DELETE FROM numbers WHERE n % {ROWS_PER_GROUP} = 0"
+    with open_warehouse(file) as connection:
+        connection.execute(f"CREATE TABLE numbers AS SELECT range AS n FROM range({groups * ROWS_PER_GROUP})")
+    with pytest.raises(duckdb.OutOfMemoryException), open_warehouse(file) as connection:
+        connection.execute(one_of_each)
+    with open_warehouse(file) as connection:
+        with transaction(connection):
+            connection.execute(one_of_each)
+        assert connection.execute("SELECT count(*) FROM numbers").fetchall() == [(groups * (ROWS_PER_GROUP - 1),)]
 
 
 def test_merging_row_groups_can_be_turned_off(file: Path) -> None:
