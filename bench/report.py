@@ -14,10 +14,12 @@ FLOOR, DLT, DLT_AGAIN = "floor script", "dlt", "dlt again, nothing changed"
 FIRST, AGAIN, REBUILD = "first full sweep", "full sweep again, nothing changed", "rebuild"
 EMPTY_POLL, POLL = "poll, nothing changed", "poll, 500 changed"
 IN_TURN = "poll, 500 changed, alternating with the other size"
+POLL_BEFORE = "poll, nothing changed, earlier code"
+CHANGE_ALL = "full sweep again, every milestone changed"
 PUBLISH_ALL, PUBLISH_NONE = "publish, the first", "publish, nothing changed"
 SQL = "milestones sql, a first answer"
 CASES = (
-    *(FLOOR, FIRST, AGAIN, EMPTY_POLL, POLL, IN_TURN, PUBLISH_NONE, PUBLISH_ALL, REBUILD),
+    *(FLOOR, FIRST, AGAIN, EMPTY_POLL, POLL_BEFORE, POLL, IN_TURN, PUBLISH_NONE, PUBLISH_ALL, REBUILD, CHANGE_ALL),
     *(SQL, DLT, DLT_AGAIN),
 )
 TINY, SMALL, LARGE = 17_000, 170_000, 1_700_000
@@ -125,6 +127,9 @@ def _goals(measured: Measured) -> Iterator[str]:
         yield _at_most("170,000: first full sweep, wall ratio to floor", 2.5, wall(small, FIRST) / wall(small, FLOOR))
         yield _at_most("170,000: peak MB", 600, max(peak(small, case) for case in (FIRST, AGAIN, POLL)))
         yield _at_most("170,000: poll with nothing new, wall s", 2.2, wall(small, EMPTY_POLL))
+        if POLL_BEFORE in small:
+            ratio = wall(small, EMPTY_POLL) / wall(small, POLL_BEFORE)
+            yield _at_most("170,000: poll with nothing new, wall ratio to earlier code", 0.69, ratio)
         yield _at_most("170,000: milestones sql, first answer, wall s", 0.3, wall(small, SQL))
     if DLT in small:
         whole = is_whole(small, DLT)

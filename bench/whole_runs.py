@@ -8,6 +8,7 @@ BENCH_SIZES     milestones, 17000,170000,1700000,5000000
 BENCH_ROUNDS    3; sizes of a million and more are measured once, from 5,000,000 on only first sweeps
 BENCH_DLT       the Python of dlt's environment, .environments/bench/dlt/bin/python; dlt is left out if it is missing or
                 would not fit into memory; it runs once per size
+BENCH_BEFORE    a checkout of earlier code; its polls with nothing new run in turn with ours, in the same environment
 BENCH_PLOT      the Python of the plot's environment, .environments/bench/plot/bin/python
 """
 
@@ -32,6 +33,7 @@ import duckdb
 from bench.processes import MIB, CommandFailed, measure
 from bench.report import (
     AGAIN,
+    CHANGE_ALL,
     DLT,
     DLT_AGAIN,
     EMPTY_POLL,
@@ -40,6 +42,7 @@ from bench.report import (
     IN_TURN,
     LARGE,
     POLL,
+    POLL_BEFORE,
     PUBLISH_ALL,
     PUBLISH_NONE,
     REBUILD,
@@ -62,6 +65,7 @@ ONCE_FROM = 1_000_000
 ONLY_FIRST_FROM = 5_000_000
 ENVIRONMENTS = CHECKOUT / ".environments" / "bench"
 DLT_PYTHON = Path(os.environ.get("BENCH_DLT", ENVIRONMENTS / "dlt" / "bin" / "python"))
+BEFORE = os.environ.get("BENCH_BEFORE")
 PLOT_PYTHON = Path(os.environ.get("BENCH_PLOT", ENVIRONMENTS / "plot" / "bin" / "python"))
 DASHBOARD = CHECKOUT / "dashboard"
 RESULTS = CHECKOUT / "bench" / "RESULTS.md"
@@ -146,6 +150,9 @@ def main() -> None:
                             in_turn(server, place / "home", measured.costs)
                     if rows in (SMALL, LARGE) and not number:
                         measured.views[rows] = time_views(place / "home")
+                    if rows < ONLY_FIRST_FROM:
+                        server.change(rows)
+                        note(costs, CHANGE_ALL, [MILESTONES, "ingest", "--full"], **ours(server, place / "home"))
         if rows == PACED_ROWS:
             measured.paced = time_paced()
             measured.dashboard = time_dashboard()
@@ -200,8 +207,13 @@ def others(server: Server, place: Path, costs: Costs) -> None:
     """Measure every other case of ours once, and polls a few times, because they are short."""
     environment = ours(server, place / "home")
     note(costs, AGAIN, [MILESTONES, "ingest", "--full"], **environment)
+    worlds = {EMPTY_POLL: environment}
+    if BEFORE:
+        worlds[POLL_BEFORE] = ours(server, place / "home-before") | {"PYTHONPATH": BEFORE}
+        measure([MILESTONES, "ingest", "--full"], worlds[POLL_BEFORE])
     for _ in range(POLLS):
-        note(costs, EMPTY_POLL, [MILESTONES, "ingest"], **environment)
+        for case, of_case in worlds.items():
+            note(costs, case, [MILESTONES, "ingest"], **of_case)
     for _ in range(POLLS):
         server.change(CHANGED)
         note(costs, POLL, [MILESTONES, "ingest"], **environment)

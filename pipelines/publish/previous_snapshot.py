@@ -38,12 +38,13 @@ class PreviousSnapshot:
     touched_typed_tables: frozenset[str]
 
     @classmethod
-    def find(cls, home: Home, connection: duckdb.DuckDBPyConnection) -> PreviousSnapshot | None:
+    def find(
+        cls, home: Home, manifest: Manifest | None, connection: duckdb.DuckDBPyConnection
+    ) -> PreviousSnapshot | None:
         """The newest snapshot; None if the next one cannot reuse it.
 
-        `connection` has the closed warehouse attached as WAREHOUSE.
+        `manifest` is the `latest_manifest`. `connection` has the closed warehouse attached as WAREHOUSE.
         """
-        manifest = latest_manifest(home)
         if (
             manifest is None
             or manifest.sweep_id is None

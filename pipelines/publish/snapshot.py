@@ -24,7 +24,7 @@ from pipelines.publish.duckdb_file import make_next
 from pipelines.publish.manifest import Manifest, PublishedFile
 from pipelines.publish.parquet import SnapshotWriter, Source
 from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
-from pipelines.publish.previous_snapshot import OF_NO_MILESTONE, WAREHOUSE, PreviousSnapshot
+from pipelines.publish.previous_snapshot import OF_NO_MILESTONE, WAREHOUSE, PreviousSnapshot, latest_manifest
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably, replace_link, sync
 from pipelines.storage.home import Home
@@ -129,8 +129,10 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
     ):
         sweep_id = newest_loaded_sweep_id(connection)
         versions = endpoint_versions(connection)
-        before = PreviousSnapshot.find(home, connection)
+        previous = verifier.submit(latest_manifest, home)
+        # Waits for the disk most of the time, while the previous snapshot is verified.
         make_next(connection, home, building.duckdb_file)
+        before = PreviousSnapshot.find(home, previous.result(), connection)
         verified = verifier.submit(read_through, building.duckdb_file)
         summary = pool.submit(_summarize, building, connection)
         files, ranges = _write_tables(building, connection, before, versions, pool, per_range=per_range)

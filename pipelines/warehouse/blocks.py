@@ -11,6 +11,7 @@ words, each multiplied by a constant.
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,17 +30,21 @@ _FOLDED_WORDS = 256
 
 
 def read_through(file: Path) -> tuple[str, bool]:
-    """The sha256 of the file in hexadecimal, and whether all its blocks are intact."""
+    """The sha256 of the file in hexadecimal, and whether all its blocks are intact.
+
+    Both are of the same bytes, read once, and are computed at the same time.
+    """
     digest = hashlib.sha256()
     are_whole = True
-    with file.open("rb") as opened:
+    with file.open("rb") as opened, ThreadPoolExecutor(1) as hashing:
         digest.update(opened.read(HEADER_BYTES))
         while blocks := opened.read(BLOCK_BYTES * BLOCKS_PER_READ):
-            digest.update(blocks)
+            hashed = hashing.submit(digest.update, blocks)
             view = memoryview(blocks)
             are_whole = are_whole and all(
                 is_block_whole(view[start : start + BLOCK_BYTES]) for start in range(0, len(view), BLOCK_BYTES)
             )
+            hashed.result()
     return digest.hexdigest(), are_whole
 
 

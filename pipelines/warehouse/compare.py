@@ -57,21 +57,32 @@ def latest_of_sweep(connection: duckdb.DuckDBPyConnection, staging: Staging, swe
 
     Queried in ranges of pages that yield about a batch each: a single query would hold all rows in memory.
     """
+    parts = _pages_of_parts(connection, staging)
     for first, last in _page_ranges(connection):
-        _create_versions_view(connection, staging, first, last)
+        # Opening all parts for each range would cost their number squared.
+        records = [file for file, first_page, last_page in parts if first_page <= last and last_page >= first]
+        _create_versions_view(connection, records, first, last)
         yield from connection.sql(
             sql("latest_of_sweep"),
-            params={"records": staging.files(RECORDS), "sweep_id": sweep_id, "first": first, "last": last},
+            params={"records": records, "sweep_id": sweep_id, "first": first, "last": last},
         ).to_arrow_reader(ROWS_PER_BATCH)
 
 
-def _create_versions_view(connection: duckdb.DuckDBPyConnection, staging: Staging, first: int, last: int) -> None:
+def _pages_of_parts(connection: duckdb.DuckDBPyConnection, staging: Staging) -> list[tuple[str, int, int]]:
+    """The files of staged records, each with its first and last page; without empty ones."""
+    return connection.execute(
+        "SELECT filename, min(page), max(page) FROM read_parquet($records, filename = true) GROUP BY filename",
+        {"records": staging.files(RECORDS)},
+    ).fetchall()
+
+
+def _create_versions_view(connection: duckdb.DuckDBPyConnection, records: list[str], first: int, last: int) -> None:
     """Create the view `versions_of_changed`: all versions of the milestones that a range of pages changed."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE changed AS SELECT milestone_id FROM "
         "(SELECT * FROM read_parquet($records) WHERE page BETWEEN $first AND $last) AS records SEMI JOIN "
         "(SELECT page, position FROM classified WHERE outcome = 'changed') AS changed USING (page, position)",
-        {"records": staging.files(RECORDS), "first": first, "last": last},
+        {"records": records, "first": first, "last": last},
     )
     versions = rows_of(connection, "milestone_versions", "changed")
     connection.execute(f"CREATE OR REPLACE TEMP VIEW versions_of_changed AS {versions}")
