@@ -23,7 +23,7 @@ def shell(shells: Shells, tmp_path: Path) -> Shell:
 
 def find(shell: Shell) -> PreviousSnapshot | None:
     with open_reading(shell.home.warehouse_file, WAREHOUSE) as connection:
-        return PreviousSnapshot.find(shell.home, connection)
+        return PreviousSnapshot.find(shell.home, latest_manifest(shell.home), connection)
 
 
 def test_nothing_is_touched_right_after_a_publish(shell: Shell) -> None:
