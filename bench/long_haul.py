@@ -2,7 +2,8 @@
 
 One process runs the job repeatedly, as Dagster does over days: each poll brings five changed milestones of
 2,000. Measured after every poll: the size of each part of the home, the time of the poll, open file descriptors. At the
-end every table is derived again, and the same data are loaded in one sweep into an empty home, for comparison.
+end everything is pruned as it will be when the polls are old, every table is derived again, and the same data are
+loaded in one sweep into an empty home, for comparison.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from bench.server import change
 from pipelines.cli.run_job import run_ingest
 from pipelines.orchestration.resources import utc_now
+from pipelines.orchestration.run_retention import RunRetention, prune_runs
 from pipelines.storage.disk_usage import sizes
 from pipelines.storage.home import Home
+from pipelines.storage.retention import Retention, prune
 from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.stages import Stages
 from sandbox.app import build_app
@@ -41,6 +45,12 @@ MAX_SLOWER = 1.5
 MIN_POLLS_TO_TIME = 110
 """With fewer polls these two groups overlap, and a busy machine looks like growth."""
 BOUNDED = ("warehouse", "published_duckdb")
+BOUNDED_LATER = ("raw", "published_parquet")
+"""Parts that grow until their files are old enough to be removed."""
+LATER = timedelta(days=15)
+"""Older than every age that is kept; 20 sweeps, 3 snapshots and 200 runs of Dagster are kept at any age."""
+MAX_DAGSTER_BYTES = 256 * 1024 * 1024
+"""Of 200 runs: 0.8 MB each, and free pages of its index."""
 MAX_MORE_FILES = 8
 """More file descriptors at the end than after the tenth poll."""
 
@@ -61,6 +71,8 @@ class Haul:
 
     polls: list[Poll] = field(default_factory=list)
     at_once: dict[str, int] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)
+    """Sizes after pruning as it is when all polls are old."""
     rebuild_seconds: float = 0.0
 
     def faults(self) -> list[str]:
@@ -71,6 +83,13 @@ class Haul:
             for part in BOUNDED
             if last.sizes[part] > MAX_SHARE * self.at_once[part] + MAX_MORE_BYTES
         ]
+        found += [
+            f"{part}: {self.later[part]:,} bytes when the polls are old, loaded in one sweep {self.at_once[part]:,}"
+            for part in BOUNDED_LATER
+            if self.later[part] > MAX_SHARE * self.at_once[part] + MAX_MORE_BYTES
+        ]
+        if self.later["dagster"] > MAX_DAGSTER_BYTES:
+            found.append(f"dagster: {self.later['dagster']:,} bytes when the polls are old")
         if len(self.polls) >= MIN_POLLS_TO_TIME:
             early, late = self._median_seconds(10, 60), self._median_seconds(-50, None)
             if late > MAX_SLOWER * early:
@@ -103,6 +122,8 @@ def haul(folder: Path, *, polls: int, rows: int, after: Callable[[Poll], None]) 
             run_ingest(home, {}, NullProgress())
             found.polls.append(Poll(number, time.perf_counter() - begun, sizes(home), descriptors()))
             after(found.polls[-1])
+        prune_everything(home)
+        found.later = sizes(home)
         begun = time.perf_counter()
         Stages(home, now=utc_now).rebuild()
         found.rebuild_seconds = time.perf_counter() - begun
@@ -110,6 +131,14 @@ def haul(folder: Path, *, polls: int, rows: int, after: Callable[[Poll], None]) 
         run_ingest(fresh, {}, NullProgress())
         found.at_once = sizes(fresh)
     return found
+
+
+def prune_everything(home: Home) -> None:
+    """Remove what the default retention removes when all polls are old."""
+    later = utc_now() + LATER
+    prune(home, Retention(), now=later)
+    while prune_runs(home.dagster, RunRetention(), now=later):
+        continue
 
 
 def _home(root: Path) -> Home:
@@ -143,6 +172,7 @@ def main() -> None:
     print(f"{ROWS:,} milestones, {CHANGES} changes per poll; MB\n")
     with tempfile.TemporaryDirectory(prefix="milestones-long-haul-") as folder:
         found = haul(Path(folder), polls=POLLS, rows=ROWS, after=show)
+    print(f"| {LATER.days} days later | | {megabytes(found.later)} | |")
     print(f"| at once | | {megabytes(found.at_once)} | |")
     seconds = [poll.seconds for poll in found.polls]
     print(f"\nmedian poll of each tenth: {', '.join(f'{each:.2f}' for each in medians_of_tenths(seconds))} s")

@@ -24,10 +24,11 @@ def test_a_few_polls_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mo
     assert found.polls[-1].sizes["warehouse"] - found.polls[3].sizes["warehouse"] < 8 * 1024 * 1024
 
 
-def polls(*, grow: int = 0, slow: float = 0.0, leak: int = 0) -> Haul:
+def polls(*, grow: int = 0, slow: float = 0.0, leak: int = 0, **later: int) -> Haul:
     sizes = [{"warehouse": 10 + grow * number, "published_duckdb": 10} for number in range(300)]
     made = [Poll(number, 1 + slow * number, size, 5 + leak * number) for number, size in enumerate(sizes, 1)]
-    return Haul(made, {"warehouse": 10, "published_duckdb": 10})
+    bounded = {"raw": 10, "published_parquet": 10, "dagster": 10}
+    return Haul(made, {"warehouse": 10, "published_duckdb": 10} | bounded, bounded | later)
 
 
 def test_what_grows_is_a_fault() -> None:
@@ -35,6 +36,8 @@ def test_what_grows_is_a_fault() -> None:
     assert "warehouse" in polls(grow=MAX_MORE_BYTES // 290).faults()[0]
     assert "polls take" in polls(slow=0.1).faults()[0]
     assert "open files" in polls(leak=1).faults()[0]
+    for part in ("raw", "published_parquet", "dagster"):
+        assert f"{part}: 999,999,999 bytes when the polls are old" in polls(**{part: 999_999_999}).faults()[0]
 
 
 def test_the_slope_is_a_median_of_each_tenth() -> None:
