@@ -89,7 +89,7 @@ SELECT rule, milestone_id
 FROM broken
 WHERE (include_simulated OR NOT is_simulated OR rule = 'simulated') AND (include_vanished OR vanished_at IS NULL)
 -- Numbers sort faster than names. They are in the order of the names.
-ORDER BY CAST(rule AS ENUM (
+ORDER BY CAST(rule AS ENUM(
     'category_synonym', 'empty_title', 'end_before_start', 'main_not_listed', 'maybe_simulated',
     'missing_field', 'no_end_long_after_start', 'no_event_tickers', 'no_last_updated_ts', 'no_start',
     'placeholder_dates', 'primary_not_related', 'refused_record', 'simulated', 'stale_status', 'unknown_event',
