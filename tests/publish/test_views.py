@@ -326,6 +326,7 @@ BEST = {
         ("b", PLACEHOLDER, "related", 2, False, (PLACEHOLDER, PLACEHOLDER)),
     ),
     "nothing but an unknown start": ([("a", None, "primary")], ("a", None, "primary", 1, False, (None, None))),
+    "nothing but an unknown start, related": ([("a", None, "related")], ("a", None, "related", 1, False, (None, None))),
     "far apart": (
         [("a", -600_000, "main"), ("b", 60_000, "main")],
         ("a", -600_000, "main", 2, True, (-600_000, 60_000)),

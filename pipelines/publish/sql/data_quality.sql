@@ -35,20 +35,20 @@ WITH rules (rule, description) AS (
     ('unknown_event', 'the API does not know an event ticker'),
     ('refused_record', 'its last live data were refused, or the last record of a participant, an event or its series'),
     ('maybe_simulated', 'an event ticker looks like a simulated game of a league that is not known to be simulated')
+), broken AS (
+    SELECT rule, count(*) AS milestones, min(milestone_id) AS example
+    FROM data_quality_milestones(
+        include_simulated := include_simulated, include_vanished := include_vanished, at_time := at_time
+    )
+    GROUP BY rule
 ), totals AS (
     SELECT count(*) AS everything, count(*) FILTER (include_simulated OR NOT is_simulated) AS looked_at
     FROM milestones
     WHERE include_vanished OR vanished_at IS NULL
 )
-SELECT rules.rule, rules.description, count(milestone_id) AS milestones,
-       coalesce(count(milestone_id) / nullif(any_value(
-           CASE WHEN rules.rule = 'simulated' THEN everything ELSE looked_at END
-       ), 0), 0) AS share,
-       min(milestone_id) AS example
-FROM rules LEFT JOIN (
-    FROM data_quality_milestones(
-        include_simulated := include_simulated, include_vanished := include_vanished, at_time := at_time
-    )
-) AS broken USING (rule) CROSS JOIN totals
-GROUP BY rules.rule, rules.description
+SELECT rules.rule, rules.description, coalesce(broken.milestones, 0) AS milestones,
+       coalesce(broken.milestones / nullif(CASE WHEN rules.rule = 'simulated' THEN everything ELSE looked_at END, 0), 0)
+           AS share,
+       broken.example
+FROM rules LEFT JOIN broken USING (rule) CROSS JOIN totals
 ORDER BY milestones DESC, rules.rule;

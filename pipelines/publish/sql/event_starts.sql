@@ -43,7 +43,7 @@ WITH kept AS (
     GROUP BY event_ticker
 ), chosen AS (
     SELECT event_ticker, milestones, best.milestone_id AS milestone_id, latest_less_rank, earliest_us, latest_us,
-           (best.rank_and_start + 500000000000000000) // 1000000000000000000 AS rank
+           (best.rank_and_start - 500000000000000000) // 1000000000000000000 + 1 AS rank
     FROM grouped
 )
 SELECT event_ticker, start_date AS starts_at, (['main', 'primary', 'related'])[(rank - 1) % 3 + 1] AS basis,

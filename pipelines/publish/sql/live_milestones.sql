@@ -19,9 +19,8 @@
 -- observed_at: When the live data were first seen as they are, UTC; NULL if there are none.
 CREATE OR REPLACE MACRO live_milestones(include_simulated := false, include_vanished := false, include_ended := false, at_time := NULL) AS TABLE
 WITH started AS (
-    SELECT milestone_id, category, category_group, milestones.type, title, start_date, start_is_tentative,
-           CASE WHEN end_date > start_date THEN end_date END AS end_date,
-           status, status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts,
+    -- Only the columns that decide: those of the few live milestones are read at the end.
+    SELECT milestone_id, status_group, CASE WHEN end_date > start_date THEN end_date END AS end_date,
            coalesce(
                CASE WHEN end_date > start_date THEN end_date END, start_date + coalesce(usual_duration, INTERVAL 3 HOUR)
            ) AS ends_at
@@ -41,7 +40,8 @@ WITH started AS (
            ))
 ), live_now AS MATERIALIZED (
     -- Read twice, which would compute it twice.
-    SELECT not_over.*, live.status AS live_status, live.status_group AS live_status_group, home_score, away_score, observed_at
+    SELECT milestone_id, not_over.end_date, ends_at, live.status AS live_status, live.status_group AS live_status_group,
+           home_score, away_score, observed_at
     FROM not_over LEFT JOIN (FROM live_status()) AS live USING (milestone_id)
     WHERE include_ended
        OR coalesce(nullif(live.status_group, 'unknown'), not_over.status_group, '') NOT IN ('ended', 'off')
@@ -55,8 +55,9 @@ WITH started AS (
     FROM taking_part
     GROUP BY milestone_id
 )
-SELECT milestone_id, category, category_group, type, title, start_date, start_is_tentative, end_date, status,
+SELECT milestone_id, category, category_group, type, title, start_date, start_is_tentative, live_now.end_date, status,
        status_group, main_event_ticker, league, is_simulated, vanished_at, last_updated_ts, ends_at,
-       end_date IS NULL AS end_is_guessed, participants, live_status, live_status_group, home_score, away_score, observed_at
-FROM live_now LEFT JOIN named USING (milestone_id)
+       live_now.end_date IS NULL AS end_is_guessed, participants, live_status, live_status_group, home_score, away_score,
+       observed_at
+FROM live_now JOIN milestones USING (milestone_id) LEFT JOIN named USING (milestone_id)
 ORDER BY start_date DESC, milestone_id;

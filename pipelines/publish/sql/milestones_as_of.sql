@@ -8,10 +8,12 @@
 -- valid_from: When the version was first seen, UTC.
 -- valid_to: When the version was replaced or the milestone vanished, UTC; NULL for the current version.
 CREATE OR REPLACE MACRO milestones_as_of(ts, include_simulated := false) AS TABLE
--- Versions that are still current are read from milestones, without parsing JSON.
-SELECT milestone_id, version, category, type, title, start_date, start_is_tentative, end_date, source_id,
-       main_event_ticker, league, status, status_group, details, valid_from, valid_to, versions.content_hash
-FROM milestone_versions AS versions JOIN milestones USING (milestone_id)
+-- Versions that are still current are read from milestones, without parsing JSON. The join fetches from the versions only
+-- what milestones lacks.
+SELECT milestones.milestone_id, version, category, type, title, start_date, start_is_tentative, end_date, source_id,
+       main_event_ticker, league, status, status_group, details, valid_from, CAST(NULL AS TIMESTAMPTZ) AS valid_to,
+       milestones.content_hash
+FROM milestone_versions AS versions JOIN milestones ON milestones.milestone_id = versions.milestone_id
 WHERE valid_to IS NULL AND valid_from <= CAST(ts AS TIMESTAMPTZ) AND (include_simulated OR NOT is_simulated)
 UNION ALL
 SELECT milestone_id, version, category, type, title, start_date,
