@@ -94,6 +94,25 @@ def test_every_page_loads_from_its_own_address(view: View, known_url: str, path:
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 20, 32)"}[scheme]
 
 
+NOTE_ORDER = """
+    window.order = [];
+    new MutationObserver(() => {
+        for (const sought of ["[data-testid=stMetricValue]", ".marks"])
+            if (!window.order.includes(sought) && document.querySelector(sought)) window.order.push(sought);
+    }).observe(document, {childList: true, subtree: true});
+"""
+
+
+def test_a_new_page_shows_the_figures_before_its_charts(view: View, known_url: str) -> None:
+    view(known_url).open()
+    # The server has answered every query before.
+    viewer = view(known_url)
+    viewer.page.add_init_script(NOTE_ORDER)
+    viewer.open()
+    expect(viewer.page.locator(".marks").nth(1)).to_be_visible()
+    assert viewer.page.evaluate("window.order") == ["[data-testid=stMetricValue]", ".marks"]
+
+
 def test_every_page_is_linked_from_the_first(view: View, known_url: str) -> None:
     viewer = view(known_url).open()
     for path, heading in PAGES.items():
