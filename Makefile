@@ -137,7 +137,7 @@ screenshots: $(VENV)/.runtime $(DASHBOARD_VENV)/.dev ## Take the dashboard's pic
 	@cd $(DASHBOARD) && .venv/bin/python -m tests.screenshots ../data/demo ../docs/images
 
 .PHONY: bench
-bench: $(VENV)/.runtime .environments/bench/dlt/.ready .environments/bench/plot/.ready ## Measure whole runs next to a bare script and dlt, into bench/RESULTS.md
+bench: $(VENV)/.runtime $(DASHBOARD_VENV)/.dev .environments/bench/dlt/.ready .environments/bench/plot/.ready ## Measure whole runs next to a bare script and dlt, into bench/RESULTS.md
 	$(BIN)/python -m bench.whole_runs
 
 # `uv build` makes the wheel from the source distribution, so that this proves both.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bench.processes import MIB, Cost
-from tools.figures import results
+from tools.figures import Place, results
 
 FLOOR, DLT, DLT_AGAIN = "floor script", "dlt", "dlt again, nothing changed"
 FIRST, AGAIN, REBUILD = "first full sweep", "full sweep again, nothing changed", "rebuild"
@@ -135,8 +135,17 @@ def _goals(measured: Measured) -> Iterator[str]:
         whole = is_whole(small, DLT)
         yield _at_least("170,000: dlt, wall ratio to ours", 5, wall(small, DLT) / wall(small, FIRST), is_whole=whole)
         yield _at_least("170,000: dlt, memory ratio to ours", 6, peak(small, DLT) / peak(small, FIRST), is_whole=whole)
+    if measured.dashboard:
+        yield from _goals_of_dashboard(results(measured.dashboard))
     if large:
         yield from _goals_of_large(measured, small, large)
+
+
+def _goals_of_dashboard(figures: Mapping[Place, str]) -> Iterator[str]:
+    """Of a table of `bench.dashboard`; there is none where it could not be measured."""
+    for case, meaning in (("cold start", "from starting the command"), ("first visit", "of the running dashboard")):
+        if median := figures.get(("", "first figures", f"{case}, median")):
+            yield _at_most(f"170,000: dashboard, first figures, {case} {meaning}, s", 2, float(median))
 
 
 def _goals_of_large(measured: Measured, small: Costs, large: Costs) -> Iterator[str]:

@@ -82,7 +82,7 @@ DLT_BYTES_A_MILESTONE = 90_000
 """What dlt needed at 170,000, rounded up: it makes a column of every id that is a key."""
 
 DLT_SECONDS = 1_200
-NO_DASHBOARD = "Not measured: it needs Chromium, `make .venv/.dev` and `make dashboard/.venv/.dev`, or it failed."
+NO_DASHBOARD = "Not measured: it needs Chromium and `make dashboard/.venv/.dev`, or it failed."
 CHANGED = 500
 POLLS = 3
 TURNS = 5
@@ -261,7 +261,7 @@ def plot(measured: Measured) -> None:
 
 
 def time_dashboard() -> str:
-    """The dashboard's cold start, or why it could not be measured: its data are published by the tests' own program."""
+    """The dashboard's first page, or why it could not be measured."""
     python = DASHBOARD / ".venv" / "bin" / "python"
     if not (python.with_name("playwright").exists() and shutil.which("chromium")):
         return NO_DASHBOARD

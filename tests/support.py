@@ -1,4 +1,7 @@
-"""Shared by tests: a simulated clock, small milestones, and a home with a sandbox."""
+"""Shared by tests: a simulated clock, small milestones, and a home with a sandbox.
+
+It needs no package but those of the pipeline: the dashboard's benchmark publishes with it, without the tests' packages.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,9 @@ from typing import Any, Literal
 
 import duckdb
 import msgspec
-import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import sandbox
-from pipelines.cli.demo import run_demo
-from pipelines.cli.main import run
 from pipelines.kalshi.client import KalshiClient
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
@@ -84,15 +82,6 @@ def milestone_id(number: int) -> str:
 
 def team_id(number: int) -> str:
     return f"11111111-0000-4000-8000-{number:012d}"
-
-
-def private_key_file(folder: Path) -> Path:
-    """A new RSA key in a file that only its owner may read."""
-    file = folder / "key.pem"
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(*form))
-    file.chmod(0o600)
-    return file
 
 
 def as_bytes(rows: Iterable[Mapping[str, Any]]) -> list[bytes]:
@@ -289,14 +278,3 @@ def logging_kept() -> Iterator[None]:
     finally:
         logger.setLevel(level)
         logger.handlers[:] = handlers
-
-
-@contextlib.contextmanager
-def demo_home(folder: Path, *, rows: int) -> Iterator[Home]:
-    """A home made by the demo; the environment variables that it sets are restored."""
-    home = Home(folder)
-    with pytest.MonkeyPatch.context() as environment, logging_kept():
-        for name in ("KALSHI_BASE_URL", "KALSHI_REQUESTS_PER_SECOND", "MILESTONES_HOME"):
-            environment.setenv(name, "")
-        assert run_demo(run, home=home, rows=rows) == 0
-    yield home

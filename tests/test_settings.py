@@ -10,7 +10,7 @@ import requests
 
 from pipelines.errors import WrongSetting
 from pipelines.settings import DEFAULTS, VARIABLES, Settings, setting
-from tests.support import private_key_file
+from tests.keys import private_key_file
 
 NUMBERS = {
     "requests_per_second": (4.0, "0"),

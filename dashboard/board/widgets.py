@@ -152,6 +152,27 @@ def metrics(found: Sequence[Metric]) -> None:
                 st.text(figure.note)
 
 
+_WHEN_DRAWN = st.components.v2.component(
+    "when_drawn", js="export default ({ setTriggerValue }) => setTriggerValue('drawn', true)"
+)
+
+
+def figures_are_drawn() -> bool:
+    """Whether this viewer's browser has drawn the figures; if not, the page runs again when it has.
+
+    Figures and charts that a new page gets together appear together: React puts off parts that have just loaded, and
+    the charts then occupy the browser's only thread.
+    """
+    if not st.session_state.get("figures_are_drawn"):
+        _WHEN_DRAWN(key="when_drawn", on_drawn_change=_note_drawn, height=1)
+        return False
+    return True
+
+
+def _note_drawn() -> None:
+    st.session_state["figures_are_drawn"] = True
+
+
 def time_column(label: str, values: Sequence[datetime | None], view: ViewSettings) -> dict[str, list[datetime | None]]:
     """A time column; its name ends with the zone that the viewer chose."""
     return {f"{label} {view.zone_name}": list(values)}

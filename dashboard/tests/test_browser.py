@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from . import screenshots
 from .browsing import ZONE, Viewer, browsing, chromium, dashboard
@@ -92,6 +92,25 @@ def test_every_page_loads_from_its_own_address(view: View, known_url: str, path:
     expect(viewer.exceptions()).to_have_count(0)
     ground = viewer.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 20, 32)"}[scheme]
+
+
+def test_a_new_page_gets_its_charts_when_the_figures_are_drawn(view: View, known_url: str) -> None:
+    viewer = view(known_url)
+    held: list[Route] = []
+    requested: list[str] = []
+    viewer.page.on("request", lambda request: requested.append(request.url))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    # Streamlit's part that reports that the browser draws.
+    viewer.page.route("**/BidiComponent.*.js", hold)
+    viewer.open()
+    expect(viewer.page.get_by_test_id("stMetricValue").first).to_be_visible()
+    assert not [url for url in requested if "VegaLite" in url]
+    expect(viewer.page.locator(".marks")).to_have_count(0)
+    held[0].continue_()
+    expect(viewer.page.locator(".marks").nth(1)).to_be_visible()
 
 
 def test_every_page_is_linked_from_the_first(view: View, known_url: str) -> None:

@@ -13,7 +13,7 @@ from pipelines.cli.main import run
 from pipelines.errors import WrongUse
 from pipelines.reading.published import query_home
 from pipelines.storage.home import Home
-from tests.support import demo_home
+from tests.demos import demo_home
 
 pytestmark = pytest.mark.slow
 

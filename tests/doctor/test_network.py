@@ -9,7 +9,8 @@ import pytest
 
 from pipelines.doctor.network import check_api, clock_finding
 from tests.cli.commands import DEAD_URL
-from tests.support import Shells, milestone, private_key_file
+from tests.keys import private_key_file
+from tests.support import Shells, milestone
 
 
 def test_an_api_that_answers(shells: Shells, tmp_path: Path) -> None:

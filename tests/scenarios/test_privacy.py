@@ -14,7 +14,8 @@ import pytest
 from tests.cli.commands import Outcome, environment, process
 from tests.kalshi.fault_server import Exchange, FaultServer, answer
 from tests.kalshi.proxy import Proxy
-from tests.support import Shells, milestone, private_key_file, readable_by_others, tables_in
+from tests.keys import private_key_file
+from tests.support import Shells, milestone, readable_by_others, tables_in
 
 pytestmark = pytest.mark.slow
 

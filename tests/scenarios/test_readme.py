@@ -14,8 +14,9 @@ from pipelines.cli.main import app, run
 from pipelines.project_files import CHECKOUT
 from pipelines.reading.published import query_home
 from pipelines.storage.home import Home
+from tests.demos import demo_home
 from tests.documents import ASSIGNMENT, command_lines, commands_of
-from tests.support import Shell, demo_home, milestone, serving_shells
+from tests.support import Shell, milestone, serving_shells
 
 pytestmark = pytest.mark.slow
 

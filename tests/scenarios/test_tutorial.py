@@ -11,8 +11,8 @@ import pytest
 
 from pipelines.cli.main import app, run
 from pipelines.storage.home import DEMO_HOME, Home
+from tests.demos import demo_home
 from tests.documents import command_lines, commands_of
-from tests.support import demo_home
 
 pytestmark = pytest.mark.slow
 

@@ -43,6 +43,8 @@ def page() -> None:
             "Nothing matches these filters.", "Remove a filter, or choose more hours.", icon="filter_alt_off"
         )
         return
+    if not widgets.figures_are_drawn():
+        return
     window = Window(now, hours)
     widgets.chart(starts_by_hour(found, window, view), key="starts")
     if clicked := widgets.clickable_chart(timeline(found, window, view), key="timeline"):
