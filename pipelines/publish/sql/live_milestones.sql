@@ -29,15 +29,18 @@ WITH started AS (
       AND NOT is_placeholder(start_date)
       AND (include_simulated OR NOT is_simulated) AND (include_vanished OR vanished_at IS NULL)
 ), not_over AS (
-    -- Before the join with live data, which has a row for every milestone of the past.
-    SELECT *
-    FROM started
-    WHERE ends_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
-       OR (end_date IS NULL AND milestone_id IN (
-               SELECT milestone_id FROM live_status()
-               WHERE status_group = 'live'
-                 AND observed_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now()) - INTERVAL 3 HOUR
-           ))
+    -- Before the join with live data, which has a row for every milestone of the past. Not one condition with OR, which
+    -- would look up every milestone without an end.
+    SELECT * FROM started WHERE ends_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now())
+    UNION ALL
+    SELECT started.*
+    FROM started SEMI JOIN (
+        SELECT milestone_id
+        FROM live_status()
+        WHERE status_group = 'live'
+          AND observed_at > coalesce(CAST(at_time AS TIMESTAMPTZ), now()) - INTERVAL 3 HOUR
+    ) AS lasting USING (milestone_id)
+    WHERE end_date IS NULL AND ends_at <= coalesce(CAST(at_time AS TIMESTAMPTZ), now())
 ), live_now AS MATERIALIZED (
     -- Read twice, which would compute it twice.
     SELECT milestone_id, not_over.end_date, ends_at, live.status AS live_status, live.status_group AS live_status_group,
