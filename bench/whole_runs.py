@@ -8,7 +8,8 @@ BENCH_SIZES     milestones, 17000,170000,1700000,5000000
 BENCH_ROUNDS    3; sizes of a million and more are measured once, from 5,000,000 on only first sweeps
 BENCH_DLT       the Python of dlt's environment, .environments/bench/dlt/bin/python; dlt is left out if it is missing or
                 would not fit into memory; it runs once per size
-BENCH_BEFORE    a checkout of earlier code; its polls with nothing new run in turn with ours, in the same environment
+BENCH_BEFORE    a checkout of earlier code; its polls with nothing new run in turn with ours, in the same environment,
+                below a million milestones
 BENCH_PLOT      the Python of the plot's environment, .environments/bench/plot/bin/python
 """
 
@@ -143,7 +144,7 @@ def main() -> None:
                     first(server, place, costs)
                     measured.disk[rows] = disk(place / "home")
                     if rows < ONLY_FIRST_FROM:
-                        others(server, place, costs)
+                        others(server, place, costs, is_large=rows >= ONCE_FROM)
                         if not number and fits_dlt(rows):
                             run_dlt(server, place, costs, again=rows <= TINY)
                         if rows == LARGE and SMALL in measured.costs:
@@ -203,12 +204,12 @@ def first(server: Server, place: Path, costs: Costs) -> None:
     note(costs, FIRST, [MILESTONES, "ingest", "--full"], **ours(server, place / "home"))
 
 
-def others(server: Server, place: Path, costs: Costs) -> None:
+def others(server: Server, place: Path, costs: Costs, *, is_large: bool) -> None:
     """Measure every other case of ours once, and polls a few times, because they are short."""
     environment = ours(server, place / "home")
     note(costs, AGAIN, [MILESTONES, "ingest", "--full"], **environment)
     worlds = {EMPTY_POLL: environment}
-    if BEFORE:
+    if BEFORE and not is_large:
         worlds[POLL_BEFORE] = ours(server, place / "home-before") | {"PYTHONPATH": BEFORE}
         measure([MILESTONES, "ingest", "--full"], worlds[POLL_BEFORE])
     for _ in range(POLLS):
