@@ -22,7 +22,7 @@ from tests.support import NOON, Shell, Shells, contents, json_of, milestone, row
 
 pytestmark = pytest.mark.slow
 
-SUITE = settings(max_examples=settings().max_examples // 8, stateful_step_count=30)
+SUITE = settings(max_examples=settings().max_examples // 16, stateful_step_count=30)
 """A sequence takes as long as a hundred examples of other properties."""
 FIRST = 4
 """Milestones of the world at the beginning."""
