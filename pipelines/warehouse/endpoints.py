@@ -104,7 +104,7 @@ def load_endpoint(
     ledger.new, ledger.changed = staged.outcomes["new"], staged.outcomes["changed"]
     ledger.unchanged, ledger.superseded = staged.outcomes["unchanged"], staged.outcomes["superseded"]
     ledger.quarantined += staged.refused
-    with transaction(connection):
+    with transaction(connection, deletes=True):
         _replace_rows(connection, endpoint, staging)
         _advance_updates(connection, endpoint)
         _note_unknown(connection, endpoint, unknown, ledger.started_at)

@@ -45,7 +45,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, staging: Staging, *, version:
     """Migrate from schema `version` to the current one, or change nothing."""
     try:
         stage_whole_log(connection, staging)
-        with transaction(connection):
+        with transaction(connection, deletes=True):
             _apply(connection, staging, version)
     finally:
         shutil.rmtree(staging.folder, ignore_errors=True)

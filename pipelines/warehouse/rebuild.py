@@ -43,7 +43,7 @@ def stage_whole_log(
 def rebuild(connection: duckdb.DuckDBPyConnection, staging: Staging, *, stage: StageLog = stage_whole_log) -> None:
     """Derive every table from the version logs, in one transaction. `stage` flattens that of milestones."""
     stage(connection, staging)
-    with transaction(connection):
+    with transaction(connection, deletes=True):
         apply_log(connection, staging)
         rebuild_endpoints(connection, Staging(staging.folder / "endpoints"))
 

@@ -23,12 +23,13 @@ def sql(name: str) -> str:
 
 
 @contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def transaction(connection: duckdb.DuckDBPyConnection, *, deletes: bool = False) -> Iterator[None]:
     """Commit, or roll back after an error: DuckDB's COMMIT of a failed transaction reports success and rolls back.
 
-    Rows may be deleted in every row group.
+    `deletes`: rows of every row group may be deleted or replaced.
     """
-    reserve_for_deletes(connection)
+    if deletes:
+        reserve_for_deletes(connection)
     connection.execute("BEGIN")
     try:
         yield

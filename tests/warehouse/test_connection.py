@@ -167,7 +167,7 @@ def test_rows_can_be_deleted_in_every_row_group_of_a_large_file(file: Path) -> N
     with pytest.raises(duckdb.OutOfMemoryException), open_warehouse(file) as connection:
         connection.execute(one_of_each)
     with open_warehouse(file) as connection:
-        with transaction(connection):
+        with transaction(connection, deletes=True):
             connection.execute(one_of_each)
         assert connection.execute("SELECT count(*) FROM numbers").fetchall() == [(groups * (ROWS_PER_GROUP - 1),)]
 
