@@ -138,22 +138,7 @@ def main() -> None:
     measured = Measured()
     for rows in SIZES:
         with serving(rows) as server:
-            costs = measured.costs.setdefault(rows, {})
-            for number in range(1 if rows >= ONCE_FROM else ROUNDS):
-                with folder() as place:
-                    first(server, place, costs)
-                    measured.disk[rows] = disk(place / "home")
-                    if rows < ONLY_FIRST_FROM:
-                        others(server, place, costs, is_large=rows >= ONCE_FROM)
-                        if not number and fits_dlt(rows):
-                            run_dlt(server, place, costs, again=rows <= TINY)
-                        if rows == LARGE and SMALL in measured.costs:
-                            in_turn(server, place / "home", measured.costs)
-                    if rows in (SMALL, LARGE) and not number:
-                        measured.views[rows] = time_views(place / "home")
-                    if rows < ONLY_FIRST_FROM:
-                        server.change(rows)
-                        note(costs, CHANGE_ALL, [MILESTONES, "ingest", "--full"], **ours(server, place / "home"))
+            measure_size(server, rows, measured)
         if rows == PACED_ROWS:
             measured.paced = time_paced()
             measured.dashboard = time_dashboard()
@@ -161,6 +146,29 @@ def main() -> None:
         write_durably(RESULTS, lambda part: part.write_text(text))  # noqa: B023
         plot(measured)
     print(RESULTS.read_text())
+
+
+def measure_size(server: Server, rows: int, measured: Measured) -> None:
+    """Measure every case of one size."""
+    costs = measured.costs.setdefault(rows, {})
+    rounds = 1 if rows >= ONCE_FROM else ROUNDS
+    for number in range(rounds):
+        with folder() as place:
+            first(server, place, costs)
+            measured.disk[rows] = disk(place / "home")
+            if rows >= ONLY_FIRST_FROM:
+                continue
+            others(server, place, costs, is_large=rows >= ONCE_FROM)
+            if not number and fits_dlt(rows):
+                run_dlt(server, place, costs, again=rows <= TINY)
+            if rows == LARGE and SMALL in measured.costs:
+                in_turn(server, place / "home", measured.costs)
+            if rows in (SMALL, LARGE) and not number:
+                measured.views[rows] = time_views(place / "home")
+            if number == rounds - 1:
+                # Last of all: the polls after it would fetch everything that has just changed.
+                server.change(rows)
+                note(costs, CHANGE_ALL, [MILESTONES, "ingest", "--full"], **ours(server, place / "home"))
 
 
 def in_turn(large: Server, home: Path, costs: dict[int, Costs]) -> None:
