@@ -6,6 +6,7 @@ Each file has a checksum of its content; damage raises SweepDamaged. With a lake
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -387,4 +388,7 @@ def _read_sweep(text: bytes) -> Sweep:
 
 
 def _folders(raw: Path) -> list[str]:
-    return [entry.name for entry in raw.iterdir() if entry.is_dir()] if raw.exists() else []
+    if not raw.exists():
+        return []
+    with os.scandir(raw) as entries:
+        return [entry.name for entry in entries if entry.is_dir()]
