@@ -42,6 +42,10 @@ For loads that delete nothing: merging would rewrite up to four row groups of ea
 must stay on where rows are replaced: every small load appends a row group to each table, of at least one block of
 256 KiB, and only merging frees the space of replaced rows."""
 
+MILESTONES_OF_MEMORY = 2_000_000
+"""Up to so many milestones MEMORY_BYTES is enough. Beyond, the limit grows with them: the hash tables of DuckDB's joins
+and groups have parts that it cannot spill. At 5,000,000, what follows the load ran out of memory."""
+
 BYTES_OF_DELETES = 256 * 1024
 """DuckDB reserves a block for the deletes of each row group until they are committed. It counts as memory and cannot be
 spilled: a poll of changes all over 1,700,000 milestones ran out of memory."""
@@ -58,6 +62,7 @@ def open_reading(path: Path, catalog: str) -> Iterator[duckdb.DuckDBPyConnection
     with instance(path.parent / SPILL) as connection:
         attach(connection, path, catalog, read_only=True)
         _configure(connection, catalog)
+        connection.execute(f"SET memory_limit = '{memory_bytes(connection)}B'")
         yield connection
 
 
@@ -67,6 +72,7 @@ def open_writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with instance(path.parent / SPILL) as connection:
         attach(connection, path, CATALOG)
         _configure(connection, CATALOG)
+        connection.execute(f"SET memory_limit = '{memory_bytes(connection)}B'")
         yield connection
 
 
@@ -114,6 +120,15 @@ def instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+def memory_bytes(connection: duckdb.DuckDBPyConnection) -> int:
+    """The memory limit for the current database, from the number of its milestones."""
+    milestones = connection.execute(
+        "SELECT coalesce(max(estimated_size), 0) FROM duckdb_tables() "
+        "WHERE database_name = current_database() AND table_name = 'milestones'"
+    ).fetchall()[0][0]
+    return MEMORY_BYTES * max(int(milestones), MILESTONES_OF_MEMORY) // MILESTONES_OF_MEMORY
+
+
 def reserve_for_deletes(connection: duckdb.DuckDBPyConnection) -> None:
     """Raise the memory limit by what deletes in every row group of the current database reserve."""
     groups = connection.execute(
@@ -121,7 +136,7 @@ def reserve_for_deletes(connection: duckdb.DuckDBPyConnection) -> None:
         "WHERE database_name = current_database()",
         {"rows": ROWS_PER_GROUP, "small": SMALL_GROUPS},
     ).fetchall()[0][0]
-    connection.execute(f"SET memory_limit = '{MEMORY_BYTES + int(groups) * BYTES_OF_DELETES}B'")
+    connection.execute(f"SET memory_limit = '{memory_bytes(connection) + int(groups) * BYTES_OF_DELETES}B'")
 
 
 def _configure(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:

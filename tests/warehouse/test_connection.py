@@ -14,12 +14,14 @@ from pipelines.warehouse.connection import (
     BYTES_OF_DELETES,
     MAX_THREADS,
     MEMORY_BYTES,
+    MILESTONES_OF_MEMORY,
     ROWS_PER_GROUP,
     SKIP_ROW_GROUP_MERGE,
     STORAGE_VERSION,
     attach,
     explain_damage,
     instance,
+    memory_bytes,
     open_reading,
     second_connection,
 )
@@ -170,6 +172,17 @@ def test_rows_can_be_deleted_in_every_row_group_of_a_large_file(file: Path) -> N
         with transaction(connection, deletes=True):
             connection.execute(one_of_each)
         assert connection.execute("SELECT count(*) FROM numbers").fetchall() == [(groups * (ROWS_PER_GROUP - 1),)]
+
+
+def test_memory_grows_with_the_milestones_beyond_two_million(file: Path) -> None:
+    with open_warehouse(file) as connection:
+        assert memory_bytes(connection) == MEMORY_BYTES
+        connection.execute("DROP TABLE milestones")
+        connection.execute(f"CREATE TABLE milestones AS SELECT range AS n FROM range({3 * MILESTONES_OF_MEMORY})")
+    with open_reading(file, "other") as connection:
+        assert memory_bytes(connection) == 3 * MEMORY_BYTES
+        ((limit,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+        assert limit == f"{3 * MEMORY_BYTES // 1024**2}.0 MiB"
 
 
 def test_merging_row_groups_can_be_turned_off(file: Path) -> None:
