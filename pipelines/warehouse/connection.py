@@ -51,7 +51,7 @@ BYTES_OF_DELETES = 256 * 1024
 spilled: a poll of changes all over 1,700,000 milestones ran out of memory."""
 
 SMALL_GROUPS = 8
-"""Row groups of a table that loads append before DuckDB merges them, and more."""
+"""More row groups than a table has beyond its full ones: each load appends one, until DuckDB merges them."""
 
 _DAMAGE = re.compile("Corrupt database file|Could not read enough bytes")
 
@@ -62,7 +62,7 @@ def open_reading(path: Path, catalog: str) -> Iterator[duckdb.DuckDBPyConnection
     with instance(path.parent / SPILL) as connection:
         attach(connection, path, catalog, read_only=True)
         _configure(connection, catalog)
-        connection.execute(f"SET memory_limit = '{memory_bytes(connection)}B'")
+        _limit_memory(connection, memory_bytes(connection))
         yield connection
 
 
@@ -72,7 +72,7 @@ def open_writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with instance(path.parent / SPILL) as connection:
         attach(connection, path, CATALOG)
         _configure(connection, CATALOG)
-        connection.execute(f"SET memory_limit = '{memory_bytes(connection)}B'")
+        _limit_memory(connection, memory_bytes(connection))
         yield connection
 
 
@@ -111,7 +111,7 @@ def instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB instance with our settings, to attach files to; it spills to the folder `spill`."""
     connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
-        connection.execute(f"SET memory_limit = '{MEMORY_BYTES}B'")
+        _limit_memory(connection, MEMORY_BYTES)
         connection.execute(f"SET threads = {min(cores(), MAX_THREADS)}")
         connection.execute(f"SET zstd_min_string_length = {ZSTD_FROM_LENGTH}")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
@@ -136,7 +136,12 @@ def reserve_for_deletes(connection: duckdb.DuckDBPyConnection) -> None:
         "WHERE database_name = current_database()",
         {"rows": ROWS_PER_GROUP, "small": SMALL_GROUPS},
     ).fetchall()[0][0]
-    connection.execute(f"SET memory_limit = '{memory_bytes(connection) + int(groups) * BYTES_OF_DELETES}B'")
+    _limit_memory(connection, memory_bytes(connection) + int(groups) * BYTES_OF_DELETES)
+
+
+def _limit_memory(connection: duckdb.DuckDBPyConnection, size: int) -> None:
+    """Set the memory limit of the connection's DuckDB instance, in bytes."""
+    connection.execute(f"SET memory_limit = '{size}B'")
 
 
 def _configure(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
