@@ -169,12 +169,12 @@ def run_sweep(home: Home, config: dict[str, object], *, as_json: bool, with_othe
     from pipelines.reading.published import pages_of_last_full_sweep
 
     _prepare(home)
-    expected_pages = pages_of_last_full_sweep(home)
+    console = Console(stderr=True)
+    expected_pages = pages_of_last_full_sweep(home) if console.is_terminal else None
     _import_dagster()
     from pipelines.cli.refresh import refresh_unknown
     from pipelines.cli.run_job import run_ingest
 
-    console = Console(stderr=True)
     others: list[dict[str, Any]] = []
     try:
         progress_display = (
@@ -264,12 +264,15 @@ def _interrupted(home: Home) -> str:
 def _print_summary(home: Home, others: list[dict[str, Any]], *, as_json: bool) -> None:
     from pipelines.cli.refresh import print_refreshed
     from pipelines.cli.report import print_sweep
+    from pipelines.reading.connection import run_query
     from pipelines.reading.formats import as_json as to_json
-    from pipelines.reading.published import query_home, table_rows
+    from pipelines.reading.published import open_published, row_counts
     from pipelines.storage.landing import Landing
 
-    newest = query_home(home, "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1").records[0]
-    rows = table_rows(home)
+    with open_published(home) as connection:
+        query = "SELECT * FROM sweeps WHERE status = 'loaded' ORDER BY sweep_id DESC LIMIT 1"
+        newest = run_query(connection, query).records[0]
+        rows = row_counts(connection)
     sweep = Landing.open(home.raw, newest["sweep_id"]).sweep
     if as_json:
         files = {"duckdb": str(home.published_duckdb), "parquet": str(home.latest_snapshot)}

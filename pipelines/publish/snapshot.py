@@ -32,7 +32,7 @@ from pipelines.storage.snapshots import next_number
 from pipelines.storage.temporary import remove_unpublished
 from pipelines.warehouse.blocks import read_through
 from pipelines.warehouse.compaction import rewrite
-from pipelines.warehouse.connection import explain_damage, open_reading, second_connection
+from pipelines.warehouse.connection import second_connection
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.endpoints import endpoint_versions
 from pipelines.warehouse.ledger import newest_loaded_sweep_id
@@ -105,11 +105,9 @@ def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE)
     """
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
-    Warehouse(home).prepare()
     home.snapshots.mkdir(parents=True, exist_ok=True)
     try:
-        with explain_damage(home.warehouse_file):
-            return _publish(home, now=now, per_range=per_range, is_checked=True)
+        return _publish(home, now=now, per_range=per_range, is_checked=True)
     except _DamagedBlocks:
         _LOG.warning("%s has damaged blocks: rewriting it from the rows that DuckDB can read", home.warehouse_file)
     # Copies all rows, so it fails if a used block is damaged; damaged unused blocks are not copied.
@@ -122,7 +120,7 @@ def _publish(home: Home, *, now: datetime, per_range: int, is_checked: bool) -> 
     building = _Building(home, f"{next_number(home):06d}-{now:%Y%m%dT%H%M%SZ}", now)
     building.folder.mkdir()
     with (
-        open_reading(home.warehouse_file, WAREHOUSE) as connection,
+        Warehouse(home).reading(WAREHOUSE) as connection,
         # The pools exit first and wait for their threads, which use the connection.
         ThreadPoolExecutor(THREADS) as pool,
         ThreadPoolExecutor(1) as verifier,

@@ -82,12 +82,6 @@ def _fetched(connection: duckdb.DuckDBPyConnection, query: str) -> TextResult:
     return TextResult(result.columns, list(result.rows))
 
 
-def table_rows(home: Home) -> dict[str, int]:
-    """Rows of every published table."""
-    with open_published(home) as connection:
-        return row_counts(connection)
-
-
 def pages_of_last_full_sweep(home: Home) -> int | None:
     """How many pages the last full sweep had; None if there is none."""
     try:

@@ -363,7 +363,7 @@ def is_sweep_id(name: str) -> bool:
     if _SWEEP_ID.fullmatch(name) is None:
         return False
     try:
-        datetime.strptime(name.partition("-")[2], "%Y%m%dT%H%M%S%z")
+        datetime.fromisoformat(name.partition("-")[2])
     except ValueError:
         return False
     return True

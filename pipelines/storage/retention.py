@@ -20,7 +20,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -220,7 +220,7 @@ def _with_dates(names: Iterable[str]) -> Iterator[_Dated]:
         if match is None:
             continue
         try:
-            at = datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            at = datetime.fromisoformat(match[1])
         except ValueError:
             # Not a date, such as the fortieth of a month, so not ours.
             continue

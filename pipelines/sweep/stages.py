@@ -36,6 +36,7 @@ from pipelines.sweep.progress_listener import ProgressGroup, ProgressListener
 from pipelines.sweep.request import SweepRequest, begin
 from pipelines.sweep.staged_sweep import StagedSweep
 from pipelines.warehouse import compare, ledger
+from pipelines.warehouse.connection import limit_memory
 from pipelines.warehouse.database import Warehouse
 from pipelines.warehouse.ledger import LedgerRow
 from pipelines.warehouse.load import Conclusions, load_sweep
@@ -114,6 +115,7 @@ class Stages:
         with self._failure_recorded(landing):
             staged = self._staged(landing)
             with self.warehouse.reading() as connection:
+                limit_memory(connection, arriving=staged.decoded.received)
                 staged.counts = compare.classify_records(connection, staging, is_retry=staged.is_retry)
                 compare.stage_updated_only(connection, staging)
                 workers = workers_to_flatten(

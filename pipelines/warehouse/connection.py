@@ -43,8 +43,8 @@ must stay on where rows are replaced: every small load appends a row group to ea
 256 KiB, and only merging frees the space of replaced rows."""
 
 MILESTONES_OF_MEMORY = 2_000_000
-"""Up to so many milestones MEMORY_BYTES is enough. Beyond, the limit grows with them: the hash tables of DuckDB's joins
-and groups have parts that it cannot spill. At 5,000,000, what follows the load ran out of memory."""
+"""Up to so many milestones MEMORY_BYTES is enough. Beyond, the limit grows with them: DuckDB cannot spill every part of
+its windows, joins and groups. A first sweep of 5,000,000 ran out of memory when its records were compared."""
 
 BYTES_OF_DELETES = 256 * 1024
 """DuckDB reserves a block for the deletes of each row group until they are committed. It counts as memory and cannot be
@@ -62,7 +62,7 @@ def open_reading(path: Path, catalog: str) -> Iterator[duckdb.DuckDBPyConnection
     with instance(path.parent / SPILL) as connection:
         attach(connection, path, catalog, read_only=True)
         _configure(connection, catalog)
-        _limit_memory(connection, memory_bytes(connection))
+        limit_memory(connection)
         yield connection
 
 
@@ -72,7 +72,7 @@ def open_writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with instance(path.parent / SPILL) as connection:
         attach(connection, path, CATALOG)
         _configure(connection, CATALOG)
-        _limit_memory(connection, memory_bytes(connection))
+        limit_memory(connection)
         yield connection
 
 
@@ -111,7 +111,7 @@ def instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB instance with our settings, to attach files to; it spills to the folder `spill`."""
     connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
     try:
-        _limit_memory(connection, MEMORY_BYTES)
+        _set_limit(connection, MEMORY_BYTES)
         connection.execute(f"SET threads = {min(cores(), MAX_THREADS)}")
         connection.execute(f"SET zstd_min_string_length = {ZSTD_FROM_LENGTH}")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
@@ -120,27 +120,27 @@ def instance(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def memory_bytes(connection: duckdb.DuckDBPyConnection) -> int:
-    """The memory limit for the current database, from the number of its milestones."""
-    milestones = connection.execute(
-        "SELECT coalesce(max(estimated_size), 0) FROM duckdb_tables() "
-        "WHERE database_name = current_database() AND table_name = 'milestones'"
-    ).fetchall()[0][0]
-    return MEMORY_BYTES * max(int(milestones), MILESTONES_OF_MEMORY) // MILESTONES_OF_MEMORY
+def limit_memory(connection: duckdb.DuckDBPyConnection, *, arriving: int = 0, deletes: bool = False) -> None:
+    """Set the memory limit of the connection's DuckDB instance from the milestones of the current database.
+
+    `arriving`: records of the sweep that is compared or loaded. `deletes`: rows of every row group may be deleted.
+    """
+    _set_limit(connection, memory_bytes(connection, arriving=arriving, deletes=deletes))
 
 
-def reserve_for_deletes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Raise the memory limit by what deletes in every row group of the current database reserve."""
-    groups = connection.execute(
-        "SELECT coalesce(sum(estimated_size // $rows + $small), 0) FROM duckdb_tables() "
+def memory_bytes(connection: duckdb.DuckDBPyConnection, *, arriving: int = 0, deletes: bool = False) -> int:
+    """The limit that `limit_memory` sets, in bytes."""
+    milestones, groups = connection.execute(
+        "SELECT coalesce(max(estimated_size) FILTER (table_name = 'milestones'), 0), "
+        "coalesce(sum(estimated_size // $rows + $small), 0) FROM duckdb_tables() "
         "WHERE database_name = current_database()",
         {"rows": ROWS_PER_GROUP, "small": SMALL_GROUPS},
-    ).fetchall()[0][0]
-    _limit_memory(connection, memory_bytes(connection) + int(groups) * BYTES_OF_DELETES)
+    ).fetchall()[0]
+    size = MEMORY_BYTES * max(int(milestones), arriving, MILESTONES_OF_MEMORY) // MILESTONES_OF_MEMORY
+    return size + int(groups) * BYTES_OF_DELETES if deletes else size
 
 
-def _limit_memory(connection: duckdb.DuckDBPyConnection, size: int) -> None:
-    """Set the memory limit of the connection's DuckDB instance, in bytes."""
+def _set_limit(connection: duckdb.DuckDBPyConnection, size: int) -> None:
     connection.execute(f"SET memory_limit = '{size}B'")
 
 

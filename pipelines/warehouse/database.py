@@ -35,28 +35,28 @@ class Warehouse:
         self._is_current = False
 
     @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the warehouse to read; temporary tables can be created. Raises WarehouseUnusable."""
-        self.prepare()
-        with explain_damage(self.path), open_reading(self.path, CATALOG) as connection:
+    def reading(self, catalog: str = CATALOG) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the warehouse as `catalog` to read; temporary tables can be created. Raises WarehouseUnusable.
+
+        A missing warehouse is created, a write-ahead log replayed, an older schema migrated. All three open it for
+        writing. A killed load leaves its commit in the write-ahead log, not in the file.
+        """
+        if not self.path.exists() or self.path.with_name(f"{self.path.name}.wal").exists():
+            self._write_nothing()
+        with explain_damage(self.path), ExitStack() as stack:
+            connection = stack.enter_context(open_reading(self.path, catalog))
+            if not self._is_current and version_of(connection, self.path) < SCHEMA_VERSION:
+                stack.close()
+                self._write_nothing()
+                connection = stack.enter_context(open_reading(self.path, catalog))
+            self._is_current = True
             yield connection
 
     def writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """Open the warehouse to read and write. Raises WarehouseUnusable."""
         return open_warehouse(self.path)
 
-    def prepare(self) -> None:
-        """Create a missing warehouse, replay a write-ahead log, migrate an older schema.
-
-        All three open it for writing. A killed load leaves its commit in the write-ahead log, not in the file.
-        """
-        if self.path.exists() and not self.path.with_name(f"{self.path.name}.wal").exists():
-            if self._is_current:
-                return
-            with explain_damage(self.path), open_reading(self.path, CATALOG) as connection:
-                self._is_current = version_of(connection, self.path) >= SCHEMA_VERSION
-            if self._is_current:
-                return
+    def _write_nothing(self) -> None:
         with open_warehouse(self.path):
             self._is_current = True
 

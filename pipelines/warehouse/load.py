@@ -52,7 +52,7 @@ def load_sweep(
     connection.execute(sql("disappearances"))
     if newest_loaded_sweep_id(connection) is None:
         connection.execute(SKIP_ROW_GROUP_MERGE)
-    with transaction(connection, deletes=True):
+    with transaction(connection, deletes=True, arriving=ledger.records):
         types = _types_touched(connection, staging)
         moved = archived.find_archive_changes(
             connection, staging, conclusions.archived, is_retry=ledger.mode == "retry"

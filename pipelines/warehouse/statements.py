@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from pipelines.staging.files import Staging
-from pipelines.warehouse.connection import reserve_for_deletes
+from pipelines.warehouse.connection import limit_memory
 from schemas.sql import quote
 from schemas.table import Table
 
@@ -23,13 +23,13 @@ def sql(name: str) -> str:
 
 
 @contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection, *, deletes: bool = False) -> Iterator[None]:
+def transaction(connection: duckdb.DuckDBPyConnection, *, deletes: bool = False, arriving: int = 0) -> Iterator[None]:
     """Commit, or roll back after an error: DuckDB's COMMIT of a failed transaction reports success and rolls back.
 
-    `deletes`: rows of every row group may be deleted or replaced.
+    `deletes`: rows of every row group may be deleted or replaced. `arriving`: records of the sweep that is loaded.
     """
     if deletes:
-        reserve_for_deletes(connection)
+        limit_memory(connection, deletes=True, arriving=arriving)
     connection.execute("BEGIN")
     try:
         yield

@@ -14,7 +14,7 @@ from pipelines.reading.published import (
     pages_of_last_full_sweep,
     query_home,
     refused_records,
-    table_rows,
+    row_counts,
 )
 from pipelines.reading.query_errors import QueryFailed
 from pipelines.reading.status import status
@@ -92,7 +92,8 @@ def test_a_query_reads_the_newest_publish(home: Home) -> None:
 
 
 def test_row_counts_of_every_table(published: Shell) -> None:
-    rows = table_rows(published.home)
+    with open_published(published.home) as connection:
+        rows = row_counts(connection)
     assert rows.keys() == {table.name for table in PUBLISHED_TABLES}
     assert (rows["milestones"], rows["milestone_versions"], rows["quarantine"], rows["sweeps"]) == (99, 100, 2, 2)
 

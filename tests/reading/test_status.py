@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.reading.published import table_rows
+from pipelines.reading.published import open_published, row_counts
 from pipelines.reading.status import status
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Landing
@@ -19,7 +19,8 @@ def test_the_status_of_a_published_home(published: Shell) -> None:
     found = status(published.home)
     assert found.published_file == str(published.home.published_duckdb)
     assert found.bytes == published.home.published_duckdb.stat().st_size
-    assert found.rows == table_rows(published.home)
+    with open_published(published.home) as connection:
+        assert found.rows == row_counts(connection)
     assert [(sweep["mode"], sweep["status"]) for sweep in found.sweeps] == [
         ("incremental", "loaded"),
         ("full", "loaded"),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,8 @@ from pipelines.sweep.progress_listener import NullProgress
 from pipelines.sweep.request import SweepRequest
 from pipelines.sweep.staged_sweep import MAX_REFUSED_SHARE
 from pipelines.sweep.stages import Stages
+from pipelines.warehouse import compare, typed_tables
+from pipelines.warehouse.connection import MEMORY_BYTES
 from pipelines.warehouse.ledger import LedgerRow
 from sandbox.app import build_app
 from sandbox.obstacles import Faults
@@ -478,6 +481,28 @@ def refused_rows(count: int) -> list[dict[str, Any]]:
     """So many good rows and two bad ones, one for decoding and one for a rule."""
     bad = [milestone(9_001, title=7), milestone(9_002, type="")]
     return [*(milestone(number) for number in range(1, count + 1)), *bad]
+
+
+def test_the_records_of_a_sweep_raise_the_memory_limit_until_they_are_stored(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first sweep has no stored milestones to tell how much memory it takes to compare and load its records."""
+    limits: dict[str, str] = {}
+
+    def noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(connection: duckdb.DuckDBPyConnection, *arguments: Any, **options: Any) -> Any:
+            limits[name] = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+            return function(connection, *arguments, **options)
+
+        return noted
+
+    monkeypatch.setattr("pipelines.warehouse.connection.MILESTONES_OF_MEMORY", 1)
+    monkeypatch.setattr(compare, "classify_records", noting("compared", compare.classify_records))
+    monkeypatch.setattr(typed_tables, "refresh", noting("loaded", typed_tables.refresh))
+    shell.sweep()
+    compared, loaded = (float(limits[name].removesuffix(" MiB")) for name in ("compared", "loaded"))
+    assert compared == 3 * MEMORY_BYTES / 1024**2
+    assert loaded > compared
 
 
 def test_a_sweep_with_too_many_refusals_is_not_loaded(shells: Shells, tmp_path: Path) -> None:

@@ -174,13 +174,16 @@ def test_rows_can_be_deleted_in_every_row_group_of_a_large_file(file: Path) -> N
         assert connection.execute("SELECT count(*) FROM numbers").fetchall() == [(groups * (ROWS_PER_GROUP - 1),)]
 
 
-def test_memory_grows_with_the_milestones_beyond_two_million(file: Path) -> None:
+def test_memory_grows_with_stored_and_arriving_milestones_beyond_two_million(file: Path) -> None:
     with open_warehouse(file) as connection:
         assert memory_bytes(connection) == MEMORY_BYTES
+        assert memory_bytes(connection, arriving=MILESTONES_OF_MEMORY) == MEMORY_BYTES
+        assert memory_bytes(connection, arriving=2 * MILESTONES_OF_MEMORY) == 2 * MEMORY_BYTES
         connection.execute("DROP TABLE milestones")
         connection.execute(f"CREATE TABLE milestones AS SELECT range AS n FROM range({3 * MILESTONES_OF_MEMORY})")
     with open_reading(file, "other") as connection:
         assert memory_bytes(connection) == 3 * MEMORY_BYTES
+        assert memory_bytes(connection, arriving=2 * MILESTONES_OF_MEMORY) == 3 * MEMORY_BYTES
         ((limit,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
         assert limit == f"{3 * MEMORY_BYTES // 1024**2}.0 MiB"
 
