@@ -19,6 +19,10 @@ from schemas.sql import literal
 SUMMARY_FILE = "summary.json"
 
 _FRESHNESS = "SELECT * EXCLUDE (lag, lag_minutes) FROM freshness(at_time := {now})"
+# As in upcoming_milestones and milestones_starting_within, which find the participants of each milestone as well.
+_UPCOMING = """
+    milestones WHERE start_date > CAST({now} AS TIMESTAMPTZ) AND NOT is_simulated AND vanished_at IS NULL
+                 AND (status_group IS NULL OR status_group NOT IN ('ended', 'off'))"""
 _COUNTS = {
     "simulated": "milestones WHERE is_simulated AND vanished_at IS NULL",
     "vanished": "milestones WHERE vanished_at IS NOT NULL",
@@ -28,8 +32,8 @@ _COUNTS = {
         (SELECT milestone_id FROM milestones WHERE is_simulated OR vanished_at IS NOT NULL) USING (milestone_id))""",
     "versions": "milestone_versions",
     "live": "live_milestones(at_time := {now})",
-    "upcoming": "upcoming_milestones(at_time := {now})",
-    "starting_within_24_hours": "milestones_starting_within(24, at_time := {now})",
+    "upcoming": _UPCOMING,
+    "starting_within_24_hours": _UPCOMING + " AND start_date <= CAST({now} AS TIMESTAMPTZ) + INTERVAL 24 HOUR",
     "reschedules_of_7_days": "reschedules WHERE seen_at > CAST({now} AS TIMESTAMPTZ) - INTERVAL 7 DAY",
 }
 """Separate queries: a single one would hold the rows of all in memory."""

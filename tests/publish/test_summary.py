@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.publish.snapshot import publish
+from pipelines.reading.published import open_published
 from pipelines.storage.home import Home
 from pipelines.warehouse.database import open_warehouse
 from tests.support import NOON, Shell, copied, milestone, milestone_id, serving_shells
@@ -89,6 +90,37 @@ def test_the_figures_of_a_snapshot(loaded: Shell, home: Home) -> None:
         "newest_update",
     }
     assert all(time.endswith("Z") for time in (*times.values(), watermark))
+
+
+@pytest.mark.slow
+def test_what_starts_next_is_counted_as_the_views_list_it(tmp_path: Path) -> None:
+    rows = [
+        starting(1, 0),
+        starting(2, 24),
+        starting(3, 24.001),
+        starting(4, 1, details={"session_id": "x"}),
+        starting(5, 1, details={"status": "closed"}),
+        starting(6, 1, details={"status": "postponed"}),
+        starting(7, 1, details={"status": "scheduled"}),
+        starting(8, 1),
+        *(starting(number, -500) for number in range(9, 140)),
+    ]
+    with serving_shells() as shells:
+        shell = shells(tmp_path, rows)
+        shell.sweep(mode="full")
+        shell.world.remove(milestone_id(8))
+        shell.sweep(mode="full")
+        shell.sweep(mode="full")
+        publish(shell.home, now=NOW)
+    found = read(shell.home)
+    assert (found["upcoming"], found["starting_within_24_hours"]) == (3, 2)
+    with open_published(shell.home) as connection:
+        at = f"at_time := '{NOW.isoformat()}'"
+        counted = connection.execute(
+            f"SELECT (SELECT count(*) FROM upcoming_milestones({at})), "
+            f"(SELECT count(*) FROM milestones_starting_within(24, {at}))"
+        ).fetchall()
+    assert counted == [(3, 2)]
 
 
 @pytest.mark.slow
