@@ -161,16 +161,18 @@ def figures_are_drawn() -> bool:
     """Whether this viewer's browser has drawn the figures; if not, the page runs again when it has.
 
     Figures and charts that a new page gets together appear together: React puts off parts that have just loaded, and
-    the charts then occupy the browser's only thread.
+    the charts then occupy the browser's only thread. True from the second run on, whatever started it, so that a
+    browser that never reports gets its charts with the next filter.
     """
-    if not st.session_state.get("figures_are_drawn"):
-        _WHEN_DRAWN(key="when_drawn", on_drawn_change=_note_drawn, height=1)
-        return False
-    return True
-
-
-def _note_drawn() -> None:
+    if "figures_are_drawn" in st.session_state:
+        return True
     st.session_state["figures_are_drawn"] = True
+    _WHEN_DRAWN(key="when_drawn", on_drawn_change=_run_again, height=1)
+    return False
+
+
+def _run_again() -> None:
+    """Streamlit runs the page after every callback."""
 
 
 def time_column(label: str, values: Sequence[datetime | None], view: ViewSettings) -> dict[str, list[datetime | None]]:

@@ -113,6 +113,16 @@ def test_a_new_page_gets_its_charts_when_the_figures_are_drawn(view: View, known
     expect(viewer.page.locator(".marks").nth(1)).to_be_visible()
 
 
+def test_a_browser_that_never_reports_gets_its_charts_with_the_next_choice(view: View, known_url: str) -> None:
+    viewer = view(known_url)
+    viewer.page.route("**/BidiComponent.*.js", lambda _: None)
+    viewer.open()
+    expect(viewer.page.get_by_test_id("stMetricValue").first).to_be_visible()
+    expect(viewer.page.locator(".marks")).to_have_count(0)
+    viewer.page.get_by_text("24 h", exact=True).click()
+    expect(viewer.page.locator(".marks").nth(1)).to_be_visible()
+
+
 def test_every_page_is_linked_from_the_first(view: View, known_url: str) -> None:
     viewer = view(known_url).open()
     for path, heading in PAGES.items():
