@@ -12,7 +12,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter
 
 INK, OURS, FLOOR = "#2b2b2b", "#0b6e4f", "#9a9a9a"
 
@@ -35,13 +35,13 @@ def main(file: str) -> None:
     for axes in (time, memory, disk):
         axes.set_xlabel("milestones")
         axes.set_xticks(sorted(data["seconds"]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.title.set_color(INK)
         axes.title.set_size(10)
-        axes.margins(x=0.12)
+        axes.margins(x=0.15)
     figure.savefig(file)
 
 
@@ -50,7 +50,14 @@ def line(axes: plt.Axes, points: dict[int, float], colour: str, label: str) -> N
     rows = sorted(points)
     axes.plot(rows, [points[one] for one in rows], marker="o", markersize=4, color=colour, label=label)
     for one in rows:
-        axes.annotate(f"{points[one]:,.0f}", (one, points[one]), xytext=(0, 6), textcoords="offset points", fontsize=8)
+        axes.annotate(
+            f"{points[one]:,.0f}",
+            (one, points[one]),
+            xytext=(-4, 7),
+            ha="center",
+            textcoords="offset points",
+            fontsize=8,
+        )
 
 
 if __name__ == "__main__":
