@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.publish.partitions import MILESTONES_PER_RANGE
+from pipelines.publish.partitions import VERSIONS_PER_RANGE
 from pipelines.settings import Settings
 from schemas.api import PAGE_LIMIT
 from tools.figures import Place, results
@@ -90,7 +90,7 @@ class Model:
         self.rebuild = self._line("rebuild")
         self.publish = self._line("publish, the first")
         self.memory = self._line("first full sweep", "peak MB")
-        self.files = Line(0, 1 / MILESTONES_PER_RANGE)
+        self.files = Line(0, 1 / VERSIONS_PER_RANGE)
 
     def _line(self, case: str, column: str = "wall s") -> Line:
         small, large = (float(self._measured[f"{size:,} milestones", case, column]) for size in (SMALL, LARGE))
@@ -148,7 +148,7 @@ class Model:
                 self.files,
                 10_000,
                 lambda files: f"{files:,.0f}",
-                "larger ranges (`MILESTONES_PER_RANGE` in `pipelines/publish/partitions.py`)",
+                "larger ranges (`VERSIONS_PER_RANGE` in `pipelines/publish/partitions.py`)",
             ),
         ]
 

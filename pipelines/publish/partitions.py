@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 
-MILESTONES_PER_RANGE = 25_000
-"""A new range has about this many milestones. It is split when it has more than twice as many."""
+VERSIONS_PER_RANGE = 25_000
+"""The milestones of a new range have about this many versions. It is split when they have more than twice as many."""
 
 FIRST_DAY = date(1, 1, 1)
 """The first day of the first range, which also holds milestones without a start."""
@@ -77,10 +77,8 @@ def _spans(days: Sequence[date]) -> list[tuple[date, date | None]]:
     return list(pairwise([*days, None]))  # type: ignore[list-item]
 
 
-def split(
-    before: Ranges, counts: Iterable[tuple[date | None, int]], *, per_range: int = MILESTONES_PER_RANGE
-) -> Ranges:
-    """Split the ranges that became too large; `counts` are milestones by start day, None for those without a start."""
+def split(before: Ranges, counts: Iterable[tuple[date | None, int]], *, per_range: int = VERSIONS_PER_RANGE) -> Ranges:
+    """Split the ranges that became too large; `counts` are versions by start day, None for those without a start."""
     in_range: dict[int, list[tuple[date, int]]] = {}
     for day, count in counts:
         own = day or FIRST_DAY

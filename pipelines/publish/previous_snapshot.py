@@ -17,7 +17,7 @@ from pipelines.storage.home import Home
 from pipelines.warehouse.change_log import Touched, is_logged, touched_since
 from pipelines.warehouse.row_ranges import rows_of
 from schemas.sql import quote
-from schemas.tables import DETAILS_FIELDS, MILESTONES, QUARANTINE, SCHEMA_VERSION, SWEEPS
+from schemas.tables import DETAILS_FIELDS, MILESTONE_VERSIONS, MILESTONES, QUARANTINE, SCHEMA_VERSION, SWEEPS
 
 WAREHOUSE = "warehouse"
 """The name under which the warehouse is attached for reading."""
@@ -64,8 +64,8 @@ class PreviousSnapshot:
         return Ranges(self.manifest.ranges)
 
     def may_outgrow(self, rows: int) -> bool:
-        """Whether a range may now have more than `rows` milestones."""
-        largest = max((file.rows for file in self.files(MILESTONES.name).values()), default=0)
+        """Whether the milestones of a range may now have more than `rows` versions."""
+        largest = max((file.rows for file in self.files(MILESTONE_VERSIONS.name).values()), default=0)
         return largest + self.touched.milestones > rows
 
     def files(self, table: str) -> dict[str, PublishedFile]:

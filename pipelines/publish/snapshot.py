@@ -23,7 +23,7 @@ from pipelines.publish.data_package import data_package, write_data_package
 from pipelines.publish.duckdb_file import make_next
 from pipelines.publish.manifest import Manifest, PublishedFile
 from pipelines.publish.parquet import SnapshotWriter, Source
-from pipelines.publish.partitions import MILESTONES_PER_RANGE, Ranges, split
+from pipelines.publish.partitions import VERSIONS_PER_RANGE, Ranges, split
 from pipelines.publish.previous_snapshot import OF_NO_MILESTONE, WAREHOUSE, PreviousSnapshot, latest_manifest
 from pipelines.publish.summary import SUMMARY_FILE, write_summary
 from pipelines.storage.durable import TEMPORARY_SUFFIX, replace_durably, replace_link, sync
@@ -42,6 +42,11 @@ from schemas.tables import MILESTONE_TABLES, SCHEMA_VERSION
 
 THREADS = 2
 """Threads that write tables. DuckDB has threads of its own as well, and each open table holds rows in memory."""
+
+_VERSIONS_BY_DAY = """
+    SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones JOIN milestone_versions USING (milestone_id)
+    GROUP BY day
+"""
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,11 +102,11 @@ class _Building:
         return self.home.published_duckdb.with_name(self.home.published_duckdb.name + TEMPORARY_SUFFIX)
 
 
-def publish(home: Home, *, now: datetime, per_range: int = MILESTONES_PER_RANGE) -> Snapshot:
+def publish(home: Home, *, now: datetime, per_range: int = VERSIONS_PER_RANGE) -> Snapshot:
     """Publish the current warehouse. The caller holds the writer's lock and has closed the warehouse.
 
-    Tables of more than twice `per_range` rows are split into ranges of about `per_range` milestones. Raises NothingToDo
-    without a warehouse, WarehouseUnusable for damage in used blocks of it.
+    Tables of more than twice `per_range` rows are split into ranges of milestones with about `per_range` versions.
+    Raises NothingToDo without a warehouse, WarehouseUnusable for damage in used blocks of it.
     """
     if not home.warehouse_file.exists():
         raise NothingToDo(f"there is no warehouse at {home.warehouse_file} to publish: run milestones ingest")
@@ -165,7 +170,7 @@ def _write_tables(
     """Write every table of the warehouse as Parquet files; the files and their ranges."""
     ranges = before.ranges if before else Ranges()
     if before is None or before.may_outgrow(2 * per_range):
-        days = connection.execute("SELECT CAST(start_date AS DATE) AS day, count(*) FROM milestones GROUP BY day")
+        days = connection.execute(_VERSIONS_BY_DAY)
         ranges = split(ranges, days.fetchall(), per_range=per_range)
     path = f"{building.home.snapshots.name}/{building.name}"
     writer = SnapshotWriter(

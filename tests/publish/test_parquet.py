@@ -250,6 +250,19 @@ def test_a_range_that_grows_too_large_is_split(shell: Shell, tmp_path: Path) -> 
     assert from_parquet(shell.home) == from_parquet(everything_anew(shell, tmp_path / "anew"))
 
 
+def test_a_range_whose_milestones_get_many_versions_is_split(shell: Shell, tmp_path: Path) -> None:
+    """A poll writes all versions of a touched range: it would take longer with every change of a milestone."""
+    before = Manifest.read(shell.home.latest_snapshot).ranges
+    for number in range(12):
+        publish_a_title(shell, 3, f"title {number}")
+    after = Manifest.read(shell.home.latest_snapshot)
+    versions = [file.rows for file in after.files if file.table == "milestone_versions"]
+    assert sum(versions) == 40 + 12
+    assert max(versions) <= 2 * 10
+    assert set(before) < set(after.ranges)
+    assert from_parquet(shell.home) == from_parquet(everything_anew(shell, tmp_path / "anew"))
+
+
 def test_typed_tables_without_a_touched_milestone_are_linked(shells: Shells, tmp_path: Path) -> None:
     others = [milestone(number, type="chess_match") for number in range(41, 46)]
     made = shells(tmp_path / "types", [*ROWS, *others])

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.publish.partitions import FIRST_DAY, MILESTONES_PER_RANGE, Ranges, split
+from pipelines.publish.partitions import FIRST_DAY, VERSIONS_PER_RANGE, Ranges, split
 
 DAYS = st.dates(date(2020, 1, 1), date(2027, 1, 1))
-COUNTS = st.dictionaries(st.none() | DAYS, st.integers(1, 3 * MILESTONES_PER_RANGE), max_size=30)
+COUNTS = st.dictionaries(st.none() | DAYS, st.integers(1, 3 * VERSIONS_PER_RANGE), max_size=30)
 
 
 def held(ranges: Ranges, counts: dict[date | None, int]) -> list[int]:
-    """How many milestones each range holds."""
+    """How many versions each range holds."""
     found = [0] * len(ranges)
     for day, count in counts.items():
         found[ranges.number_of(datetime(day.year, day.month, day.day, 12, tzinfo=UTC) if day else None)] += count
@@ -28,7 +28,7 @@ def test_ranges_stay_below_their_maximum(counts: dict[date | None, int]) -> None
     ranges = split(Ranges(), counts.items())
     assert ranges.days[0] == FIRST_DAY
     largest_day = max(counts.values(), default=0) + counts.get(None, 0)
-    assert max(held(ranges, counts), default=0) <= 2 * MILESTONES_PER_RANGE + largest_day
+    assert max(held(ranges, counts), default=0) <= 2 * VERSIONS_PER_RANGE + largest_day
 
 
 @given(COUNTS, COUNTS)

@@ -44,7 +44,7 @@ def test_a_changed_milestone_and_its_typed_table_are_touched(shell: Shell) -> No
     assert previous is not None
     assert previous.touched.milestones == 1
     assert previous.touched_typed_tables == {"details_football_game"}
-    # Seven milestones, and the touched one may have come from another range.
+    # Seven versions, and the touched milestone has a new one or came from another range.
     assert previous.may_outgrow(7)
     assert not previous.may_outgrow(8)
 
