@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipelines.publish.partitions import VERSIONS_PER_RANGE
 from pipelines.settings import Settings
+from pipelines.warehouse.connection import MEMORY_BYTES, MILESTONES_OF_MEMORY
 from schemas.api import PAGE_LIMIT
 from tools.figures import Place, results
 
@@ -150,6 +151,13 @@ class Model:
                 lambda files: f"{files:,.0f}",
                 "larger ranges (`VERSIONS_PER_RANGE` in `pipelines/publish/partitions.py`)",
             ),
+            Limit(
+                f"DuckDB's memory limit, which grows beyond {MILESTONES_OF_MEMORY:,} milestones, is more than 16 GB",
+                Line(0, MEMORY_BYTES / MILESTONES_OF_MEMORY),
+                16 * GB,
+                amount,
+                "a machine with more memory; comparing and loading a sweep in parts, which is not built",
+            ),
         ]
 
 
@@ -194,8 +202,9 @@ def _intro() -> list[str]:
 def _memory(model: Model) -> str:
     grown = model.memory.at(LARGE) - model.memory.at(SMALL)
     return (
-        "- **Memory** does not break: batches bound it. "
-        f"It grew by {grown:.0f} MB from {SMALL:,} to {LARGE:,} milestones."
+        f"- **Memory** grew by {grown:.0f} MB from {SMALL:,} to {LARGE:,} milestones, as batches bound it. "
+        f"Beyond {MILESTONES_OF_MEMORY:,} DuckDB's limit grows by {MEMORY_BYTES / MILESTONES_OF_MEMORY:.0f} bytes a "
+        "milestone ([ADR 10](adr/0010-large-queries-in-parts.md))."
     )
 
 

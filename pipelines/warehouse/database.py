@@ -32,7 +32,6 @@ class Warehouse:
     def __init__(self, home: Home) -> None:
         self._home = home
         self.path = home.warehouse_file
-        self._is_current = False
 
     @contextmanager
     def reading(self, catalog: str = CATALOG) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -45,11 +44,10 @@ class Warehouse:
             self._write_nothing()
         with explain_damage(self.path), ExitStack() as stack:
             connection = stack.enter_context(open_reading(self.path, catalog))
-            if not self._is_current and version_of(connection, self.path) < SCHEMA_VERSION:
+            if version_of(connection, self.path) < SCHEMA_VERSION:
                 stack.close()
                 self._write_nothing()
                 connection = stack.enter_context(open_reading(self.path, catalog))
-            self._is_current = True
             yield connection
 
     def writing(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
@@ -58,7 +56,7 @@ class Warehouse:
 
     def _write_nothing(self) -> None:
         with open_warehouse(self.path):
-            self._is_current = True
+            pass
 
     def check_not_lost(self) -> None:
         """Raise WarehouseLost if the warehouse is missing, but what was published from it or loaded into it is not."""
