@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from pipelines.cli import progress
+from pipelines.cli.progress import PlainProgress
 from pipelines.storage.home import Home
 from sandbox.app import build_app
 from sandbox.habits import Habits
@@ -44,6 +47,25 @@ def test_a_full_sweep_then_a_sweep_by_id(
     assert re.search(rf"not found\s+{unknown}", again.out)
     assert "0 new, 0 changed; 1 unchanged, 0 superseded" in again.out
     assert rows_of(home.published_duckdb, "SELECT mode FROM sweeps ORDER BY sweep_id") == [("full",), ("by_id",)]
+
+
+@pytest.mark.slow
+def test_only_a_terminal_is_told_the_pages_of_the_last_full_sweep(
+    shells: Shells, tmp_path: Path, at: Callable[..., Home], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(tmp_path, shells(tmp_path, [milestone(1)]).base_url)
+    expected: list[int | None] = []
+
+    def noted(console: Console, *, expected_pages: int | None) -> PlainProgress:
+        expected.append(expected_pages)
+        return PlainProgress(console)
+
+    monkeypatch.setattr(progress, "progress_for", noted)
+    for _ in range(2):
+        assert command("ingest", "--full").status == 0
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert command("ingest", "--full").status == 0
+    assert expected == [None, None, 2]
 
 
 def tree_of_names(folder: Path) -> set[str]:
