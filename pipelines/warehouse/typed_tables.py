@@ -7,6 +7,7 @@ is recreated from milestone_details, so that a widened column holds all history.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -116,35 +117,46 @@ def refresh(
     for type_ in renamed:
         connection.execute(f"DROP TABLE IF EXISTS {quote(before[type_])}")
         connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
-    created: dict[str, list[DetailsColumn]] = {}
-    for type_ in sorted({*types, *renamed} & set(types_with_evidence)):
-        fields = fields_of_type(_evidence(connection, type_))
-        _write_fields(connection, type_, names[type_], fields)
-        columns = [field.column for field in fields if field.column]
-        if changed is None or _actual_columns(connection, names[type_]) != _expected_columns(columns):
-            _create(connection, names[type_], columns)
-            created[type_] = columns
-        else:
+    wanted = sorted({*types, *renamed} & set(types_with_evidence))
+    evidence = _evidence(connection, wanted)
+    fields = {type_: fields_of_type(evidence[type_]) for type_ in wanted}
+    _write_fields(connection, names, fields)
+    columns = {type_: [field.column for field in fields[type_] if field.column] for type_ in wanted}
+    actual = _actual_columns(connection)
+    kept = [type_ for type_ in wanted if actual.get(names[type_]) == _expected_columns(columns[type_])]
+    if changed is None:
+        kept = []
+    elif kept:
+        leaves, rows = changed.leaves, _rows_by_type(connection, changed.leaves)
+        for type_ in kept:
             _delete_rows(connection, names[type_], changed)
-            _insert_rows(connection, type_, names[type_], columns, changed.leaves, rows_of_one_pivot)
-    small = _small_types(connection, created)
-    with _gathered(connection, small) as gathered:
-        for type_, columns in created.items():
-            _insert_rows(
-                connection, type_, names[type_], columns, gathered if type_ in small else _STORED, rows_of_one_pivot
-            )
+            _insert_rows(connection, type_, names[type_], columns[type_], leaves, rows.get(type_, 0), rows_of_one_pivot)
+    created = [type_ for type_ in wanted if type_ not in kept]
+    if created:
+        rows = _rows_by_type(connection, _STORED)
+        small = _small_types(rows, created)
+        with _gathered(connection, small) as gathered:
+            for type_ in created:
+                source = gathered if type_ in small else _STORED
+                _create(connection, names[type_], columns[type_])
+                _insert_rows(
+                    connection, type_, names[type_], columns[type_], source, rows.get(type_, 0), rows_of_one_pivot
+                )
     return [*(before[type_] for type_ in renamed), *(names[type_] for type_ in created)]
 
 
-def _small_types(connection: duckdb.DuckDBPyConnection, types: Iterable[str]) -> list[str]:
-    """The types with the fewest milestones, up to MILESTONES_GATHERED milestones in total."""
-    wanted, small, rows = set(types), list[str](), 0
-    if not wanted:
-        # The usual case of a poll: no table is recreated.
-        return small
-    query = "SELECT type, count(*) FROM milestones GROUP BY type ORDER BY 2, 1"
-    for type_, count in connection.execute(query).fetchall():
-        if type_ in wanted and (rows := rows + count) <= MILESTONES_GATHERED:
+def _rows_by_type(connection: duckdb.DuckDBPyConnection, source: _Leaves) -> dict[str, int]:
+    """The number of milestones of every type in `source`, the smallest type first."""
+    named = {name: source.parameters[name] for name in ("milestones",) if name in source.parameters}
+    query = f"SELECT type, count(*) FROM {source.milestones} GROUP BY type ORDER BY 2, 1"  # noqa: S608
+    return dict(connection.execute(query, named).fetchall())
+
+
+def _small_types(rows: Mapping[str, int], types: Iterable[str]) -> list[str]:
+    """The types with the fewest milestones, up to MILESTONES_GATHERED milestones in total. `rows` ascend."""
+    wanted, small, total = set(types), list[str](), 0
+    for type_, count in rows.items():
+        if type_ in wanted and (total := total + count) <= MILESTONES_GATHERED:
             small.append(type_)
     return small
 
@@ -170,29 +182,37 @@ def _gathered(connection: duckdb.DuckDBPyConnection, types: list[str]) -> Iterat
     connection.execute(f"DROP TABLE {leaves.milestones}")
 
 
-def _evidence(connection: duckdb.DuckDBPyConnection, type_: str) -> list[Evidence]:
+def _evidence(connection: duckdb.DuckDBPyConnection, types: list[str]) -> dict[str, list[Evidence]]:
     names = ", ".join(EVIDENCE.stored_columns)
-    rows = connection.execute(f"SELECT {names} FROM internal_evidence WHERE type = ?", [type_]).fetchall()  # noqa: S608
-    return [Evidence(*row) for row in rows]
+    query = f"SELECT {names} FROM internal_evidence WHERE list_contains($types, type)"  # noqa: S608
+    found: dict[str, list[Evidence]] = {type_: [] for type_ in types}
+    for row in connection.execute(query, {"types": types}).fetchall():
+        evidence = Evidence(*row)
+        found[evidence.type].append(evidence)
+    return found
 
 
-def _write_fields(connection: duckdb.DuckDBPyConnection, type_: str, table: str, fields: list[DetailsField]) -> None:
-    connection.execute("DELETE FROM details_fields WHERE type = ?", [type_])
+def _write_fields(
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, str], fields: Mapping[str, list[DetailsField]]
+) -> None:
+    """Replace the fields of types in the catalogue; `tables` has the table name of each type."""
+    connection.execute("DELETE FROM details_fields WHERE list_contains($types, type)", {"types": list(fields)})
+    decided = [(type_, field) for type_, of_type in fields.items() for field in of_type]
     rows = DETAILS_FIELDS.from_columns(
         {
-            "type": [type_] * len(fields),
-            "path": [field.path for field in fields],
-            "kinds": [field.kinds for field in fields],
-            "table_name": [table] * len(fields),
-            "column_name": [field.column.name if field.column else None for field in fields],
-            "sql_type": [field.column.sql_type if field.column else None for field in fields],
-            "records": [field.records for field in fields],
-            "first_seen_at": [field.first_seen_at for field in fields],
-            "last_seen_at": [field.last_seen_at for field in fields],
-            "first_sweep_id": [field.first_sweep_id for field in fields],
-            "example": [field.example for field in fields],
-            "is_discarded": [field.is_discarded for field in fields],
-            "discarded_kinds": [field.discarded_kinds for field in fields],
+            "type": [type_ for type_, _ in decided],
+            "path": [field.path for _, field in decided],
+            "kinds": [field.kinds for _, field in decided],
+            "table_name": [tables[type_] for type_, _ in decided],
+            "column_name": [field.column.name if field.column else None for _, field in decided],
+            "sql_type": [field.column.sql_type if field.column else None for _, field in decided],
+            "records": [field.records for _, field in decided],
+            "first_seen_at": [field.first_seen_at for _, field in decided],
+            "last_seen_at": [field.last_seen_at for _, field in decided],
+            "first_sweep_id": [field.first_sweep_id for _, field in decided],
+            "example": [field.example for _, field in decided],
+            "is_discarded": [field.is_discarded for _, field in decided],
+            "discarded_kinds": [field.discarded_kinds for _, field in decided],
         }
     )
     # Inserting ten thousand fields row by row would take seconds.
@@ -201,18 +221,20 @@ def _write_fields(connection: duckdb.DuckDBPyConnection, type_: str, table: str,
     connection.unregister("decided_fields")
 
 
-def _actual_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[str, str | None]]:
-    """The actual columns of a table: SQL type and comment by name."""
+def _actual_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, tuple[str, str | None]]]:
+    """The actual columns of every table: SQL type and comment by name."""
     rows = connection.execute(
-        "SELECT column_name, data_type, comment FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND table_name = ?",
-        [table],
+        "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND NOT internal"
     ).fetchall()
-    return {name: (sql_type, comment) for name, sql_type, comment in rows}
+    tables: dict[str, dict[str, tuple[str, str | None]]] = defaultdict(dict)
+    for table, name, sql_type, comment in rows:
+        tables[table][name] = (sql_type, comment)
+    return tables
 
 
 def _expected_columns(columns: list[DetailsColumn]) -> dict[str, tuple[str, str | None]]:
-    """The columns that `_actual_columns` should return.
+    """The columns that `_actual_columns` should have for its table.
 
     Comments are compared as well: a column can keep its name and type while its path changes, or while it begins to
     hold the JSON text of containers.
@@ -245,9 +267,10 @@ def _insert_rows(
     table: str,
     columns: list[DetailsColumn],
     source: _Leaves,
+    rows: int,
     rows_of_one_pivot: int,
 ) -> None:
-    """Insert the rows of the milestones of a type, pivoted from `source`."""
+    """Insert the rows of the milestones of a type, of which `source` has `rows`, pivoted from its leaves."""
     parameters: dict[str, Any] = {"type": type_, **source.parameters}
     aggregates, values = [], []
     for number, column in enumerate(columns):
@@ -257,10 +280,8 @@ def _insert_rows(
     pivoted = "".join(f", {aggregate}" for aggregate in aggregates)
     selected = "".join(f", {value}" for value in values)
     of_type = f"FROM {source.milestones} WHERE type = $type"
-    named = {name: parameters[name] for name in ("type", "milestones") if name in parameters}
     # Every milestone has a leaf, so only columns that read its JSON text need the milestone row.
     joined = " JOIN chosen USING (milestone_id)" if any(column.shape == "text" for column in columns) else ""
-    rows = connection.execute(f"SELECT count(*) {of_type}", named).fetchall()[0][0]
     parts = rows // rows_of_one_pivot + 1
     for part in range(parts):
         chosen = f"{of_type} AND hash(milestone_id) % {parts} = {part}" if parts > 1 else of_type
