@@ -18,7 +18,7 @@ from .known import ATTACK, HOSTILE, KINGS, LATER, LIVE, SOON, TWIN, UNKNOWN, row
 from .publishing import PROJECT, Publisher, number, publishing, team
 
 PAGES = {"": "Now", "events": "Events", "changes": "Changes", "coverage": "Coverage", "health": "Health"}
-PUBLISHES = 25
+PUBLISHES = 12
 """`python -m bench.dashboard` publishes 200 times."""
 
 View = Callable[..., Viewer]

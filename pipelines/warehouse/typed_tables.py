@@ -127,21 +127,20 @@ def refresh(
     if changed is None:
         kept = []
     elif kept:
-        leaves, rows = changed.leaves, _rows_by_type(connection, changed.leaves)
+        rows = _rows_by_type(connection, changed.leaves)
         for type_ in kept:
+            parts = rows.get(type_, 0) // rows_of_one_pivot + 1
             _delete_rows(connection, names[type_], changed)
-            _insert_rows(connection, type_, names[type_], columns[type_], leaves, rows.get(type_, 0), rows_of_one_pivot)
+            _insert_rows(connection, type_, names[type_], columns[type_], changed.leaves, parts)
     created = [type_ for type_ in wanted if type_ not in kept]
     if created:
         rows = _rows_by_type(connection, _STORED)
         small = _small_types(rows, created)
         with _gathered(connection, small) as gathered:
             for type_ in created:
-                source = gathered if type_ in small else _STORED
+                source, parts = gathered if type_ in small else _STORED, rows.get(type_, 0) // rows_of_one_pivot + 1
                 _create(connection, names[type_], columns[type_])
-                _insert_rows(
-                    connection, type_, names[type_], columns[type_], source, rows.get(type_, 0), rows_of_one_pivot
-                )
+                _insert_rows(connection, type_, names[type_], columns[type_], source, parts)
     return [*(before[type_] for type_ in renamed), *(names[type_] for type_ in created)]
 
 
@@ -267,10 +266,9 @@ def _insert_rows(
     table: str,
     columns: list[DetailsColumn],
     source: _Leaves,
-    rows: int,
-    rows_of_one_pivot: int,
+    parts: int,
 ) -> None:
-    """Insert the rows of the milestones of a type, of which `source` has `rows`, pivoted from its leaves."""
+    """Insert the rows of the milestones of a type, pivoted from `source` in so many parts."""
     parameters: dict[str, Any] = {"type": type_, **source.parameters}
     aggregates, values = [], []
     for number, column in enumerate(columns):
@@ -282,7 +280,6 @@ def _insert_rows(
     of_type = f"FROM {source.milestones} WHERE type = $type"
     # Every milestone has a leaf, so only columns that read its JSON text need the milestone row.
     joined = " JOIN chosen USING (milestone_id)" if any(column.shape == "text" for column in columns) else ""
-    parts = rows // rows_of_one_pivot + 1
     for part in range(parts):
         chosen = f"{of_type} AND hash(milestone_id) % {parts} = {part}" if parts > 1 else of_type
         connection.execute(

@@ -47,7 +47,6 @@ def point_at(monkeypatch: pytest.MonkeyPatch, home: Home, base_url: str) -> None
         "MILESTONES_HOME": str(home.root),
         "KALSHI_BASE_URL": base_url,
         "KALSHI_REQUESTS_PER_SECOND": "0",
-        "KALSHI_DEADLINE_SECONDS": "0.5",
         "DAGSTER_HOME": str(home.dagster),
     }
     for name, value in values.items():
@@ -313,6 +312,7 @@ def test_too_many_refused_records_fail_with_the_reason(shells: Shells, shell: Sh
 def test_an_unreachable_api_fails_the_run(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     published = tree(shell.home.published)
     monkeypatch.setenv("KALSHI_BASE_URL", DEAD_URL)
+    monkeypatch.setenv("KALSHI_DEADLINE_SECONDS", "0.5")
     with pytest.raises(DeadlineExceeded, match=r"127\.0\.0\.1:9/trade-api/v2/milestones within 0\.5 s"):
         run_ingest(shell.home, {}, NullProgress())
     assert tree(shell.home.published) == published

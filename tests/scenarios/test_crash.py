@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.crash import COMMANDS, PHASES, Found, compare_leftovers, prepared, state_of
+from bench.crash import COMMANDS, PHASES, Found, compare_leftovers, prepared, prepared_small, state_of
 from pipelines.storage.home import Home
 from pipelines.storage.landing import Filters, Landing
 from pipelines.storage.leftovers import remove_leftovers
@@ -39,8 +39,8 @@ def test_the_harness_sees_what_is_lost_and_duplicated() -> None:
     """A comparison that finds nothing has to be one that could."""
     found = Found()
 
-    with prepared(seed=4, rows=ROWS) as bench:
-        poll = COMMANDS[1]
+    poll = COMMANDS[1]
+    with prepared_small(seed=4, commands=[poll], rows=200, changes=5) as bench:
         home = bench.undisturbed("seen", "auto")
         expected = state_of(home)
         expected["milestones"].subtract([expected["milestones"].most_common(1)[0][0]])

@@ -104,7 +104,7 @@ def test_ingest_brings_the_names_behind_the_ids(served: Served, capsys: pytest.C
 def test_a_failing_endpoint_fails_no_sweep_of_milestones(
     served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("KALSHI_DEADLINE_SECONDS", "0.5")
+    monkeypatch.setenv("KALSHI_DEADLINE_SECONDS", "2")
     served.faults.fail_after_pages = 0
     assert run(["ingest", "--json"]) == 0
     printed = capsys.readouterr()
