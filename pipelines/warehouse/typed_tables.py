@@ -122,11 +122,9 @@ def refresh(
     fields = {type_: fields_of_type(evidence[type_]) for type_ in wanted}
     _write_fields(connection, names, fields)
     columns = {type_: [field.column for field in fields[type_] if field.column] for type_ in wanted}
-    actual = _actual_columns(connection)
+    actual = _actual_columns(connection) if changed is not None else {}
     kept = [type_ for type_ in wanted if actual.get(names[type_]) == _expected_columns(columns[type_])]
-    if changed is None:
-        kept = []
-    elif kept:
+    if changed is not None and kept:
         rows = _rows_by_type(connection, changed.leaves)
         for type_ in kept:
             parts = rows.get(type_, 0) // rows_of_one_pivot + 1
@@ -146,7 +144,7 @@ def refresh(
 
 def _rows_by_type(connection: duckdb.DuckDBPyConnection, source: _Leaves) -> dict[str, int]:
     """The number of milestones of every type in `source`, the smallest type first."""
-    named = {name: source.parameters[name] for name in ("milestones",) if name in source.parameters}
+    named = {name: value for name, value in source.parameters.items() if name == "milestones"}
     query = f"SELECT type, count(*) FROM {source.milestones} GROUP BY type ORDER BY 2, 1"  # noqa: S608
     return dict(connection.execute(query, named).fetchall())
 

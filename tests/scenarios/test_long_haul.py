@@ -16,8 +16,8 @@ def test_a_few_polls_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mo
         # Set by the bench: put back afterwards.
         monkeypatch.setenv(variable, "")
     shown: list[Poll] = []
-    found = haul(tmp_path, polls=9, rows=300, after=shown.append)
-    assert len(found.polls) == 9
+    found = haul(tmp_path, polls=12, rows=300, after=shown.append)
+    assert len(found.polls) == 12
     assert shown == found.polls
     assert found.faults() == []
     # A poll that merged nothing would add a block to each of a dozen tables.
